@@ -1,0 +1,144 @@
+"""Attachments as documents mention them, and what each form must hold.
+
+An entry of `_attachments` comes as data (`{"data": base64}`), as a stub (`{"stub": true}`: keep
+what the parent revision has under that name) or as `{"follows": true}` (the bytes come in another
+part of a multipart request). Digests are md5 of the stored bytes, as CouchDB writes them:
+`md5-` and base64.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from hashlib import md5
+from typing import Any
+
+from replication.protocol import errors
+from replication.protocol.names import check_attachment_name
+
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class InlineAttachment:
+    """Bytes that came inside the document. `revpos` as given, else the new revision's generation."""
+
+    content_type: str
+    data: bytes
+    digest: str
+    revpos: int | None = None
+    encoding: str | None = None
+    """`gzip` when `data` is compressed; `length` is then the size before."""
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StubAttachment:
+    """What the parent revision has under this name stays. Given members must fit it."""
+
+    digest: str | None = None
+    revpos: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingAttachment:
+    """The bytes come apart from the document: in a multipart request's later part."""
+
+    content_type: str
+    length: int | None
+    digest: str | None
+    revpos: int | None
+    encoding: str | None = None
+    encoded_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StagedAttachment:
+    """Bytes the store has taken already (`Database.stage_attachment`) and not yet tied to a document."""
+
+    token: int
+    content_type: str
+    digest: str
+    length: int
+    """Size before encoding, in bytes."""
+    stored_length: int
+    """Size as stored, in bytes."""
+    encoding: str | None = None
+    revpos: int | None = None
+
+
+AttachmentWrite = InlineAttachment | StubAttachment | FollowingAttachment | StagedAttachment
+
+
+def digest_of(data: bytes) -> str:
+    """`md5-` and the base64 of the md5 of `data`."""
+    return "md5-" + b64encode(md5(data, usedforsecurity=False).digest()).decode("ascii")
+
+
+def parse_attachments(value: Any) -> dict[str, AttachmentWrite]:
+    """An `_attachments` member. Raises 400 for what CouchDB refuses there.
+
+    A given digest is checked against the data when it is an md5: what arrives damaged is refused.
+    """
+    if not isinstance(value, dict):
+        raise errors.doc_validation("_attachments must be an object")
+    return {check_attachment_name(name): _parse_entry(name, entry) for name, entry in value.items()}
+
+
+def _parse_entry(name: str, entry: Any) -> AttachmentWrite:
+    if not isinstance(entry, dict):
+        raise errors.bad_request(f"Attachment '{name}' must be an object")
+    revpos = entry.get("revpos")
+    if revpos is not None and (not isinstance(revpos, int) or isinstance(revpos, bool) or revpos < 0):
+        raise errors.doc_validation(f"Invalid revpos of attachment '{name}'")
+    digest = entry.get("digest")
+    if digest is not None and not isinstance(digest, str):
+        raise errors.doc_validation(f"Invalid digest of attachment '{name}'")
+    if entry.get("stub") is True:
+        return StubAttachment(digest=digest, revpos=revpos)
+    content_type = entry.get("content_type", DEFAULT_CONTENT_TYPE)
+    if not isinstance(content_type, str) or not content_type.isprintable():
+        raise errors.bad_request(f"Invalid content_type of attachment '{name}'")
+    encoding = entry.get("encoding")
+    if encoding not in (None, "gzip", "identity"):
+        raise errors.bad_request(f"Unknown encoding of attachment '{name}': only gzip is supported")
+    if encoding == "identity":
+        encoding = None
+    if entry.get("follows") is True:
+        return FollowingAttachment(
+            content_type=content_type,
+            length=_length(name, entry.get("length")),
+            digest=digest,
+            revpos=revpos,
+            encoding=encoding,
+            encoded_length=_length(name, entry.get("encoded_length")),
+        )
+    if "data" not in entry:
+        raise errors.bad_request(f"Invalid attachment stub in `{name}`: neither data, stub nor follows")
+    data = _decode_data(name, entry["data"])
+    actual = digest_of(data)
+    if digest is not None and digest.startswith("md5-") and digest != actual and encoding is None:
+        # Peers that compress give the digest of the compressed bytes beside plain data, so only a
+        # digest that nothing explains is an error: the length then disagrees as well.
+        length = entry.get("length")
+        if isinstance(length, int) and length != len(data):
+            raise errors.bad_request(f"Attachment '{name}' does not fit its digest and length")
+    return InlineAttachment(content_type=content_type, data=data, digest=actual, revpos=revpos, encoding=encoding)
+
+
+def _length(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise errors.doc_validation(f"Invalid length of attachment '{name}'")
+    return value
+
+
+def _decode_data(name: str, text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise errors.bad_request(f"Invalid attachment data for {name}")
+    try:
+        return b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise errors.bad_request(f"Invalid attachment data for {name}") from None

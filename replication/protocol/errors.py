@@ -1,0 +1,161 @@
+"""Every error the server can answer, in one table.
+
+A `ProtocolError` carries what CouchDB puts on the wire: the HTTP status and the
+`{"error", "reason"}` pair. Code below the HTTP layer raises it through the named
+constructors in this file; nothing else in the package invents a status. The pairs are
+CouchDB 3.5's, as observed from its answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ProtocolError(Exception):
+    """An answer other than success: `status`, `error`, `reason`, and headers to add."""
+
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        reason: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {error}: {reason}")
+        self.status = status
+        self.error = error
+        self.reason = reason
+        self.headers: Mapping[str, str] = headers or {}
+
+    def body(self) -> dict[str, str]:
+        """The JSON object that goes on the wire."""
+        return {"error": self.error, "reason": self.reason}
+
+
+def bad_request(reason: str) -> ProtocolError:
+    return ProtocolError(400, "bad_request", reason)
+
+
+def invalid_json(reason: str = "invalid UTF-8 JSON") -> ProtocolError:
+    return ProtocolError(400, "bad_request", reason)
+
+
+def query_parse_error(reason: str) -> ProtocolError:
+    return ProtocolError(400, "query_parse_error", reason)
+
+
+def illegal_docid(reason: str) -> ProtocolError:
+    return ProtocolError(400, "illegal_docid", reason)
+
+
+def illegal_database_name(name: str) -> ProtocolError:
+    return ProtocolError(
+        400,
+        "illegal_database_name",
+        f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the characters"
+        " _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
+    )
+
+
+def database_name_too_long(name: str) -> ProtocolError:
+    return ProtocolError(400, "database_name_too_long", f"At least one path segment of `{name}` is too long.")
+
+
+def doc_validation(reason: str) -> ProtocolError:
+    return ProtocolError(400, "doc_validation", reason)
+
+
+def unauthorized(reason: str, *, headers: Mapping[str, str] | None = None) -> ProtocolError:
+    return ProtocolError(401, "unauthorized", reason, headers=headers)
+
+
+def forbidden(reason: str) -> ProtocolError:
+    return ProtocolError(403, "forbidden", reason)
+
+
+def not_found(reason: str) -> ProtocolError:
+    return ProtocolError(404, "not_found", reason)
+
+
+def missing() -> ProtocolError:
+    return not_found("missing")
+
+
+def deleted() -> ProtocolError:
+    return not_found("deleted")
+
+
+def database_missing() -> ProtocolError:
+    return not_found("Database does not exist.")
+
+
+def missing_attachment() -> ProtocolError:
+    return not_found("Document is missing attachment")
+
+
+def method_not_allowed(allowed: tuple[str, ...]) -> ProtocolError:
+    names = ",".join(allowed)
+    return ProtocolError(
+        405, "method_not_allowed", f"Only {names} allowed", headers={"Allow": names}
+    )
+
+
+def not_acceptable(reason: str) -> ProtocolError:
+    return ProtocolError(406, "not_acceptable", reason)
+
+
+def conflict(reason: str = "Document update conflict.") -> ProtocolError:
+    return ProtocolError(409, "conflict", reason)
+
+
+def database_exists() -> ProtocolError:
+    return ProtocolError(
+        412,
+        "file_exists",
+        "The database could not be created, the file already exists.",
+    )
+
+
+def missing_stub(reason: str) -> ProtocolError:
+    return ProtocolError(412, "missing_stub", reason)
+
+
+def document_too_large(docid: str) -> ProtocolError:
+    return ProtocolError(413, "document_too_large", docid)
+
+
+def attachment_too_large(name: str) -> ProtocolError:
+    return ProtocolError(413, "attachment_too_large", name)
+
+
+def request_too_large() -> ProtocolError:
+    return ProtocolError(413, "too_large", "the request entity is too large")
+
+
+def bad_content_type(reason: str) -> ProtocolError:
+    return ProtocolError(415, "bad_content_type", reason)
+
+
+def range_not_satisfiable() -> ProtocolError:
+    return ProtocolError(416, "requested_range_not_satisfiable", "Requested range not satisfiable")
+
+
+def expectation_failed(reason: str) -> ProtocolError:
+    return ProtocolError(417, "expectation_failed", reason)
+
+
+def internal(reason: str) -> ProtocolError:
+    return ProtocolError(500, "internal_server_error", reason)
+
+
+def not_implemented(reason: str) -> ProtocolError:
+    return ProtocolError(501, "not_implemented", reason)
+
+
+def unavailable(reason: str) -> ProtocolError:
+    return ProtocolError(503, "service_unavailable", reason)
+
+
+def insufficient_storage(reason: str) -> ProtocolError:
+    return ProtocolError(507, "insufficient_storage", reason)

@@ -1,0 +1,66 @@
+"""JSON as the wire needs it: what went in comes out, and nothing that JSON does not know.
+
+Decoding uses the standard library, because it keeps integers of any size (CouchDB does too);
+it is told to refuse NaN, infinities and numbers that overflow a double. Encoding uses orjson
+for speed and falls back to the standard library for integers beyond 64 bits and for nesting
+that orjson does not take. A lone surrogate can be decoded but never encoded, so it is refused
+where text is made for storage.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+import orjson
+
+from replication.protocol import errors
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} does not fit a double")
+    return value
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def decode(data: bytes | str) -> Any:
+    """The value of a JSON text in UTF-8. Duplicate keys: the last one counts.
+
+    Raises a 400 `bad_request` for anything that is not JSON, not UTF-8 or nested too deep.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8")
+        return _decode(text)
+    except RecursionError:
+        raise errors.invalid_json("JSON is nested too deeply") from None
+    except ValueError:
+        raise errors.invalid_json() from None
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON in UTF-8. Raises a 400 `bad_request` for a lone surrogate or too deep nesting."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        pass
+    try:
+        return _encode(value).encode("utf-8")
+    except RecursionError:
+        raise errors.invalid_json("JSON is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise errors.invalid_json("a string holds a lone surrogate, which is not UTF-8") from None
+
+
+def quote(text: str) -> str:
+    """`text` as a JSON string, quotes included."""
+    return encode(text).decode("utf-8")

@@ -1,0 +1,411 @@
+"""What a document store promises: the contract of every driver.
+
+A `Store` holds databases; a `Database` holds documents with their revision trees, local documents,
+attachments and indexes. The HTTP layer, the replicator and the product know only these classes.
+
+Durability: a coroutine that writes returns after the write would survive `kill -9` and loss of
+power. Isolation: a write is visible to readers as a whole or not at all; `write` of several
+documents commits them together, each one judged by itself. Order: every change of a document gives
+the document a new sequence number, greater than all before; a reader that has seen everything up to
+a number and goes on from it misses nothing.
+
+Everything raises `ProtocolError` only: `database_missing` when the database is gone,
+`insufficient_storage` when the disk is full (nothing is changed then), and what each method says.
+
+Documents travel as JSON text (`bytes`), ready for the wire: drivers store them so, and nobody
+decodes a body only to encode it again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from replication.protocol.attachments import StagedAttachment
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revision_tree import RevisionTree
+from replication.protocol.revisions import Rev
+from replication.protocol.sequences import Epochs
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseInfo:
+    """Facts about a database. Sizes in bytes."""
+
+    name: str
+    uuid: str
+    doc_count: int
+    deleted_count: int
+    update_seq: int
+    purge_seq: int
+    created: int
+    """Seconds since 1970: `instance_start_time`."""
+    file_size: int
+    active_size: int
+    external_size: int
+    compacting: bool
+
+
+class Document(NamedTuple):
+    """One stored revision with its body."""
+
+    id: str
+    rev: str
+    deleted: bool
+    text: bytes
+    """The JSON object with `_id`, `_rev`, `_deleted`, and `_attachments` as stubs."""
+    revisions: bytes
+    """The JSON value of `_revisions`."""
+    has_attachments: bool
+    seq: int
+    """The document's sequence number."""
+    conflicted: bool
+    """Whether the document has other leaves, deleted ones included."""
+
+
+class MissingRevision(NamedTuple):
+    """An asked revision of which no body is there."""
+
+    id: str
+    rev: str
+
+
+class Change(NamedTuple):
+    """One row of the changes feed."""
+
+    seq: int
+    id: str
+    deleted: bool
+    revs: tuple[str, ...]
+    """The winner, or all leaves with the winner first."""
+    text: bytes
+    """The row as JSON without its closing brace: `{"seq":…,"id":…,"changes":[…]`."""
+    doc: bytes | None
+    """The winner's text, if asked for."""
+
+
+class ChangesPage(NamedTuple):
+    """Rows ready for the wire."""
+
+    rows: bytes
+    """JSON objects joined by `,` and a newline; empty if there are none."""
+    count: int
+    last_seq: int
+    """The number of the last row, or the `since` asked for when there is none."""
+
+
+class KeyRange(NamedTuple):
+    """A range of ids, in the order of their UTF-8 bytes. With `descending`, from `start` down to `end`."""
+
+    start: str | None = None
+    end: str | None = None
+    inclusive_end: bool = True
+    descending: bool = False
+
+
+class RowsPage(NamedTuple):
+    """Rows of a listing, ready for the wire."""
+
+    rows: bytes
+    count: int
+    last_id: str | None
+    """Where to go on: the id of the last row."""
+
+
+class LocalDocument(NamedTuple):
+    id: str
+    rev: str
+    """`0-N`"""
+    text: bytes
+    """The JSON object with `_id` and `_rev`."""
+
+
+class AttachmentInfo(NamedTuple):
+    name: str
+    content_type: str
+    digest: str
+    length: int
+    """Size before encoding."""
+    stored_length: int
+    encoding: str | None
+    revpos: int
+    handle: int
+    """For `read_attachment`."""
+
+
+class Missing(NamedTuple):
+    """An answer of `missing_revisions` for one document."""
+
+    missing: list[str]
+    possible_ancestors: list[str]
+
+
+class IndexEntry(NamedTuple):
+    key: bytes
+    id: str
+
+
+WriteCheck = Callable[[DocumentWrite, Document | None], None]
+"""Called in the write's transaction with each document and the winner it meets; raises to refuse it."""
+
+DocumentMapper = Callable[[Mapping[str, Any]], Sequence[bytes]]
+"""Called with a decoded winner; returns the keys under which an index lists it."""
+
+
+class Database(ABC):
+    """One database. Methods are safe to call from any number of tasks of one event loop."""
+
+    name: str
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def info(self) -> DatabaseInfo: ...
+
+    @property
+    @abstractmethod
+    def epochs(self) -> Epochs:
+        """For `Epochs.format` and `Epochs.resolve` of sequence numbers."""
+
+    @property
+    @abstractmethod
+    def update_seq(self) -> int:
+        """The number of the latest committed change."""
+
+    @abstractmethod
+    async def security(self) -> bytes:
+        """The security object as JSON; `{}` while none was set."""
+
+    @abstractmethod
+    async def set_security(self, text: bytes) -> None: ...
+
+    @abstractmethod
+    async def revs_limit(self) -> int: ...
+
+    @abstractmethod
+    async def set_revs_limit(self, limit: int) -> None: ...
+
+    # -- reading documents ---------------------------------------------------------------------
+
+    @abstractmethod
+    async def winner(self, docid: str) -> Document | None:
+        """The winning revision, a deleted one included; None for an unknown id."""
+
+    @abstractmethod
+    async def winners(self, docids: Sequence[str]) -> dict[str, Document]:
+        """`winner` of many. Unknown ids are left out."""
+
+    @abstractmethod
+    async def tree(self, docid: str) -> RevisionTree | None: ...
+
+    @abstractmethod
+    async def available(self, docid: str) -> dict[Rev, bool]:
+        """The revisions whose bodies are stored, each with whether it is a deletion."""
+
+    @abstractmethod
+    async def revision(self, docid: str, rev: Rev, *, latest: bool = False) -> list[Document]:
+        """The body of one revision, empty if it isn't there.
+
+        With `latest`, the leaves that descend from it instead (several after a conflict).
+        """
+
+    @abstractmethod
+    async def leaves(self, docid: str) -> list[Document]:
+        """All leaves, the winner first; empty for an unknown id."""
+
+    @abstractmethod
+    async def bulk_get(
+        self, requests: Sequence[tuple[str, Rev | None]], *, latest: bool = False
+    ) -> list[list[Document | MissingRevision]]:
+        """One list per request, in order. Without a revision all leaves; an unknown id gives an empty list."""
+
+    @abstractmethod
+    async def missing_revisions(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Missing]:
+        """Which of the asked revisions aren't known. Ids that miss nothing are left out.
+
+        An interior revision without a body counts as known. `possible_ancestors` are the leaves of a
+        lower generation than the greatest missing one.
+        """
+
+    # -- writing documents ---------------------------------------------------------------------
+
+    @abstractmethod
+    async def write(
+        self,
+        docs: Sequence[DocumentWrite],
+        *,
+        replicated: bool = False,
+        check: WriteCheck | None = None,
+    ) -> list[str | ProtocolError]:
+        """Writes documents in order; per document the new revision, or why it was refused.
+
+        A new edit (`replicated` false) continues the leaf named by `parent`, or starts a document, or
+        follows the winning tombstone of a deleted one; otherwise `conflict`. A replicated write stores
+        the revision under its own id with its history, beside what is there; a known revision is no
+        change and no error. Attachments that are stubs take over what the parent has (`missing_stub`).
+        """
+
+    @abstractmethod
+    async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
+        """Removes leaves for good, without a trace in the feed. Returns what went, by id."""
+
+    # -- listings ------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def all_docs(
+        self, span: KeyRange, *, skip: int = 0, limit: int = 1000, include_docs: bool = False
+    ) -> RowsPage:
+        """Rows `{"id","key","value":{"rev"}[,"doc"]}` of documents that aren't deleted. At most `limit`."""
+
+    @abstractmethod
+    async def count_before(self, span: KeyRange) -> int:
+        """How many documents come before the range: `offset`."""
+
+    @abstractmethod
+    async def documents(
+        self, span: KeyRange, *, skip: int = 0, limit: int = 1000
+    ) -> list[Document]:
+        """Like `all_docs`, as documents."""
+
+    @abstractmethod
+    async def changes(
+        self,
+        since: int,
+        limit: int,
+        *,
+        all_leaves: bool = False,
+        include_docs: bool = False,
+        descending: bool = False,
+    ) -> ChangesPage:
+        """At most `limit` rows after `since` (or, descending, before it), ready for the wire."""
+
+    @abstractmethod
+    async def change_rows(
+        self,
+        since: int,
+        limit: int,
+        *,
+        all_leaves: bool = False,
+        include_docs: bool = False,
+        descending: bool = False,
+        docids: Sequence[str] | None = None,
+    ) -> list[Change]:
+        """Like `changes`, as values, for whoever has to look at each. `docids` selects documents."""
+
+    @abstractmethod
+    async def pending(self, since: int) -> int:
+        """How many rows there are after `since`."""
+
+    @abstractmethod
+    async def wait_for_change(self, since: int) -> None:
+        """Returns when there is a change after `since`, or the database is deleted. Cancellable."""
+
+    # -- local documents -----------------------------------------------------------------------
+
+    @abstractmethod
+    async def local(self, docid: str) -> LocalDocument | None:
+        """`docid` without `_local/`, here and below."""
+
+    @abstractmethod
+    async def put_local(self, docid: str, parent: int, body: bytes) -> str:
+        """Stores a local document as revision `0-(parent+1)`; there is no conflict check, as in CouchDB 3."""
+
+    @abstractmethod
+    async def delete_local(self, docid: str) -> bool:
+        """False if there was none."""
+
+    @abstractmethod
+    async def local_documents(
+        self, span: KeyRange, *, skip: int = 0, limit: int = 1000
+    ) -> list[LocalDocument]: ...
+
+    # -- attachments ---------------------------------------------------------------------------
+
+    @abstractmethod
+    async def attachments(self, docid: str, rev: Rev) -> dict[str, AttachmentInfo]:
+        """What one stored revision has attached, by name."""
+
+    @abstractmethod
+    def read_attachment(self, info: AttachmentInfo, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The stored bytes from `start` up to `end`, exclusive, in pieces of bounded size."""
+
+    @abstractmethod
+    async def stage_attachment(
+        self, chunks: AsyncIterator[bytes], *, content_type: str, encoding: str | None = None
+    ) -> StagedAttachment:
+        """Stores bytes as they come, memory bounded, to be named in a `write` soon.
+
+        What no write takes up is removed when the store is opened or compacted.
+        """
+
+    # -- indexes -------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def refresh_index(self, signature: str, mapper: DocumentMapper) -> None:
+        """Brings the index called `signature` up to the latest change, making it if it is new.
+
+        `mapper` must be a pure function of the document that `signature` identifies.
+        """
+
+    @abstractmethod
+    async def scan_index(
+        self,
+        signature: str,
+        low: bytes,
+        high: bytes | None,
+        *,
+        after: IndexEntry | None = None,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int = 1000,
+    ) -> list[IndexEntry]:
+        """Entries with low <= key < high (None: no bound) in the order of key, then id.
+
+        `after` goes on behind an entry in the direction of the scan.
+        """
+
+    @abstractmethod
+    async def drop_indexes(self, keep: Sequence[str]) -> None:
+        """Removes all indexes but those with a signature in `keep`."""
+
+    # -- housekeeping --------------------------------------------------------------------------
+
+    @abstractmethod
+    async def compact(self) -> None:
+        """Drops bodies of revisions that aren't leaves and gives space back, while serving."""
+
+
+class Store(ABC):
+    """A set of databases, and the few things a server must remember beside them."""
+
+    @property
+    @abstractmethod
+    def uuid(self) -> str:
+        """The server's name for good; clients build checkpoint ids from it."""
+
+    @property
+    @abstractmethod
+    def secret(self) -> bytes:
+        """Key for session cookies, made once and kept."""
+
+    @abstractmethod
+    async def names(self) -> list[str]:
+        """The databases, sorted."""
+
+    @abstractmethod
+    async def create(self, name: str) -> Database:
+        """Raises `illegal_database_name`, `database_exists`."""
+
+    @abstractmethod
+    def get(self, name: str) -> Database:
+        """Raises `database_missing`."""
+
+    @abstractmethod
+    async def delete(self, name: str) -> None:
+        """Raises `database_missing`. Feeds that wait on the database end."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
