@@ -12,7 +12,8 @@ from tests.needs import ROOT
 
 IO_MODULES = {
     "aiohttp", "apsw", "asyncio", "concurrent", "httpx", "io", "multiprocessing", "os", "pathlib", "shutil",
-    "socket", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading", "urllib3", "uvicorn", "uvloop",
+    "socket", "sqlite3", "ssl", "starlette", "subprocess", "tempfile", "threading", "urllib3", "uvicorn",
+    "uvloop",
 }  # fmt: skip
 
 

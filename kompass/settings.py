@@ -1,0 +1,133 @@
+"""Everything that can be set, in one class.
+
+A value comes from, in this order: the command line, a `KOMPASS_…` environment variable, `kompass.toml` in
+the working directory (or the file named by `KOMPASS_CONFIG`), the default. An unknown name in the file is an
+error: a misspelt setting would silently do nothing. `docs/settings.md` lists them all; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class LogFormat(StrEnum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class DemoSize(StrEnum):
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+class Settings(BaseSettings):
+    """The product's settings. Sizes are in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="KOMPASS_", extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    data: Path | None = Field(
+        default=None,
+        description="Directory for everything the server keeps; default `data`, for demo data `data/demo`",
+    )
+    admin: str | None = Field(
+        default=None,
+        pattern=r"^[^:]+:.+$",
+        description="`NAME:PASSWORD` of the server's administrator; without one nobody has that power",
+    )
+    demo: bool = Field(
+        default=False, description="Serve generated data to demo users; on the loopback address only"
+    )
+    demo_size: DemoSize = Field(
+        default=DemoSize.SMALL, description="`small`, `medium` or `large`: 50, 500 or 5,000 customers"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Other origins whose pages may use the server with credentials; comma-separated",
+    )
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="`debug`, `info`, `warning` or `error`")
+    log_format: LogFormat = Field(
+        default=LogFormat.CONSOLE, description="`console` for people, `json` for machines"
+    )
+    session_lifetime: int = Field(
+        default=600, ge=60, description="Lifetime of a login cookie; it renews itself while used"
+    )
+    max_document_size: int = Field(
+        default=8_000_000, ge=1024, description="Largest document without its attachments"
+    )
+    max_attachment_size: int = Field(default=1_073_741_824, ge=1024, description="Largest attachment")
+    max_request_size: int = Field(default=4_294_967_296, ge=1024, description="Largest request body")
+    shutdown_timeout: int = Field(
+        default=5, ge=1, description="How long open requests may go on after a stop signal"
+    )
+    pouchdb_file: Path | None = Field(
+        default=None,
+        description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _demo_stays_here(self) -> Settings:
+        if self.demo and not is_loopback(self.host):
+            raise ValueError(
+                f"demo data is served on the loopback address only, not on {self.host}: its password is public. "
+                "Leave out --host, or leave out --demo"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        named = os.environ.get("KOMPASS_CONFIG")
+        if named and not Path(named).is_file():
+            raise FileNotFoundError(f"KOMPASS_CONFIG names {named}, which is not a file")
+        file = TomlConfigSettingsSource(settings_cls, Path(named or "kompass.toml"))
+        return init_settings, env_settings, file
+
+    @property
+    def directory(self) -> Path:
+        """Where the server keeps its data."""
+        return self.data or Path("data/demo" if self.demo else "data")
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
