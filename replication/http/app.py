@@ -1,0 +1,150 @@
+"""The ASGI application: from a raw request to a handler and back.
+
+The order is fixed: take the path apart (from `raw_path`, where `%2F` is still `%2F`), find out who
+asks, find the route, check that he may, call the handler. Whatever goes wrong on the way is a
+`ProtocolError` and leaves as CouchDB's `{"error", "reason"}`; anything else is a defect, is logged
+with the request's id and answered 500.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from replication.http import access, cors, session
+from replication.http.call import Call
+from replication.http.compression import compressed
+from replication.http.responses import error_response
+from replication.http.routes import match
+from replication.http.server import Server, ServerConfig
+from replication.protocol import errors
+from replication.protocol.errors import ProtocolError
+from replication.store.interface import Store
+
+log = logging.getLogger("replication.http")
+access_log = logging.getLogger("replication.access")
+
+METHOD_OVERRIDE = "x-http-method-override"
+_OVERRIDABLE = frozenset({"PUT", "DELETE", "COPY"})
+
+
+def split_path(raw_path: bytes) -> list[str]:
+    """The segments of a path, each percent-decoded. One trailing slash is ignored.
+
+    Raises 400 for what isn't UTF-8 or holds a NUL.
+    """
+    parts = raw_path.split(b"/")[1:]
+    if parts and not parts[-1]:
+        parts.pop()
+    try:
+        segments = [
+            (unquote_to_bytes(part) if b"%" in part else part).decode("utf-8") for part in parts
+        ]
+    except UnicodeDecodeError:
+        raise errors.bad_request("The path is not percent-encoded UTF-8") from None
+    if any("\x00" in segment for segment in segments):
+        raise errors.bad_request("The path must not hold a NUL character")
+    return segments
+
+
+class Application:
+    """The CouchDB side of a server, as an ASGI application."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        started = time.perf_counter()
+        call = Call(
+            scope=scope,
+            receive=receive,
+            server=self.server,
+            method=scope["method"],
+            segments=[],
+            request_id=secrets.token_hex(5),
+        )
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message["headers"]
+                headers.append((b"x-couch-request-id", call.request_id.encode("ascii")))
+                for name, value in call.response_headers.items():
+                    headers.append((name.encode("latin-1"), value.encode("latin-1")))
+            await send(message)
+
+        try:
+            response = await self._respond(call)
+            if self.server.config.gzip_responses:
+                response = compressed(call, response)
+            await response(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = 499
+        except RuntimeError as error:
+            # uvloop raises it when a transport is written to after its peer has left.
+            if "closed" not in str(error) and "handler is closed" not in str(error):
+                raise
+            status = 499
+        finally:
+            if self.server.config.access_log:
+                access_log.info(
+                    "%s %s %s %s %d %.1fms",
+                    call.request_id,
+                    call.principal.name or "-",
+                    scope["method"],
+                    scope["raw_path"].decode("latin-1"),
+                    status,
+                    (time.perf_counter() - started) * 1000,
+                )
+
+    async def _respond(self, call: Call) -> Response:
+        try:
+            cors.apply(call)
+            if cors.is_preflight(call):
+                return cors.preflight(call)
+            override = call.headers.get(METHOD_OVERRIDE) if call.method == "POST" else None
+            if override is not None and override.upper() in _OVERRIDABLE:
+                call.method = override.upper()
+            call.segments = split_path(call.scope["raw_path"])
+            route = match(call)
+            await session.authenticate(call)
+            handler = route.handler(call.method)
+            await access.check(call, route.access_for(call.method).name)
+            return await handler(call)
+        except ProtocolError as error:
+            return error_response(error)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            log.exception("request %s: %s %s", call.request_id, call.method, call.segments)
+            return error_response(
+                errors.internal(f"The server failed; its log tells more under {call.request_id}.")
+            )
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.server.store.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def create_app(store: Store, config: ServerConfig | None = None) -> Application:
+    """An ASGI application that serves `store`. It closes the store at shutdown."""
+    return Application(Server(store, config or ServerConfig()))

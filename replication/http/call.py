@@ -1,0 +1,139 @@
+"""One request on its way through the server."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Receive, Scope
+
+from replication.http.params import parse_query
+from replication.protocol import errors, jsontext
+from replication.store.interface import Database
+
+if TYPE_CHECKING:
+    from replication.http.server import Server
+
+MAX_JSON_BODY = 64 * 1024 * 1024
+"""Bytes of a JSON request body that is read into memory."""
+
+JSON_TYPE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: `name` is None for somebody who has not logged in."""
+
+    name: str | None = None
+    roles: tuple[str, ...] = ()
+
+    @property
+    def is_server_admin(self) -> bool:
+        return "_admin" in self.roles
+
+
+ANONYMOUS = Principal()
+
+
+@dataclass(slots=True)
+class Call:
+    """The request, taken apart as far as routing needs it. Handlers take one and return a response."""
+
+    scope: Scope
+    receive: Receive
+    server: Server
+    method: str
+    segments: list[str]
+    """The path, split at `/` and then percent-decoded, so a `%2F` stays inside its segment."""
+    request_id: str
+    principal: Principal = ANONYMOUS
+    authenticated_by: str = ""
+    """`cookie`, `default` (Basic) or empty."""
+    docid: str = ""
+    """Set by routing for paths below a document: `_design/x` and `_local/x` with their prefix."""
+    rest: tuple[str, ...] = ()
+    """What follows the document in the path: the attachment's name."""
+    response_headers: dict[str, str] = field(default_factory=dict)
+    """Headers that every response to this call gets, errors included."""
+    _database: Database | None = None
+    _headers: Headers | None = None
+    _query: dict[str, str] | None = None
+    _json: Any = None
+    _body: bytes | None = None
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            self._headers = Headers(scope=self.scope)
+        return self._headers
+
+    @property
+    def query(self) -> dict[str, str]:
+        if self._query is None:
+            self._query = parse_query(self.scope["query_string"])
+        return self._query
+
+    @property
+    def database(self) -> Database:
+        """The database of the path. Raises `database_missing`."""
+        if self._database is None:
+            self._database = self.server.database(self, self.segments[0])
+        return self._database
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The request body in pieces, unpacked if it came gzipped."""
+        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        pieces = Request(self.scope, self.receive).stream()
+        if encoding in ("identity", ""):
+            async for piece in pieces:
+                yield piece
+            return
+        if encoding != "gzip":
+            raise errors.bad_content_type(f"Unsupported Content-Encoding: {encoding[:40]}")
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            async for piece in pieces:
+                while piece:
+                    yield unpacker.decompress(piece, 256 * 1024)
+                    piece = unpacker.unconsumed_tail
+        except zlib.error:
+            raise errors.bad_request("The body is not gzip, as its Content-Encoding says") from None
+        if not unpacker.eof and self.headers.get("content-length") != "0":
+            raise errors.bad_request("The gzipped body is cut short")
+
+    async def body(self, limit: int = MAX_JSON_BODY) -> bytes:
+        """The whole request body. Raises `request_too_large` past `limit` bytes."""
+        if self._body is None:
+            declared = self.headers.get("content-length")
+            if declared is not None and declared.isdigit() and int(declared) > limit:
+                raise errors.request_too_large()
+            size = 0
+            pieces = []
+            async for piece in self.stream():
+                size += len(piece)
+                if size > limit:
+                    raise errors.request_too_large()
+                pieces.append(piece)
+            self._body = b"".join(pieces)
+        return self._body
+
+    def require_json(self) -> None:
+        """415 unless the request says it carries JSON."""
+        content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != JSON_TYPE:
+            raise errors.bad_content_type("Content-Type must be application/json")
+
+    async def json(self) -> Any:
+        """The body as a JSON value."""
+        return jsontext.decode(await self.body())
+
+    async def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object; 400 otherwise."""
+        value = await self.json()
+        if not isinstance(value, dict):
+            raise errors.bad_request("Request body must be a JSON object")
+        return value

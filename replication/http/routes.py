@@ -1,0 +1,186 @@
+"""Which handler answers what: one table per level of the path.
+
+A path is matched by its shape: `/`, `/_server_thing…`, `/{db}`, `/{db}/_thing…`, `/{db}/{doc}` and
+`/{db}/{doc}/{attachment…}`. Each entry says which methods it has and who may call it; everything else
+is 405 with `Allow`, or 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from starlette.responses import Response
+
+from replication.http import (
+    admin,
+    attachments,
+    bulk,
+    changes,
+    database,
+    documents,
+    listings,
+    local,
+    mango,
+    root,
+    session,
+)
+from replication.http.call import Call
+from replication.protocol import errors
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+class Access(Enum):
+    """Who may call a route."""
+
+    PUBLIC = "anybody"
+    MEMBER = "members of the database"
+    DATABASE_ADMIN = "administrators of the database"
+    SERVER_ADMIN = "server administrators"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    methods: Mapping[str, Handler]
+    access: Access = Access.MEMBER
+    write_access: Access | None = None
+    """Who may call it with a method other than GET and HEAD, if that differs."""
+
+    def handler(self, method: str) -> Handler:
+        found = self.methods.get(method)
+        if found is None:
+            raise errors.method_not_allowed(tuple(self.methods))
+        return found
+
+    def access_for(self, method: str) -> Access:
+        if self.write_access is not None and method not in ("GET", "HEAD"):
+            return self.write_access
+        return self.access
+
+
+def _get(handler: Handler, **others: Handler) -> dict[str, Handler]:
+    return {"GET": handler, "HEAD": handler, **others}
+
+
+ROOT = Route(_get(root.welcome), Access.PUBLIC)
+
+SERVER: Mapping[str, Route] = {
+    "_up": Route(_get(root.up), Access.PUBLIC),
+    "_uuids": Route(_get(root.uuids), Access.PUBLIC),
+    "_all_dbs": Route(_get(root.all_dbs), Access.SERVER_ADMIN),
+    "_dbs_info": Route(_get(root.dbs_info, POST=root.dbs_info), Access.SERVER_ADMIN),
+    "_active_tasks": Route(_get(root.active_tasks), Access.SERVER_ADMIN),
+    "_session": Route(
+        _get(session.show, POST=session.login, DELETE=session.logout), Access.PUBLIC
+    ),
+}
+
+DATABASE_ROOT = Route(
+    {
+        "GET": database.info,
+        "HEAD": database.info,
+        "PUT": database.create,
+        "DELETE": database.delete,
+        "POST": documents.post,
+    }
+)
+
+DATABASE: Mapping[str, Route] = {
+    "_all_docs": Route(_get(listings.all_docs, POST=listings.all_docs)),
+    "_design_docs": Route(_get(listings.design_docs, POST=listings.design_docs)),
+    "_local_docs": Route(_get(listings.local_docs, POST=listings.local_docs)),
+    "_changes": Route({"GET": changes.changes, "POST": changes.changes}),
+    "_bulk_docs": Route({"POST": bulk.bulk_docs}),
+    "_bulk_get": Route({"POST": bulk.bulk_get}),
+    "_revs_diff": Route({"POST": bulk.revs_diff}),
+    "_missing_revs": Route({"POST": bulk.missing_revs}),
+    "_ensure_full_commit": Route({"POST": database.ensure_full_commit}),
+    "_find": Route({"POST": mango.find}),
+    "_explain": Route({"POST": mango.explain}),
+    "_index": Route(_get(mango.list_indexes, POST=mango.create_index)),
+    "_security": Route(
+        _get(admin.get_security, PUT=admin.put_security), write_access=Access.DATABASE_ADMIN
+    ),
+    "_revs_limit": Route(
+        _get(admin.get_revs_limit, PUT=admin.put_revs_limit), write_access=Access.DATABASE_ADMIN
+    ),
+    "_compact": Route({"POST": admin.compact}, Access.DATABASE_ADMIN),
+    "_view_cleanup": Route({"POST": admin.view_cleanup}, Access.DATABASE_ADMIN),
+    "_purge": Route({"POST": admin.purge}, Access.SERVER_ADMIN),
+}
+
+DOCUMENT = Route(
+    {
+        "GET": documents.get,
+        "HEAD": documents.get,
+        "PUT": documents.put,
+        "DELETE": documents.delete,
+        "COPY": documents.copy,
+    }
+)
+LOCAL_DOCUMENT = Route(
+    {
+        "GET": local.get,
+        "HEAD": local.get,
+        "PUT": local.put,
+        "DELETE": local.delete,
+        "COPY": local.copy,
+    }
+)
+ATTACHMENT = Route(
+    {
+        "GET": attachments.get,
+        "HEAD": attachments.get,
+        "PUT": attachments.put,
+        "DELETE": attachments.delete,
+    }
+)
+
+ALL_DOCS_QUERIES = Route({"POST": listings.queries})
+INDEX_BELOW = Route({"POST": mango.bulk_delete_indexes, "DELETE": mango.delete_index})
+
+
+def match(call: Call) -> Route:
+    """The route of a call; sets `docid` and `rest` for paths below a document."""
+    segments = call.segments
+    if not segments:
+        return ROOT
+    first = segments[0]
+    if first[:1] == "_" and first not in ("_users", "_replicator", "_global_changes"):
+        route = SERVER.get(first)
+        if route is None:
+            raise errors.illegal_database_name(first)
+        return route
+    if len(segments) == 1:
+        return DATABASE_ROOT
+    second = segments[1]
+    if second[:1] != "_":
+        call.docid = second
+        call.rest = tuple(segments[2:])
+        return ATTACHMENT if call.rest else DOCUMENT
+    if second in ("_design", "_local"):
+        if len(segments) == 2:
+            call.docid = second
+            return DOCUMENT
+        call.docid = f"{second}/{segments[2]}"
+        call.rest = tuple(segments[3:])
+        if second == "_local":
+            return LOCAL_DOCUMENT
+        return ATTACHMENT if call.rest else DOCUMENT
+    for prefix, document in (("_design/", DOCUMENT), ("_local/", LOCAL_DOCUMENT)):
+        if second.startswith(prefix):
+            call.docid = second
+            call.rest = tuple(segments[2:])
+            return ATTACHMENT if call.rest else document
+    if second == "_all_docs" and segments[2:3] == ["queries"]:
+        return ALL_DOCS_QUERIES
+    if second == "_index" and len(segments) > 2:
+        return INDEX_BELOW
+    route = DATABASE.get(second)
+    if route is None:
+        call.docid = second
+        return DOCUMENT
+    call.rest = tuple(segments[2:])
+    return route
