@@ -1,0 +1,28 @@
+"""Single documents: read, write, delete, copy."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from replication.http.call import Call
+from replication.protocol import errors
+
+
+async def get(call: Call) -> Response:
+    raise errors.not_implemented("get")
+
+
+async def put(call: Call) -> Response:
+    raise errors.not_implemented("put")
+
+
+async def delete(call: Call) -> Response:
+    raise errors.not_implemented("delete")
+
+
+async def post(call: Call) -> Response:
+    raise errors.not_implemented("post")
+
+
+async def copy(call: Call) -> Response:
+    raise errors.not_implemented("copy")
