@@ -124,7 +124,9 @@ def _parse_entry(name: str, entry: Any) -> AttachmentWrite:
         length = entry.get("length")
         if isinstance(length, int) and length != len(data):
             raise errors.bad_request(f"Attachment '{name}' does not fit its digest and length")
-    return InlineAttachment(content_type=content_type, data=data, digest=actual, revpos=revpos, encoding=encoding)
+    return InlineAttachment(
+        content_type=content_type, data=data, digest=actual, revpos=revpos, encoding=encoding
+    )
 
 
 def _length(name: str, value: Any) -> int | None:

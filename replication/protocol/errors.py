@@ -96,9 +96,7 @@ def missing_attachment() -> ProtocolError:
 
 def method_not_allowed(allowed: tuple[str, ...]) -> ProtocolError:
     names = ",".join(allowed)
-    return ProtocolError(
-        405, "method_not_allowed", f"Only {names} allowed", headers={"Allow": names}
-    )
+    return ProtocolError(405, "method_not_allowed", f"Only {names} allowed", headers={"Allow": names})
 
 
 def not_acceptable(reason: str) -> ProtocolError:

@@ -21,6 +21,7 @@ none; CouchDB has the same.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from replication.protocol.revisions import Path, Rev
@@ -204,17 +205,12 @@ class RevisionTree:
             if leaf in self._deleted:
                 branch["deleted"] = True
             branches.append(branch)
-        surplus = [
-            (child, parent)
-            for child, parents in self._parents.items()
-            for parent in parents[1:]
-        ]
+        surplus = [(child, parent) for child, parents in self._parents.items() for parent in parents[1:]]
         unwritten = {parent for _, parent in surplus} - written
         for root in sorted(unwritten, reverse=True):
             branches.append({"start": root[0], "ids": list(self.path(root).ids), "link": True})
         branches.extend(
-            {"start": child[0], "ids": [child[1], parent[1]], "link": True}
-            for child, parent in surplus
+            {"start": child[0], "ids": [child[1], parent[1]], "link": True} for child, parent in surplus
         )
         interior = sorted(self._deleted - set(leaves))
         if interior:
@@ -228,7 +224,7 @@ class RevisionTree:
         for branch in branches:
             path = Path(branch["start"], branch["ids"])  # type: ignore[arg-type]
             revs = path.revisions()
-            for child, parent in zip(revs[:-1], revs[1:], strict=True):
+            for child, parent in itertools.pairwise(revs):
                 tree._link(child, parent)
             tree._link(revs[-1], None)
             if branch.get("deleted"):

@@ -87,7 +87,8 @@ class Change(NamedTuple):
     """The winner's text, if asked for."""
 
 
-class ChangesPage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ChangesPage:
     """Rows ready for the wire."""
 
     rows: bytes
@@ -106,7 +107,8 @@ class KeyRange(NamedTuple):
     descending: bool = False
 
 
-class RowsPage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RowsPage:
     """Rows of a listing, ready for the wire."""
 
     rows: bytes
@@ -265,9 +267,7 @@ class Database(ABC):
         """How many documents come before the range: `offset`."""
 
     @abstractmethod
-    async def documents(
-        self, span: KeyRange, *, skip: int = 0, limit: int = 1000
-    ) -> list[Document]:
+    async def documents(self, span: KeyRange, *, skip: int = 0, limit: int = 1000) -> list[Document]:
         """Like `all_docs`, as documents."""
 
     @abstractmethod
@@ -329,7 +329,9 @@ class Database(ABC):
         """What one stored revision has attached, by name."""
 
     @abstractmethod
-    def read_attachment(self, info: AttachmentInfo, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def read_attachment(
+        self, info: AttachmentInfo, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
         """The stored bytes from `start` up to `end`, exclusive, in pieces of bounded size."""
 
     @abstractmethod

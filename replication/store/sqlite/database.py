@@ -1,0 +1,512 @@
+"""A database in one SQLite file: the `Database` interface on top of its readers and its writer.
+
+Short reads run in the event loop's own thread: they take microseconds, and a hop to another thread
+would cost more. Whoever wants many rows asks for them page by page. Writes go through `Writer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from base64 import b64encode
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from hashlib import md5
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from replication.protocol import errors
+from replication.protocol.attachments import StagedAttachment
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revision_tree import RevisionTree
+from replication.protocol.revisions import Rev, parse_rev
+from replication.protocol.sequences import Epoch, Epochs
+from replication.store.interface import (
+    AttachmentInfo,
+    Change,
+    ChangesPage,
+    Database,
+    DatabaseInfo,
+    Document,
+    DocumentMapper,
+    IndexEntry,
+    KeyRange,
+    LocalDocument,
+    Missing,
+    MissingRevision,
+    RowsPage,
+    WriteCheck,
+)
+from replication.store.sqlite import compaction, indexes, purging, reading
+from replication.store.sqlite.blobs import AttachmentTable, chunk_key
+from replication.store.sqlite.edits import Batch
+from replication.store.sqlite.histogram import SequenceHistogram
+from replication.store.sqlite.schema import CHUNK_SIZE, configure, migrate
+from replication.store.sqlite.writer import Counters, Transaction, Writer, storage_error
+
+T = TypeVar("T")
+
+
+class SqliteDatabase(Database):
+    """One file. `path` exists and has its tables."""
+
+    def __init__(self, name: str, path: Path, pool: ThreadPoolExecutor) -> None:
+        self.name = name
+        self._path = path
+        connection = apsw.Connection(str(path))
+        migrate(connection)
+        rows: Any = connection.execute("SELECT name, value FROM meta")
+        meta: dict[str, Any] = dict(rows)
+        self._uuid = str(meta["uuid"])
+        self._created = int(meta["created"])
+        self._revs_limit = int(meta["revs_limit"])
+        self._security = bytes(meta["security"])
+        self._epochs = Epochs(
+            [
+                Epoch(name, first)
+                for name, first in connection.execute("SELECT name, first FROM epochs ORDER BY rowid")
+            ]
+        )
+        self._readers: deque[apsw.Connection] = deque()
+        self._waiters: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
+        self._waiters_lock = threading.Lock()
+        self._histogram: SequenceHistogram | None = None
+        self._closed = False
+        self._compacting = False
+        self.staged: set[int] = set()
+        """Attachments that are being uploaded or wait for their document."""
+        self._writer = Writer(connection, pool, self._committed)
+
+    # -- connections ---------------------------------------------------------------------------
+
+    @contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        """A connection for reading, nobody else's meanwhile."""
+        if self._closed:
+            raise errors.database_missing()
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            try:
+                connection = apsw.Connection(
+                    str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200
+                )
+                configure(connection)
+                connection.execute("PRAGMA query_only = 1")
+            except apsw.Error as error:
+                raise storage_error(error) from error
+        try:
+            yield connection
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        finally:
+            if self._is_closed():
+                connection.close()
+            else:
+                self._readers.append(connection)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[apsw.Connection]:
+        """A reader whose statements all see the same commit."""
+        with self._reader() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Waits for writes in flight, ends the feeds, closes the file."""
+        self._closed = True
+        self._writer.close()
+        while self._readers:
+            self._readers.pop().close()
+        self._wake()
+
+    async def _write(self, run: Callable[[Transaction], T]) -> T:
+        return await asyncio.shield(self._writer.submit(run))
+
+    def _committed(self, counters: Counters, moved: list[tuple[int, int]]) -> None:
+        if self._histogram is not None:
+            self._histogram.move(moved)
+        if moved:
+            self._wake()
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    async def info(self) -> DatabaseInfo:
+        with self._reader() as connection:
+            page_size = connection.pragma("page_size")
+            pages = connection.pragma("page_count")
+            free = connection.pragma("freelist_count")
+        counters = self._writer.counters
+        return DatabaseInfo(
+            name=self.name,
+            uuid=self._uuid,
+            doc_count=counters.doc_count,
+            deleted_count=counters.deleted_count,
+            update_seq=counters.update_seq,
+            purge_seq=counters.purge_seq,
+            created=self._created,
+            file_size=pages * page_size,
+            active_size=(pages - free) * page_size,
+            external_size=counters.external_size,
+            compacting=self._compacting,
+        )
+
+    @property
+    def epochs(self) -> Epochs:
+        return self._epochs
+
+    @property
+    def update_seq(self) -> int:
+        return self._writer.counters.update_seq
+
+    async def security(self) -> bytes:
+        return self._security
+
+    async def set_security(self, text: bytes) -> None:
+        await self._set_meta("security", text)
+        self._security = text
+
+    async def revs_limit(self) -> int:
+        return self._revs_limit
+
+    async def set_revs_limit(self, limit: int) -> None:
+        await self._set_meta("revs_limit", limit)
+        self._revs_limit = limit
+
+    async def _set_meta(self, name: str, value: bytes | int) -> None:
+        def run(transaction: Transaction) -> None:
+            transaction.connection.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+
+        await self._write(run)
+
+    # -- reading documents ---------------------------------------------------------------------
+
+    async def winner(self, docid: str) -> Document | None:
+        with self._reader() as connection:
+            return reading.winner(connection, docid)
+
+    async def winners(self, docids: Sequence[str]) -> dict[str, Document]:
+        with self._reader() as connection:
+            return reading.winners(connection, docids)
+
+    async def tree(self, docid: str) -> RevisionTree | None:
+        with self._reader() as connection:
+            found = reading.entry(connection, docid)
+        return None if found is None else found.tree
+
+    async def available(self, docid: str) -> dict[Rev, bool]:
+        with self._snapshot() as connection:
+            found = reading.entry(connection, docid)
+            if found is None:
+                return {}
+            known = {found.winner: bool(found.deleted)}
+            for rev, deleted in connection.execute(
+                "SELECT rev, deleted FROM revs WHERE doc = ?", (found.num,)
+            ):
+                known[parse_rev(rev)] = bool(deleted)
+        return known
+
+    async def revision(self, docid: str, rev: Rev, *, latest: bool = False) -> list[Document]:
+        with self._snapshot() as connection:
+            found = reading.entry(connection, docid)
+            return [] if found is None else reading.revision(connection, found, rev, latest)
+
+    async def leaves(self, docid: str) -> list[Document]:
+        with self._snapshot() as connection:
+            found = reading.entry(connection, docid)
+            return [] if found is None else reading.leaves(connection, found)
+
+    async def bulk_get(
+        self, requests: Sequence[tuple[str, Rev | None]], *, latest: bool = False
+    ) -> list[list[Document | MissingRevision]]:
+        with self._snapshot() as connection:
+            return reading.bulk_get(connection, requests, latest)
+
+    async def missing_revisions(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Missing]:
+        with self._reader() as connection:
+            return reading.missing_revisions(connection, asked)
+
+    # -- writing documents ---------------------------------------------------------------------
+
+    async def write(
+        self,
+        docs: Sequence[DocumentWrite],
+        *,
+        replicated: bool = False,
+        check: WriteCheck | None = None,
+    ) -> list[str | ProtocolError]:
+        def run(transaction: Transaction) -> list[str | ProtocolError]:
+            return Batch(transaction, self._epochs, self._revs_limit, check).run(docs, replicated)
+
+        results = await self._write(run)
+        if self.staged:
+            for doc in docs:
+                for given in doc.attachments.values():
+                    if isinstance(given, StagedAttachment):
+                        self.staged.discard(given.token)
+        return results
+
+    async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
+        def run(transaction: Transaction) -> dict[str, list[str]]:
+            return purging.purge(transaction, self._epochs, self._revs_limit, asked)
+
+        return await self._write(run)
+
+    # -- listings ------------------------------------------------------------------------------
+
+    async def all_docs(
+        self, span: KeyRange, *, skip: int = 0, limit: int = 1000, include_docs: bool = False
+    ) -> RowsPage:
+        with self._reader() as connection:
+            return reading.all_docs(connection, span, skip, limit, include_docs)
+
+    async def count_before(self, span: KeyRange) -> int:
+        if span.start is None:
+            return 0
+        where = " AND id > ?" if span.descending else " AND id < ?"
+        with self._reader() as connection:
+            return reading.count_live(connection, where, [span.start])
+
+    async def documents(self, span: KeyRange, *, skip: int = 0, limit: int = 1000) -> list[Document]:
+        with self._reader() as connection:
+            return reading.documents(connection, span, skip, limit)
+
+    async def changes(
+        self,
+        since: int,
+        limit: int,
+        *,
+        all_leaves: bool = False,
+        include_docs: bool = False,
+        descending: bool = False,
+    ) -> ChangesPage:
+        with self._reader() as connection:
+            return reading.changes(
+                connection,
+                since,
+                limit,
+                all_leaves=all_leaves,
+                include_docs=include_docs,
+                descending=descending,
+            )
+
+    async def change_rows(
+        self,
+        since: int,
+        limit: int,
+        *,
+        all_leaves: bool = False,
+        include_docs: bool = False,
+        descending: bool = False,
+        docids: Sequence[str] | None = None,
+    ) -> list[Change]:
+        with self._reader() as connection:
+            return reading.change_rows(
+                connection,
+                since,
+                limit,
+                all_leaves=all_leaves,
+                include_docs=include_docs,
+                descending=descending,
+                docids=docids,
+            )
+
+    async def pending(self, since: int) -> int:
+        if since >= self.update_seq:
+            return 0
+        with self._reader() as connection:
+            if self._histogram is None:
+                self._histogram = SequenceHistogram(connection)
+            return self._histogram.after(connection, since)
+
+    async def wait_for_change(self, since: int) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._has_change(since):
+            waiter = loop.create_future()
+            with self._waiters_lock:
+                self._waiters.setdefault(loop, set()).add(waiter)
+            try:
+                # A commit between the test above and here has woken nobody.
+                if self._has_change(since):
+                    return
+                await waiter
+            finally:
+                with self._waiters_lock:
+                    waiting = self._waiters.get(loop)
+                    if waiting is not None:
+                        waiting.discard(waiter)
+
+    def _has_change(self, since: int) -> bool:
+        """True also for a closed database: there is nothing to wait for."""
+        if self._is_closed():
+            return True
+        if self.update_seq <= since:
+            return False
+        # A purge uses up numbers without leaving a row, so the number alone does not tell.
+        with self._reader() as connection:
+            found = connection.execute("SELECT 1 FROM changes WHERE seq > ? LIMIT 1", (since,)).get
+        return found is not None
+
+    def _is_closed(self) -> bool:
+        return self._closed
+
+    def _wake(self) -> None:
+        with self._waiters_lock:
+            waiters, self._waiters = self._waiters, {}
+        for loop, waiting in waiters.items():
+            # In a closed loop nobody waits any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_release, waiting)
+
+    # -- local documents -----------------------------------------------------------------------
+
+    async def local(self, docid: str) -> LocalDocument | None:
+        with self._reader() as connection:
+            return reading.local(connection, docid)
+
+    async def put_local(self, docid: str, parent: int, body: bytes) -> str:
+        def run(transaction: Transaction) -> None:
+            transaction.connection.execute(
+                "INSERT INTO local VALUES (?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET rev = excluded.rev, body = excluded.body",
+                (docid, parent + 1, body),
+            )
+
+        await self._write(run)
+        return f"0-{parent + 1}"
+
+    async def delete_local(self, docid: str) -> bool:
+        def run(transaction: Transaction) -> bool:
+            transaction.connection.execute("DELETE FROM local WHERE id = ?", (docid,))
+            return transaction.connection.changes() > 0
+
+        return await self._write(run)
+
+    async def local_documents(
+        self, span: KeyRange, *, skip: int = 0, limit: int = 1000
+    ) -> list[LocalDocument]:
+        with self._reader() as connection:
+            return list(reading.local_documents(connection, span, skip, limit))
+
+    # -- attachments ---------------------------------------------------------------------------
+
+    async def attachments(self, docid: str, rev: Rev) -> dict[str, AttachmentInfo]:
+        with self._snapshot() as connection:
+            found = reading.entry(connection, docid)
+            if found is None or not found.knows(rev):
+                return {}
+            body = found.body
+            if found.winner != rev:
+                body = connection.execute(
+                    "SELECT body FROM revs WHERE doc = ? AND rev = ?",
+                    (found.num, f"{rev[0]}-{rev[1]}"),
+                ).get
+                if body is None:
+                    return {}
+            attached = AttachmentTable(connection).of_body(body)
+        return {name: one.info(name) for name, one in attached.items()}
+
+    async def read_attachment(
+        self, info: AttachmentInfo, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        end = info.stored_length if end is None else min(end, info.stored_length)
+        while start < end:
+            position, offset = divmod(start, CHUNK_SIZE)
+            with self._reader() as connection:
+                data = connection.execute(
+                    "SELECT data FROM chunks WHERE num = ?", (chunk_key(info.handle, position),)
+                ).get
+            if data is None:
+                raise errors.internal(f"Attachment '{info.name}' was removed while being read")
+            piece = bytes(data[offset : offset + end - start])
+            if not piece:
+                raise errors.internal(f"Attachment '{info.name}' is shorter than recorded")
+            yield piece
+            start += len(piece)
+
+    async def stage_attachment(
+        self, chunks: AsyncIterator[bytes], *, content_type: str, encoding: str | None = None
+    ) -> StagedAttachment:
+        def reserve(transaction: Transaction) -> int:
+            num = AttachmentTable(transaction.connection).reserve()
+            self.staged.add(num)
+            return num
+
+        num = await self._write(reserve)
+        digest = md5(usedforsecurity=False)
+        size = position = 0
+        buffer = bytearray()
+        try:
+            async for piece in chunks:
+                digest.update(piece)
+                size += len(piece)
+                buffer += piece
+                while len(buffer) >= CHUNK_SIZE:
+                    await self._add_chunk(num, position, bytes(buffer[:CHUNK_SIZE]))
+                    del buffer[:CHUNK_SIZE]
+                    position += 1
+            if buffer:
+                await self._add_chunk(num, position, bytes(buffer))
+            text = "md5-" + b64encode(digest.digest()).decode("ascii")
+
+            def complete(transaction: Transaction) -> None:
+                AttachmentTable(transaction.connection).complete(num, text, size, size, encoding)
+
+            await self._write(complete)
+        except BaseException:
+            self.staged.discard(num)
+            self._writer.submit(lambda transaction: AttachmentTable(transaction.connection).remove(num))
+            raise
+        return StagedAttachment(num, content_type, text, size, size, encoding)
+
+    async def _add_chunk(self, num: int, position: int, data: bytes) -> None:
+        await self._write(
+            lambda transaction: AttachmentTable(transaction.connection).add_chunk(num, position, data)
+        )
+
+    # -- indexes -------------------------------------------------------------------------------
+
+    async def refresh_index(self, signature: str, mapper: DocumentMapper) -> None:
+        await indexes.refresh(self._reader, self._write, lambda: self.update_seq, signature, mapper)
+
+    async def scan_index(
+        self,
+        signature: str,
+        low: bytes,
+        high: bytes | None,
+        *,
+        after: IndexEntry | None = None,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int = 1000,
+    ) -> list[IndexEntry]:
+        with self._reader() as connection:
+            return indexes.scan(connection, signature, low, high, after, descending, skip, limit)
+
+    async def drop_indexes(self, keep: Sequence[str]) -> None:
+        await self._write(lambda transaction: indexes.drop(transaction.connection, keep))
+
+    # -- housekeeping --------------------------------------------------------------------------
+
+    async def compact(self) -> None:
+        if self._compacting:
+            return
+        self._compacting = True
+        try:
+            await compaction.compact(self._write, self.staged)
+        finally:
+            self._compacting = False
+
+
+def _release(waiting: set[asyncio.Future[None]]) -> None:
+    for waiter in list(waiting):
+        if not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,123 @@
+"""Indexes that read the feed: brought up to date when they are asked, never by writers.
+
+An index remembers the sequence number up to which it has read. Refreshing replaces the entries of
+every document that changed since; each page is one transaction, so a restart goes on where the last one
+ended, and entries never show half a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+import apsw
+
+from replication.protocol import jsontext
+from replication.store.interface import DocumentMapper, IndexEntry
+from replication.store.sqlite.reading import id_list
+from replication.store.sqlite.writer import Transaction
+
+T = TypeVar("T")
+
+DOCUMENTS_A_STEP = 500
+
+
+class Write(Protocol):
+    def __call__(self, run: Callable[[Transaction], T]) -> Coroutine[Any, Any, T]: ...
+
+
+async def refresh(
+    reader: Callable[[], AbstractContextManager[apsw.Connection]],
+    write: Write,
+    update_seq: Callable[[], int],
+    signature: str,
+    mapper: DocumentMapper,
+) -> None:
+    """Reads the changes that the index has not seen. Several may refresh at once; work is not lost."""
+    with reader() as connection:
+        seq = connection.execute("SELECT seq FROM indexes WHERE signature = ?", (signature,)).get
+    if seq is not None and seq >= update_seq():
+        return
+    if seq is None:
+        await write(lambda transaction: _make(transaction.connection, signature))
+    while await write(lambda transaction: _step(transaction, signature, mapper)):
+        pass
+
+
+def _make(connection: apsw.Connection, signature: str) -> None:
+    connection.execute("INSERT OR IGNORE INTO indexes (signature, seq) VALUES (?, 0)", (signature,))
+
+
+def _step(transaction: Transaction, signature: str, mapper: DocumentMapper) -> bool:
+    """Reads one page. True if there may be more."""
+    connection = transaction.connection
+    row: Any = connection.execute("SELECT num, seq FROM indexes WHERE signature = ?", (signature,)).fetchone()
+    if row is None:
+        return False
+    num, seq = row
+    changed: list[Any] = connection.execute(
+        "SELECT changes.seq, id, deleted, text FROM changes CROSS JOIN bodies ON bodies.seq = body"
+        " WHERE changes.seq > ? ORDER BY changes.seq LIMIT ?",
+        (seq, DOCUMENTS_A_STEP),
+    ).fetchall()
+    complete = len(changed) < DOCUMENTS_A_STEP
+    reached = transaction.counters.update_seq if complete else changed[-1][0]
+    if changed and seq:
+        connection.execute(
+            "DELETE FROM index_entries WHERE index_num = ? AND id IN (SELECT value FROM json_each(?))",
+            (num, id_list(docid for _, docid, _, _ in changed)),
+        )
+    entries = [
+        (num, key, docid)
+        for _, docid, deleted, text in changed
+        if not deleted
+        for key in mapper(jsontext.decode(text))
+    ]
+    connection.executemany("INSERT OR IGNORE INTO index_entries VALUES (?, ?, ?)", entries)
+    if reached > seq:
+        connection.execute("UPDATE indexes SET seq = ? WHERE num = ?", (reached, num))
+    return not complete
+
+
+def scan(
+    connection: apsw.Connection,
+    signature: str,
+    low: bytes,
+    high: bytes | None,
+    after: IndexEntry | None,
+    descending: bool,
+    skip: int,
+    limit: int,
+) -> list[IndexEntry]:
+    num = connection.execute("SELECT num FROM indexes WHERE signature = ?", (signature,)).get
+    if num is None:
+        return []
+    clauses = ["index_num = ?", "key >= ?"]
+    args: list[Any] = [num, low]
+    if high is not None:
+        clauses.append("key < ?")
+        args.append(high)
+    if after is not None:
+        clauses.append("(key, id) < (?, ?)" if descending else "(key, id) > (?, ?)")
+        args += [after.key, after.id]
+    order = "key DESC, id DESC" if descending else "key, id"
+    return [
+        IndexEntry(key, docid)
+        for key, docid in connection.execute(
+            f"SELECT key, id FROM index_entries WHERE {' AND '.join(clauses)}"
+            f" ORDER BY {order} LIMIT ? OFFSET ?",
+            (*args, limit, skip),
+        )
+    ]
+
+
+def drop(connection: apsw.Connection, keep: Sequence[str]) -> None:
+    """Deletes every index whose signature is not in `keep`."""
+    gone = connection.execute(
+        "SELECT num FROM indexes WHERE signature NOT IN (SELECT value FROM json_each(?))",
+        (id_list(keep),),
+    ).fetchall()
+    for (num,) in gone:
+        connection.execute("DELETE FROM index_entries WHERE index_num = ?", (num,))
+        connection.execute("DELETE FROM indexes WHERE num = ?", (num,))

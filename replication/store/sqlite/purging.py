@@ -1,0 +1,70 @@
+"""Purge: leaves go without a trace in the feed, as if they had never come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from replication.protocol.revisions import Rev, format_rev
+from replication.protocol.sequences import Epochs
+from replication.store.sqlite.blobs import AttachmentTable
+from replication.store.sqlite.edits import Batch
+from replication.store.sqlite.entries import StoredBody
+from replication.store.sqlite.writer import Transaction
+
+
+def purge(
+    transaction: Transaction, epochs: Epochs, revs_limit: int, asked: Mapping[str, Sequence[Rev]]
+) -> dict[str, list[str]]:
+    """Removes the asked leaves. A document that keeps others moves to a new sequence number."""
+    connection = transaction.connection
+    batch = Batch(transaction, epochs, revs_limit, None)
+    purged: dict[str, list[str]] = {}
+    for docid, revs in asked.items():
+        entry = batch.entry(docid)
+        if entry is None:
+            purged[docid] = []
+            continue
+        tree = entry.tree.copy()
+        gone = tree.remove_leaves(revs)
+        purged[docid] = [format_rev(rev) for rev in gone]
+        if not gone:
+            continue
+        stored = {entry.rev: StoredBody(entry.body, bool(entry.deleted), bool(entry.attached))}
+        for name, body, deleted, attached in connection.execute(
+            "SELECT rev, body, deleted, attached FROM revs WHERE doc = ?", (entry.num,)
+        ):
+            stored[name] = StoredBody(body, bool(deleted), bool(attached))
+        kept = {format_rev(rev) for rev in tree}
+        drop_bodies(transaction, [at.body for name, at in stored.items() if name not in kept])
+        connection.execute("DELETE FROM index_entries WHERE id = ?", (docid,))
+        if kept:
+            batch.place(entry, tree, {n: at for n, at in stored.items() if n in kept})
+            batch.touch(entry)
+            continue
+        connection.execute("DELETE FROM revs WHERE doc = ?", (entry.num,))
+        connection.execute("DELETE FROM docs WHERE id = ?", (docid,))
+        connection.execute("DELETE FROM changes WHERE seq = ?", (entry.seq,))
+        transaction.moved.append((entry.seq, 0))
+        if entry.deleted:
+            transaction.counters.deleted_count -= 1
+        else:
+            transaction.counters.doc_count -= 1
+        # The number is used up, so that readers at the end of the feed notice that something happened.
+        transaction.counters.update_seq += 1
+    batch.flush()
+    if any(purged.values()):
+        transaction.counters.purge_seq += 1
+    return purged
+
+
+def drop_bodies(transaction: Transaction, bodies: Iterable[int]) -> None:
+    """Deletes texts, and attachments that only they refer to."""
+    connection = transaction.connection
+    table = AttachmentTable(connection)
+    numbers = list(bodies)
+    for num in table.release(numbers):
+        table.remove(num)
+    for body in numbers:
+        size = connection.execute("SELECT length(text) FROM bodies WHERE seq = ?", (body,)).get
+        transaction.counters.external_size -= size or 0
+        connection.execute("DELETE FROM bodies WHERE seq = ?", (body,))

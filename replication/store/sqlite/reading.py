@@ -1,0 +1,332 @@
+"""Reading documents: each function is one or two statements on a reading connection.
+
+Texts come out of the file as the wire wants them; a thousand rows are one value, glued together
+by SQLite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apsw
+import orjson
+
+from replication.protocol.revisions import Rev, format_rev, parse_rev
+from replication.store.interface import (
+    Change,
+    ChangesPage,
+    Document,
+    KeyRange,
+    LocalDocument,
+    Missing,
+    MissingRevision,
+    RowsPage,
+)
+from replication.store.sqlite.entries import ROW, Entry, revisions_text
+
+_WINNER = (
+    "SELECT id, rev, deleted, text, tree, attached, docs.seq, leaves"
+    " FROM docs JOIN bodies ON bodies.seq = body"
+)
+_WINNERS = (
+    "SELECT id, rev, deleted, text, tree, attached, docs.seq, leaves"
+    " FROM (SELECT value AS asked FROM json_each(?)) CROSS JOIN docs ON docs.id = asked"
+    " CROSS JOIN bodies ON bodies.seq = body"
+)
+_ENTRIES = f"SELECT {ROW} FROM (SELECT value AS asked FROM json_each(?)) CROSS JOIN docs ON docs.id = asked"
+_OTHERS = "SELECT rev, deleted, text, attached FROM revs JOIN bodies ON bodies.seq = body WHERE doc = ?"
+
+
+def id_list(ids: Iterable[str]) -> str:
+    """Ids as the JSON that `json_each` takes."""
+    return orjson.dumps(list(ids)).decode()
+
+
+def _document(
+    docid: str,
+    rev: str,
+    deleted: int,
+    text: bytes,
+    tree: bytes,
+    attached: int,
+    seq: int,
+    leaves: int,
+) -> Document:
+    revisions = tree if leaves == 1 and tree[:1] == b"{" else revisions_text(tree, bool(deleted), rev)
+    return Document(docid, rev, bool(deleted), text, revisions, bool(attached), seq, leaves > 1)
+
+
+def winner(connection: apsw.Connection, docid: str) -> Document | None:
+    row = connection.execute(f"{_WINNER} WHERE id = ?", (docid,)).fetchone()
+    return None if row is None else _document(*row)
+
+
+def winners(connection: apsw.Connection, docids: Sequence[str]) -> dict[str, Document]:
+    return {row[0]: _document(*row) for row in connection.execute(_WINNERS, (id_list(docids),))}
+
+
+def entry(connection: apsw.Connection, docid: str) -> Entry | None:
+    row = connection.execute(f"SELECT {ROW} FROM docs WHERE id = ?", (docid,)).fetchone()
+    return None if row is None else Entry(*row)
+
+
+def entries(connection: apsw.Connection, docids: Iterable[str]) -> dict[str, Entry]:
+    return {row[0]: Entry(*row) for row in connection.execute(_ENTRIES, (id_list(docids),))}
+
+
+def stored_revisions(connection: apsw.Connection, found: Entry, rev: str | None = None) -> list[Document]:
+    """Revisions with bodies, the winner first: all, or the one asked for."""
+    documents = []
+    if rev is None or rev == found.rev:
+        text = connection.execute("SELECT text FROM bodies WHERE seq = ?", (found.body,)).get
+        documents.append(_of_entry(found, found.rev, found.deleted, text, found.attached))
+        if rev is not None:
+            return documents
+    query, args = (_OTHERS, (found.num,)) if rev is None else (f"{_OTHERS} AND rev = ?", (found.num, rev))
+    for name, deleted, text, attached in connection.execute(query, args):
+        if found.knows(parse_rev(name)):
+            documents.append(_of_entry(found, name, deleted, text, attached))
+    return documents
+
+
+def leaves(connection: apsw.Connection, found: Entry) -> list[Document]:
+    """All leaves, the winner first, the others in the order in which they would win."""
+    if found.leaves == 1:
+        return stored_revisions(connection, found, found.rev)
+    by_rev = {document.rev: document for document in stored_revisions(connection, found)}
+    names = [format_rev(leaf) for leaf in found.tree.leaves()]
+    return [by_rev[name] for name in names if name in by_rev]
+
+
+def _of_entry(found: Entry, rev: str, deleted: int, text: bytes, attached: int) -> Document:
+    return Document(
+        found.id,
+        rev,
+        bool(deleted),
+        text,
+        revisions_text(found.text, bool(found.deleted), rev),
+        bool(attached),
+        found.seq,
+        found.leaves > 1,
+    )
+
+
+def revision(connection: apsw.Connection, found: Entry, rev: Rev, latest: bool) -> list[Document]:
+    """One revision, or the leaves below it."""
+    if latest:
+        if not found.knows(rev):
+            return []
+        if found.leaves == 1:
+            return stored_revisions(connection, found, found.rev)
+        below = {format_rev(leaf) for leaf in found.tree.leaves_below(rev)}
+        return [document for document in leaves(connection, found) if document.rev in below]
+    return stored_revisions(connection, found, format_rev(rev))
+
+
+def bulk_get(
+    connection: apsw.Connection, requests: Sequence[tuple[str, Rev | None]], latest: bool
+) -> list[list[Document | MissingRevision]]:
+    found = winners(connection, [docid for docid, _ in requests])
+    answers: list[list[Document | MissingRevision]] = []
+    for docid, rev in requests:
+        document = found.get(docid)
+        if document is not None and (
+            (rev is None and not document.conflicted)
+            or (rev is not None and document.rev == f"{rev[0]}-{rev[1]}")
+        ):
+            answers.append([document])
+            continue
+        if document is None:
+            answers.append([] if rev is None else [MissingRevision(docid, format_rev(rev))])
+            continue
+        whole = entry(connection, docid)
+        assert whole is not None
+        if rev is None:
+            answers.append([*leaves(connection, whole)])
+            continue
+        documents = revision(connection, whole, rev, latest)
+        answers.append([*documents] if documents else [MissingRevision(docid, format_rev(rev))])
+    return answers
+
+
+def missing_revisions(connection: apsw.Connection, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Missing]:
+    known = entries(connection, asked)
+    answer: dict[str, Missing] = {}
+    for docid, revs in asked.items():
+        found = known.get(docid)
+        if found is None:
+            if revs:
+                answer[docid] = Missing([format_rev(rev) for rev in revs], [])
+            continue
+        missing = [rev for rev in revs if format_rev(rev) != found.rev and not found.knows(rev)]
+        if missing:
+            highest = max(generation for generation, _ in missing)
+            ancestors = [format_rev(leaf) for leaf in found.leaf_revs() if leaf[0] < highest]
+            answer[docid] = Missing([format_rev(rev) for rev in missing], ancestors)
+    return answer
+
+
+# -- listings ----------------------------------------------------------------------------------
+
+
+def _span(span: KeyRange) -> tuple[str, list[str], str]:
+    """WHERE and ORDER of a range of ids."""
+    low, high = (span.end, span.start) if span.descending else (span.start, span.end)
+    clauses, args = [], []
+    if low is not None:
+        exclusive = span.descending and not span.inclusive_end
+        clauses.append("id > ?" if exclusive else "id >= ?")
+        args.append(low)
+    if high is not None:
+        exclusive = not span.descending and not span.inclusive_end
+        clauses.append("id < ?" if exclusive else "id <= ?")
+        args.append(high)
+    where = "".join(f" AND {clause}" for clause in clauses)
+    return where, args, "id DESC" if span.descending else "id"
+
+
+_JSON_ID = "json_quote(id)"
+_ROW_HEAD = (
+    f'\'{{"id":\' || {_JSON_ID} || \',"key":\' || {_JSON_ID} || \',"value":{{"rev":"\' || rev || \'"}}\''
+)
+
+
+def all_docs(
+    connection: apsw.Connection, span: KeyRange, skip: int, limit: int, include_docs: bool
+) -> RowsPage:
+    where, args, order = _span(span)
+    if include_docs:
+        inner = (
+            f"SELECT id, {_ROW_HEAD} || ',\"doc\":' || text || '}}' AS line"
+            " FROM docs CROSS JOIN bodies ON bodies.seq = body"
+        )
+    else:
+        inner = f"SELECT id, {_ROW_HEAD} || '}}' AS line FROM docs"
+    last = "min" if span.descending else "max"
+    line_text, count, last_id = _one(
+        connection.execute(
+            f"SELECT CAST(group_concat(line, ?) AS BLOB), count(*), {last}(id) FROM"
+            f" ({inner} WHERE NOT deleted{where} ORDER BY {order} LIMIT ? OFFSET ?)",
+            (",\r\n", *args, limit, skip),
+        )
+    )
+    return RowsPage(line_text or b"", count, last_id)
+
+
+def count_live(connection: apsw.Connection, where: str, args: Sequence[str]) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM docs WHERE NOT deleted{where}", args).get)
+
+
+def documents(connection: apsw.Connection, span: KeyRange, skip: int, limit: int) -> list[Document]:
+    where, args, order = _span(span)
+    return [
+        _document(*row)
+        for row in connection.execute(
+            "SELECT id, rev, deleted, text, tree, attached, docs.seq, leaves"
+            " FROM docs CROSS JOIN bodies ON bodies.seq = body"
+            f" WHERE NOT deleted{where} ORDER BY {order} LIMIT ? OFFSET ?",
+            (*args, limit, skip),
+        )
+    ]
+
+
+def changes(
+    connection: apsw.Connection,
+    since: int,
+    limit: int,
+    *,
+    all_leaves: bool,
+    include_docs: bool,
+    descending: bool,
+) -> ChangesPage:
+    line = "coalesce(changes.leaves, changes.winner)" if all_leaves else "changes.winner"
+    table = "changes"
+    if include_docs:
+        line += " || ',\"doc\":' || text"
+        table = "changes CROSS JOIN bodies ON bodies.seq = body"
+    where, order, last = _feed(since, descending)
+    line_text, count, last_seq = _one(
+        connection.execute(
+            f"SELECT CAST(group_concat(line, ?) AS BLOB), count(*), {last}(seq) FROM"
+            f" (SELECT changes.seq AS seq, {line} || '}}' AS line FROM {table}"
+            f" WHERE changes.{where} ORDER BY changes.seq{order} LIMIT ?)",
+            (",\n", since, limit),
+        )
+    )
+    return ChangesPage(line_text or b"", count, since if last_seq is None else last_seq)
+
+
+def _one(cursor: apsw.Cursor) -> Any:
+    """The only row of an aggregate."""
+    return cursor.fetchone()
+
+
+def _feed(since: int, descending: bool) -> tuple[str, str, str]:
+    if descending:
+        return "seq < ?", " DESC", "min"
+    return "seq > ?", "", "max"
+
+
+def change_rows(
+    connection: apsw.Connection,
+    since: int,
+    limit: int,
+    *,
+    all_leaves: bool,
+    include_docs: bool,
+    descending: bool,
+    docids: Sequence[str] | None,
+) -> list[Change]:
+    line = "coalesce(changes.leaves, changes.winner)" if all_leaves else "changes.winner"
+    where, order, _ = _feed(since, descending)
+    args: list[str | int] = []
+    if docids is None:
+        source = "changes"
+    else:
+        source = (
+            "(SELECT value AS asked FROM json_each(?)) CROSS JOIN docs ON docs.id = asked"
+            " CROSS JOIN changes ON changes.seq = docs.seq"
+        )
+        args.append(id_list(dict.fromkeys(docids)))
+    text = "text" if include_docs else "NULL"
+    if include_docs:
+        source += " CROSS JOIN bodies ON bodies.seq = changes.body"
+    rows = connection.execute(
+        f"SELECT changes.seq, changes.id, changes.deleted, {line}, {text} FROM {source}"
+        f" WHERE changes.{where} ORDER BY changes.seq{order} LIMIT ?",
+        (*args, since, limit),
+    )
+    return [
+        Change(seq, docid, bool(deleted), _revs_of(row), row, doc) for seq, docid, deleted, row, doc in rows
+    ]
+
+
+def _revs_of(row: bytes) -> tuple[str, ...]:
+    """The revisions of a feed row's text. The id before them may hold anything, so it is cut off."""
+    tail = row[row.rindex(b'"changes":[') :]
+    return tuple(part.partition(b'"')[0].decode("ascii") for part in tail.split(b'{"rev":"')[1:])
+
+
+# -- local documents ---------------------------------------------------------------------------
+
+
+def local(connection: apsw.Connection, docid: str) -> LocalDocument | None:
+    row = connection.execute("SELECT rev, body FROM local WHERE id = ?", (docid,)).fetchone()
+    return None if row is None else local_document(docid, *row)
+
+
+def local_document(docid: str, rev: int, body: bytes) -> LocalDocument:
+    head = b'{"_id":%b,"_rev":"0-%d"' % (orjson.dumps(f"_local/{docid}"), rev)
+    return LocalDocument(docid, f"0-{rev}", head + (b"," + body[1:] if len(body) > 2 else b"}"))
+
+
+def local_documents(
+    connection: apsw.Connection, span: KeyRange, skip: int, limit: int
+) -> Iterator[LocalDocument]:
+    where, args, order = _span(span)
+    for row in connection.execute(
+        f"SELECT id, rev, body FROM local WHERE true{where} ORDER BY {order} LIMIT ? OFFSET ?",
+        (*args, limit, skip),
+    ):
+        yield local_document(*row)

@@ -1,0 +1,150 @@
+"""The tables of a database file, and how older files are brought up to date.
+
+Everything the wire needs is stored ready for it, so that reading is copying:
+
+- `docs` has one row per document, keyed by id: its winner, its latest sequence number, and `tree`. The tree
+  of a document with one branch is the JSON value of `_revisions` itself; one with several leaves is
+  a JSON list (`RevisionTree.to_json`). `num` is the document's first sequence number, its short name.
+- `bodies` holds revisions' texts under the sequence number of the change that brought them.
+- `revs` lists the stored bodies that are not the winner's: other leaves, and ancestors until they
+  are compacted away.
+- `changes` holds one row per document, at its latest sequence number, as the text of the feed.
+- `attachments` and `chunks` hold bytes; `attachment_refs` ties them to bodies. An attachment without
+  a reference is either being uploaded or left over.
+- `counters` has one row, rewritten by every commit that changes documents.
+- `indexes` and `index_entries` are Mango's: an index knows up to which change it has read.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import apsw
+
+from replication.protocol.sequences import new_epoch_name
+
+VERSION = 1
+CHUNK_BITS = 20
+"""A chunk's rowid is the attachment's number shifted by this, plus the chunk's position."""
+CHUNK_SIZE = 256 * 1024
+
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
+CREATE TABLE epochs (first INTEGER NOT NULL, name TEXT NOT NULL UNIQUE);
+CREATE TABLE counters (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    update_seq INTEGER NOT NULL,
+    purge_seq INTEGER NOT NULL,
+    doc_count INTEGER NOT NULL,
+    deleted_count INTEGER NOT NULL,
+    external_size INTEGER NOT NULL
+);
+CREATE TABLE docs (
+    id TEXT PRIMARY KEY,
+    num INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    rev TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    body INTEGER NOT NULL,
+    leaves INTEGER NOT NULL,
+    attached INTEGER NOT NULL,
+    tree BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE bodies (seq INTEGER PRIMARY KEY, text BLOB NOT NULL);
+CREATE TABLE revs (
+    doc INTEGER NOT NULL,
+    rev TEXT NOT NULL,
+    body INTEGER NOT NULL,
+    deleted INTEGER NOT NULL,
+    leaf INTEGER NOT NULL,
+    attached INTEGER NOT NULL,
+    PRIMARY KEY (doc, rev)
+) WITHOUT ROWID;
+CREATE TABLE changes (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    body INTEGER NOT NULL,
+    winner BLOB NOT NULL,
+    leaves BLOB
+);
+CREATE TABLE local (id TEXT PRIMARY KEY, rev INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE attachments (
+    num INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    stored_length INTEGER NOT NULL,
+    encoding TEXT
+);
+CREATE TABLE chunks (num INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE attachment_refs (
+    body INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    attachment INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    revpos INTEGER NOT NULL,
+    PRIMARY KEY (body, name)
+) WITHOUT ROWID;
+CREATE INDEX attachment_refs_by_attachment ON attachment_refs (attachment);
+CREATE TABLE indexes (num INTEGER PRIMARY KEY, signature TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL);
+CREATE TABLE index_entries (
+    index_num INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (index_num, key, id)
+) WITHOUT ROWID;
+CREATE INDEX index_entries_by_id ON index_entries (id, index_num);
+"""
+
+_MIGRATIONS: dict[int, str] = {}
+"""For each version but the latest, the SQL that leads to the next one."""
+
+
+class UnknownSchemaError(Exception):
+    """The file was written by a newer version of this program."""
+
+
+def configure(connection: apsw.Connection) -> None:
+    """What every connection needs."""
+    connection.set_busy_timeout(10_000)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = 1")
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.execute("PRAGMA cache_size = -4000")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA trusted_schema = 0")
+
+
+def create(connection: apsw.Connection) -> None:
+    """Makes the tables of a new database, durable when it returns."""
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    configure(connection)
+    with connection:
+        connection.execute(_TABLES)
+        connection.execute("INSERT INTO counters VALUES (1, 0, 0, 0, 0, 0)")
+        connection.execute("INSERT INTO epochs VALUES (0, ?)", (new_epoch_name(),))
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [
+                ("uuid", secrets.token_hex(16)),
+                ("created", int(time.time())),
+                ("revs_limit", 1000),
+                ("security", b"{}"),
+            ],
+        )
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Brings a file to the present version, each step in a transaction. Raises `UnknownSchemaError`."""
+    configure(connection)
+    version = connection.pragma("user_version")
+    if version > VERSION or version < 1:
+        raise UnknownSchemaError(f"the file has schema version {version}; this program knows 1 to {VERSION}")
+    while version < VERSION:
+        with connection:
+            connection.execute(_MIGRATIONS[version])
+            version += 1
+            connection.execute(f"PRAGMA user_version = {version}")

@@ -1,0 +1,175 @@
+"""A data directory: one file per database, and the server's own name and secret.
+
+```
+LOCK              held by the process that serves the directory
+server.json       {"uuid", "secret"}, readable by its owner only
+NAME.sqlite       a database; its name percent-encoded
+NAME.gone-…       a deleted database that could not be removed at once
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import apsw
+
+from replication.protocol import errors
+from replication.protocol.names import check_database_name
+from replication.store.interface import Database, Store
+from replication.store.sqlite.database import SqliteDatabase
+from replication.store.sqlite.lock import lock_directory
+from replication.store.sqlite.schema import create
+from replication.store.sqlite.writer import storage_error
+
+SUFFIX = ".sqlite"
+_GONE = ".gone-"
+_MAX_FILE_NAME = 240
+WRITER_THREADS = 4
+
+
+class SqliteStore(Store):
+    """Databases in a directory that no other process serves."""
+
+    def __init__(self, directory: Path) -> None:
+        """Opens the directory, making it if need be.
+
+        Raises `DirectoryInUseError` if another process has it, `OSError` if it can't be used.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self._lock = lock_directory(directory)
+        try:
+            settings = _server_settings(directory / "server.json")
+            self._uuid = settings["uuid"]
+            self._secret = bytes.fromhex(settings["secret"])
+            for left in directory.glob(f"*{_GONE}*"):
+                left.unlink(missing_ok=True)
+            self._names = {unquote(path.name.removesuffix(SUFFIX)) for path in directory.glob(f"*{SUFFIX}")}
+        except BaseException:
+            self._lock.close()
+            raise
+        self._open: dict[str, SqliteDatabase] = {}
+        self._pool = ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="writer")
+        self._structure = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, directory: Path | str) -> SqliteStore:
+        """See `__init__`."""
+        return await asyncio.to_thread(cls, Path(directory))
+
+    @property
+    def uuid(self) -> str:
+        return self._uuid
+
+    @property
+    def secret(self) -> bytes:
+        return self._secret
+
+    async def names(self) -> list[str]:
+        return sorted(self._names)
+
+    def _path(self, name: str) -> Path:
+        file_name = quote(name, safe="") + SUFFIX
+        if len(file_name) > _MAX_FILE_NAME:
+            raise errors.database_name_too_long(name)
+        return self.directory / file_name
+
+    async def create(self, name: str) -> Database:
+        check_database_name(name)
+        path = self._path(name)
+        async with self._structure:
+            if name in self._names:
+                raise errors.database_exists()
+            try:
+                await asyncio.to_thread(_create_file, path)
+            except (apsw.Error, OSError) as error:
+                _remove(path)
+                raise storage_error(error) from error
+            self._names.add(name)
+        return self.get(name)
+
+    def get(self, name: str) -> Database:
+        database = self._open.get(name)
+        if database is None:
+            if name not in self._names:
+                raise errors.database_missing()
+            try:
+                database = SqliteDatabase(name, self._path(name), self._pool)
+            except apsw.Error as error:
+                raise storage_error(error) from error
+            self._open[name] = database
+        return database
+
+    async def delete(self, name: str) -> None:
+        async with self._structure:
+            if name not in self._names:
+                raise errors.database_missing()
+            self._names.discard(name)
+            database = self._open.pop(name, None)
+            await asyncio.to_thread(self._delete_files, name, database)
+
+    def _delete_files(self, name: str, database: SqliteDatabase | None) -> None:
+        if database is not None:
+            database.close()
+        path = self._path(name)
+        gone = path.with_name(f"{path.name}{_GONE}{secrets.token_hex(4)}")
+        path.rename(gone)
+        _sync_directory(self.directory)
+        _remove(path)
+        gone.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        for database in list(self._open.values()):
+            await asyncio.to_thread(database.close)
+        self._open.clear()
+        self._pool.shutdown()
+        self._lock.close()
+
+
+def _create_file(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    try:
+        create(connection)
+    finally:
+        connection.close()
+    _sync_directory(path.parent)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "nt":
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _server_settings(path: Path) -> dict[str, str]:
+    if path.exists():
+        settings: dict[str, str] = json.loads(path.read_text("ascii"))
+        return settings
+    settings = {"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)}
+    draft = path.with_suffix(".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        json.dump(settings, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync_directory(path.parent)
+    return settings

@@ -1,0 +1,248 @@
+"""One writer per database, many writes per commit.
+
+Tasks hand in jobs; a thread takes all that are waiting, runs them in one transaction and commits
+once, so that concurrent writers share one sync of the disk. A job that fails is rolled back to its own
+savepoint and the others go on. Nobody gets an answer before the commit is on disk. There is no
+thread while there is nothing to write: each round is a task of a shared pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from replication.protocol import errors
+from replication.protocol.errors import ProtocolError
+
+T = TypeVar("T")
+
+MAX_JOBS = 256
+"""Most jobs of one commit: bounds how long the first of them waits."""
+CHECKPOINT_PAGES = 4000
+"""Size of the write-ahead log, in pages, from which it is copied into the database."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """The row of `counters`."""
+
+    update_seq: int
+    purge_seq: int
+    doc_count: int
+    deleted_count: int
+    external_size: int
+
+    @classmethod
+    def load(cls, connection: apsw.Connection) -> Counters:
+        row = connection.execute(
+            "SELECT update_seq, purge_seq, doc_count, deleted_count, external_size FROM counters"
+        ).get
+        return cls(*row)
+
+    def save(self, connection: apsw.Connection) -> None:
+        connection.execute(
+            "UPDATE counters SET update_seq = ?, purge_seq = ?, doc_count = ?, deleted_count = ?,"
+            " external_size = ?",
+            (
+                self.update_seq,
+                self.purge_seq,
+                self.doc_count,
+                self.deleted_count,
+                self.external_size,
+            ),
+        )
+
+
+class Transaction:
+    """What a job works with: the connection, and counters that count only if the job succeeds."""
+
+    __slots__ = ("connection", "counters", "moved")
+
+    def __init__(self, connection: apsw.Connection, counters: Counters) -> None:
+        self.connection = connection
+        self.counters = counters
+        self.moved: list[tuple[int, int]] = []
+        """(old, new) sequence number of every document that changed; 0 for none."""
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    run: Callable[[Transaction], T]
+    future: asyncio.Future[T]
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Writer:
+    """Runs jobs against the database's only writing connection."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        pool: ThreadPoolExecutor,
+        committed: Callable[[Counters, list[tuple[int, int]]], None],
+    ) -> None:
+        """`committed` is called in the writing thread after each commit, before anyone has his answer."""
+        self._connection = connection
+        self._pool = pool
+        self._committed = committed
+        self._counters = Counters.load(connection)
+        self._waiting: deque[_Job[Any]] = deque()
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._running = False
+        self._closed = False
+        self._wal_pages = 0
+        connection.set_wal_hook(self._note_wal)
+
+    def _note_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    @property
+    def counters(self) -> Counters:
+        """As of the last commit."""
+        return self._counters
+
+    def submit(self, run: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """Runs a job in the next commit. Must be called in an event loop.
+
+        The job may raise `ProtocolError`. Cancelling the future does not undo the job.
+        """
+        job = _Job(run, asyncio.get_running_loop().create_future())
+        with self._lock:
+            if self._closed:
+                raise errors.database_missing()
+            self._waiting.append(job)
+            if not self._running:
+                self._running = True
+                self._pool.submit(self._round)
+        return job.future
+
+    def close(self) -> None:
+        """Waits for what was handed in, then closes the connection."""
+        with self._lock:
+            self._closed = True
+            while self._running:
+                self._idle.wait()
+        self._connection.close()
+
+    def _round(self) -> None:
+        while True:
+            with self._lock:
+                jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_JOBS))]
+                if not jobs:
+                    self._running = False
+                    self._idle.notify_all()
+                    return
+            try:
+                self._commit(jobs)
+            except BaseException as error:
+                for job in jobs:
+                    job.error = job.error or error
+            _settle(jobs)
+            if self._wal_pages >= CHECKPOINT_PAGES:
+                self._checkpoint()
+
+    def _commit(self, jobs: list[_Job[Any]]) -> None:
+        try:
+            self._run_together(jobs)
+        except (apsw.Error, MemoryError) as error:
+            if len(jobs) == 1:
+                jobs[0].error = storage_error(error)
+                return
+            # One of them made the whole transaction fail: each gets its own.
+            for job in jobs:
+                job.error = None
+                self._commit([job])
+
+    def _run_together(self, jobs: list[_Job[Any]]) -> None:
+        connection = self._connection
+        before = self._counters
+        counters = replace(before)
+        moved: list[tuple[int, int]] = []
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for job in jobs:
+                transaction = Transaction(connection, replace(counters))
+                if len(jobs) == 1:
+                    # Nobody else to protect: failing rolls everything back.
+                    try:
+                        job.result = job.run(transaction)
+                    except ProtocolError as error:
+                        job.error = error
+                        connection.execute("ROLLBACK")
+                        return
+                else:
+                    connection.execute("SAVEPOINT job")
+                    try:
+                        job.result = job.run(transaction)
+                    except (apsw.Error, MemoryError):
+                        raise
+                    except Exception as error:
+                        job.error = error
+                        connection.execute("ROLLBACK TO job")
+                        connection.execute("RELEASE job")
+                        continue
+                    connection.execute("RELEASE job")
+                counters = transaction.counters
+                moved += transaction.moved
+            if counters != before:
+                counters.save(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        self._counters = counters
+        self._committed(counters, moved)
+
+    def _checkpoint(self) -> None:
+        # With readers in the way or the disk full, the next commit tries again.
+        with suppress(apsw.Error):
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._wal_pages = 0
+
+
+def _settle(jobs: list[_Job[Any]]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.future.get_loop(), []).append(job)
+    for loop, group in by_loop.items():
+        # A closed loop is gone with whoever waited in it. The writes are done all the same.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle_in_loop, group)
+
+
+def _settle_in_loop(jobs: list[_Job[Any]]) -> None:
+    for job in jobs:
+        job.settle()
+
+
+def storage_error(error: BaseException) -> ProtocolError:
+    """What a client is told when the disk or the file refuses."""
+    if isinstance(error, apsw.FullError):
+        return errors.insufficient_storage("The disk is full: nothing was written. Make room and try again.")
+    if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError):
+        return errors.internal("The data directory cannot be written: check its owner and rights.")
+    if isinstance(error, apsw.IOError):
+        return errors.internal(f"Reading or writing the database file failed ({error}).")
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return errors.internal("The database file is damaged: stop the server and run `doctor`.")
+    return errors.internal(f"The database failed: {error}")
