@@ -12,19 +12,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from replication.accounts.users import USERS_DATABASE, user_id
 from replication.http.call import Call, Principal
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
+from replication.protocol.names import DESIGN_PREFIX, LOCAL_PREFIX
 
 DEFAULT_SECURITY = b'{"members":{"roles":["_admin"]},"admins":{"roles":["_admin"]}}'
 """What a new database gets: nobody but server administrators, until somebody says otherwise."""
 
 NOT_SERVER_ADMIN = "You are not a server admin."
 NOT_DATABASE_ADMIN = "You are not a db or server admin."
+NOT_UPKEEP_ADMIN = "You are not a server or db admin."
+NOT_A_MEMBER_ANONYMOUS = "You are not authorized to access this db."
+NOT_A_MEMBER = "You are not allowed to access this db."
 LOGIN_REQUIRED = "Authentication required."
 
 _SERVER_ADMIN_ONLY = frozenset({"_all_docs", "_changes"})
 """Listings of the system databases, which show everybody's documents at once."""
+
+_UPKEEP = frozenset({"_compact", "_view_cleanup"})
+"""Endpoints that answer 401 even to somebody who has logged in, as what is for server admins does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +113,29 @@ async def check(call: Call, access_name: str) -> None:
     if access_name == "SERVER_ADMIN" or _needs_server_admin(call):
         raise errors.unauthorized(NOT_SERVER_ADMIN)
     rules = await security(call)
+    if rules.is_admin(principal):
+        return
     if access_name == "DATABASE_ADMIN":
-        if not rules.is_admin(principal):
-            raise _refusal(principal, NOT_DATABASE_ADMIN, NOT_DATABASE_ADMIN)
+        if call.segments[1] in _UPKEEP:
+            raise errors.unauthorized(NOT_UPKEEP_ADMIN)
+        raise _refusal(principal, NOT_DATABASE_ADMIN, NOT_DATABASE_ADMIN)
+    if call.segments[0] == USERS_DATABASE:
+        _check_own_document(call)
     elif not rules.is_member(principal):
-        raise _refusal(
-            principal,
-            "You are not authorized to access this db.",
-            "You are not allowed to access this db.",
-        )
+        raise _refusal(principal, NOT_A_MEMBER_ANONYMOUS, NOT_A_MEMBER)
+
+
+def _check_own_document(call: Call) -> None:
+    """`_users` for those who don't administrate it: everybody his own document, and nothing else."""
+    name, docid = call.principal.name, call.docid
+    if name is None:
+        raise errors.unauthorized(NOT_A_MEMBER_ANONYMOUS)
+    if docid.startswith(DESIGN_PREFIX):
+        raise errors.forbidden("Only administrators can view design docs in the users database.")
+    if not docid or docid.startswith(LOCAL_PREFIX):
+        raise errors.forbidden(NOT_A_MEMBER)
+    if docid != user_id(name):
+        raise errors.missing()
 
 
 def _always_open(call: Call) -> bool:

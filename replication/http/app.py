@@ -138,9 +138,14 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                try:
+                    await self.server.prepare()
+                except ProtocolError as error:
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                await self.server.store.close()
+                await self.server.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

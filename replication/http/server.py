@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from replication.accounts.directory import Accounts
+from replication.accounts.lockout import Lockout
+from replication.accounts.passwords import ITERATIONS
 from replication.http.call import Call
 from replication.store.interface import Database, Store
 
@@ -18,6 +21,15 @@ class ServerConfig:
     require_valid_user: bool = False
     """Refuse requests without a login, but for `/`, `/_up` and `/_session`."""
     session_timeout: int = 600
+    """Seconds a login lasts; cookies are renewed while they are used."""
+    same_site: str = "lax"
+    """`SameSite` of the session cookie: `strict`, `lax`, `none` or empty. Pages of another site that use
+    the cookie need `none` and https."""
+    password_iterations: int = ITERATIONS
+    """Rounds of PBKDF2 for new password hashes."""
+    lockout_threshold: int = 5
+    """Wrong passwords for a name from one address after which it is locked; 0 for never."""
+    lockout_seconds: int = 300
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from; `*` for any."""
     cors_credentials: bool = True
@@ -28,11 +40,33 @@ class ServerConfig:
     gzip_minimum: int = 1000
     """Smallest response in bytes that is compressed."""
 
+    def __post_init__(self) -> None:
+        if self.same_site not in ("", "strict", "lax", "none"):
+            raise ValueError(f"same_site must be strict, lax, none or empty, not {self.same_site!r}")
+
 
 @dataclass(slots=True)
 class Server:
     store: Store
     config: ServerConfig
+    accounts: Accounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.accounts = Accounts(
+            self.store,
+            admins=config.admins,
+            iterations=config.password_iterations,
+            lockout=Lockout(threshold=config.lockout_threshold, seconds=config.lockout_seconds),
+        )
+
+    async def prepare(self) -> None:
+        """Makes what a server has from its first start: the `_users` database."""
+        await self.accounts.prepare()
+
+    async def close(self) -> None:
+        self.accounts.close()
+        await self.store.close()
 
     def database(self, call: Call, name: str) -> Database:
         """The database `name` as this caller may use it. Raises `database_missing`."""

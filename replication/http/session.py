@@ -1,33 +1,204 @@
-"""Logging in: who asks, by cookie or Basic, and the `_session` endpoint."""
+"""Who asks, by cookie or Basic, and the `_session` endpoint.
+
+As in CouchDB the cookie goes first, and Basic is looked at only if the cookie told nothing. A header
+that isn't Basic at all, or lacks the colon, is as good as none; wrong credentials are 401 on every
+path. A cookie with less than nine tenths of its life left is renewed along with the response.
+"""
 
 from __future__ import annotations
 
+import binascii
+import time
+from typing import Any
+from urllib.parse import parse_qsl
+
 from starlette.responses import Response
 
+from replication.accounts.cookies import COOKIE_NAME, find_cookie, make_cookie, parse_cookie
+from replication.accounts.directory import WRONG, Account
 from replication.http.call import Call, Principal
 from replication.http.responses import json_response
-from replication.protocol import errors
+from replication.protocol import errors, jsontext
+from replication.protocol.errors import ProtocolError
 
 EVERYBODY_ADMIN = Principal(None, ("_admin",))
+"""Who anybody is in a server without administrators."""
+
+MAX_LOGIN_BODY = 64 * 1024
+RENEW_BELOW = 0.9
+
+_COOKIE = b"cookie"
+_AUTHORIZATION = b"authorization"
+_FORM = "application/x-www-form-urlencoded"
+_JSON = "application/json"
 
 
 async def authenticate(call: Call) -> None:
-    if not call.server.config.admins:
+    """Sets `principal` and `authenticated_by`.
+
+    Raises 401 for wrong credentials, 403 while the account is locked, 400 for a cookie or a Basic
+    header that isn't shaped like one.
+    """
+    for name, value in call.scope["headers"]:
+        if name == _COOKIE:
+            cookie = find_cookie(value.decode("latin-1"))
+            if cookie is not None and await _by_cookie(call, cookie):
+                return
+    for name, value in call.scope["headers"]:
+        if name == _AUTHORIZATION:
+            credentials = basic_credentials(value)
+            if credentials is not None:
+                account = await call.server.accounts.log_in(*credentials, _address(call))
+                call.principal = Principal(account.name, account.roles)
+                call.authenticated_by = "default"
+                return
+    if not call.server.accounts.has_admins and not call.server.config.require_valid_user:
         call.principal = EVERYBODY_ADMIN
         call.authenticated_by = "default"
 
 
+async def _by_cookie(call: Call, text: str) -> bool:
+    try:
+        cookie = parse_cookie(text)
+    except ValueError:
+        raise errors.ProtocolError(
+            400,
+            "bad_request",
+            "Malformed AuthSession cookie. Please clear your cookies.",
+            headers={"Set-Cookie": _set_cookie(call, "", 0)},
+        ) from None
+    now = int(time.time())
+    timeout = call.server.config.session_timeout
+    left = cookie.time + timeout - now
+    if left <= 0:
+        return False
+    account = await call.server.accounts.find(cookie.name)
+    if account is None or not cookie.is_genuine(call.server.store.secret, account.salt):
+        return False
+    call.principal = Principal(account.name, account.roles)
+    call.authenticated_by = "cookie"
+    if left < timeout * RENEW_BELOW:
+        call.response_headers["Set-Cookie"] = _session_cookie(call, account)
+    return True
+
+
+def basic_credentials(header: bytes) -> tuple[str, str] | None:
+    """Name and password of an `Authorization` header; None if it holds none.
+
+    Raises 400 for Basic with something that isn't base64.
+    """
+    if not header.startswith(b"Basic "):
+        return None
+    try:
+        text = binascii.a2b_base64(header[6:].strip(), strict_mode=True).decode("utf-8")
+    except UnicodeDecodeError:
+        raise errors.unauthorized(WRONG) from None
+    except ValueError:
+        raise errors.bad_request("Authorization header has invalid base64 value") from None
+    name, colon, password = text.partition(":")
+    if not colon or (name, password) == ("_", "_"):
+        # `_:_` is what browsers are told to send to forget what they know.
+        return None
+    return name, password
+
+
+def _address(call: Call) -> str:
+    client = call.scope.get("client")
+    return client[0] if client else ""
+
+
+def _session_cookie(call: Call, account: Account) -> str:
+    value = make_cookie(account.name, account.salt, call.server.store.secret, int(time.time()))
+    return _set_cookie(call, value, call.server.config.session_timeout)
+
+
+def _set_cookie(call: Call, value: str, max_age: int) -> str:
+    parts = [f"{COOKIE_NAME}={value}", f"Max-Age={max_age}", "Path=/", "HttpOnly"]
+    if call.scope["scheme"] == "https":
+        parts.append("Secure")
+    same_site = call.server.config.same_site
+    if same_site:
+        parts.append(f"SameSite={same_site.capitalize()}")
+    return "; ".join(parts)
+
+
+# -- the endpoint --------------------------------------------------------------------------------
+
+
 async def show(call: Call) -> Response:
+    """Who the server takes the caller for. With `basic=true` it insists on a login."""
+    principal = call.principal
+    if principal.name is None and call.query.get("basic") == "true":
+        raise errors.unauthorized("Please login.")
     info: dict[str, object] = {"authentication_handlers": ["cookie", "default"]}
     if call.authenticated_by:
         info["authenticated"] = call.authenticated_by
-    user = {"name": call.principal.name, "roles": list(call.principal.roles)}
+    user = {"name": principal.name, "roles": list(principal.roles)}
     return json_response({"ok": True, "userCtx": user, "info": info})
 
 
 async def login(call: Call) -> Response:
-    raise errors.unauthorized("Name or password is incorrect.")
+    """Exchanges name and password for a cookie; `next` sends a browser on to a path of this server."""
+    name, password = await _login_form(call)
+    after, failed = _redirect(call, "next"), _redirect(call, "fail")
+    call.response_headers.pop("Set-Cookie", None)
+    try:
+        account = await call.server.accounts.log_in(name, password, _address(call))
+    except ProtocolError as error:
+        if error.status != 401:
+            raise
+        headers = {"Set-Cookie": _set_cookie(call, "", 0), **failed}
+        return json_response(error.body(), 302 if failed else 401, headers=headers)
+    answer = {"ok": True, "name": account.name, "roles": list(account.roles)}
+    headers = {"Set-Cookie": _session_cookie(call, account), **after}
+    return json_response(answer, 302 if after else 200, headers=headers)
 
 
 async def logout(call: Call) -> Response:
-    return json_response({"ok": True})
+    after = _redirect(call, "next")
+    call.response_headers.pop("Set-Cookie", None)
+    headers = {"Set-Cookie": _set_cookie(call, "", 0), **after}
+    return json_response({"ok": True}, 302 if after else 200, headers=headers)
+
+
+async def _login_form(call: Call) -> tuple[str, str]:
+    """Name and password of a login, from a form or from JSON."""
+    content_type = call.headers.get("content-type", "").strip().lower()
+    body = await call.body(MAX_LOGIN_BODY)
+    form: Any
+    if content_type.startswith(_FORM):
+        try:
+            form = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict"))
+        except ValueError:
+            raise errors.bad_request("The form is not percent-encoded UTF-8") from None
+    elif content_type.startswith(_JSON):
+        form = jsontext.decode(body)
+        if not isinstance(form, dict):
+            raise errors.bad_request("Request body must be a JSON object")
+    else:
+        raise errors.bad_content_type(f"Content-Type must be '{_FORM}' or '{_JSON}'")
+    name, username = form.get("name"), form.get("username")
+    if name is None and username is None:
+        raise errors.bad_request("request body must contain a username")
+    if name is not None and username is not None and name != username:
+        raise errors.bad_request("request body contains different usernames")
+    name, password = username if name is None else name, form.get("password", "")
+    if not isinstance(name, str) or not isinstance(password, str):
+        raise errors.bad_request("name and password must be strings")
+    return name, password
+
+
+def _redirect(call: Call, parameter: str) -> dict[str, str]:
+    """The `Location` header that a parameter asks for: a path of this server and nothing else.
+
+    `//host` and `/\\host` are other servers to a browser, and a path with control characters would
+    be two headers: 400.
+    """
+    path = call.query.get(parameter)
+    if path is None:
+        return {}
+    if not path.startswith("/"):
+        raise errors.bad_request("path must begin with a /.")
+    if path[1:2] in ("/", "\\") or not path.isascii() or not path.isprintable():
+        raise errors.bad_request("path must be a path of this server")
+    return {"Location": path}

@@ -2,18 +2,22 @@
 
 Every handler that stores documents, be it one or a batch, an edit or a replicated revision, calls
 `write_documents`. Here stand the rules that belong to a kind of document rather than to an endpoint:
-design documents are for administrators of the database.
+design documents are for administrators of the database, and what is written to `_users` gets its
+password hashed and is checked as CouchDB's `_design/_auth` would.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from replication.accounts.directory import user_write_check
+from replication.accounts.users import USERS_DATABASE
 from replication.http import access
 from replication.http.call import Call
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
+from replication.store.interface import WriteCheck
 
 Outcome = str | ProtocolError
 """The new revision, or why the document was refused."""
@@ -28,14 +32,32 @@ async def write_documents(
     concerns one document is its outcome.
     """
     refused: dict[int, ProtocolError] = {}
+    check: WriteCheck | None = None
     if any(doc.id.startswith(DESIGN_PREFIX) for doc in docs):
         refusal = await access.database_admin_refusal(call)
         if refusal is not None:
-            refused = {
-                place: refusal for place, doc in enumerate(docs) if doc.id.startswith(DESIGN_PREFIX)
-            }
+            refused = {place: refusal for place, doc in enumerate(docs) if doc.id.startswith(DESIGN_PREFIX)}
+    if call.database.name == USERS_DATABASE:
+        is_admin = await access.database_admin_refusal(call) is None
+        check = user_write_check(call.principal.name, is_admin=is_admin)
+        docs, refused = await _prepare_users(call, docs, refused)
     if not refused:
-        return await call.database.write(docs, replicated=replicated)
+        return await call.database.write(docs, replicated=replicated, check=check)
     allowed = [doc for place, doc in enumerate(docs) if place not in refused]
-    written = iter(await call.database.write(allowed, replicated=replicated) if allowed else [])
+    written = iter(await call.database.write(allowed, replicated=replicated, check=check) if allowed else [])
     return [refused[place] if place in refused else next(written) for place in range(len(docs))]
+
+
+async def _prepare_users(
+    call: Call, docs: Sequence[DocumentWrite], refused: dict[int, ProtocolError]
+) -> tuple[list[DocumentWrite], dict[int, ProtocolError]]:
+    """The documents with their passwords hashed, and those that can't be."""
+    prepared: list[DocumentWrite] = []
+    for place, doc in enumerate(docs):
+        if place not in refused:
+            try:
+                doc = await call.server.accounts.prepare_user_write(doc)
+            except ProtocolError as error:
+                refused[place] = error
+        prepared.append(doc)
+    return prepared, refused
