@@ -1,24 +1,185 @@
-"""Being written."""
+"""Many documents in one request: what replicators live on.
+
+`_bulk_docs` writes a batch, `_bulk_get` reads one, `_revs_diff` and `_missing_revs` tell a peer
+which revisions are worth sending. A fault of one document is a row of the answer; a body that isn't
+what the endpoint takes fails the request, and nothing is changed then.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
+from replication.http.attachment_stubs import check_stubs
+from replication.http.bulk_get import bulk_get
 from replication.http.call import Call
+from replication.http.document_writing import NEEDS_REVISION, refuse_following
+from replication.http.local_writing import NO_ATTACHMENTS, check_local_id, parse_local_rev, store_local
+from replication.http.responses import json_response
+from replication.http.root import new_uuid
+from replication.http.writing import Outcome, write_documents
 from replication.protocol import errors
+from replication.protocol.documents import DocumentWrite, parse_document
+from replication.protocol.errors import ProtocolError
+from replication.protocol.names import LOCAL_PREFIX
+from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
+
+__all__ = ["bulk_docs", "bulk_get", "missing_revs", "revs_diff"]
 
 
 async def bulk_docs(call: Call) -> Response:
-    raise errors.not_implemented("not there yet")
+    """`POST /{db}/_bulk_docs`: writes documents, each one judged by itself.
+
+    With `new_edits` (the default) the answer has a row for each document, in order; without, the
+    revisions are stored as they are given and the answer lists only those that were refused.
+    """
+    call.require_json()
+    body = await call.json_object()
+    if "docs" not in body:
+        raise errors.bad_request("POST body must include `docs` parameter.")
+    values = body["docs"]
+    if not isinstance(values, list):
+        raise errors.bad_request("`docs` parameter must be an array.")
+    new_edits = body.get("new_edits", True)
+    if not isinstance(new_edits, bool):
+        raise errors.bad_request("`new_edits` parameter must be a boolean.")
+    docs = [_parse(value) for value in values]
+    if new_edits:
+        _as_edits(docs)
+        if body.get("all_or_nothing") is True:
+            return json_response([_not_atomic(doc) for doc in docs], 417)
+    else:
+        _as_revisions(docs)
+    await check_stubs(call.database, docs, replicated=not new_edits)
+    outcomes = await _write(call, docs, values, replicated=not new_edits)
+    if new_edits:
+        rows = [_edit_row(doc, outcome) for doc, outcome in zip(docs, outcomes, strict=True)]
+    else:
+        rows = [
+            _refusal_row(doc, outcome)
+            for doc, outcome in zip(docs, outcomes, strict=True)
+            if isinstance(outcome, ProtocolError)
+        ]
+    return json_response(rows, 201)
 
 
-async def bulk_get(call: Call) -> Response:
-    raise errors.not_implemented("not there yet")
+def _parse(value: Any) -> DocumentWrite:
+    try:
+        doc = parse_document(value)
+    except ProtocolError:
+        if type(value) is dict and _is_local(value.get("_id")):
+            return _parse_local(value)
+        raise
+    if not doc.id:
+        doc.id = new_uuid()
+    if doc.attachments:
+        refuse_following(doc)
+    return doc
+
+
+def _is_local(docid: Any) -> bool:
+    return isinstance(docid, str) and docid.startswith(LOCAL_PREFIX)
+
+
+def _parse_local(value: dict[str, Any]) -> DocumentWrite:
+    """A local document in a batch; `parent` is its `0-N`."""
+    check_local_id(value["_id"])
+    bare = {name: member for name, member in value.items() if name not in ("_rev", "_revisions")}
+    doc = parse_document(bare, docid=value["_id"])
+    if doc.attachments:
+        raise errors.bad_request(NO_ATTACHMENTS)
+    if "_rev" in value:
+        doc.parent = (0, str(parse_local_rev(value["_rev"])))
+    return doc
+
+
+def _as_edits(docs: list[DocumentWrite]) -> None:
+    """What an edit continues is the newest of its `_revisions`, where it has them."""
+    for doc in docs:
+        if doc.path is not None:
+            doc.parent, doc.path = doc.path.leaf, None
+
+
+def _as_revisions(docs: list[DocumentWrite]) -> None:
+    for doc in docs:
+        if doc.path is None:
+            if doc.parent is None:
+                raise errors.bad_request(NEEDS_REVISION)
+            doc.path = Path(doc.parent[0], (doc.parent[1],))
+
+
+async def _write(
+    call: Call, docs: list[DocumentWrite], values: list[Any], *, replicated: bool
+) -> list[Outcome]:
+    local = {place for place, doc in enumerate(docs) if doc.id[:1] == "_" and _is_local(doc.id)}
+    if not local:
+        return await write_documents(call, docs, replicated=replicated)
+    ordinary = [doc for place, doc in enumerate(docs) if place not in local]
+    written = iter(await write_documents(call, ordinary, replicated=replicated))
+    return [
+        await _write_local(call, doc, values[place], replicated=replicated)
+        if place in local
+        else next(written)
+        for place, doc in enumerate(docs)
+    ]
+
+
+async def _write_local(call: Call, doc: DocumentWrite, value: Any, *, replicated: bool) -> str:
+    rev = int(doc.parent[1]) if doc.parent else None
+    return (await store_local(call, doc.id, value, rev, exact=replicated)).rev
+
+
+def _edit_row(doc: DocumentWrite, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, ProtocolError):
+        return {"id": doc.id, "error": outcome.error, "reason": outcome.reason}
+    return {"ok": True, "id": doc.id, "rev": outcome}
+
+
+def _refusal_row(doc: DocumentWrite, outcome: ProtocolError) -> dict[str, Any]:
+    assert doc.path is not None
+    return {
+        "id": doc.id,
+        "rev": format_rev(doc.path.leaf),
+        "error": outcome.error,
+        "reason": outcome.reason,
+    }
+
+
+def _not_atomic(doc: DocumentWrite) -> dict[str, Any]:
+    return {
+        "id": doc.id,
+        "rev": format_rev(doc.parent) if doc.parent else "0-",
+        "error": "not_implemented",
+        "reason": "all_or_nothing is not supported",
+    }
 
 
 async def revs_diff(call: Call) -> Response:
-    raise errors.not_implemented("not there yet")
+    """`POST /{db}/_revs_diff`: what of the asked isn't here, and the leaves it may descend from."""
+    found = await call.database.missing_revisions(await _asked_revisions(call))
+    return json_response(
+        {
+            docid: {"missing": answer.missing, "possible_ancestors": answer.possible_ancestors}
+            if answer.possible_ancestors
+            else {"missing": answer.missing}
+            for docid, answer in found.items()
+        }
+    )
 
 
 async def missing_revs(call: Call) -> Response:
-    raise errors.not_implemented("not there yet")
+    """`POST /{db}/_missing_revs`: the old form of `_revs_diff`."""
+    found = await call.database.missing_revisions(await _asked_revisions(call))
+    return json_response({"missing_revs": {docid: answer.missing for docid, answer in found.items()}})
+
+
+async def _asked_revisions(call: Call) -> dict[str, list[Rev]]:
+    call.require_json()
+    asked: dict[str, list[Rev]] = {}
+    for docid, revs in (await call.json_object()).items():
+        if type(revs) is not list:
+            raise errors.bad_request(f"The revisions of `{docid}` must be an array of strings.")
+        if revs:
+            asked[docid] = [parse_rev(rev) for rev in revs]
+    return asked
