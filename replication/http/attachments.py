@@ -2,19 +2,254 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from secrets import token_hex
 
+from starlette.responses import Response, StreamingResponse
+
+from replication.http.attachment_streams import (
+    MAX_ATTACHMENT_SIZE,
+    GzipCheck,
+    limited,
+    unpacked,
+)
 from replication.http.call import Call
-from replication.protocol import errors
+from replication.http.document_options import agreed_revision, read_options
+from replication.http.document_reading import open_document
+from replication.http.document_writing import write_one, written
+from replication.http.ranges import Span, content_range, parse_ranges
+from replication.http.responses import CACHE_CONTROL, etag_matches, not_modified
+from replication.protocol import errors, jsontext
+from replication.protocol.attachments import (
+    DEFAULT_CONTENT_TYPE,
+    AttachmentWrite,
+    StubAttachment,
+)
+from replication.protocol.documents import DocumentWrite, parse_document
+from replication.protocol.errors import ProtocolError
+from replication.protocol.names import check_attachment_name, check_document_id
+from replication.protocol.revisions import Rev, parse_rev
+from replication.store.interface import AttachmentInfo, Document
+
+IN_ONE_PIECE = 256 * 1024
+"""Attachments up to this size in bytes are sent without streaming."""
+
+_SAFE = {
+    # Users upload what they like: a browser must neither guess a type nor run it in our origin.
+    "content-security-policy": "sandbox",
+    "x-content-type-options": "nosniff",
+}
+
+
+def _name(call: Call) -> str:
+    return "/".join(call.rest)
+
+
+# -- reading -----------------------------------------------------------------------------------
 
 
 async def get(call: Call) -> Response:
-    raise errors.not_implemented("get")
+    """`GET` or `HEAD /{db}/{id}/{name}`."""
+    options = read_options(call.query)
+    document = await open_document(call.database, call.docid, options.rev)
+    info = await _attached(call, document)
+    etag = '"' + info.digest.removeprefix("md5-") + '"'
+    if etag_matches(call.headers.get("if-none-match"), etag):
+        return not_modified(etag)
+    headers = {
+        "etag": etag,
+        "cache-control": CACHE_CONTROL,
+        "content-type": _header_safe(info.content_type),
+        "accept-ranges": "bytes" if info.encoding is None else "none",
+        **_SAFE,
+    }
+    if info.encoding is not None:
+        return await _packed(call, info, headers)
+    if_range = call.headers.get("if-range")
+    if if_range is None or if_range.strip() == etag:
+        spans = parse_ranges(call.headers.get("range"), info.length)
+    else:
+        spans = []
+    if len(spans) == 1:
+        headers["content-range"] = content_range(spans[0], info.length)
+        return await _identity(call, info, spans[0], headers, 206)
+    if spans:
+        return _several(call, info, spans, headers)
+    return await _identity(call, info, (0, info.length), headers, 200)
+
+
+async def _attached(call: Call, document: Document) -> AttachmentInfo:
+    """The attachment of the path as `document` has it. Raises 404."""
+    if document.has_attachments:
+        infos = await call.database.attachments(document.id, parse_rev(document.rev))
+        info = infos.get(_name(call))
+        if info is not None:
+            return info
+    raise errors.missing_attachment()
+
+
+def _header_safe(content_type: str) -> str:
+    """`content_type` if it can be sent as a header, else the type of anything."""
+    if content_type and content_type.isprintable() and content_type.isascii():
+        return content_type
+    return DEFAULT_CONTENT_TYPE
+
+
+async def _identity(
+    call: Call, info: AttachmentInfo, span: Span, headers: dict[str, str], status: int
+) -> Response:
+    headers["content-length"] = str(span[1] - span[0])
+    if call.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    pieces = call.database.read_attachment(info, *span)
+    if span[1] - span[0] <= IN_ONE_PIECE:
+        return Response(b"".join([piece async for piece in pieces]), status, headers)
+    return StreamingResponse(pieces, status, headers)
+
+
+async def _packed(call: Call, info: AttachmentInfo, headers: dict[str, str]) -> Response:
+    """A gzipped attachment: as it is to those who take gzip, unpacked on the way to the others."""
+    headers["vary"] = "Accept-Encoding"
+    if accepts_gzip(call.headers.get("accept-encoding")):
+        headers["content-encoding"] = "gzip"
+        return await _identity(call, info, (0, info.stored_length), headers, 200)
+    headers["content-length"] = str(info.length)
+    if call.method == "HEAD":
+        return Response(status_code=200, headers=headers)
+    return StreamingResponse(unpacked(call.database.read_attachment(info)), 200, headers)
+
+
+def accepts_gzip(header: str | None) -> bool:
+    """Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3); without the header nothing is allowed."""
+    chosen = 0.0
+    for part in (header or "").split(","):
+        coding, _, parameters = part.partition(";")
+        coding = coding.strip().lower()
+        if coding not in ("gzip", "x-gzip", "*"):
+            continue
+        weight = parameters.strip().lower().removeprefix("q=") or "1"
+        try:
+            quality = float(weight)
+        except ValueError:
+            quality = 0.0
+        if coding != "*":
+            return quality > 0
+        chosen = quality
+    return chosen > 0
+
+
+def _several(call: Call, info: AttachmentInfo, spans: list[Span], headers: dict[str, str]) -> Response:
+    """Several ranges: `multipart/byteranges` (RFC 9110, 14.6)."""
+    boundary = token_hex(16)
+    heads = [
+        (
+            f"\r\n--{boundary}\r\nContent-Type: {headers['content-type']}\r\n"
+            f"Content-Range: {content_range(span, info.length)}\r\n\r\n"
+        ).encode("ascii")
+        for span in spans
+    ]
+    tail = f"\r\n--{boundary}--\r\n".encode("ascii")
+    size = len(tail) + sum(len(head) + span[1] - span[0] for head, span in zip(heads, spans, strict=True))
+    headers["content-type"] = f'multipart/byteranges; boundary="{boundary}"'
+    headers["content-length"] = str(size)
+    if call.method == "HEAD":
+        return Response(status_code=206, headers=headers)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for head, span in zip(heads, spans, strict=True):
+            yield head
+            async for piece in call.database.read_attachment(info, *span):
+                yield piece
+        yield tail
+
+    return StreamingResponse(parts(), 206, headers)
+
+
+# -- writing -----------------------------------------------------------------------------------
 
 
 async def put(call: Call) -> Response:
-    raise errors.not_implemented("put")
+    """`PUT /{db}/{id}/{name}`: a new revision with this attachment beside the ones it had.
+
+    Without a revision the document is made; it must not be there then. What can be refused before the
+    bytes come is; the write itself judges again.
+    """
+    name = check_attachment_name(_name(call))
+    content_type = _given_type(call)
+    encoding = _given_encoding(call)
+    declared = call.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_ATTACHMENT_SIZE:
+        raise errors.attachment_too_large(name)
+    rev = agreed_revision(call)
+    doc = await _document_to_edit(call, rev)
+    pieces = limited(call.raw_stream(), name)
+    if encoding is None:
+        staged = await call.database.stage_attachment(pieces, content_type=content_type)
+    else:
+        check = GzipCheck(name)
+        staged = await call.database.stage_attachment(
+            check.checked(pieces), content_type=content_type, encoding=encoding
+        )
+        staged = replace(staged, length=check.length)
+    doc.attachments = {**doc.attachments, name: staged}
+    new = await write_one(call, doc)
+    return written(call, call.docid, new, 201, at=(call.docid, name))
+
+
+def _given_type(call: Call) -> str:
+    content_type = call.headers.get("content-type", DEFAULT_CONTENT_TYPE)
+    if not content_type.isprintable():
+        raise errors.bad_request("Content-Type must be printable")
+    return content_type
+
+
+def _given_encoding(call: Call) -> str | None:
+    encoding = call.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise errors.bad_content_type("Only gzip and identity content-encodings are supported")
+    return None if encoding == "identity" else encoding
+
+
+async def _document_to_edit(call: Call, rev: Rev | None) -> DocumentWrite:
+    """The document that an attachment is put into: its body, and what else is attached as stubs."""
+    if rev is None:
+        winner = await call.database.winner(check_document_id(call.docid))
+        if winner is not None and not winner.deleted:
+            raise errors.conflict()
+        return DocumentWrite(call.docid, False, b"{}")
+    return await _edit_of(call, await _known(call, rev), rev)
+
+
+async def _known(call: Call, rev: Rev) -> Document:
+    """The named revision. Raises 409, as CouchDB, and not 404: it is the edit that does not fit."""
+    found = await call.database.revision(call.docid, rev)
+    if not found:
+        raise ProtocolError(409, "not_found", "missing_rev")
+    return found[0]
+
+
+async def _edit_of(call: Call, document: Document, rev: Rev) -> DocumentWrite:
+    value = jsontext.decode(document.text)
+    body = {key: member for key, member in value.items() if key not in ("_id", "_rev", "_attachments")}
+    doc = parse_document(body, docid=document.id)
+    doc.parent = rev
+    kept: dict[str, AttachmentWrite] = {}
+    if document.has_attachments:
+        for name, info in (await call.database.attachments(document.id, rev)).items():
+            kept[name] = StubAttachment(info.digest, info.revpos)
+    doc.attachments = kept
+    return doc
 
 
 async def delete(call: Call) -> Response:
-    raise errors.not_implemented("delete")
+    """`DELETE /{db}/{id}/{name}`: a new revision without it."""
+    rev = agreed_revision(call)
+    if rev is None:
+        await _attached(call, await open_document(call.database, call.docid, None))
+        raise errors.conflict()
+    document = await _known(call, rev)
+    await _attached(call, document)
+    doc = await _edit_of(call, document, rev)
+    doc.attachments = {name: kept for name, kept in doc.attachments.items() if name != _name(call)}
+    return written(call, call.docid, await write_one(call, doc), 200)

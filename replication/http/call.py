@@ -84,10 +84,14 @@ class Call:
             self._database = self.server.database(self, self.segments[0])
         return self._database
 
+    def raw_stream(self) -> AsyncIterator[bytes]:
+        """The request body in pieces, as it came. Raises `ClientDisconnect` if the client leaves."""
+        return Request(self.scope, self.receive).stream()
+
     async def stream(self) -> AsyncIterator[bytes]:
         """The request body in pieces, unpacked if it came gzipped."""
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        pieces = Request(self.scope, self.receive).stream()
+        pieces = self.raw_stream()
         if encoding in ("identity", ""):
             async for piece in pieces:
                 yield piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import md5
 from typing import Any
 
 from starlette.responses import Response
@@ -34,6 +35,11 @@ def text_response(
 
 def error_response(error: ProtocolError) -> Response:
     return json_response(error.body(), error.status, headers=error.headers)
+
+
+def etag_of(data: bytes) -> str:
+    """A quoted `ETag` for an answer that has no revision of its own."""
+    return f'"{md5(data, usedforsecurity=False).hexdigest()}"'
 
 
 def etag_matches(header: str | None, etag: str) -> bool:

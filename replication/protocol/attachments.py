@@ -61,7 +61,7 @@ class StagedAttachment:
     content_type: str
     digest: str
     length: int
-    """Size before encoding, in bytes."""
+    """Size before encoding, in bytes. Whoever stages encoded bytes sets it: the store does not unpack."""
     stored_length: int
     """Size as stored, in bytes."""
     encoding: str | None = None

@@ -117,6 +117,8 @@ class AttachmentTable:
                 continue
             revpos = given.revpos if keep_revpos and given.revpos is not None else generation
             if isinstance(given, StagedAttachment):
+                if given.length != given.stored_length:
+                    self._set_length(given.token, given.length)
                 resolved[name] = Attached(
                     given.token,
                     given.content_type,
@@ -152,6 +154,9 @@ class AttachmentTable:
             "UPDATE attachments SET digest = ?, length = ?, stored_length = ?, encoding = ? WHERE num = ?",
             (digest, length, stored_length, encoding, num),
         )
+
+    def _set_length(self, num: int, length: int) -> None:
+        self._connection.execute("UPDATE attachments SET length = ? WHERE num = ?", (length, num))
 
     def is_referred(self, num: int) -> bool:
         """Whether any body has it."""
