@@ -1,0 +1,119 @@
+"""`python -m replication serve`: the document server alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from starlette.types import ASGIApp
+
+from replication.http.app import create_app
+from replication.http.server import ServerConfig
+from replication.protocol.errors import ProtocolError
+from replication.server import CannotServeError, is_loopback, run, set_up_logging
+from replication.store.sqlite import DirectoryInUseError, SqliteStore
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+class LogLevel(StrEnum):
+    """Names of Python's log levels."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@cli.callback()
+def main() -> None:
+    """A document server that speaks the CouchDB protocol."""
+
+
+def parse_admins(values: list[str]) -> dict[str, str]:
+    """`NAME:PASSWORD` each; the password may be one of CouchDB's hashed ones."""
+    admins: dict[str, str] = {}
+    for value in values:
+        name, colon, password = value.partition(":")
+        if not colon or not name or not password or name.startswith("_"):
+            raise typer.BadParameter("give NAME:PASSWORD; a name doesn't start with an underscore")
+        admins[name] = password
+    return admins
+
+
+@cli.command()
+def serve(
+    data: Annotated[Path, typer.Option(help="Directory of the databases; made if it isn't there.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 5984,
+    admin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:PASSWORD",
+            envvar="REPLICATION_ADMIN",
+            help="A server administrator; may be repeated. Without any, everybody is one.",
+        ),
+    ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Origin that web pages may call from, or *; may be repeated."),
+    ] = None,
+    require_login: Annotated[bool, typer.Option(help="Refuse requests without a login.")] = False,
+    same_site: Annotated[
+        str, typer.Option(help="SameSite of the session cookie: strict, lax, none.")
+    ] = "lax",
+    session_timeout: Annotated[int, typer.Option(help="Seconds a login lasts while unused.", min=10)] = 600,
+    certfile: Annotated[str | None, typer.Option(help="Certificate chain (PEM): serve https.")] = None,
+    keyfile: Annotated[str | None, typer.Option(help="Key of the certificate (PEM).")] = None,
+    trusted_proxies: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESSES", help="Proxies whose X-Forwarded headers count, with commas."),
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="Requests are logged at info.")] = LogLevel.WARNING,
+) -> None:
+    """Serve the databases of a directory until stopped."""
+    admins = parse_admins(admin or [])
+    if not admins and not is_loopback(host):
+        raise typer.BadParameter(
+            f"without --admin everybody is an administrator, and {host} can be reached from elsewhere",
+            param_hint="--host",
+        )
+    try:
+        config = ServerConfig(
+            admins=admins,
+            cors_origins=tuple(cors or ()),
+            require_valid_user=require_login,
+            same_site=same_site,
+            session_timeout=session_timeout,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    set_up_logging(log_level.value)
+
+    async def make_app() -> ASGIApp:
+        return create_app(await SqliteStore.open(data), config)
+
+    try:
+        run(
+            make_app,
+            host,
+            port,
+            ready=lambda url: typer.echo(f"Serving {data} on {url}"),
+            certfile=certfile,
+            keyfile=keyfile,
+            trusted_proxies=trusted_proxies,
+        )
+    except (CannotServeError, DirectoryInUseError, ProtocolError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"Error: cannot use {data}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    cli()
