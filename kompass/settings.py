@@ -2,7 +2,7 @@
 
 A value comes from, in this order: the command line, a `KOMPASS_…` environment variable, `kompass.toml` in
 the working directory (or the file named by `KOMPASS_CONFIG`), the default. An unknown name in the file is an
-error: a misspelt setting would silently do nothing. `docs/settings.md` lists them all; a test compares the two.
+error: a misspelt setting would silently do nothing. `docs/settings.md` lists them; a test compares the two.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Settings(BaseSettings):
     def _demo_stays_here(self) -> Settings:
         if self.demo and not is_loopback(self.host):
             raise ValueError(
-                f"demo data is served on the loopback address only, not on {self.host}: its password is public. "
-                "Leave out --host, or leave out --demo"
+                f"demo data is served on the loopback address only, not on {self.host}: "
+                "its password is public. Leave out --host, or leave out --demo"
             )
         return self
 
