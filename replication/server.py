@@ -7,6 +7,7 @@ application; `python -m replication serve` and the product give them theirs.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import signal
@@ -92,10 +93,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> CannotServeError:
-    return CannotServeError(
-        f"Cannot listen on {host} port {port}: {error.strerror or error}."
-        " Stop what uses it, or choose another with --port."
-    )
+    hint = " Stop what uses it, or choose another port." if error.errno == errno.EADDRINUSE else ""
+    return CannotServeError(f"Cannot listen on {host} port {port}: {error.strerror or error}.{hint}")
 
 
 def url_of(bound: socket.socket, *, tls: bool = False) -> str:

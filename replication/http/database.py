@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from replication.http.access import DEFAULT_SECURITY
 from replication.http.addresses import location
 from replication.http.call import Call
 from replication.http.params import Query
@@ -59,7 +60,8 @@ async def create(call: Call) -> Response:
     if partitioned != "false":
         raise errors.bad_request("Invalid `partitioned` parameter")
     name = call.segments[0]
-    await call.server.store.create(name)
+    created = await call.server.store.create(name)
+    await created.set_security(DEFAULT_SECURITY)
     return json_response({"ok": True}, 201, headers={"location": location(call, name)})
 
 
