@@ -10,9 +10,10 @@ Two peers may even disagree about the parent of a revision (hashes are chosen by
 both links are kept, so that neither parent turns into a leaf without a body. The history that is
 told to peers follows the greater one.
 
-A *leaf* is a revision that is nobody's parent. The *winner* is the greatest leaf by (not deleted,
-generation, hash), so every replica shows the same one without talking to another. A document is
-deleted when its winner is, which is when all its leaves are.
+A *leaf* is a revision that is nobody's parent. Whether a revision is a deletion is told of leaves
+only, and only there it matters. The *winner* is the greatest leaf by (not deleted, generation,
+hash), so every replica shows the same one without talking to another. A document is deleted when
+its winner is, which is when all its leaves are.
 
 *Stemming* keeps, of every branch, the last `limit` revisions. It never removes a leaf, so the
 winner stays. Two replicas that stemmed away their common ancestor see a conflict where there was
@@ -53,7 +54,7 @@ class RevisionTree:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RevisionTree):
             return NotImplemented
-        return self._parents == other._parents and self._deleted == other._deleted
+        return self._parents == other._parents and self._deleted_leaves() == other._deleted_leaves()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -101,6 +102,9 @@ class RevisionTree:
             for parent in parents:
                 self._link(child, parent)
         self._deleted |= other._deleted
+
+    def _deleted_leaves(self) -> set[Rev]:
+        return self._deleted.intersection(self.leaves())
 
     def is_deleted(self, rev: Rev) -> bool:
         return rev in self._deleted
@@ -182,10 +186,9 @@ class RevisionTree:
         return len(self.leaves()) == 1 and all(len(p) < 2 for p in self._parents.values())
 
     def to_json(self) -> list[dict[str, object]]:
-        """Branches for storage, the winner's first and whole, the others down to where they meet a written one.
+        """Branches for storage: the winner's whole, the others down to where they meet a written one.
 
-        Each is `{"start", "ids", "deleted"?}`; `"link": true` marks a surplus parent link. Deleted
-        revisions that are no leaves are listed once, under `"gone"` of the first branch.
+        Each is `{"start", "ids", "deleted"?}`; `"link": true` marks a surplus parent link.
         """
         written: set[Rev] = set()
         branches: list[dict[str, object]] = []
@@ -207,14 +210,13 @@ class RevisionTree:
             branches.append(branch)
         surplus = [(child, parent) for child, parents in self._parents.items() for parent in parents[1:]]
         unwritten = {parent for _, parent in surplus} - written
-        for root in sorted(unwritten, reverse=True):
-            branches.append({"start": root[0], "ids": list(self.path(root).ids), "link": True})
+        branches.extend(
+            {"start": root[0], "ids": list(self.path(root).ids), "link": True}
+            for root in sorted(unwritten, reverse=True)
+        )
         branches.extend(
             {"start": child[0], "ids": [child[1], parent[1]], "link": True} for child, parent in surplus
         )
-        interior = sorted(self._deleted - set(leaves))
-        if interior:
-            branches[0]["gone"] = [[pos, digest] for pos, digest in interior]
         return branches
 
     @classmethod
@@ -229,6 +231,4 @@ class RevisionTree:
             tree._link(revs[-1], None)
             if branch.get("deleted"):
                 tree._deleted.add(revs[0])
-            for pos, digest in branch.get("gone", ()):  # type: ignore[attr-defined]
-                tree._deleted.add((pos, digest))
         return tree

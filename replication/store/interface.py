@@ -222,7 +222,7 @@ class Database(ABC):
     async def bulk_get(
         self, requests: Sequence[tuple[str, Rev | None]], *, latest: bool = False
     ) -> list[list[Document | MissingRevision]]:
-        """One list per request, in order. Without a revision all leaves; an unknown id gives an empty list."""
+        """One list per request, in order. Without a revision: all leaves, none for an unknown id."""
 
     @abstractmethod
     async def missing_revisions(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Missing]:
