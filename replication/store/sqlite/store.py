@@ -1,10 +1,10 @@
 """A data directory: one file per database, and the server's own name and secret.
 
 ```
-LOCK              held by the process that serves the directory
-server.json       {"uuid", "secret"}, readable by its owner only
-NAME.sqlite       a database; its name percent-encoded
-NAME.gone-…       a deleted database that could not be removed at once
+LOCK               held by the process that serves the directory
+server.json        {"uuid", "secret"}, readable by its owner only
+NAME.sqlite        a database; its name percent-encoded
+NAME.sqlite.gone-… a database that is being made or deleted; removed at the next start
 ```
 """
 
@@ -26,7 +26,7 @@ from replication.protocol.names import check_database_name
 from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.lock import lock_directory
-from replication.store.sqlite.schema import create
+from replication.store.sqlite.schema import UnknownSchemaError, create
 from replication.store.sqlite.writer import storage_error
 
 SUFFIX = ".sqlite"
@@ -91,7 +91,6 @@ class SqliteStore(Store):
             try:
                 await asyncio.to_thread(_create_file, path)
             except (apsw.Error, OSError) as error:
-                _remove(path)
                 raise storage_error(error) from error
             self._names.add(name)
         return self.get(name)
@@ -105,6 +104,8 @@ class SqliteStore(Store):
                 database = SqliteDatabase(name, self._path(name), self._pool)
             except apsw.Error as error:
                 raise storage_error(error) from error
+            except UnknownSchemaError as error:
+                raise errors.internal(f"Database {name} can't be opened: {error}.") from error
             self._open[name] = database
         return database
 
@@ -135,11 +136,18 @@ class SqliteStore(Store):
 
 
 def _create_file(path: Path) -> None:
-    connection = apsw.Connection(str(path))
+    """Makes the file whole under another name first: a crash leaves no half database."""
+    draft = path.with_name(f"{path.name}{_GONE}{secrets.token_hex(4)}")
     try:
-        create(connection)
-    finally:
-        connection.close()
+        connection = apsw.Connection(str(draft))
+        try:
+            create(connection)
+        finally:
+            connection.close()
+        draft.rename(path)
+    except BaseException:
+        _remove(draft)
+        raise
     _sync_directory(path.parent)
 
 

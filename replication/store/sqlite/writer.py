@@ -9,6 +9,7 @@ thread while there is nothing to write: each round is a task of a shared pool.
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -237,9 +238,9 @@ def _settle_in_loop(jobs: list[_Job[Any]]) -> None:
 
 def storage_error(error: BaseException) -> ProtocolError:
     """What a client is told when the disk or the file refuses."""
-    if isinstance(error, apsw.FullError):
+    if isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return errors.insufficient_storage("The disk is full: nothing was written. Make room and try again.")
-    if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError):
+    if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError | PermissionError):
         return errors.internal("The data directory cannot be written: check its owner and rights.")
     if isinstance(error, apsw.IOError):
         return errors.internal(f"Reading or writing the database file failed ({error}).")
