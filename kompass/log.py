@@ -9,6 +9,9 @@ import structlog
 
 from kompass.settings import LogFormat, LogLevel
 
+_CHATTY = ("uvicorn", "httpx", "httpcore")
+"""Libraries that say at `info` what only matters while hunting a defect."""
+
 
 def configure(level: LogLevel, format: LogFormat) -> None:
     """Sends every log line to stderr: `key=value` text for people or a JSON object a line for machines."""
@@ -41,7 +44,6 @@ def configure(level: LogLevel, format: LogFormat) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
+    if level is not LogLevel.DEBUG:
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)

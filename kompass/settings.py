@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -21,6 +20,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from replication.server import is_loopback
 
 
 class LogFormat(StrEnum):
@@ -42,7 +43,7 @@ class DemoSize(StrEnum):
 
 
 class Settings(BaseSettings):
-    """The product's settings. Sizes are in bytes, times in seconds."""
+    """The product's settings. Times are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="KOMPASS_", extra="forbid", frozen=True)
 
@@ -52,10 +53,9 @@ class Settings(BaseSettings):
         default=None,
         description="Directory for everything the server keeps; default `data`, for demo data `data/demo`",
     )
-    admin: str | None = Field(
+    admin: SecretStr | None = Field(
         default=None,
-        pattern=r"^[^:]+:.+$",
-        description="`NAME:PASSWORD` of the server's administrator; without one nobody has that power",
+        description="`NAME:PASSWORD` of the server's administrator; needed except for demo data",
     )
     demo: bool = Field(
         default=False, description="Serve generated data to demo users; on the loopback address only"
@@ -71,21 +71,23 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         default=LogFormat.CONSOLE, description="`console` for people, `json` for machines"
     )
-    session_lifetime: int = Field(
-        default=600, ge=60, description="Lifetime of a login cookie; it renews itself while used"
-    )
-    max_document_size: int = Field(
-        default=8_000_000, ge=1024, description="Largest document without its attachments"
-    )
-    max_attachment_size: int = Field(default=1_073_741_824, ge=1024, description="Largest attachment")
-    max_request_size: int = Field(default=4_294_967_296, ge=1024, description="Largest request body")
-    shutdown_timeout: int = Field(
-        default=5, ge=1, description="How long open requests may go on after a stop signal"
+    log_requests: bool = Field(default=False, description="Log a line for every request")
+    session_timeout: int = Field(
+        default=600, ge=60, description="Seconds a login lasts while it isn't used; using it renews it"
     )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
     )
+
+    @field_validator("admin")
+    @classmethod
+    def _name_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            name, _, password = value.get_secret_value().partition(":")
+            if not name or name.startswith("_") or not password:
+                raise ValueError("give NAME:PASSWORD; a name doesn't start with an underscore")
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -119,15 +121,14 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file
 
     @property
+    def admins(self) -> dict[str, str]:
+        """The administrator's name and password; empty if none is set."""
+        if self.admin is None:
+            return {}
+        name, _, password = self.admin.get_secret_value().partition(":")
+        return {name: password}
+
+    @property
     def directory(self) -> Path:
         """Where the server keeps its data."""
         return self.data or Path("data/demo" if self.demo else "data")
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

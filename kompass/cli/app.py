@@ -1,0 +1,42 @@
+"""The root of the command line: version, subcommands, and errors as one readable line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kompass import __version__
+from kompass.cli.doctor import doctor
+from kompass.cli.errors import UsableError
+from kompass.cli.serve import serve
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(serve)
+app.command()(doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kompass {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """An offline-first server for a field sales team."""
+
+
+def main() -> None:
+    """Runs the command line. What a person can put right ends with one line on stderr and code 1."""
+    try:
+        app(prog_name="kompass")
+    except UsableError as error:
+        typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(1)

@@ -1,0 +1,35 @@
+"""Errors that a person at the command line can do something about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from kompass.settings import Settings
+
+
+class UsableError(Exception):
+    """The text says what was wrong and what to do; no traceback is shown."""
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings with the command line's values on top; None means not given. Raises `UsableError`."""
+    values = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        lines = [_line(dict(each)) for each in error.errors(include_url=False, include_input=False)]
+        raise UsableError("\n       ".join(lines)) from error
+    except (OSError, ValueError) as error:
+        raise UsableError(str(error)) from error
+
+
+def _line(error: dict[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"kompass.toml has {name!r}, which is no setting; docs/settings.md lists them"
+    return f"{name} (KOMPASS_{name.upper()}): {message}"

@@ -1,0 +1,90 @@
+"""`kompass serve`: the product as a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kompass.cli.errors import UsableError, read_settings
+from kompass.settings import DemoSize, Settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8080")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Directory for everything the server keeps.", show_default="data, or data/demo"),
+    ] = None,
+    demo: Annotated[
+        bool | None,
+        typer.Option("--demo/--no-demo", help="Serve generated data to demo users, on loopback only."),
+    ] = None,
+    demo_size: Annotated[
+        DemoSize | None, typer.Option(help="50, 500 or 5,000 customers.", show_default="small")
+    ] = None,
+) -> None:
+    """Serve the product until stopped. Everything not given here comes from KOMPASS_… or kompass.toml."""
+    settings = read_settings(host=host, port=port, data=data, demo=demo, demo_size=demo_size)
+    if not settings.demo and not settings.admins:
+        raise UsableError(
+            "no administrator is set. Name one with KOMPASS_ADMIN=NAME:PASSWORD, or look around with --demo."
+        )
+    _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    # Imported here: `kompass --help` and `kompass doctor` needn't wait for the server.
+    from starlette.types import ASGIApp
+
+    from kompass import log
+    from kompass.demo.load import RealDataError
+    from kompass.server import create_product
+    from replication.protocol.errors import ProtocolError
+    from replication.server import CannotServeError, run
+    from replication.store.sqlite import DirectoryInUseError, SqliteStore
+
+    log.configure(settings.log_level, settings.log_format)
+
+    async def make_app() -> ASGIApp:
+        store = await SqliteStore.open(settings.directory)
+        try:
+            return await create_product(store, settings)
+        except BaseException:
+            await store.close()
+            raise
+
+    try:
+        run(make_app, settings.host, settings.port, ready=lambda url: _welcome(url, settings))
+    except (CannotServeError, DirectoryInUseError, ProtocolError, RealDataError) as error:
+        raise UsableError(str(error)) from error
+    except OSError as error:
+        raise UsableError(f"cannot use {settings.directory}: {error.strerror or error}") from error
+
+
+def _welcome(url: str, settings: Settings) -> None:
+    """What to open, and in a demo with which logins, on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from kompass.app import find_pouchdb
+    from kompass.demo import PASSWORD, PEOPLE
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"KOMPASS serves [bold]{settings.directory}[/] at [bold]{url}[/]\n")
+    console.print(f"  page       {url}app/")
+    console.print(f"  database   {url}kompass   (CouchDB protocol)")
+    console.print(f"  health     {url}healthz, {url}readyz\n")
+    if settings.demo:
+        table = Table("login", "name", "works in", box=None, padding=(0, 3, 0, 2), header_style="dim")
+        for person in PEOPLE:
+            table.add_row(person.login, person.name, person.department)
+        console.print(table)
+        console.print(f"\n  password for all: [bold]{PASSWORD}[/]\n")
+    if find_pouchdb(settings.pouchdb_file) is None:
+        console.print("  The page needs PouchDB, which is missing: ./scripts/run fetches it from npm.\n")
+    console.print("Stop with Ctrl+C.")
