@@ -1,0 +1,220 @@
+"""Answers of the changes feed: complete ones, and feeds that wait.
+
+A waiting feed costs its connection, one task of its own (`Client`) and a few small objects; there may
+be thousands. It reads nothing while it waits, and a page only when the one before has been taken. It
+ends when its client leaves, when it has been idle for as long as the client said, when its database
+is deleted, and in any case after the server's longest time; then clients come back by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from replication.http.changes_framing import FRAMING, thinned
+from replication.http.changes_options import ChangesOptions, Feed
+from replication.http.changes_pages import Page, PageReader
+from replication.http.streaming import Client, PagedResponse
+from replication.protocol.errors import ProtocolError
+from replication.store.interface import Database
+
+NO_LIMIT = 10**15
+"""What CouchDB counts down from when no limit is given. Shows through `seq_interval` only."""
+
+SIGN_OF_LIFE = 5.0
+"""Seconds after which a scan that found nothing yet sends a line break."""
+
+
+class Rows:
+    """What a feed has sent and still wants. Knows how to write the next page."""
+
+    __slots__ = ("_interval", "_wanted", "any", "framing")
+
+    def __init__(self, options: ChangesOptions) -> None:
+        self.framing = FRAMING[options.feed]
+        self.any = False
+        self._interval = options.seq_interval
+        self._wanted = options.limit
+
+    @property
+    def room(self) -> int | None:
+        """How many rows are still wanted; None for all."""
+        return self._wanted
+
+    @property
+    def full(self) -> bool:
+        return self._wanted == 0
+
+    def write(self, page: Page) -> bytes:
+        if not page.count:
+            return b""
+        rows = page.rows
+        if self._interval is not None:
+            rows = thinned(rows, NO_LIMIT if self._wanted is None else self._wanted, self._interval)
+        text = self.framing.rows(rows, not self.any)
+        self.any = True
+        if self._wanted is not None:
+            self._wanted -= page.count
+        elif self._interval is not None:
+            self._wanted = NO_LIMIT - page.count
+        return text
+
+
+async def complete_feed(
+    database: Database, options: ChangesOptions, reader: PageReader, since: int, headers: dict[str, str]
+) -> Response:
+    """A normal feed: what there is, in one piece if it is one page."""
+    pieces = _complete(database, options, reader, since)
+    first = await anext(pieces)
+    second = await anext(pieces, None)
+    if second is None:
+        return Response(first, headers=headers, media_type="application/json")
+    return PagedResponse(_chained(first, second, pieces), headers=headers, media_type="application/json")
+
+
+async def _chained(first: bytes, second: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    yield second
+    async for piece in others:
+        yield piece
+
+
+async def _complete(
+    database: Database, options: ChangesOptions, reader: PageReader, since: int
+) -> AsyncIterator[bytes]:
+    """The pieces of a normal feed. It ends at the latest change there was when it began."""
+    clock = asyncio.get_running_loop().time
+    rows = Rows(options)
+    text = rows.framing.head
+    upto = database.update_seq
+    quiet_until = clock() + SIGN_OF_LIFE
+    while not rows.full:
+        page = await reader.page(since, rows.room)
+        since = page.last_seq
+        text += rows.write(page)
+        if not page.more or (since >= upto and not options.descending):
+            break
+        if page.count or clock() >= quiet_until:
+            yield text or b"\n"
+            text = b""
+            quiet_until = clock() + SIGN_OF_LIFE
+        await asyncio.sleep(0)
+    yield text + await _end(database, rows, reader, since)
+
+
+async def _end(database: Database, rows: Rows, reader: PageReader, last_seq: int) -> bytes:
+    return rows.framing.end(database.epochs.format(last_seq), await reader.pending(last_seq))
+
+
+class FeedResponse(Response):
+    """A longpoll, continuous or eventsource feed."""
+
+    live = True
+    """Its rows must not wait in any buffer."""
+
+    def __init__(
+        self,
+        database: Database,
+        options: ChangesOptions,
+        reader: PageReader,
+        since: int,
+        longest: float,
+    ) -> None:
+        """`longest`: seconds after which the feed ends even if there is something to send."""
+        self._database = database
+        self._options = options
+        self._reader = reader
+        self._since = since
+        self._rows = Rows(options)
+        self._text = b""
+        self._silent = True
+        self._clock = asyncio.get_running_loop().time
+        self._idle = options.timeout if options.heartbeat is None else options.heartbeat
+        self._ends_at = self._clock() + longest
+        self._idle_at = self._clock() + self._idle
+        self.status_code = 200
+        self.background = None
+        framing = self._rows.framing
+        self.init_headers({"content-type": framing.media_type, "cache-control": framing.cache_control})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with Client(receive, send) as client:
+            await client.send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            if scope["method"] == "HEAD":
+                await client.send_end()
+            else:
+                await client.send_end(await self._run(client))
+
+    async def _run(self, client: Client) -> bytes:
+        """Sends the feed but for its last piece, which it returns."""
+        self._text = self._rows.framing.head
+        woken = False
+        try:
+            while not await self._catch_up(client, woken):
+                if self._silent and not self._rows.any:
+                    self._text += b"\n"
+                await self._flush(client)
+                woken = await self._woken(client)
+                if not woken:
+                    break
+            return self._text + await _end(self._database, self._rows, self._reader, self._since)
+        except ProtocolError:  # the database is gone
+            return self._text + self._rows.framing.end(self._database.epochs.format(self._since), 0)
+
+    async def _catch_up(self, client: Client, woken: bool) -> bool:
+        """Sends what there is, but for the last page. True if that was all the reader wanted."""
+        if self._rows.full:
+            return True
+        read = self._reader.shared_page if woken else self._reader.page
+        while True:
+            page = await read(self._since, self._rows.room)
+            self._since = page.last_seq
+            if page.count:
+                self._text += self._rows.write(page)
+                self._put_off()
+            if self._rows.full or self._clock() >= self._ends_at:
+                return True
+            if not page.more:
+                longpoll = self._options.feed is Feed.LONGPOLL
+                return self._options.descending or (longpoll and self._rows.any)
+            if not page.count and self._clock() >= self._idle_at:
+                self._text += self._rows.framing.heartbeat
+                self._put_off()
+            if page.count or not self._silent:
+                await self._flush(client)
+            await asyncio.sleep(0)
+
+    async def _flush(self, client: Client) -> None:
+        if self._text:
+            text, self._text = self._text, b""
+            self._silent = False
+            await client.send_piece(text)
+
+    def _put_off(self) -> None:
+        """The feed has just given a sign of life."""
+        self._idle_at = self._clock() + self._idle
+
+    async def _woken(self, client: Client) -> bool:
+        """Waits for a change, sending heartbeats. False if the feed is to end instead."""
+        while True:
+            try:
+                async with client.wait_until(min(self._idle_at, self._ends_at)):
+                    await self._database.wait_for_change(self._since)
+                return True
+            except TimeoutError:
+                pass
+            finally:
+                client.waited()
+            if client.gone:
+                raise ClientDisconnect
+            if self._options.heartbeat is None or self._clock() >= self._ends_at:
+                return False
+            self._text = self._rows.framing.heartbeat
+            await self._flush(client)
+            self._put_off()

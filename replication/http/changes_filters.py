@@ -1,0 +1,193 @@
+"""Which changes a reader wants: the filters of the feed.
+
+A filter is asked about every change and says which of its revisions pass. `_doc_ids` is not asked:
+the store finds these documents by itself. Filters written in JavaScript live in design documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from replication.http.call import Call
+from replication.http.changes_options import ChangesOptions
+from replication.http.document_reading import open_document
+from replication.protocol import errors, jsontext
+from replication.protocol.errors import ProtocolError
+from replication.protocol.mango.fields import projection
+from replication.protocol.mango.selector import Selector, compile_selector
+from replication.protocol.names import DESIGN_PREFIX
+from replication.store.interface import Change, Database
+
+_DOC_IDS_REASON = "`doc_ids` filter parameter is not a list of doc ids."
+
+
+class ChangeFilter:
+    """What the feed needs to know of a filter. This one lets everything pass."""
+
+    needs_docs: bool = False
+    """Whether `select` looks into the documents."""
+    marker: bytes | None = None
+    """Bytes that the row of every passing change holds, so that pages without can be skipped unread."""
+    docids: Sequence[str] | None = None
+    """The only documents that can pass."""
+    key: bytes = b""
+    """Two feeds of one database with equal keys get the same rows."""
+
+    def select(self, change: Change) -> Sequence[str] | None:
+        """The revisions that pass, none if the change doesn't; None: ask `select_leaves`."""
+        return change.revs
+
+    async def select_leaves(self, change: Change) -> Sequence[str]:
+        """`select` of a change with several leaves, whose bodies have to be read."""
+        return change.revs
+
+    def document(self, text: bytes) -> bytes:
+        """A document of a passing row, as it is to be shown."""
+        return text
+
+
+EVERYTHING = ChangeFilter()
+
+
+class DocIds(ChangeFilter):
+    """`_doc_ids`"""
+
+    def __init__(self, docids: Sequence[str]) -> None:
+        self.docids = docids
+        self.key = b"_doc_ids" + jsontext.encode(docids)
+
+
+class DesignDocuments(ChangeFilter):
+    """`_design`"""
+
+    marker = b'"id":"_design/'
+    key = b"_design"
+
+    def select(self, change: Change) -> Sequence[str]:
+        return change.revs if change.id.startswith(DESIGN_PREFIX) else ()
+
+
+class BySelector(ChangeFilter):
+    """`_selector`. Of a document with several leaves each one is judged."""
+
+    needs_docs = True
+
+    def __init__(
+        self, database: Database, selector: Selector, key: bytes, all_leaves: bool, fields: Sequence[str]
+    ) -> None:
+        self._database = database
+        self._matches = selector.matches
+        self._all_leaves = all_leaves
+        self._project = projection(fields) if fields else None
+        self.key = b"_selector" + key
+
+    def select(self, change: Change) -> Sequence[str] | None:
+        if self._all_leaves and len(change.revs) > 1:
+            return None
+        return change.revs if change.doc is not None and self._matches(_decoded(change.doc)) else ()
+
+    async def select_leaves(self, change: Change) -> Sequence[str]:
+        leaves = await self._database.leaves(change.id)
+        return [leaf.rev for leaf in leaves if self._matches(_decoded(leaf.text))]
+
+    def document(self, text: bytes) -> bytes:
+        return text if self._project is None else jsontext.encode(self._project(jsontext.decode(text)))
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # nested deeper than it takes
+        return jsontext.decode(text)
+
+
+async def read_filter(call: Call, options: ChangesOptions) -> ChangeFilter:
+    """The filter that the request names. Raises 400 for wrong ones, 404 for functions that aren't there."""
+    name = options.filter
+    if name.startswith("_"):
+        builtin = _BUILTIN.get(name)
+        if builtin is None:
+            raise errors.bad_request("unknown builtin filter name")
+        return await builtin(call, options)
+    parts = [unquote(part) for part in name.split("/") if part]
+    if not parts:
+        return EVERYTHING
+    if len(parts) != 2:
+        raise errors.bad_request("`filter` must be of the form `designname/filtername`")
+    return await _javascript(call, parts[0], "filters", parts[1])
+
+
+async def _doc_ids(call: Call, options: ChangesOptions) -> ChangeFilter:
+    if call.method == "POST":
+        docids = (await changes_body(call)).get("doc_ids")
+    else:
+        docids = jsontext.decode(call.query.get("doc_ids", "null"))
+    if not isinstance(docids, list) or not all(isinstance(docid, str) for docid in docids):
+        raise errors.bad_request(_DOC_IDS_REASON)
+    jsontext.encode(docids)
+    return DocIds(docids)
+
+
+async def _selector(call: Call, options: ChangesOptions) -> ChangeFilter:
+    if call.method != "POST":
+        raise errors.bad_request("Selector must be specified in POST payload")
+    body = await changes_body(call)
+    selector = body.get("selector")
+    if not isinstance(selector, dict):
+        raise errors.bad_request("Selector error: expected a JSON object")
+    fields = body.get("fields", [])
+    if not isinstance(fields, list):
+        raise errors.bad_request("Selector error: fields must be JSON array")
+    for field in fields:
+        if not isinstance(field, str):
+            raise errors.bad_request(f"Invalid JSON for field spec: {jsontext.encode(field).decode()}")
+    try:
+        compiled = compile_selector(selector)
+        key = jsontext.encode([selector, fields])
+        return BySelector(call.database, compiled, key, options.all_leaves, fields)
+    except ProtocolError as error:
+        raise errors.bad_request(error.reason) from None
+
+
+async def _design(call: Call, options: ChangesOptions) -> ChangeFilter:
+    return DesignDocuments()
+
+
+async def _view(call: Call, options: ChangesOptions) -> ChangeFilter:
+    view = call.query.get("view", "")
+    if not view:
+        raise errors.bad_request("`view` filter parameter is not provided.")
+    parts = [unquote(part) for part in view.split("/") if part]
+    if len(parts) != 2:
+        raise errors.bad_request("`view` must be of the form `designname/viewname`")
+    return await _javascript(call, parts[0], "views", parts[1])
+
+
+_BUILTIN: dict[str, Callable[[Call, ChangesOptions], Any]] = {
+    "_doc_ids": _doc_ids,
+    "_selector": _selector,
+    "_design": _design,
+    "_view": _view,
+}
+
+
+async def _javascript(call: Call, design: str, kind: str, name: str) -> ChangeFilter:
+    document = await open_document(call.database, DESIGN_PREFIX + design, None)
+    member: Any = jsontext.decode(document.text)
+    for key in (kind, name):
+        member = member.get(key) if isinstance(member, dict) else None
+        if member is None:
+            raise errors.not_found(f"missing json key: {key}")
+    raise errors.not_implemented(
+        f"Functions of design documents can't be run here, so `{design}/{name}` can't filter:"
+        " use `_selector` or `_doc_ids`"
+    )
+
+
+async def changes_body(call: Call) -> dict[str, Any]:
+    """The body of `POST /{db}/_changes`; an empty one is allowed."""
+    return await call.json_object() if await call.body() else {}

@@ -1,0 +1,86 @@
+"""Answers that are sent in pieces, and noticing that nobody is there to take them.
+
+`send` usually doesn't fail when the client has left: the server throws the bytes away. So while a
+long answer goes out, somebody has to `receive`, which tells. `Client` is that somebody: one task per
+answer, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Self
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from replication.http.compression import BoundedStream
+
+
+class Client:
+    """The other end of one response. Use it as an asynchronous context manager."""
+
+    __slots__ = ("_receive", "_send", "_timer", "_watcher", "gone")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._timer: asyncio.Timeout | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.gone = False
+
+    async def __aenter__(self) -> Self:
+        self._watcher = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._watcher is not None
+        self._watcher.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._timer is not None:
+            with suppress(RuntimeError):  # it has run out at the same moment
+                self._timer.reschedule(0)
+
+    def wait_until(self, when: float) -> asyncio.Timeout:
+        """A block that is left with `TimeoutError` at `when` in loop time, or when the client leaves."""
+        self._timer = asyncio.timeout_at(0 if self.gone else when)
+        return self._timer
+
+    def waited(self) -> None:
+        """The block that `wait_until` opened has been left."""
+        self._timer = None
+
+    async def send(self, message: Message) -> None:
+        """Sends, waiting while the client is slow. Raises `ClientDisconnect` if it is gone."""
+        if self.gone:
+            raise ClientDisconnect
+        try:
+            await self._send(message)
+        except (OSError, RuntimeError):  # uvloop raises the latter for a transport that is closing
+            self.gone = True
+            raise ClientDisconnect from None
+
+    async def send_piece(self, body: bytes) -> None:
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def send_end(self, body: bytes = b"") -> None:
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class PagedResponse(BoundedStream):
+    """A long answer whose next page is read when the one before has been sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with Client(receive, send) as client:
+            start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            await client.send(start)
+            if scope["method"] != "HEAD":
+                async for piece in self.body_iterator:
+                    assert isinstance(piece, bytes)
+                    if piece:
+                        await client.send_piece(piece)
+            await client.send_end()
