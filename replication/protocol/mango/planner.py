@@ -38,6 +38,9 @@ SCAN_WARNING_RATIO: Final = 10
 
 _EVERYWHERE: Final = frozenset(("_id", "_rev"))
 
+_NOT_STORED: Final = frozenset(("_conflicts",))
+"""Members that a query's documents may have, but not the documents that indexes are made from."""
+
 _WITHOUT_MATCHES: Final = ("$and", "$or")
 """As the whole selector, an empty list of these matches nothing; inside of one it matches all."""
 
@@ -182,6 +185,8 @@ def _why_not(index: Index, request: FindRequest) -> str | None:
         if sort and "_id" not in field_ranges(node):
             return "field_mismatch"
         return None if sort in ((), ("_id",)) else "sort_order_mismatch"
+    if not _NOT_STORED.isdisjoint(index.columns):
+        return "field_mismatch"
     if not set(index.columns) <= required_fields(node).union(sort, _EVERYWHERE):
         return "field_mismatch"
     return None if _yields_order(index.columns, sort, constant_fields(node)) else "sort_order_mismatch"

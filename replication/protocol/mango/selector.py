@@ -8,11 +8,13 @@ and `$nin`; only `{"$exists": false}` matches it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from replication.protocol.mango.fields import BAD_PATH, MISSING, Path, find, parse_path
 from replication.protocol.mango.normalize import Node, normalize
 from replication.protocol.mango.operators import COLLATED, RAW, Ordering, Predicate, predicate
+
+_EXACT_IN_DOUBLE: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,31 @@ class Selector:
     matches: Predicate = field(compare=False)
     """Whether a decoded document matches. Raises a 400 when a `$regex` takes too long."""
 
+    needs_exact_integers: bool = False
+    """Whether the answer may depend on integers of the document that a double can't hold. If not,
+    a document may be decoded by a parser that rounds those to doubles."""
+
 
 def compile_selector(selector: Any) -> Selector:
     """Raises the 400 CouchDB answers to a wrong selector."""
     node = normalize(selector)
-    return Selector(node, _compile(node, COLLATED) if node else _always)
+    return Selector(node, _compile(node, COLLATED) if node else _always, _needs_exact_integers(node))
+
+
+def _needs_exact_integers(value: Any) -> bool:
+    # Rounding keeps the order of an integer and any number that a double holds exactly.
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if "$mod" in item:
+                return True
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+        elif isinstance(item, int | float) and abs(item) > _EXACT_IN_DOUBLE:
+            return True
+    return False
 
 
 def _always(_: Any) -> bool:
