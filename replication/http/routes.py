@@ -91,7 +91,7 @@ DATABASE: Mapping[str, Route] = {
     "_all_docs": Route(_get(listings.all_docs, POST=listings.all_docs)),
     "_design_docs": Route(_get(listings.design_docs, POST=listings.design_docs)),
     "_local_docs": Route(_get(listings.local_docs, POST=listings.local_docs)),
-    "_changes": Route({"GET": changes.changes, "POST": changes.changes}),
+    "_changes": Route({"GET": changes.changes, "POST": changes.changes, "HEAD": changes.changes}),
     "_bulk_docs": Route({"POST": bulk.bulk_docs}),
     "_bulk_get": Route({"POST": bulk.bulk_get}),
     "_revs_diff": Route({"POST": bulk.revs_diff}),
@@ -138,7 +138,7 @@ ATTACHMENT = Route(
     }
 )
 
-ALL_DOCS_QUERIES = Route({"POST": listings.queries})
+LISTING_QUERIES = Route({"POST": listings.queries})
 INDEX_BELOW = Route({"POST": mango.bulk_delete_indexes, "DELETE": mango.delete_index})
 
 
@@ -174,8 +174,10 @@ def match(call: Call) -> Route:
             call.docid = second
             call.rest = tuple(segments[2:])
             return ATTACHMENT if call.rest else document
-    if second == "_all_docs" and segments[2:3] == ["queries"]:
-        return ALL_DOCS_QUERIES
+    if second in ("_all_docs", "_design_docs", "_local_docs") and len(segments) > 2:
+        if segments[2:] != ["queries"]:
+            raise errors.missing()
+        return LISTING_QUERIES
     if second == "_index" and len(segments) > 2:
         return INDEX_BELOW
     route = DATABASE.get(second)
