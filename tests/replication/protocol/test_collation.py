@@ -6,8 +6,10 @@ The properties compare keys with a second implementation of the rules, written a
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -214,6 +216,17 @@ def test_umlauts_sort_beside_their_vowels() -> None:
 
 def test_icu_is_what_the_project_installs() -> None:
     assert collation.COLLATION.startswith("icu-")
+
+
+def test_without_icu_the_fallback_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "icu", None)
+    spec = importlib.util.find_spec("replication.protocol.collation")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.COLLATION == collation_fallback.COLLATION
+    assert module.sort_key(["ä"]) < module.sort_key(["b"]) < module.sort_key({})
 
 
 FALLBACK_ORDER = ["", " ", "-", "_", "+", "1", "2", "a", "A", "ä", "aa", "Äb", "b", "B", "\uffff"]
