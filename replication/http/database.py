@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -15,6 +16,8 @@ from replication.protocol import errors
 from replication.store.interface import Database
 
 DISK_FORMAT_VERSION = 8
+
+_PLACEMENT = re.compile(r"[^:,]+:0*[1-9][0-9]*(?:,[^:,]+:0*[1-9][0-9]*)*", re.ASCII)
 
 
 async def describe(database: Database) -> dict[str, Any]:
@@ -50,10 +53,14 @@ async def info(call: Call) -> Response:
 
 
 async def create(call: Call) -> Response:
-    """`PUT /{db}`. The cluster parameters `q` and `n` are checked and have no effect."""
+    """`PUT /{db}`. What CouchDB takes to lay out a cluster is checked and has no effect."""
     query = call.query
     _check_positive(query, "n")
     _check_positive(query, "q")
+    if "placement" in query and _PLACEMENT.fullmatch(query["placement"]) is None:
+        raise errors.bad_request("The `placement` value should be in a format `zone:n`.")
+    if query.get("engine", "couch") != "couch":
+        raise errors.bad_request("invalid_engine_extension")
     partitioned = query.get("partitioned", "false")
     if partitioned == "true":
         raise errors.not_implemented("Partitioned databases are not supported: leave out `partitioned`.")
