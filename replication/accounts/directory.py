@@ -121,6 +121,7 @@ class Accounts:
         self._lockout = lockout or Lockout()
         self._remembered = RememberedPasswords()
         self._cache: OrderedDict[str, tuple[int, Account | None]] = OrderedDict()
+        self._cached_from: Database | None = None
         self._attempts: dict[tuple[str, str, bytes], asyncio.Task[bool]] = {}
         self._threads = ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="passwords")
         self._waiting = 0
@@ -162,8 +163,13 @@ class Accounts:
         database = self._users()
         if database is None or not _is_possible_name(name):
             return None
+        if database is not self._cached_from:
+            # Deleted and made again, it counts from the start.
+            self.forget()
+            self._cached_from = database
+        cache = self._cache
         seq = database.update_seq
-        entry = self._cache.get(name)
+        entry = cache.get(name)
         if entry is not None and entry[0] == seq:
             return entry[1]
         document = await database.winner(user_id(name))
@@ -177,11 +183,16 @@ class Accounts:
                 # Deleted leaves are history, not a conflict.
                 live = [leaf for leaf in await database.leaves(document.id) if not leaf.deleted]
                 account = replace(account, conflicted=len(live) > 1)
-        self._cache[name] = (seq, account)
-        self._cache.move_to_end(name)
-        while len(self._cache) > self._capacity:
-            self._cache.popitem(last=False)
+        cache[name] = (seq, account)
+        cache.move_to_end(name)
+        while len(cache) > self._capacity:
+            cache.popitem(last=False)
         return account
+
+    def forget(self) -> None:
+        """Drops what is known of users, after a purge, which leaves no trace in the sequence numbers."""
+        # A new dictionary: a look-up under way puts what it finds into the old one.
+        self._cache = OrderedDict()
 
     # -- logging in ------------------------------------------------------------------------------
 

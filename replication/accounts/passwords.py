@@ -97,7 +97,9 @@ def from_document(document: Mapping[str, Any]) -> PasswordHash | None:
         return PasswordHash(scheme, salt, key) if isinstance(key, str) else None
     key, prf = document.get("derived_key"), document.get("pbkdf2_prf", "sha")
     iterations = document.get("iterations", 10_000)
-    if not isinstance(key, str) or prf not in _DIGESTS or type(iterations) is not int:
+    if not isinstance(key, str) or type(iterations) is not int:
+        return None
+    if not isinstance(prf, str) or prf not in _DIGESTS:
         return None
     return PasswordHash(scheme, salt, key, prf, iterations)
 

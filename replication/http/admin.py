@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
 
+from replication.accounts.users import USERS_DATABASE
 from replication.http.call import Call
 from replication.http.responses import json_response, text_response
 from replication.protocol import errors, jsontext
@@ -14,6 +17,13 @@ from replication.protocol.revisions import Rev, parse_rev
 
 MAX_PURGED_DOCUMENTS = 100
 MAX_PURGED_REVISIONS = 1000
+
+COMPACT_SECONDS = 1.0
+"""How long the answer waits for compaction to finish; a longer one goes on behind it."""
+
+_compacting: set[asyncio.Task[None]] = set()
+
+log = logging.getLogger("replication.http")
 
 
 async def get_security(call: Call) -> Response:
@@ -58,16 +68,28 @@ async def compact(call: Call) -> Response:
     """Starts compacting and answers; `/{db}/_compact/{ddoc}` needs the design document."""
     call.require_json()
     if call.rest:
-        if await call.database.winner(f"_design/{call.rest[0]}") is None:
+        design = await call.database.winner(f"_design/{call.rest[0]}")
+        if design is None or design.deleted:
             raise errors.missing()
         return json_response({"ok": True}, 202)
-    await call.database.compact()
+    task = asyncio.create_task(call.database.compact())
+    _compacting.add(task)
+    task.add_done_callback(_compacting.discard)
+    await asyncio.wait({task}, timeout=COMPACT_SECONDS)
+    if task.done():
+        task.result()
+    else:
+        task.add_done_callback(_log_failure)
     return json_response({"ok": True}, 202)
 
 
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("Compaction failed: %s", task.exception())
+
+
 async def view_cleanup(call: Call) -> Response:
-    call.require_json()
-    await call.database.info()
+    call.database  # noqa: B018 - 404 if there is none
     return json_response({"ok": True}, 202)
 
 
@@ -75,6 +97,8 @@ async def purge(call: Call) -> Response:
     call.require_json()
     asked = parse_purge(await call.json_object())
     purged = await call.database.purge(asked)
+    if call.database.name == USERS_DATABASE:
+        call.server.accounts.forget()
     answer = {docid: purged.get(docid, []) for docid in asked}
     return json_response({"purge_seq": None, "purged": answer}, 201)
 
@@ -87,7 +111,7 @@ def parse_purge(value: Mapping[str, Any]) -> dict[str, Sequence[Rev]]:
     count = 0
     for docid, revs in value.items():
         if not isinstance(revs, list):
-            raise errors.bad_request("Invalid rev format")
+            raise errors.bad_request("Invalid list of revisions")
         count += len(revs)
         if count > MAX_PURGED_REVISIONS:
             raise errors.bad_request("Exceeded maximum number of revisions.")
