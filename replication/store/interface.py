@@ -105,6 +105,8 @@ class KeyRange(NamedTuple):
     end: str | None = None
     inclusive_end: bool = True
     descending: bool = False
+    inclusive_start: bool = True
+    """False to go on behind the last row of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +246,8 @@ class Database(ABC):
     ) -> list[str | ProtocolError]:
         """Writes documents in order; per document the new revision, or why it was refused.
 
-        A new edit (`replicated` false) continues the leaf named by `parent`, or starts a document, or
-        follows the winning tombstone of a deleted one; otherwise `conflict`. A replicated write stores
+        A new edit (`replicated` false) continues the leaf named by `parent`, or starts a document. One of a
+        deleted document names no parent and follows the winning tombstone. Otherwise `conflict`. A replicated write stores
         the revision under its own id with its history, beside what is there; a known revision is no
         change and no error. Attachments that are stubs take over what the parent has (`missing_stub`).
         """

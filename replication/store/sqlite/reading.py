@@ -172,16 +172,15 @@ def missing_revisions(connection: apsw.Connection, asked: Mapping[str, Sequence[
 
 def _span(span: KeyRange) -> tuple[str, list[str], str]:
     """WHERE and ORDER of a range of ids."""
-    low, high = (span.end, span.start) if span.descending else (span.start, span.end)
+    bounds = [
+        (span.start, "<" if span.descending else ">", span.inclusive_start),
+        (span.end, ">" if span.descending else "<", span.inclusive_end),
+    ]
     clauses, args = [], []
-    if low is not None:
-        exclusive = span.descending and not span.inclusive_end
-        clauses.append("id > ?" if exclusive else "id >= ?")
-        args.append(low)
-    if high is not None:
-        exclusive = not span.descending and not span.inclusive_end
-        clauses.append("id < ?" if exclusive else "id <= ?")
-        args.append(high)
+    for bound, operator, inclusive in bounds:
+        if bound is not None:
+            clauses.append(f"id {operator}{'=' if inclusive else ''} ?")
+            args.append(bound)
     where = "".join(f" AND {clause}" for clause in clauses)
     return where, args, "id DESC" if span.descending else "id"
 
