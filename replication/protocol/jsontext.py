@@ -17,6 +17,9 @@ import orjson
 
 from replication.protocol import errors
 
+MAX_DEPTH = 500
+"""Levels of nesting in a stored value; every decoder in use takes that many."""
+
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
@@ -42,7 +45,7 @@ def decode(data: bytes | str) -> Any:
         text = data if isinstance(data, str) else data.decode("utf-8")
         return _decode(text)
     except RecursionError:
-        raise errors.invalid_json("JSON is nested too deeply") from None
+        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep") from None
     except ValueError:
         raise errors.invalid_json() from None
 
@@ -52,13 +55,28 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
+        # A large integer, deep nesting or a surrogate: rare enough to take the slow way.
         pass
+    if _is_deeper_than(value, MAX_DEPTH):
+        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep")
     try:
         return _encode(value).encode("utf-8")
-    except RecursionError:
-        raise errors.invalid_json("JSON is nested too deeply") from None
-    except UnicodeEncodeError:
-        raise errors.invalid_json("a string holds a lone surrogate, which is not UTF-8") from None
+    except (UnicodeEncodeError, ValueError):
+        raise errors.invalid_json() from None
+
+
+def _is_deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(inner, dict | list) for inner in level)
 
 
 def quote(text: str) -> str:

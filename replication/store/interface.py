@@ -247,9 +247,10 @@ class Database(ABC):
         """Writes documents in order; per document the new revision, or why it was refused.
 
         A new edit (`replicated` false) continues the leaf named by `parent`, or starts a document. One of a
-        deleted document names no parent and follows the winning tombstone. Otherwise `conflict`. A replicated write stores
-        the revision under its own id with its history, beside what is there; a known revision is no
-        change and no error. Attachments that are stubs take over what the parent has (`missing_stub`).
+        deleted document names no parent and follows the winning tombstone. Otherwise `conflict`.
+        A replicated write stores the revision under its own id with its history, beside what is
+        there; a known revision is no change and no error. Attachments that are stubs take over what
+        the parent has (`missing_stub`).
         """
 
     @abstractmethod

@@ -82,10 +82,13 @@ class Batch:
         if entry is None:
             if parent is not None:
                 raise errors.conflict()
-        elif parent is None:
-            if not entry.deleted:
+        elif entry.deleted:
+            # Only a new beginning may follow the tombstones: it names no revision and is no deletion.
+            if parent is not None or doc.deleted:
                 raise errors.conflict()
             parent = entry.winner
+        elif parent is None:
+            raise errors.conflict()
         elif entry.leaves == 1:
             if format_rev(parent) != entry.rev:
                 raise errors.conflict()

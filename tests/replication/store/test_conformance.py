@@ -118,6 +118,17 @@ async def test_a_document_without_revision_follows_the_tombstone(db: Database) -
     assert (info.doc_count, info.deleted_count) == (1, 0)
 
 
+async def test_a_deleted_document_is_not_edited_by_its_tombstone(db: Database) -> None:
+    first = await edit(db, "a")
+    second = await edit(db, "a", first, _deleted=True)
+    for write in (doc("a", second, x=1), doc("a", first, x=1), doc("a", _deleted=True)):
+        [result] = await db.write([write])
+        assert status(result) == (409, "conflict")
+    found = await db.winner("a")
+    assert found is not None
+    assert found.rev == second
+
+
 async def test_the_second_of_two_writes_of_one_document_in_a_batch_conflicts(db: Database) -> None:
     one, two = await db.write([doc("a", x=1), doc("a", x=2)])
     assert isinstance(one, str)
