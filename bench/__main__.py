@@ -1,0 +1,60 @@
+"""`./scripts/bench engine`: our figures beside a peer's, as a table."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import engine
+from bench.servers import ROOT
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def main() -> None:
+    """Benchmarks. Times vary from machine to machine: read the ratios."""
+
+
+@app.command("engine")
+def run_engine(
+    peer: Annotated[
+        str | None,
+        typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB to compare with; else pouchdb-server"),
+    ] = None,
+    documents: Annotated[int, typer.Option(help="documents in the database; a multiple of 1,000")] = 20_000,
+    rounds: Annotated[int, typer.Option(help="rounds of each operation")] = 3,
+    feeds: Annotated[int, typer.Option(help="idle longpoll feeds")] = 1000,
+    footprint: Annotated[bool, typer.Option(help="also measure memory and growth (minutes)")] = True,
+    readme: Annotated[bool, typer.Option(help="write the table into README.md")] = False,
+) -> None:
+    """What replication does: bulk writes and reads, feeds, single requests; memory and idle feeds."""
+    print(engine.HEADER)
+    rows = engine.compare(documents, rounds, peer)
+    if footprint:
+        engine.footprint(documents, feeds)
+    if readme:
+        _write_readme(engine.table(rows))
+
+
+def _write_readme(table: str) -> None:
+    path = ROOT / "README.md"
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    caption = (
+        f"Measured {datetime.datetime.now(datetime.UTC):%Y-%m-%d} on {os.cpu_count()} cores, {memory:.0f} GB,"
+        f" Python {platform.python_version()}."
+    )
+    block = f"<!-- bench:engine -->\n{caption}\n\n{table}\n<!-- /bench -->"
+    text = path.read_text("utf-8")
+    new = re.sub(r"<!-- bench:engine -->.*?<!-- /bench -->", lambda _: block, text, flags=re.DOTALL)
+    Path(path).write_text(new, "utf-8")
+
+
+if __name__ == "__main__":
+    app()
