@@ -100,7 +100,7 @@ class AttachmentTable:
         before anything is stored.
         """
         kept = {
-            name: _stub_target(name, given, ancestors)
+            name: _stub_target(doc.id, name, given, ancestors)
             for name, given in doc.attachments.items()
             if isinstance(given, StubAttachment)
         }
@@ -201,7 +201,9 @@ class AttachmentTable:
         ]
 
 
-def _stub_target(name: str, stub: StubAttachment, ancestors: Sequence[Mapping[str, Attached]]) -> Attached:
+def _stub_target(
+    docid: str, name: str, stub: StubAttachment, ancestors: Sequence[Mapping[str, Attached]]
+) -> Attached:
     for known in ancestors:
         found = known.get(name)
         if found is None:
@@ -211,4 +213,4 @@ def _stub_target(name: str, stub: StubAttachment, ancestors: Sequence[Mapping[st
         if stub.revpos is not None and stub.revpos != found.revpos:
             continue
         return found
-    raise errors.missing_stub(f"Invalid attachment stub in {name}")
+    raise errors.missing_stub(f"Invalid attachment stub in {docid} for {name}")
