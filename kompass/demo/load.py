@@ -1,8 +1,8 @@
 """Puts the demo into a store, once, and keeps demo and real data apart.
 
 Everything goes through the document server's HTTP side, in process: passwords are hashed and documents
-checked as if a client had sent them. A local document remembers that a database is a demo, and whether loading
-it has finished: what was interrupted is loaded again from the start.
+checked as if a client had sent them. A local document remembers that a database is a demo, and whether
+loading has finished: what was interrupted is loaded again from the start.
 """
 
 from __future__ import annotations

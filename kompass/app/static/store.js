@@ -1,0 +1,129 @@
+// The local database of one user, with all its documents in memory for lists and look-ups.
+import { soon } from "./dom.js";
+
+export class Store {
+  /** Emits "change" (soon after documents changed) and "saved" (a document was written here). */
+  constructor(user) {
+    this.user = user;
+    // One database per user, never shared: what one may see is not what another may see.
+    this.db = new PouchDB(`kompass-${user}`, { auto_compaction: true });
+    this.events = new EventTarget();
+    this.documents = new Map();
+    this.types = new Map();
+    this.announce = soon(() => this.events.dispatchEvent(new Event("change")));
+  }
+
+  async open() {
+    const { update_seq: since } = await this.db.info();
+    const { rows } = await this.db.allDocs({ include_docs: true, conflicts: true });
+    for (const { doc } of rows) this.#keep(doc);
+    this.feed = this.db
+      .changes({ since, live: true, include_docs: true, conflicts: true })
+      .on("change", ({ id, deleted, doc }) => {
+        if (deleted) this.#forget(id);
+        else this.#keep(doc);
+        this.announce();
+      });
+    return this;
+  }
+
+  async close() {
+    this.feed?.cancel();
+    await this.db.close();
+  }
+
+  #keep(doc) {
+    if (doc._id.startsWith("_")) return;
+    this.#forget(doc._id);
+    this.documents.set(doc._id, doc);
+    if (!this.types.has(doc.type)) this.types.set(doc.type, new Set());
+    this.types.get(doc.type).add(doc._id);
+  }
+
+  #forget(id) {
+    const doc = this.documents.get(id);
+    if (doc) this.types.get(doc.type).delete(id);
+    this.documents.delete(id);
+  }
+
+  get(id) {
+    return this.documents.get(id);
+  }
+
+  count(type) {
+    return this.types.get(type)?.size ?? 0;
+  }
+
+  list(type) {
+    return [...(this.types.get(type) ?? [])].map((id) => this.documents.get(id));
+  }
+
+  childrenOf(customerId, type) {
+    return this.list(type).filter((doc) => doc.customerId === customerId);
+  }
+
+  conflicted() {
+    return [...this.documents.values()].filter((doc) => doc._conflicts?.length);
+  }
+
+  /** The id of the user's own document, which others refer to; his login until it has been synced. */
+  get userId() {
+    return this.list("user").find((doc) => doc.userName === this.user)?._id ?? this.user;
+  }
+
+  /** Writes a changed or new document with who and when. */
+  async save(doc) {
+    const { _conflicts, ...body } = doc;
+    const now = new Date().toISOString();
+    body.modifiedBy = this.userId;
+    body.modifiedAt = now;
+    body.version = (doc.version ?? 0) + 1;
+    body.createdBy ??= body.modifiedBy;
+    body.createdAt ??= now;
+    const { rev } = await this.db.put(body);
+    this.#saved([{ id: body._id, rev }]);
+  }
+
+  newId(type) {
+    return `${type.replaceAll("_", "-")}-${randomUuid()}`;
+  }
+
+  /** All live versions of a document, the winner first. */
+  async versions(id) {
+    const winner = await this.db.get(id, { conflicts: true });
+    const others = (winner._conflicts ?? []).map((rev) => this.db.get(id, { rev }));
+    const { _conflicts, ...body } = winner;
+    return [body, ...(await Promise.all(others))];
+  }
+
+  /** Makes `chosen` the only version: its content follows the winner, every other branch ends. */
+  async resolve(chosen, versions) {
+    const [winner, ...losers] = versions;
+    const version = Math.max(...versions.map((each) => each.version ?? 0)) + 1;
+    const result = {
+      ...chosen,
+      _rev: winner._rev,
+      version,
+      modifiedBy: this.userId,
+      modifiedAt: new Date().toISOString(),
+    };
+    const ends = losers.map(({ _id, _rev }) => ({ _id, _rev, _deleted: true }));
+    const rows = await this.db.bulkDocs([result, ...ends]);
+    const refused = rows.find((row) => row.error);
+    if (refused) throw new Error(refused.reason ?? refused.message);
+    this.#saved(rows);
+  }
+
+  #saved(rows) {
+    this.events.dispatchEvent(new CustomEvent("saved", { detail: rows }));
+  }
+}
+
+/** crypto.randomUUID is missing on plain http from another machine; random bytes are not. */
+function randomUuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from kompass.demo import PASSWORD
+from tests.needs import ROOT, require
+
+
+@dataclass
+class Demo:
+    """A demo server as a process of its own."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def client(self, login: str) -> httpx.Client:
+        """A colleague at a desk: works on the server directly."""
+        return httpx.Client(base_url=f"{self.url}kompass/", auth=(login, PASSWORD))
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+@contextmanager
+def start_demo(data: Path) -> Iterator[Demo]:
+    command = [sys.executable, "-m", "kompass", "serve", "--demo", "--port", "0", "--data", str(data)]
+    log = (data.parent / "server.log").open("w")
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if found := re.search(r"page +(http://\S+)app/", line):
+                yield Demo(found[1], process)
+                break
+        else:
+            pytest.fail(f"the server did not start: {(data.parent / 'server.log').read_text()}")
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        process.stdout.close()
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with start_demo(tmp_path_factory.mktemp("demo") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = require("chromium")
+    with sync_playwright() as playwright:
+        arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+        ]
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield browser
+        browser.close()

@@ -1,0 +1,274 @@
+"""The page in a real Chromium with a real PouchDB against a real server."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from kompass.demo import PASSWORD
+from tests.app.conftest import Demo, start_demo
+
+pytestmark = [pytest.mark.chromium, pytest.mark.node]
+
+PATIENCE = 20_000
+"""Milliseconds within which whatever is awaited has to happen."""
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A tablet of its own: nothing stored, nobody logged in."""
+    context = browser.new_context(locale="de-DE", viewport={"width": 1180, "height": 820})
+    context.set_default_timeout(PATIENCE)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """Fails the test when the page throws, or does what its own content policy forbids."""
+    page = context.new_page()
+    faults: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", note)
+    yield page
+    assert faults == []
+
+
+def log_in(page: Page, demo: Demo, login: str = "adm1") -> None:
+    page.goto(f"{demo.url}app/")
+    page.get_by_label("Name").fill(login)
+    page.get_by_label("Passwort").fill(PASSWORD)
+    page.get_by_role("button", name="Anmelden").click()
+    expect(page.locator("#state")).to_contain_text("Abgeglichen", timeout=PATIENCE)
+
+
+def switch(page: Page) -> None:
+    page.get_by_role("switch").click()
+
+
+def open_customer(page: Page, number: int) -> str:
+    """Opens the n-th customer of the list; returns its id."""
+    page.get_by_role("link", name="Kunden").click()
+    page.locator(".list .row").nth(number).click()
+    expect(page.get_by_role("link", name="Bearbeiten")).to_be_visible()
+    found = re.search(r"#/customer/(.+)$", page.url)
+    assert found is not None
+    return found[1]
+
+
+def change_phone(page: Page, number: str) -> None:
+    page.get_by_role("link", name="Bearbeiten").click()
+    page.get_by_label("Telefon").fill(number)
+    page.get_by_role("button", name="Speichern").click()
+    expect(page.get_by_role("link", name=number)).to_be_visible()
+
+
+def eventually(get: Callable[[], Any], wanted: Any) -> None:
+    deadline = time.monotonic() + PATIENCE / 1000
+    while (got := get()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert got == wanted
+
+
+def fetch(demo: Demo, docid: str, **options: str) -> Any:
+    with demo.client("gf1") as client:
+        return client.get(docid, params=options).raise_for_status().json()
+
+
+def test_a_wrong_password_is_explained(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.url}app/")
+    page.get_by_label("Name").fill("adm1")
+    page.get_by_label("Passwort").fill("falsch")
+    page.get_by_role("button", name="Anmelden").click()
+    expect(page.get_by_role("alert").filter(has_text="Name oder Passwort ist falsch")).to_be_visible()
+
+
+def test_login_brings_all_documents(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    navigation = page.get_by_role("navigation", name="Bereiche")
+    expect(navigation.get_by_role("link", name="Kunden")).to_contain_text("50")
+    expect(navigation.get_by_role("link", name="Benutzer")).to_contain_text("8")
+    expect(navigation.get_by_role("link", name="Konflikte")).to_contain_text("0")
+
+
+def test_search_finds_by_name_and_town(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    customer = page.locator(".list .row").first.locator("strong").inner_text()
+    page.get_by_label("Kunden durchsuchen").fill(customer.upper())
+    expect(page.locator(".list .row").first.locator("strong")).to_have_text(customer)
+    page.get_by_label("Kunden durchsuchen").fill("gibt es nicht")
+    expect(page.get_by_text("0 von 50")).to_be_visible()
+
+
+def test_a_photo_is_shown(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    with demo.client("gf1") as client:
+        query = {"selector": {"attachments.0.mimeType": "image/png"}, "limit": 1, "fields": ["_id"]}
+        answer = client.post("_find", json=query)
+        if answer.status_code != httpx.codes.OK:
+            rows = client.get("_all_docs", params={"include_docs": "true"}).json()["rows"]
+            docs = [row["doc"] for row in rows if "regal.png" in row["doc"].get("_attachments", {})]
+        else:
+            docs = answer.json()["docs"]
+    page.goto(f"{demo.url}app/#/activity/{docs[0]['_id']}")
+    photo = page.get_by_role("img", name="regal.png")
+    expect(photo).to_be_visible()
+    assert photo.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+
+
+def test_an_offline_edit_reaches_the_server_when_back_online(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    switch(page)
+    docid = open_customer(page, 0)
+    before = fetch(demo, docid)
+    change_phone(page, "+49 30 23125 001")
+    expect(page.locator("#state")).to_contain_text("1 Änderung wartet")
+    assert fetch(demo, docid) == before
+
+    switch(page)
+    eventually(lambda: fetch(demo, docid)["phone"], "+49 30 23125 001")
+    expect(page.locator("#state")).not_to_contain_text("wartet", timeout=PATIENCE)
+    after = fetch(demo, docid)
+    assert after["version"] == before["version"] + 1
+    assert after["modifiedAt"] > before["modifiedAt"]
+
+
+def test_the_switch_is_remembered_over_a_reload(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    switch(page)
+    open_customer(page, 1)
+    change_phone(page, "+49 30 23125 002")
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("1 Änderung wartet")
+    expect(page.get_by_role("switch")).not_to_be_checked()
+    switch(page)
+    expect(page.locator("#state")).to_contain_text("Abgeglichen", timeout=PATIENCE)
+
+
+def test_a_colleagues_change_appears_while_online(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    docid = open_customer(page, 2)
+    with demo.client("innen1") as client:
+        doc = client.get(docid).json()
+        client.put(docid, json=doc | {"phone": "+49 30 23125 003"}).raise_for_status()
+    expect(page.get_by_role("link", name="+49 30 23125 003")).to_be_visible()
+
+
+@pytest.mark.parametrize(("row", "keep"), [(3, "mine"), (4, "theirs")])
+def test_a_conflict_is_shown_and_resolved(page: Page, demo: Demo, row: int, keep: str) -> None:
+    log_in(page, demo)
+    docid = open_customer(page, row)
+    switch(page)
+    phones = {"mine": f"+49 30 23125 1{row}0", "theirs": f"+49 30 23125 1{row}1"}
+    change_phone(page, phones["mine"])
+    with demo.client("innen1") as client:
+        doc = client.get(docid).json()
+        client.put(docid, json=doc | {"phone": phones["theirs"]}).raise_for_status()
+    switch(page)
+
+    navigation = page.get_by_role("navigation", name="Bereiche")
+    expect(navigation.get_by_role("link", name="Konflikte")).to_contain_text("1", timeout=PATIENCE)
+    eventually(lambda: len(fetch(demo, docid, conflicts="true").get("_conflicts", [])), 1)
+    navigation.get_by_role("link", name="Konflikte").click()
+    expect(page.get_by_role("heading", name="Konflikte")).to_be_visible()
+    page.locator(".list .row").click()
+    versions = page.get_by_role("table")
+    for phone in phones.values():
+        expect(versions.get_by_text(phone)).to_be_visible()
+
+    column = (
+        versions.locator("tbody tr", has_text="Telefon").locator("td").all_inner_texts().index(phones[keep])
+    )
+    page.get_by_role("button", name=f"Fassung {column + 1} behalten").click()
+    expect(navigation.get_by_role("link", name="Konflikte")).to_contain_text("0")
+    eventually(lambda: fetch(demo, docid, conflicts="true").get("_conflicts"), None)
+    assert fetch(demo, docid)["phone"] == phones[keep]
+
+
+def test_a_new_activity_with_a_photo_is_made_offline(page: Page, demo: Demo, tmp_path: Path) -> None:
+    picture = tmp_path / "theke.png"
+    picture.write_bytes(httpx.get(f"{demo.url}app/icon.svg").content)
+    log_in(page, demo)
+    switch(page)
+    customer = open_customer(page, 5)
+    page.get_by_role("link", name="Neue Aktivität").click()
+    page.get_by_label("Betreff").fill("Maße der Theke")
+    page.get_by_label("Foto oder PDF anhängen").set_input_files(picture)
+    page.get_by_role("button", name="Speichern").click()
+    expect(page.get_by_role("heading", name="Maße der Theke")).to_be_visible()
+    docid = page.url.rpartition("/")[2]
+    switch(page)
+    expect(page.locator("#state")).not_to_contain_text("wartet", timeout=PATIENCE)
+    doc = fetch(demo, docid)
+    assert (doc["type"], doc["customerId"], doc["version"]) == ("activity", customer, 1)
+    assert doc["_attachments"]["theke.png"]["length"] == picture.stat().st_size
+
+
+def test_a_lost_login_is_asked_for_again_and_nothing_is_lost(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    docid = open_customer(page, 6)
+    page.context.clear_cookies()
+    change_phone(page, "+49 30 23125 006")
+    expect(page.get_by_text("Bitte neu anmelden")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("adm1")
+    page.get_by_label("Passwort").fill(PASSWORD)
+    page.get_by_role("button", name="Anmelden").click()
+    expect(page.locator("#state")).to_contain_text("Abgeglichen", timeout=PATIENCE)
+    eventually(lambda: fetch(demo, docid)["phone"], "+49 30 23125 006")
+
+
+def test_users_of_one_browser_do_not_share_a_database(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    page.get_by_role("button", name="Abmelden").click()
+    log_in(page, demo, "innen1")
+    names = page.evaluate("indexedDB.databases().then(all => all.map(one => one.name))")
+    assert {"_pouch_kompass-adm1", "_pouch_kompass-innen1"} <= set(names)
+
+
+@pytest.mark.slow
+def test_page_and_documents_are_there_without_a_server(page: Page, tmp_path: Path) -> None:
+    with start_demo(tmp_path / "data") as own:
+        log_in(page, own)
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        expect(page.locator(".list .row").first).to_be_visible()
+        own.stop()
+        page.reload()
+        expect(page.get_by_role("heading", name="Kunden")).to_be_visible()
+        open_customer(page, 0)
+        change_phone(page, "+49 30 23125 007")
+        expect(page.locator("#state")).to_contain_text("1 Änderung wartet")
+
+
+def test_the_keyboard_suffices(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.url}app/")
+    page.get_by_label("Name").focus()
+    page.keyboard.type("plan1")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_contain_text("Abgeglichen", timeout=PATIENCE)
+    page.get_by_role("switch").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("switch")).not_to_be_checked()
+
+
+def test_a_narrow_screen_shows_one_pane(page: Page, demo: Demo) -> None:
+    page.set_viewport_size({"width": 600, "height": 900})
+    log_in(page, demo)
+    page.locator(".list .row").first.click()
+    expect(page.locator(".list")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("link", name="‹ Kunden").click()
+    expect(page.locator(".list")).to_be_visible()
