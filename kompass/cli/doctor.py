@@ -7,9 +7,33 @@ from typing import Annotated
 
 import typer
 
+from kompass.cli.errors import UsableError, read_settings
+
 
 def doctor(
-    data: Annotated[Path | None, typer.Option(help="The server's directory.", show_default="data")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
+    ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
 ) -> None:
-    """Check a server's directory while no server uses it."""
+    """Check a server's directory while no server runs on it. Ends with code 1 if something stays wrong."""
+    # Imported here: `kompass --help` needn't wait for the store.
+    from replication.store.sqlite import DirectoryInUseError
+    from replication.store.sqlite.doctor import examine
+
+    directory = read_settings(data=data).directory
+    if not directory.is_dir():
+        raise UsableError(f"{directory} is not a directory; name the server's with --data.")
+    wrong = mended = 0
+    try:
+        for finding in examine(directory, repair=repair):
+            outcome = "repaired" if finding.repaired else finding.advice
+            typer.echo(f"{finding.database}: {finding.what} – {outcome}")
+            mended += finding.repaired
+            wrong += not finding.repaired
+    except DirectoryInUseError as error:
+        raise UsableError(str(error)) from error
+    if wrong:
+        typer.echo(f"{wrong} wrong, {mended} repaired in {directory}")
+        raise typer.Exit(1)
+    typer.echo(f"{directory} is in order" + (f", {mended} repaired" if mended else ""))

@@ -68,10 +68,14 @@ def open_customer(page: Page, number: int) -> str:
     return found[1]
 
 
-def change_phone(page: Page, number: str) -> None:
+def save_phone(page: Page, number: str) -> None:
     page.get_by_role("link", name="Bearbeiten").click()
     page.get_by_label("Telefon").fill(number)
     page.get_by_role("button", name="Speichern").click()
+
+
+def change_phone(page: Page, number: str) -> None:
+    save_phone(page, number)
     expect(page.get_by_role("link", name=number)).to_be_visible()
 
 
@@ -220,7 +224,7 @@ def test_a_lost_login_is_asked_for_again_and_nothing_is_lost(page: Page, demo: D
     log_in(page, demo)
     docid = open_customer(page, 6)
     page.context.clear_cookies()
-    change_phone(page, "+49 30 23125 006")
+    save_phone(page, "+49 30 23125 006")
     expect(page.get_by_text("Bitte neu anmelden")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_value("adm1")
     page.get_by_label("Passwort").fill(PASSWORD)
