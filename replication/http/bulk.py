@@ -15,7 +15,7 @@ from replication.http.attachment_stubs import check_stubs
 from replication.http.bulk_get import bulk_get
 from replication.http.call import Call
 from replication.http.document_writing import NEEDS_REVISION, refuse_following
-from replication.http.local_writing import NO_ATTACHMENTS, check_local_id, parse_local_rev, store_local
+from replication.http.local_writing import check_local_id, parse_local_rev, store_local
 from replication.http.responses import json_response
 from replication.http.root import new_uuid
 from replication.http.writing import Outcome, write_documents
@@ -87,8 +87,7 @@ def _parse_local(value: dict[str, Any]) -> DocumentWrite:
     check_local_id(value["_id"])
     bare = {name: member for name, member in value.items() if name not in ("_rev", "_revisions")}
     doc = parse_document(bare, docid=value["_id"])
-    if doc.attachments:
-        raise errors.bad_request(NO_ATTACHMENTS)
+    doc.attachments = {}  # a local document has none: they are left out
     if "_rev" in value:
         doc.parent = (0, str(parse_local_rev(value["_rev"])))
     return doc

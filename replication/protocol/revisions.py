@@ -19,7 +19,7 @@ Rev = tuple[int, str]
 """A revision: generation (from 1) and hash. Tuples sort as CouchDB sorts revisions."""
 
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
-_PLAIN_HASH = re.compile(r"[!#-\[\]-~]{1,255}")
+_PLAIN_HASH = re.compile(r"[!#-\[\]-~]{0,255}")
 _MAX_GENERATION_DIGITS = 15
 
 
@@ -41,8 +41,9 @@ class Path(NamedTuple):
 def normal_hash(text: object) -> str:
     """The hash part of a revision id as it is stored.
 
-    Printable ASCII without blanks, quotes and backslashes, at most 255 characters; 32 hex digits
-    are lowered, because CouchDB keeps those as 16 bytes.
+    Printable ASCII without blanks, quotes and backslashes, at most 255 characters, none as well
+    (`1-` is a revision for CouchDB and PouchDB); 32 hex digits are lowered, because CouchDB keeps
+    those as 16 bytes.
     """
     if not isinstance(text, str) or _PLAIN_HASH.fullmatch(text) is None:
         raise errors.bad_request("Invalid rev format")
@@ -56,7 +57,7 @@ def parse_rev(text: object) -> Rev:
     if not isinstance(text, str):
         raise errors.bad_request("Invalid rev format")
     generation, dash, digest = text.partition("-")
-    if not dash or not digest or not (generation.isascii() and generation.isdigit()):
+    if not dash or not (generation.isascii() and generation.isdigit()):
         raise errors.bad_request("Invalid rev format")
     if len(generation) > _MAX_GENERATION_DIGITS:
         raise errors.bad_request("Invalid rev format")

@@ -83,11 +83,6 @@ async def test_put_with_batch_ok_answers_202(client: httpx.AsyncClient, db: str)
     [
         ([], "bad_request", "Document must be a JSON object"),
         ({"_foo": 1}, "doc_validation", "Bad special document member: _foo"),
-        (
-            {"_attachments": {"a": {"data": ""}}},
-            "bad_request",
-            "_local documents do not accept attachments.",
-        ),
     ],
 )
 async def test_put_refuses_bad_bodies(
@@ -95,6 +90,16 @@ async def test_put_refuses_bad_bodies(
 ) -> None:
     assert refused(await client.put(f"{db}/_local/x", json=body)) == (400, error, reason)
     assert (await client.get(f"{db}/_local/x")).status_code == 404
+
+
+async def test_attachments_of_local_documents_are_left_out(client: httpx.AsyncClient, db: str) -> None:
+    attached = {"x": 1, "_attachments": {"a": {"data": ""}, "b": {"stub": True}}}
+    assert (await client.put(f"{db}/_local/x", json=attached)).status_code == 201
+    docs = [{"_id": "_local/y", **attached}]
+    assert (await client.post(f"{db}/_bulk_docs", json={"docs": docs})).json()[0]["ok"] is True
+    for docid in ("_local/x", "_local/y"):
+        stored = (await client.get(f"{db}/{docid}", params={"attachments": "true"})).json()
+        assert stored == {"_id": docid, "_rev": "0-1", "x": 1}
 
 
 async def test_oversized_local_documents_are_413(client: httpx.AsyncClient, db: str) -> None:

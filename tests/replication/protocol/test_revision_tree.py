@@ -186,12 +186,17 @@ def test_leaves_below_a_revision() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "1-", "-a", "0-a", "x-a", "1-a b", '1-"', "1-\\", "01a-b", "1" * 16 + "-a", 5, None]
+    "text", ["", "1", "-", "0-", "-a", "0-a", "x-a", "1-a b", '1-"', "1-\\", "01a-b", "1" * 16 + "-a", 5, None]
 )
 def test_bad_revision_ids_are_refused(text: object) -> None:
     with pytest.raises(ProtocolError) as caught:
         parse_rev(text)
     assert (caught.value.status, caught.value.reason) == (400, "Invalid rev format")
+
+
+def test_a_hash_may_be_empty() -> None:
+    assert parse_rev("1-") == (1, "")
+    assert format_rev((1, "")) == "1-"
 
 
 def test_32_hex_digits_are_lowered() -> None:
