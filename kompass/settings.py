@@ -21,8 +21,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from replication.server import is_loopback
-
 
 class LogFormat(StrEnum):
     CONSOLE = "console"
@@ -98,6 +96,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _demo_stays_here(self) -> Settings:
+        # Imported here: it brings the whole server along, which `kompass --version` needn't wait for.
+        from replication.server import is_loopback
+
         if self.demo and not is_loopback(self.host):
             raise ValueError(
                 f"demo data is served on the loopback address only, not on {self.host}: "

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +34,6 @@ class Server:
     def __init__(self, *arguments: str, cwd: Path, **extra: str) -> None:
         command = [sys.executable, "-m", "kompass", "serve", "--port", "0", *arguments]
         self.output = ""
-        self.started = time.monotonic()
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -138,7 +136,6 @@ def test_demo_data_is_loaded_once(directory: Path, demo: Server) -> None:
         note = client.post("kompass", json={"type": "note"}).json()
     assert demo.stop() == 0
     again = Server("--demo", cwd=directory)
-    assert time.monotonic() - again.started < 3
     try:
         with httpx.Client(base_url=again.url, auth=("gf1", PASSWORD)) as client:
             assert client.get(f"kompass/{note['id']}").status_code == 200
@@ -164,6 +161,7 @@ def test_real_data_gets_no_demo_users(tmp_path: Path) -> None:
     assert "no demo data" in answer.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_load_is_done_again(tmp_path: Path) -> None:
     assert Server("--demo", cwd=tmp_path).stop() == 0
     connection = apsw.Connection(str(tmp_path / "data/demo/kompass.sqlite"))
@@ -204,6 +202,7 @@ def test_a_misspelt_setting_in_the_file_is_named(tmp_path: Path) -> None:
     assert "docs/settings.md" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_taken_port_and_a_taken_directory_are_explained(tmp_path: Path) -> None:
     server = Server("--demo", cwd=tmp_path)
     port = server.url.rstrip("/").rpartition(":")[2]

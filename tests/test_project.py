@@ -1,0 +1,100 @@
+"""The files around the code: locks, documentation, what is declared and what is used."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.needs import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = ("requirements.lock", "requirements-node.lock", "pwa-contract/package-lock.json")
+
+DISTRIBUTION_OF = {
+    "icu": "pyicu-wheels",
+    "pytest_asyncio": "pytest-asyncio",
+    "pydantic_settings": "pydantic-settings",
+}
+OURS = {"bench", "kompass", "replication", "tests"}
+
+
+def names(requirements: list[str]) -> set[str]:
+    found = (re.match(r"[A-Za-z0-9._-]+", each) for each in requirements)
+    return {each[0].lower().replace("_", "-") for each in found if each}
+
+
+def imported_by(*folders: str) -> set[str]:
+    """Distributions that the code imports."""
+    modules: set[str] = set()
+    for folder in folders:
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Import):
+                    modules |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    modules.add(str(node.module).split(".")[0])
+    foreign = modules - OURS - sys.stdlib_module_names
+    return {DISTRIBUTION_OF.get(module, module) for module in foreign}
+
+
+def test_the_packages_declare_what_they_import() -> None:
+    assert imported_by("kompass", "replication") <= names(PROJECT["dependencies"])
+
+
+def test_tests_and_benchmarks_declare_what_they_import() -> None:
+    declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["dev"])
+    assert imported_by("tests", "bench") <= declared
+
+
+def test_the_lock_covers_every_dependency() -> None:
+    declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["dev"])
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert declared <= locked
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_locks_name_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    if lock.endswith(".json"):
+        packages = json.loads(text)["packages"].values()
+        assert not any("resolved" in package for package in packages)
+    else:
+        assert "://" not in text
+        assert "--index-url" not in text
+
+
+def test_every_decision_is_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\) \|", (folder / "README.md").read_text())
+    assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
+    for name in listed:
+        assert (folder / name).read_text().startswith(f"# {name[:4]}: ")
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_has_room_for_the_figures() -> None:
+    assert re.search(r"<!-- bench:engine -->.*<!-- /bench -->", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_page_keeps_a_copy_of_all_its_files() -> None:
+    folder = ROOT / "kompass" / "app" / "static"
+    files = re.search(r"FILES = \[(.*?)\]", (folder / "sw.js").read_text(), re.DOTALL)
+    assert files
+    kept = set(re.findall(r'"([^"]+)"', files[1]))
+    assert kept == {path.name for path in folder.iterdir()} - {"index.html", "sw.js"} | {
+        "./",
+        "pouchdb.min.js",
+    }
