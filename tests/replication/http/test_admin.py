@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -38,7 +39,8 @@ async def test_security_of_another_shape_is_400(
     client: httpx.AsyncClient, db: str, security: Any, reason: str
 ) -> None:
     before = (await client.get(f"{db}/_security")).json()
-    assert answer(await client.put(f"{db}/_security", json=security)) == (400, reason)
+    response = await client.put(f"{db}/_security", content=json.dumps(security))
+    assert answer(response) == (400, reason)
     assert (await client.get(f"{db}/_security")).json() == before
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -44,7 +45,7 @@ async def sent(call: Call, response: Response) -> tuple[dict[str, str], list[byt
             pieces.append(message["body"])
 
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.Event().wait()
 
     await compressed(call, response)(call.scope, receive, send)
     return headers, pieces
