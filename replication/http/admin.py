@@ -14,6 +14,7 @@ from replication.http.call import Call
 from replication.http.responses import json_response, text_response
 from replication.protocol import errors, jsontext
 from replication.protocol.revisions import Rev, parse_rev
+from replication.queries.indexes import drop_unused
 
 MAX_PURGED_DOCUMENTS = 100
 MAX_PURGED_REVISIONS = 1000
@@ -89,7 +90,8 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 
 async def view_cleanup(call: Call) -> Response:
-    call.database  # noqa: B018 - 404 if there is none
+    """Drops the entries of indexes that no design document defines any more."""
+    await drop_unused(call.database)
     return json_response({"ok": True}, 202)
 
 

@@ -100,7 +100,7 @@ async def test_an_authorization_that_is_not_basic_is_ignored(client: httpx.Async
 
 @pytest.mark.parametrize("header", ["Basic x", "Basic ====", "Basic ä"])
 async def test_basic_that_is_not_base64_is_400(client: httpx.AsyncClient, header: str) -> None:
-    response = await client.get("/", headers={"Authorization": header.encode("latin-1")})
+    response = await client.get("/", headers={b"Authorization": header.encode("latin-1")})
     assert response.status_code == 400
     assert response.json()["reason"] == "Authorization header has invalid base64 value"
 
@@ -357,7 +357,12 @@ async def test_an_unknown_name_takes_a_hash_too(
 ) -> None:
     """The time of the answer must not tell which names exist."""
     computed: list[PasswordHash] = []
-    monkeypatch.setattr(PasswordHash, "matches", lambda self, password: computed.append(self) or False)
+
+    def recorded(self: PasswordHash, password: str) -> bool:
+        computed.append(self)
+        return False
+
+    monkeypatch.setattr(PasswordHash, "matches", recorded)
     await client.get("/", auth=("nobody", "x"))
     assert [hashed.iterations for hashed in computed] == [10]
 

@@ -119,7 +119,7 @@ async def test_users_read_their_own_document_and_no_other(client: httpx.AsyncCli
     )
 
 
-LISTINGS = [
+LISTINGS: list[tuple[str, str, Any]] = [
     ("GET", "/_users", None),
     ("POST", "/_users/_find", {"selector": {}}),
     ("POST", "/_users/_explain", {"selector": {}}),
