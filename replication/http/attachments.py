@@ -15,6 +15,7 @@ from replication.http.attachment_streams import (
     unpacked,
 )
 from replication.http.call import Call
+from replication.http.compression import accepts_gzip
 from replication.http.document_options import agreed_revision, read_options
 from replication.http.document_reading import open_document
 from replication.http.document_writing import write_one, written
@@ -111,32 +112,13 @@ async def _identity(
 async def _packed(call: Call, info: AttachmentInfo, headers: dict[str, str]) -> Response:
     """A gzipped attachment: as it is to those who take gzip, unpacked on the way to the others."""
     headers["vary"] = "Accept-Encoding"
-    if accepts_gzip(call.headers.get("accept-encoding")):
+    if accepts_gzip(call.headers.get("accept-encoding", "")):
         headers["content-encoding"] = "gzip"
         return await _identity(call, info, (0, info.stored_length), headers, 200)
     headers["content-length"] = str(info.length)
     if call.method == "HEAD":
         return Response(status_code=200, headers=headers)
     return StreamingResponse(unpacked(call.database.read_attachment(info)), 200, headers)
-
-
-def accepts_gzip(header: str | None) -> bool:
-    """Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3); without the header nothing is allowed."""
-    chosen = 0.0
-    for part in (header or "").split(","):
-        coding, _, parameters = part.partition(";")
-        coding = coding.strip().lower()
-        if coding not in ("gzip", "x-gzip", "*"):
-            continue
-        weight = parameters.strip().lower().removeprefix("q=") or "1"
-        try:
-            quality = float(weight)
-        except ValueError:
-            quality = 0.0
-        if coding != "*":
-            return quality > 0
-        chosen = quality
-    return chosen > 0
 
 
 def _several(call: Call, info: AttachmentInfo, spans: list[Span], headers: dict[str, str]) -> Response:

@@ -68,12 +68,12 @@ async def copy_text(
     if target.is_local:
         rev = None if target.rev is None else parse_local_rev(target.rev)
         done = await store_local(call, target.docid, body, rev)
-        return written(call, target.docid, done.rev, 201, etag=done.etag.strip('"'), at=(target.docid,))
+        return written(call, target.docid, done.rev, 201, etag=done.etag, at=(target.docid,))
     doc = parse_document(body, docid=target.docid)
     doc.parent = None if target.rev is None else parse_rev(target.rev)
     doc.attachments = attachments
     new = await write_one(call, doc)
-    return written(call, target.docid, new, 201, etag=new, at=(target.docid,))
+    return written(call, target.docid, new, 201, etag=f'"{new}"', at=(target.docid,))
 
 
 async def _staged_again(call: Call, source: Document) -> dict[str, StagedAttachment]:

@@ -108,7 +108,10 @@ async def _with_attachments(database: Database, document: Document, options: Rea
     newer_than = _nearest_ancestor(document, options.atts_since or ())
     value: dict[str, Any] = jsontext.decode(document.text)
     for name, entry in value["_attachments"].items():
-        info = infos[name]
+        info = infos.get(name)
+        if info is None:
+            # Compacted or purged between reading the document and this.
+            raise errors.missing()
         if options.attachments and info.revpos > newer_than:
             del entry["stub"], entry["length"]
             entry["data"] = b64encode(await _unpacked(database, info)).decode("ascii")

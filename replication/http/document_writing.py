@@ -68,10 +68,10 @@ def written(
     etag: str | None = None,
     at: tuple[str, ...] | None = None,
 ) -> Response:
-    """`{"ok", "id", "rev"}`; `etag` without quotes; `at`: what is below the database, for `Location`."""
+    """`{"ok", "id", "rev"}`; `etag` with its quotes; `at`: what is below the database, for `Location`."""
     headers = {}
     if etag is not None:
-        headers["etag"] = f'"{etag}"'
+        headers["etag"] = etag
     if at is not None:
         headers["location"] = location(call, call.segments[0], *at)
     text = f'{{"ok":true,"id":{jsontext.quote(docid)},"rev":"{rev}"}}'

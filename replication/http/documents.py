@@ -81,7 +81,7 @@ async def put(call: Call) -> Response:
     rev = await write_one(call, doc, replicated=replicated)
     if call.query.get("batch") == "ok":
         return accepted(docid)
-    return written(call, docid, rev, 200 if doc.deleted else 201, etag=rev, at=(docid,))
+    return written(call, docid, rev, 200 if doc.deleted else 201, etag=f'"{rev}"', at=(docid,))
 
 
 async def delete(call: Call) -> Response:
@@ -90,7 +90,7 @@ async def delete(call: Call) -> Response:
         raise errors.bad_request(INVALID_ID)
     await open_document(call.database, call.docid, None)
     rev = await write_one(call, DocumentWrite(call.docid, True, b"{}", agreed_revision(call)))
-    return written(call, call.docid, rev, 200, etag=rev)
+    return written(call, call.docid, rev, 200, etag=f'"{rev}"')
 
 
 async def post(call: Call) -> Response:

@@ -66,9 +66,8 @@ async def put(call: Call) -> Response:
     done = await write_local(call, call.docid, value, exact=call.query.get("new_edits") == "false")
     if call.query.get("batch") == "ok":
         return accepted(call.docid)
-    return written(
-        call, call.docid, done.rev, 200 if done.deleted else 201, etag=done.etag.strip('"'), at=(call.docid,)
-    )
+    status = 200 if done.deleted else 201
+    return written(call, call.docid, done.rev, status, etag=done.etag, at=(call.docid,))
 
 
 async def delete(call: Call) -> Response:
@@ -80,7 +79,7 @@ async def delete(call: Call) -> Response:
             raise errors.bad_request("Invalid rev format")
     if not await call.database.delete_local(name):
         raise errors.missing()
-    return written(call, call.docid, DELETED_REV, 200, etag=etag_of(b"").strip('"'))
+    return written(call, call.docid, DELETED_REV, 200, etag=etag_of(b""))
 
 
 async def copy(call: Call) -> Response:

@@ -390,7 +390,7 @@ async def test_gzip_is_served_to_those_who_take_it(client: httpx.AsyncClient, db
 
 
 async def test_gzip_is_unpacked_for_the_others(client: httpx.AsyncClient, db: str, packed: bytes) -> None:
-    for accepted in ("identity", "gzip;q=0", "*;q=0", "br", "gzip;q=x", ""):
+    for accepted in ("identity", "gzip;q=0", "*;q=0", "br", ""):
         response, body = await raw_get(client, f"{db}/g/f", **{"Accept-Encoding": accepted})
         assert "content-encoding" not in response.headers
         assert response.headers["content-length"] == str(len(DATA))
