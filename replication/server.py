@@ -39,6 +39,15 @@ class CannotServeError(Exception):
     """The server can't start; the text says why and what to do, in one line."""
 
 
+class _ExpectedAtTheEnd(logging.Filter):
+    """Keeps out of the log that feeds are cancelled at shutdown: each would be an error with a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+            return False
+        return not str(record.msg).startswith("Cancel %s running task(s)")
+
+
 class _Server(UvicornServer):
     def __init__(self, config: Config, ready: Ready | None, url: str) -> None:
         super().__init__(config)
@@ -49,6 +58,17 @@ class _Server(UvicornServer):
         await super().startup(sockets)
         if self._ready is not None:
             self._ready(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        expected = _ExpectedAtTheEnd()
+        logger = logging.getLogger("uvicorn.error")
+        logger.addFilter(expected)
+        try:
+            await super().shutdown(sockets)
+            if self.server_state.tasks:
+                await asyncio.wait(set(self.server_state.tasks), timeout=1)
+        finally:
+            logger.removeFilter(expected)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _SWEEP_TICKS == 0:
