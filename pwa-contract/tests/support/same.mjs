@@ -1,0 +1,31 @@
+// What two databases that have replicated must agree on.
+
+import assert from "node:assert/strict";
+
+/** All leaves of all documents, deleted ones included: {id: {deleted, revs}}. */
+export async function leaves(db) {
+  const { results } = await db.changes({ style: "all_docs" });
+  return Object.fromEntries(
+    results.map(({ id, deleted = false, changes }) => [id, { deleted, revs: changes.map(({ rev }) => rev).sort() }]),
+  );
+}
+
+/** The winners that aren't deleted, with `_conflicts` in order: {id: document}. */
+export async function documents(db) {
+  const { rows } = await db.allDocs({ include_docs: true, conflicts: true });
+  return Object.fromEntries(
+    rows.map(({ id, doc }) => {
+      doc._conflicts?.sort();
+      for (const stub of Object.values(doc._attachments ?? {})) {
+        delete stub.revpos; // PouchDB numbers it anew for replicated revisions
+      }
+      return [id, doc];
+    }),
+  );
+}
+
+/** Both hold the same leaves, the same winners and the same bodies. */
+export async function assertSame(one, other) {
+  assert.deepEqual(await leaves(one), await leaves(other));
+  assert.deepEqual(await documents(one), await documents(other));
+}
