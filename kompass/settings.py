@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
     log_requests: bool = Field(default=False, description="Log a line for every request")
     session_timeout: int = Field(
-        default=600, ge=60, description="Seconds a login lasts while it isn't used; using it renews it"
+        default=1800, ge=60, description="Seconds a login lasts while it isn't used; using it renews it"
     )
     pouchdb_file: Path | None = Field(
         default=None,

@@ -118,15 +118,10 @@ def test_search_finds_by_name_and_town(page: Page, demo: Demo) -> None:
 
 def test_a_photo_is_shown(page: Page, demo: Demo) -> None:
     log_in(page, demo)
+    query = {"selector": {"attachments": {"$elemMatch": {"mimeType": "image/png"}}}, "limit": 1}
     with demo.client("gf1") as client:
-        query = {"selector": {"attachments.0.mimeType": "image/png"}, "limit": 1, "fields": ["_id"]}
-        answer = client.post("_find", json=query)
-        if answer.status_code != httpx.codes.OK:
-            rows = client.get("_all_docs", params={"include_docs": "true"}).json()["rows"]
-            docs = [row["doc"] for row in rows if "regal.png" in row["doc"].get("_attachments", {})]
-        else:
-            docs = answer.json()["docs"]
-    page.goto(f"{demo.url}app/#/activity/{docs[0]['_id']}")
+        (doc,) = client.post("_find", json=query).raise_for_status().json()["docs"]
+    page.goto(f"{demo.url}app/#/activity/{doc['_id']}")
     photo = page.get_by_role("img", name="regal.png")
     expect(photo).to_be_visible()
     assert photo.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
@@ -231,6 +226,18 @@ def test_a_lost_login_is_asked_for_again_and_nothing_is_lost(page: Page, demo: D
     page.get_by_role("button", name="Anmelden").click()
     expect(page.locator("#state")).to_contain_text("Abgeglichen", timeout=PATIENCE)
     eventually(lambda: fetch(demo, docid)["phone"], "+49 30 23125 006")
+
+
+def test_after_a_lost_login_work_can_go_on_offline(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    open_customer(page, 7)
+    page.context.clear_cookies()
+    save_phone(page, "+49 30 23125 008")
+    page.get_by_role("button", name="Ohne Server weiterarbeiten als adm1").click()
+    expect(page.locator("#state")).to_contain_text("1 Änderung wartet")
+    expect(page.get_by_role("link", name="+49 30 23125 008")).to_be_visible()
+    switch(page)
+    expect(page.get_by_text("Bitte neu anmelden")).to_be_visible()
 
 
 def test_users_of_one_browser_do_not_share_a_database(page: Page, demo: Demo) -> None:

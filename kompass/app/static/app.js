@@ -3,7 +3,7 @@ import { conflictList, conflictView } from "./conflicts.js";
 import { byId, h } from "./dom.js";
 import { editView, loginView } from "./forms.js";
 import { TYPES } from "./schema.js";
-import { currentUser, lastUser, login, logout } from "./session.js";
+import { currentUser, lastUser, login, logout, rememberUser } from "./session.js";
 import { Store } from "./store.js";
 import { Sync } from "./sync.js";
 import { detailView, listView, missingView } from "./views.js";
@@ -42,14 +42,20 @@ function askLogin(reason) {
     name: store?.user ?? lastUser(),
     reason,
     submit: async (name, password) => work(await login(name, password)),
-    goOn: lastUser() ? work : null,
+    goOn: lastUser() ? goOnOffline : null,
   }));
   refresh = () => {};
   byId(lastUser() ? "password" : "name").focus();
 }
 
+async function goOnOffline(user) {
+  localStorage.setItem(OFFLINE, "1");
+  await work(user);
+}
+
 async function work(user) {
   notice("");
+  rememberUser(user);
   if (store?.user !== user) {
     sync?.stop();
     await store?.close();
@@ -74,10 +80,12 @@ async function work(user) {
 }
 
 byId("logout").addEventListener("click", async () => {
-  sync.stop();
-  await logout();
-  await store.close();
+  const [left, stopped] = [store, sync];
   store = sync = null;
+  stopped.events.removeEventListener("state", state);
+  stopped.stop();
+  await left.close();
+  await logout();
   location.hash = "";
   askLogin();
 });
@@ -161,15 +169,15 @@ function showDocuments(type, id) {
     refresh = list.refresh;
     return;
   }
-  let shown = store.get(id)?._rev;
+  let shown = store.stateOf(id);
   display(list.element, detail());
   const row = list.element.querySelector("[aria-current]");
   if (row) list.element.scrollTop = row.offsetTop - list.element.clientHeight / 2;
   refresh = () => {
     list.refresh();
-    const now = store.get(id);
-    if (now?._rev !== shown || now?._conflicts) main.lastElementChild.replaceWith(detail());
-    shown = now?._rev;
+    const now = store.stateOf(id);
+    if (now !== shown) main.lastElementChild.replaceWith(detail());
+    shown = now;
   };
 }
 
@@ -182,10 +190,13 @@ function showForm(doc) {
 }
 
 async function showConflicts(id) {
-  const again = () => main.firstElementChild?.replaceWith(conflictList(store, id));
   const detail = id && store.get(id) ? await conflictView(store, id, () => (location.hash = "#/conflicts")) : null;
   display(...[conflictList(store, id), detail].filter(Boolean));
-  refresh = again;
+  const shown = store.stateOf(id);
+  refresh = () => {
+    if (id && store.stateOf(id) !== shown) showConflicts(id);
+    else main.firstElementChild.replaceWith(conflictList(store, id));
+  };
 }
 
 addEventListener("hashchange", route);

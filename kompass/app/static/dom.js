@@ -16,7 +16,7 @@ export function h(tag, attributes = {}, ...children) {
 export const byId = (id) => document.getElementById(id);
 
 /** Calls `action` once, soon, however often the returned function is called. */
-export function soon(action, milliseconds = 120) {
+export function soon(action, milliseconds = 200) {
   let timer = null;
   return () => {
     timer ??= setTimeout(() => {

@@ -24,15 +24,15 @@ export async function login(name, password) {
   if (answer.status === 401) throw new LoginError("Name oder Passwort ist falsch.");
   if (answer.status === 403) throw new LoginError("Zu viele Versuche. Bitte in einigen Minuten noch einmal.");
   if (!answer.ok) throw new LoginError(`Der Server antwortet mit ${answer.status}.`);
-  const user = (await answer.json()).name ?? name;
-  localStorage.setItem(LAST_USER, user);
-  return user;
+  return (await answer.json()).name ?? name;
 }
 
 export async function logout() {
   localStorage.removeItem(LAST_USER);
   await fetch("/_session", { method: "DELETE" }).catch(() => {});
 }
+
+export const rememberUser = (name) => localStorage.setItem(LAST_USER, name);
 
 /** Who worked on this device last and may go on with local data while there is no server. */
 export const lastUser = () => localStorage.getItem(LAST_USER);

@@ -10,7 +10,7 @@ export class Store {
     this.events = new EventTarget();
     this.documents = new Map();
     this.types = new Map();
-    this.announce = soon(() => this.events.dispatchEvent(new Event("change")));
+    this.announce = soon(() => this.closed || this.events.dispatchEvent(new Event("change")));
   }
 
   async open() {
@@ -28,6 +28,7 @@ export class Store {
   }
 
   async close() {
+    this.closed = true;
     this.feed?.cancel();
     await this.db.close();
   }
@@ -56,6 +57,14 @@ export class Store {
 
   list(type) {
     return [...(this.types.get(type) ?? [])].map((id) => this.documents.get(id));
+  }
+
+  /** Changes whenever a document, its versions or anything that belongs to it changes. */
+  stateOf(id) {
+    const doc = this.documents.get(id);
+    if (!doc) return "";
+    const children = doc.type === "customer" ? [...this.documents.values()].filter((each) => each.customerId === id) : [];
+    return [doc._rev, doc._conflicts, children.map((child) => child._rev)].flat(2).join();
   }
 
   childrenOf(customerId, type) {

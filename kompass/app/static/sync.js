@@ -2,6 +2,10 @@
 //
 // What waits to be sent is remembered by document and revision, because PouchDB counts received documents as local
 // changes too: a revision leaves the list when it was pushed, or when the server says that it has it.
+import { currentUser } from "./session.js";
+
+/** Milliseconds. A feed can be quiet for longer than a login lasts: asking now and then renews it. */
+const KEEP_ALIVE = 4 * 60 * 1000;
 
 export class Sync {
   /** Emits "state" whenever `state` changes and "login" when the server no longer knows who we are. */
@@ -35,12 +39,23 @@ export class Sync {
     running.on("denied", ({ doc }) => this.#denied(doc));
     running.on("error", (error) => this.#failed(error));
     running.catch(() => {}); // reported by the event
+    this.keepAlive = setInterval(() => this.#stayLoggedIn(), KEEP_ALIVE);
   }
 
   stop() {
+    this.#end();
+    this.#set({ phase: "offline", toLoad: 0, lastError: "" });
+  }
+
+  #end() {
+    clearInterval(this.keepAlive);
     this.running?.cancel();
     this.running = null;
-    this.#set({ phase: "offline", toLoad: 0 });
+  }
+
+  async #stayLoggedIn() {
+    const user = await currentUser().catch(() => this.store.user); // no server: no news
+    if (user !== this.store.user) this.#failed({ status: 401 });
   }
 
   #set(changes) {
@@ -66,8 +81,7 @@ export class Sync {
 
   #failed(error) {
     if (!this.running) return;
-    this.running.cancel();
-    this.running = null;
+    this.#end();
     this.#set({ phase: "failed", toLoad: 0, lastError: describe(error) });
     if (error.status === 401) this.events.dispatchEvent(new Event("login"));
   }

@@ -25,10 +25,11 @@ export function listView(store, type, memory, selected) {
   function fill() {
     const wanted = place.search.trim().toLocaleLowerCase("de");
     const text = (doc) => `${schema.name(doc, store)} ${schema.line(doc, store)}`.toLocaleLowerCase("de");
-    const byName = (a, b) => collator.compare(schema.name(a, store), schema.name(b, store));
-    const found = store.list(type).filter((doc) => !wanted || text(doc).includes(wanted));
-    found.sort(schema.order ?? byName);
-    rows.replaceChildren(...found.slice(0, place.shown).map((doc) => row(store, doc, selected)));
+    const found = store.list(type)
+      .filter((doc) => !wanted || text(doc).includes(wanted))
+      .map((doc) => ({ doc, name: schema.name(doc, store) }))
+      .sort((a, b) => schema.order?.(a.doc, b.doc) ?? collator.compare(a.name, b.name));
+    rows.replaceChildren(...found.slice(0, place.shown).map(({ doc }) => row(store, doc, selected)));
     count.textContent = wanted ? `${found.length} von ${store.count(type)}` : `${found.length} ${schema.many}`;
     more.hidden = found.length <= place.shown;
     more.textContent = `Weitere ${Math.min(PAGE, found.length - place.shown)} zeigen`;
