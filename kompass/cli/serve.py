@@ -86,5 +86,6 @@ def _welcome(url: str, settings: Settings) -> None:
         console.print(table)
         console.print(f"\n  password for all: [bold]{PASSWORD}[/]\n")
     if find_pouchdb(settings.pouchdb_file) is None:
-        console.print("  The page needs PouchDB, which is missing: ./scripts/run fetches it from npm.\n")
+        console.print("  The page needs PouchDB, which is missing: ./scripts/run fetches it from npm,")
+        console.print("  or name its pouchdb.min.js with KOMPASS_POUCHDB_FILE.\n")
     console.print("Stop with Ctrl+C.")
