@@ -24,6 +24,7 @@ print(spec.submodule_search_locations[0] if spec else "")')
             "$node_home" "$node_home" "$name" >".venv/bin/$name"
         chmod +x ".venv/bin/$name"
     done
+    hash -r # forget the ones that were too old
 }
 
 ensure_node_packages() {
