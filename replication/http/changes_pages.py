@@ -145,7 +145,7 @@ class PageReader:
             all_leaves=options.all_leaves,
             include_docs=with_docs,
             descending=options.descending,
-            docids=self._filter.docids,
+            docids=self._looked_up(since, upto),
         )
         if with_docs:
             self._adapt(len(changes), sum([len(change.doc or b"") for change in changes]))
@@ -166,6 +166,13 @@ class PageReader:
             return Page(rows, len(passing), changes[-1].seq, True)
         last_seq = changes[-1].seq if changes else None
         return Page(rows, len(passing), self._reached(last_seq, since, upto), False)
+
+    def _looked_up(self, since: int, upto: int) -> Sequence[str] | None:
+        """The documents to look up by id; None to go through the changes, if there are fewer of them."""
+        docids = self._filter.docids
+        if docids is None or (not self._options.descending and upto - since <= len(docids)):
+            return None
+        return docids
 
     async def _rows(self, passing: Sequence[tuple[Change, Sequence[str]]]) -> bytes:
         if not passing:

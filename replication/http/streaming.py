@@ -60,7 +60,10 @@ class Client:
             raise ClientDisconnect
         try:
             await self._send(message)
-        except (OSError, RuntimeError):  # uvloop raises the latter for a transport that is closing
+        except (OSError, RuntimeError) as error:
+            # uvloop raises a RuntimeError when a transport is written to after its peer has left.
+            if isinstance(error, RuntimeError) and "closed" not in str(error):
+                raise
             self.gone = True
             raise ClientDisconnect from None
 

@@ -253,6 +253,25 @@ async def test_doc_ids_selects_documents(client: httpx.AsyncClient, feed: str) -
     assert ids(await changes(client, feed, "filter=_doc_ids", {"doc_ids": []})) == []
 
 
+async def test_doc_ids_are_looked_up_only_when_there_are_more_changes(
+    client: httpx.AsyncClient, feed: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A feed that waits for a thousand documents must not look for all of them at every change."""
+    database = store.get("db")
+    looked_up = []
+    read = database.change_rows
+
+    async def watched(*args: Any, docids: Any, **options: Any) -> Any:
+        looked_up.append(docids is not None)
+        return await read(*args, docids=docids, **options)
+
+    monkeypatch.setattr(database, "change_rows", watched)
+    many = {"doc_ids": [f"other{n}" for n in range(1000)] + ["x"]}
+    assert ids(await changes(client, feed, "filter=_doc_ids", many)) == ["x"]
+    assert ids(await changes(client, feed, "filter=_doc_ids", {"doc_ids": ["x"]})) == ["x"]
+    assert looked_up == [False, True]
+
+
 async def test_doc_ids_with_documents_and_all_leaves(client: httpx.AsyncClient, feed: str) -> None:
     query = "filter=_doc_ids&style=all_docs&include_docs=true&conflicts=true"
     (row,) = (await changes(client, feed, query, {"doc_ids": ["x"]}))["results"]
