@@ -72,6 +72,8 @@ def _parse(value: Any) -> DocumentWrite:
             return _parse_local(value)
         raise
     if not doc.id:
+        if "_id" in value:
+            raise errors.illegal_docid("Document id must be a string")
         doc.id = new_uuid()
     if doc.attachments:
         refuse_following(doc)

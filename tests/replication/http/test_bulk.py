@@ -301,6 +301,7 @@ BAD_DOCUMENTS: list[tuple[Any, int, str]] = [
     (1, 400, "bad_request"),
     ([], 400, "bad_request"),
     ({"_id": 1}, 400, "illegal_docid"),
+    ({"_id": None}, 400, "illegal_docid"),
     ({"_id": ""}, 400, "illegal_docid"),
     ({"_id": "_x"}, 400, "illegal_docid"),
     ({"_id": "_design/"}, 400, "illegal_docid"),
