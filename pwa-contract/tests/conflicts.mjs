@@ -99,6 +99,21 @@ scenario("the same edit made on two devices is one revision", async (t) => {
   assert.equal((await server.get("order", { conflicts: true }))._conflicts, undefined);
 });
 
+scenario("a document with 300 conflicts replicates in both directions", async (t) => {
+  const server = remote(t);
+  const [one, other] = [device(t), device(t)];
+  const docs = Array.from({ length: 300 }, (_, number) => ({
+    _id: "doc",
+    _rev: `1-${String(number).padStart(32, "0")}`,
+    number,
+  }));
+  await one.bulkDocs(docs, { new_edits: false });
+  await one.replicate.to(server);
+  await other.replicate.from(server);
+  await assertSame(one, server);
+  await assertSame(other, server);
+});
+
 /** Edits, deletions and resolutions on three devices that replicate now and then. */
 async function interleave(t, seed) {
   const random = new Random(seed);

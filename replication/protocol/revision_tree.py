@@ -124,7 +124,10 @@ class RevisionTree:
 
     def leaves_below(self, rev: Rev) -> list[Rev]:
         """The leaves that descend from `rev` (or are it), in order of winning."""
-        return [leaf for leaf in self.leaves() if leaf == rev or rev in self.ancestors(leaf)]
+        leaves = self.leaves()
+        if rev in leaves:
+            return [rev]
+        return [leaf for leaf in leaves if rev in self.ancestors(leaf)]
 
     def ancestors(self, rev: Rev) -> set[Rev]:
         """Everything that `rev` descends from over any link."""

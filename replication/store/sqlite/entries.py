@@ -105,6 +105,10 @@ class Entry:
 
     def knows(self, rev: Rev) -> bool:
         """Whether the revision is in the tree."""
+        if rev[1].encode() not in self.text:
+            return False
+        if f"{rev[0]}-{rev[1]}" == self.rev:
+            return True
         if self.is_linear:
             start, ids = self.linear
             at = start - rev[0]
@@ -145,6 +149,12 @@ class Entry:
             return Path(rev[0], ids[start - rev[0] :])
         return self.tree.path(rev)
 
+    def revisions(self, rev: str) -> bytes:
+        """The value of `_revisions` for one revision of the tree."""
+        if self.is_linear and rev == self.rev:
+            return self.text
+        return revisions_member(self.path(parse_rev(rev)))
+
 
 def linear_path(text: bytes) -> Path:
     value = orjson.loads(text)
@@ -159,7 +169,7 @@ def parse_tree(text: bytes, deleted: bool) -> RevisionTree:
 
 
 def revisions_text(text: bytes, deleted: bool, rev: str) -> bytes:
-    """The value of `_revisions` for one revision of the tree."""
+    """`Entry.revisions` for whoever has only the column `tree`."""
     if text[:1] == b"{":
         path = linear_path(text)
         wanted = parse_rev(rev)

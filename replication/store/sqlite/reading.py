@@ -105,7 +105,7 @@ def _of_entry(found: Entry, rev: str, deleted: int, text: bytes, attached: int) 
         rev,
         bool(deleted),
         text,
-        revisions_text(found.text, bool(found.deleted), rev),
+        found.revisions(rev),
         bool(attached),
         found.seq,
         found.leaves > 1,
@@ -119,8 +119,8 @@ def revision(connection: apsw.Connection, found: Entry, rev: Rev, latest: bool) 
             return []
         if found.leaves == 1:
             return stored_revisions(connection, found, found.rev)
-        below = {format_rev(leaf) for leaf in found.tree.leaves_below(rev)}
-        return [document for document in leaves(connection, found) if document.rev in below]
+        below = [format_rev(leaf) for leaf in found.tree.leaves_below(rev)]
+        return [document for name in below for document in stored_revisions(connection, found, name)]
     return stored_revisions(connection, found, format_rev(rev))
 
 
@@ -128,6 +128,7 @@ def bulk_get(
     connection: apsw.Connection, requests: Sequence[tuple[str, Rev | None]], latest: bool
 ) -> list[list[Document | MissingRevision]]:
     found = winners(connection, [docid for docid, _ in requests])
+    conflicted: dict[str, Entry] = {}  # a peer asks for all leaves of a document one after the other
     answers: list[list[Document | MissingRevision]] = []
     for docid, rev in requests:
         document = found.get(docid)
@@ -140,8 +141,11 @@ def bulk_get(
         if document is None:
             answers.append([] if rev is None else [MissingRevision(docid, format_rev(rev))])
             continue
-        whole = entry(connection, docid)
-        assert whole is not None
+        whole = conflicted.get(docid)
+        if whole is None:
+            whole = entry(connection, docid)
+            assert whole is not None
+            conflicted[docid] = whole
         if rev is None:
             answers.append([*leaves(connection, whole)])
             continue
@@ -159,7 +163,7 @@ def missing_revisions(connection: apsw.Connection, asked: Mapping[str, Sequence[
             if revs:
                 answer[docid] = Missing([format_rev(rev) for rev in revs], [])
             continue
-        missing = [rev for rev in revs if format_rev(rev) != found.rev and not found.knows(rev)]
+        missing = [rev for rev in revs if not found.knows(rev)]
         if missing:
             highest = max(generation for generation, _ in missing)
             ancestors = [format_rev(leaf) for leaf in found.leaf_revs() if leaf[0] < highest]
@@ -296,15 +300,7 @@ def change_rows(
         f" WHERE changes.{where} ORDER BY changes.seq{order} LIMIT ?",
         (*args, since, limit),
     )
-    return [
-        Change(seq, docid, bool(deleted), _revs_of(row), row, doc) for seq, docid, deleted, row, doc in rows
-    ]
-
-
-def _revs_of(row: bytes) -> tuple[str, ...]:
-    """The revisions of a feed row's text. The id before them may hold anything, so it is cut off."""
-    tail = row[row.rindex(b'"changes":[') :]
-    return tuple(part.partition(b'"')[0].decode("ascii") for part in tail.split(b'{"rev":"')[1:])
+    return [Change(seq, docid, bool(deleted), row, doc) for seq, docid, deleted, row, doc in rows]
 
 
 # -- local documents ---------------------------------------------------------------------------
