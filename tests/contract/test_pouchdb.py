@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.needs import ROOT, require
 from tests.servers import ServerProcess, running_server
@@ -32,7 +33,7 @@ CRASHING = {"crash"}
 pytestmark = pytest.mark.node
 
 
-def scenarios(*, crashing: bool) -> list[object]:
+def scenarios(*, crashing: bool) -> list[ParameterSet]:
     """All scenarios as pytest parameters: file without its ending, title."""
     found = []
     for path in sorted(SCENARIOS.glob("*.mjs")):

@@ -10,15 +10,15 @@ export async function leaves(db) {
   );
 }
 
-/** The winners that aren't deleted, with `_conflicts` in order: {id: document}. */
+/**
+ * The winners with their bodies, deleted ones included, and `_conflicts` in order: {id: document}.
+ * Not from allDocs: PouchDB's on LevelDB leaves out ids that begin with some characters.
+ */
 export async function documents(db) {
-  const { rows } = await db.allDocs({ include_docs: true, conflicts: true });
+  const { results } = await db.changes({ include_docs: true, conflicts: true });
   return Object.fromEntries(
-    rows.map(({ id, doc }) => {
+    results.map(({ id, doc }) => {
       doc._conflicts?.sort();
-      for (const stub of Object.values(doc._attachments ?? {})) {
-        delete stub.revpos; // PouchDB numbers it anew for replicated revisions
-      }
       return [id, doc];
     }),
   );
