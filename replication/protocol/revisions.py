@@ -21,6 +21,8 @@ Rev = tuple[int, str]
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 _PLAIN_HASH = re.compile(r"[!#-\[\]-~]{0,255}")
 _MAX_GENERATION_DIGITS = 15
+_USUAL = re.compile(r"([1-9][0-9]{0,14})-([0-9a-f]{32})", re.ASCII)
+"""What nearly every revision looks like: nothing to check or to change."""
 
 
 class Path(NamedTuple):
@@ -56,6 +58,9 @@ def parse_rev(text: object) -> Rev:
     """`"3-abc"` as `(3, "abc")`. Raises 400 `bad_request` for anything else."""
     if not isinstance(text, str):
         raise errors.bad_request("Invalid rev format")
+    usual = _USUAL.fullmatch(text)
+    if usual is not None:
+        return int(usual[1]), usual[2]
     generation, dash, digest = text.partition("-")
     if not dash or not (generation.isascii() and generation.isdigit()):
         raise errors.bad_request("Invalid rev format")

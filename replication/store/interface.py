@@ -79,12 +79,17 @@ class Change(NamedTuple):
     seq: int
     id: str
     deleted: bool
-    revs: tuple[str, ...]
-    """The winner, or all leaves with the winner first."""
     text: bytes
-    """The row as JSON without its closing brace: `{"seq":…,"id":…,"changes":[…]`."""
+    """The row as JSON without its closing brace: `{"seq":…,"id":…,"changes":[{"rev":…}…]`."""
     doc: bytes | None
     """The winner's text, if asked for."""
+
+    @property
+    def revs(self) -> tuple[str, ...]:
+        """The winner, or all leaves with the winner first: read from the text, for few need it."""
+        # An id may hold anything, so what comes before the last list is cut off.
+        tail = self.text[self.text.rindex(b'"changes":[') :]
+        return tuple([part.partition(b'"')[0].decode("ascii") for part in tail.split(b'{"rev":"')[1:]])
 
 
 @dataclass(frozen=True, slots=True)
