@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from replication.http.changes_framing import FRAMING, thinned
 from replication.http.changes_options import ChangesOptions, Feed
 from replication.http.changes_pages import Page, PageReader
-from replication.http.streaming import Client, PagedResponse
+from replication.http.streaming import Client, json_in_pieces
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Database
 
@@ -45,8 +45,8 @@ class Rows:
         """How many rows are still wanted; None for all."""
         return self._wanted
 
-    @property
     def full(self) -> bool:
+        """Whether the reader has got as many rows as he wanted."""
         return self._wanted == 0
 
     def write(self, page: Page) -> bytes:
@@ -68,19 +68,7 @@ async def complete_feed(
     database: Database, options: ChangesOptions, reader: PageReader, since: int, headers: dict[str, str]
 ) -> Response:
     """A normal feed: what there is, in one piece if it is one page."""
-    pieces = _complete(database, options, reader, since)
-    first = await anext(pieces)
-    second = await anext(pieces, None)
-    if second is None:
-        return Response(first, headers=headers, media_type="application/json")
-    return PagedResponse(_chained(first, second, pieces), headers=headers, media_type="application/json")
-
-
-async def _chained(first: bytes, second: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    yield second
-    async for piece in others:
-        yield piece
+    return await json_in_pieces(_complete(database, options, reader, since), headers)
 
 
 async def _complete(
@@ -92,7 +80,7 @@ async def _complete(
     text = rows.framing.head
     upto = database.update_seq
     quiet_until = clock() + SIGN_OF_LIFE
-    while not rows.full:
+    while not rows.full():
         page = await reader.page(since, rows.room)
         since = page.last_seq
         text += rows.write(page)
@@ -169,7 +157,7 @@ class FeedResponse(Response):
 
     async def _catch_up(self, client: Client, woken: bool) -> bool:
         """Sends what there is, but for the last page. True if that was all the reader wanted."""
-        if self._rows.full:
+        if self._rows.full():
             return True
         read = self._reader.shared_page if woken else self._reader.page
         while True:
@@ -178,7 +166,7 @@ class FeedResponse(Response):
             if page.count:
                 self._text += self._rows.write(page)
                 self._put_off()
-            if self._rows.full or self._clock() >= self._ends_at:
+            if self._rows.full() or self._clock() >= self._ends_at:
                 return True
             if not page.more:
                 longpoll = self._options.feed is Feed.LONGPOLL

@@ -6,7 +6,7 @@ of `_doc_ids` by itself, when that is less work. Filters in JavaScript live in d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -171,7 +171,7 @@ async def _view(call: Call, options: ChangesOptions) -> ChangeFilter:
     return await _javascript(call, parts[0], "views", parts[1])
 
 
-_BUILTIN: dict[str, Callable[[Call, ChangesOptions], Any]] = {
+_BUILTIN: dict[str, Callable[[Call, ChangesOptions], Awaitable[ChangeFilter]]] = {
     "_doc_ids": _doc_ids,
     "_selector": _selector,
     "_design": _design,

@@ -8,7 +8,7 @@ held for a slow reader, and other requests are served between any two pages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from replication.http.changes_filters import EVERYTHING, ChangeFilter
@@ -32,7 +32,8 @@ _LARGEST_SHARED = 1 << 20
 _SHARED_PAGES = 16
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Page:
     rows: bytes
     """JSON objects joined by `SEPARATOR`."""
     count: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from replication.http.document_options import ReadOptions
@@ -167,12 +167,8 @@ def _natural(field: str) -> _Reader:
 
 def _document(field: str) -> _Reader:
     def read(options: ListingOptions, name: str, value: Any, decoded: bool) -> None:
-        given = {
-            "conflicts": options.documents.conflicts,
-            "attachments": options.documents.attachments,
-            "att_encoding_info": options.documents.att_encoding_info,
-        }
-        options.documents = ReadOptions(**{**given, field: boolean(value)})
+        wanted: dict[str, Any] = {field: boolean(value)}
+        options.documents = replace(options.documents, **wanted)
 
     return read
 

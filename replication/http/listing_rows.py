@@ -112,13 +112,14 @@ class AllDocuments(RowSource):
         span = KeyRange(options.start, options.end, options.inclusive_end, options.descending)
         if self._low is None or self._high is None:
             return span
-        first, last = (self._high, self._low) if span.descending else (self._low, self._high)
-        ahead = (lambda one, other: one > other) if span.descending else (lambda one, other: one < other)
-        if span.start is None or ahead(span.start, first):
-            span = span._replace(start=first)
-        if span.end is None or ahead(last, span.end):
-            span = span._replace(end=last)
-        return span
+        start, end = span.start, span.end
+        if span.descending:
+            start = self._high if start is None else min(start, self._high)
+            end = self._low if end is None else max(end, self._low)
+        else:
+            start = self._low if start is None else max(start, self._low)
+            end = self._high if end is None else min(end, self._high)
+        return span._replace(start=start, end=end)
 
     async def _range(self, database: Database, options: ListingOptions) -> AsyncIterator[bytes]:
         span = self._span(options)

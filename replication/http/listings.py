@@ -17,9 +17,11 @@ from replication.http.listing_options import ListingOptions
 from replication.http.listing_rows import SOURCES, RowSource
 from replication.http.params import json_value
 from replication.http.responses import CACHE_CONTROL
-from replication.http.streaming import PagedResponse
+from replication.http.streaming import json_in_pieces
 from replication.protocol import errors
 from replication.store.interface import Database
+
+_HEADERS = {"cache-control": CACHE_CONTROL}
 
 
 async def all_docs(call: Call) -> Response:
@@ -53,7 +55,7 @@ async def queries(call: Call) -> Response:
         options.read(query.items(), decoded=True)
         options.check()
         asked.append(options)
-    return await _response(_results(call.database, SOURCES[call.segments[1]], asked))
+    return await json_in_pieces(_results(call.database, SOURCES[call.segments[1]], asked), _HEADERS)
 
 
 async def _listing(call: Call) -> Response:
@@ -67,30 +69,13 @@ async def _listing(call: Call) -> Response:
         options.keys = _key_list(json_value(call.query, "keys"), "parameter")
     options.read(call.query.items(), decoded=False)
     options.check()
-    return await _response(_document(call.database, SOURCES[call.segments[1]], options))
+    return await json_in_pieces(_document(call.database, SOURCES[call.segments[1]], options), _HEADERS)
 
 
 def _key_list(keys: Any, what: str) -> list[Any]:
     if not isinstance(keys, list):
         raise errors.bad_request(f"`keys` {what} must be an array.")
     return keys
-
-
-async def _response(pieces: AsyncIterator[bytes]) -> Response:
-    """In one piece if there is only one; a fault of the first page is still an answer of its own."""
-    first = await anext(pieces)
-    second = await anext(pieces, None)
-    headers = {"cache-control": CACHE_CONTROL}
-    if second is None:
-        return Response(first, headers=headers, media_type="application/json")
-    return PagedResponse(_chained(first, second, pieces), headers=headers, media_type="application/json")
-
-
-async def _chained(first: bytes, second: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    yield second
-    async for piece in others:
-        yield piece
 
 
 async def _document(database: Database, source: RowSource, options: ListingOptions) -> AsyncIterator[bytes]:

@@ -8,10 +8,12 @@ answer, and nothing else.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Self
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from replication.http.compression import BoundedStream
@@ -87,3 +89,22 @@ class PagedResponse(BoundedStream):
                     if piece:
                         await client.send_piece(piece)
             await client.send_end()
+
+
+async def json_in_pieces(pieces: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
+    """A JSON answer that is made piece by piece: sent whole if there is only one.
+
+    Whatever is wrong before the first piece is raised here, and can still be answered as an error.
+    """
+    first = await anext(pieces)
+    second = await anext(pieces, None)
+    if second is None:
+        return Response(first, headers=headers, media_type="application/json")
+    return PagedResponse(_after(first, second, pieces), headers=headers, media_type="application/json")
+
+
+async def _after(first: bytes, second: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    yield second
+    async for piece in others:
+        yield piece
