@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -98,3 +100,15 @@ def test_the_page_keeps_a_copy_of_all_its_files() -> None:
         "./",
         "pouchdb.min.js",
     }
+
+
+@pytest.mark.parametrize(
+    "script", [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"], ids=lambda path: path.name
+)
+def test_scripts_are_valid_and_can_be_started(script: Path) -> None:
+    text = script.read_text()
+    sourced = script.name.startswith("_")
+    shell = "bash" if "bash" in text.partition("\n")[0] else "sh"
+    subprocess.run([shell, "-n", str(script)], check=True)
+    assert os.access(script, os.X_OK) != sourced
+    assert text.startswith("#!") != sourced
