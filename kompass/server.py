@@ -97,5 +97,4 @@ async def create_product(store: Store, settings: Settings) -> Product:
 
 async def _create_database(store: Store) -> None:
     if DATABASE not in await store.names():
-        database = await store.create(DATABASE)
-        await database.set_security(SECURITY)
+        await store.create(DATABASE, security=SECURITY)

@@ -64,9 +64,8 @@ async def load(app: Application, name: str, security: bytes, size: DemoSize) -> 
             return DemoSize(kept["size"])
         await store.delete(name)
     log.info("loading demo data", size=size.value)
-    database = await store.create(name)
+    database = await store.create(name, security=security)
     await database.put_local(MARKER, 0, orjson.dumps({"size": size, "complete": False}))
-    await database.set_security(security)
 
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(

@@ -137,7 +137,7 @@ class Accounts:
 
     async def prepare(self) -> None:
         """Makes the `_users` database if it isn't there, and sees that it isn't open to everybody."""
-        database = self._users() or await self._store.create(USERS_DATABASE)
+        database = self._users() or await self._store.create(USERS_DATABASE, security=ADMINS_ONLY)
         if await database.security() == b"{}":
             await database.set_security(ADMINS_ONLY)
 

@@ -67,8 +67,7 @@ async def create(call: Call) -> Response:
     if partitioned != "false":
         raise errors.bad_request("Invalid `partitioned` parameter")
     name = call.segments[0]
-    created = await call.server.store.create(name)
-    await created.set_security(DEFAULT_SECURITY)
+    await call.server.store.create(name, security=DEFAULT_SECURITY)
     return json_response({"ok": True}, 201, headers={"location": location(call, name)})
 
 

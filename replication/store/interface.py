@@ -406,8 +406,11 @@ class Store(ABC):
         """The databases, sorted."""
 
     @abstractmethod
-    async def create(self, name: str) -> Database:
-        """Raises `illegal_database_name`, `database_exists`."""
+    async def create(self, name: str, *, security: bytes = b"{}") -> Database:
+        """Makes a database that has its security object from the beginning.
+
+        Raises `illegal_database_name`, `database_exists`.
+        """
 
     @abstractmethod
     def get(self, name: str) -> Database:

@@ -46,6 +46,7 @@ from replication.store.sqlite import compaction, indexes, purging, reading
 from replication.store.sqlite.blobs import AttachmentTable, chunk_key
 from replication.store.sqlite.edits import Batch
 from replication.store.sqlite.histogram import SequenceHistogram
+from replication.store.sqlite.ranks import IdRanks
 from replication.store.sqlite.schema import CHUNK_SIZE, configure, migrate
 from replication.store.sqlite.writer import Counters, Transaction, Writer, storage_error
 
@@ -76,6 +77,9 @@ class SqliteDatabase(Database):
         self._waiters: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
         self._waiters_lock = threading.Lock()
         self._histogram: SequenceHistogram | None = None
+        self._ranks: IdRanks | None = None
+        self._counting = threading.Lock()
+        """Held while counts are made, so that no commit is missed in between."""
         self._closed = False
         self._compacting = False
         self.staged: set[int] = set()
@@ -131,9 +135,14 @@ class SqliteDatabase(Database):
     async def _write(self, run: Callable[[Transaction], T]) -> T:
         return await asyncio.shield(self._writer.submit(run))
 
-    def _committed(self, counters: Counters, moved: list[tuple[int, int]]) -> None:
-        if self._histogram is not None:
-            self._histogram.move(moved)
+    def _committed(
+        self, counters: Counters, moved: list[tuple[int, int]], shown: list[tuple[str, int]]
+    ) -> None:
+        with self._counting:
+            if self._histogram is not None:
+                self._histogram.move(counters.update_seq, moved)
+            if self._ranks is not None:
+                self._ranks.move(counters.update_seq, shown)
         if moved:
             self._wake()
 
@@ -271,9 +280,21 @@ class SqliteDatabase(Database):
     async def count_before(self, span: KeyRange) -> int:
         if span.start is None:
             return 0
-        where = " AND id > ?" if span.descending else " AND id < ?"
-        with self._reader() as connection:
-            return reading.count_live(connection, where, [span.start])
+        ranks = self._ranks
+        if ranks is None or ranks.is_uneven:
+            ranks = await asyncio.to_thread(self._rank_ids)
+        with self._snapshot() as connection:
+            smaller = ranks.before(connection, span.start)
+            if not span.descending:
+                return smaller
+            live = int(connection.execute("SELECT doc_count FROM counters").get)
+            found = connection.execute("SELECT 1 FROM docs WHERE id = ? AND NOT deleted", (span.start,)).get
+            return live - smaller - (found is not None)
+
+    def _rank_ids(self) -> IdRanks:
+        with self._counting, self._snapshot() as connection:
+            self._ranks = ranks = IdRanks(connection)
+        return ranks
 
     async def documents(self, span: KeyRange, *, skip: int = 0, limit: int = 1000) -> list[Document]:
         with self._reader() as connection:
@@ -322,10 +343,16 @@ class SqliteDatabase(Database):
     async def pending(self, since: int) -> int:
         if since >= self.update_seq:
             return 0
+        histogram = self._histogram
+        if histogram is None:
+            histogram = await asyncio.to_thread(self._count_changes)
         with self._reader() as connection:
-            if self._histogram is None:
-                self._histogram = SequenceHistogram(connection)
-            return self._histogram.after(connection, since)
+            return histogram.after(connection, since)
+
+    def _count_changes(self) -> SequenceHistogram:
+        with self._counting, self._snapshot() as connection:
+            self._histogram = histogram = SequenceHistogram(connection)
+        return histogram
 
     async def wait_for_change(self, since: int) -> None:
         loop = asyncio.get_running_loop()

@@ -174,6 +174,7 @@ class Batch:
             counters.deleted_count += 1
         else:
             counters.doc_count += 1
+            self._transaction.shown.append((doc.id, 1))
         self._entries[doc.id] = self._touched[doc.id] = entry
 
     def _replace_winner(
@@ -245,6 +246,7 @@ class Batch:
             step = -1 if deleted else 1
             self._counters.doc_count += step
             self._counters.deleted_count -= step
+            self._transaction.shown.append((entry.id, step))
             entry.deleted = deleted
 
     def _next_seq(self) -> int:

@@ -18,13 +18,17 @@ class SequenceHistogram:
     """Numbers of rows of `changes` per 2,048 sequence numbers."""
 
     def __init__(self, connection: apsw.Connection) -> None:
+        """Goes through all changes once. `connection` is in a transaction of its own."""
+        self._seq: Any = connection.execute("SELECT update_seq FROM counters").get
         rows: Any = connection.execute(
             "SELECT seq >> ?1, count(*) FROM changes GROUP BY seq >> ?1", (BUCKET_BITS,)
         )
         self._buckets: dict[int, int] = dict(rows)
 
-    def move(self, moves: Iterable[tuple[int, int]]) -> None:
-        """Takes over (old, new) sequence numbers; 0 stands for none."""
+    def move(self, update_seq: int, moves: Iterable[tuple[int, int]]) -> None:
+        """Takes over a commit: (old, new) sequence numbers; 0 stands for none."""
+        if update_seq <= self._seq:
+            return
         buckets = self._buckets
         for old, new in moves:
             if old:

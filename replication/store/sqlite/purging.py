@@ -49,6 +49,7 @@ def purge(
             transaction.counters.deleted_count -= 1
         else:
             transaction.counters.doc_count -= 1
+            transaction.shown.append((docid, -1))
         # The number is used up, so that readers at the end of the feed notice that something happened.
         transaction.counters.update_seq += 1
     batch.flush()

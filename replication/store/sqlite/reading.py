@@ -217,10 +217,6 @@ def all_docs(
     return RowsPage(line_text or b"", count, last_id)
 
 
-def count_live(connection: apsw.Connection, where: str, args: Sequence[str]) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM docs WHERE NOT deleted{where}", args).get)
-
-
 def documents(connection: apsw.Connection, span: KeyRange, skip: int, limit: int) -> list[Document]:
     where, args, order = _span(span)
     return [

@@ -116,7 +116,7 @@ def configure(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA trusted_schema = 0")
 
 
-def create(connection: apsw.Connection) -> None:
+def create(connection: apsw.Connection, security: bytes) -> None:
     """Makes the tables of a new database, durable when it returns."""
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -131,7 +131,7 @@ def create(connection: apsw.Connection) -> None:
                 ("uuid", secrets.token_hex(16)),
                 ("created", int(time.time())),
                 ("revs_limit", 1000),
-                ("security", b"{}"),
+                ("security", security),
             ],
         )
         connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -82,14 +82,14 @@ class SqliteStore(Store):
             raise errors.database_name_too_long(name)
         return self.directory / file_name
 
-    async def create(self, name: str) -> Database:
+    async def create(self, name: str, *, security: bytes = b"{}") -> Database:
         check_database_name(name)
         path = self._path(name)
         async with self._structure:
             if name in self._names:
                 raise errors.database_exists()
             try:
-                await asyncio.to_thread(_create_file, path)
+                await asyncio.to_thread(_create_file, path, security)
             except (apsw.Error, OSError) as error:
                 raise storage_error(error) from error
             self._names.add(name)
@@ -135,13 +135,13 @@ class SqliteStore(Store):
         self._lock.close()
 
 
-def _create_file(path: Path) -> None:
+def _create_file(path: Path, security: bytes) -> None:
     """Makes the file whole under another name first: a crash leaves no half database."""
     draft = path.with_name(f"{path.name}{_GONE}{secrets.token_hex(4)}")
     try:
         connection = apsw.Connection(str(draft))
         try:
-            create(connection)
+            create(connection, security)
         finally:
             connection.close()
         draft.rename(path)

@@ -65,13 +65,15 @@ class Counters:
 class Transaction:
     """What a job works with: the connection, and counters that count only if the job succeeds."""
 
-    __slots__ = ("connection", "counters", "moved")
+    __slots__ = ("connection", "counters", "moved", "shown")
 
     def __init__(self, connection: apsw.Connection, counters: Counters) -> None:
         self.connection = connection
         self.counters = counters
         self.moved: list[tuple[int, int]] = []
         """(old, new) sequence number of every document that changed; 0 for none."""
+        self.shown: list[tuple[str, int]] = []
+        """(id, 1) of every document that appeared, (id, -1) of every one that went."""
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ class Writer:
         self,
         connection: apsw.Connection,
         pool: ThreadPoolExecutor,
-        committed: Callable[[Counters, list[tuple[int, int]]], None],
+        committed: Callable[[Counters, list[tuple[int, int]], list[tuple[str, int]]], None],
     ) -> None:
         """`committed` is called in the writing thread after each commit, before anyone has his answer."""
         self._connection = connection
@@ -178,6 +180,7 @@ class Writer:
         before = self._counters
         counters = replace(before)
         moved: list[tuple[int, int]] = []
+        shown: list[tuple[str, int]] = []
         connection.execute("BEGIN IMMEDIATE")
         try:
             for job in jobs:
@@ -204,6 +207,7 @@ class Writer:
                     connection.execute("RELEASE job")
                 counters = transaction.counters
                 moved += transaction.moved
+                shown += transaction.shown
             if counters != before:
                 counters.save(connection)
             connection.execute("COMMIT")
@@ -212,7 +216,7 @@ class Writer:
                 connection.execute("ROLLBACK")
             raise
         self._counters = counters
-        self._committed(counters, moved)
+        self._committed(counters, moved, shown)
 
     def _checkpoint(self) -> None:
         # With readers in the way or the disk full, the next commit tries again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from random import Random
 
 import pytest
 
@@ -470,7 +471,31 @@ async def test_count_before_a_range(db: Database) -> None:
     await db.write([doc(name) for name in "abcde"])
     assert await db.count_before(KeyRange("c")) == 2
     assert await db.count_before(KeyRange("c", descending=True)) == 2
+    assert await db.count_before(KeyRange("bb")) == 2
+    assert await db.count_before(KeyRange("bb", descending=True)) == 3
     assert await db.count_before(KeyRange()) == 0
+
+
+async def test_count_before_follows_every_change(db: Database) -> None:
+    random = Random(5)
+    live: set[str] = set()
+    for step in range(30):
+        names = [f"{random.randrange(10**6):06d}" for _ in range(400 if step % 10 else 3000)]
+        for name, result in zip(names, await db.write([doc(name) for name in names]), strict=True):
+            if isinstance(result, str):
+                live.add(name)
+        for name in random.sample(sorted(live), 20):
+            found = await db.winner(name)
+            assert found is not None
+            if random.random() < 0.5:
+                await edit(db, name, found.rev, _deleted=True)
+            else:
+                await db.purge({name: [parse_rev(found.rev)]})
+            live.discard(name)
+        probe = f"{random.randrange(10**6):06d}"
+        assert await db.count_before(KeyRange(probe)) == sum(name < probe for name in live)
+        assert await db.count_before(KeyRange(probe, descending=True)) == sum(name > probe for name in live)
+    assert (await db.info()).doc_count == len(live)
 
 
 # -- local documents ---------------------------------------------------------------------------
