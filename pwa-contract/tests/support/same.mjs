@@ -19,6 +19,9 @@ export async function documents(db) {
   return Object.fromEntries(
     results.map(({ id, doc }) => {
       doc._conflicts?.sort();
+      for (const stub of Object.values(doc._attachments ?? {})) {
+        delete stub.revpos; // PouchDB counts an attachment as new with every revision it pulls
+      }
       return [id, doc];
     }),
   );
