@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = ("requirements.lock", "requirements-node.lock", "pwa-contract/package-lock.json")
 
 DISTRIBUTION_OF = {
+    "_pytest": "pytest",
     "icu": "pyicu-wheels",
     "pytest_asyncio": "pytest-asyncio",
     "pydantic_settings": "pydantic-settings",
