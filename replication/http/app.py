@@ -43,9 +43,7 @@ def split_path(raw_path: bytes) -> list[str]:
     if parts and not parts[-1]:
         parts.pop()
     try:
-        segments = [
-            (unquote_to_bytes(part) if b"%" in part else part).decode("utf-8") for part in parts
-        ]
+        segments = [(unquote_to_bytes(part) if b"%" in part else part).decode("utf-8") for part in parts]
     except UnicodeDecodeError:
         raise errors.bad_request("The path is not percent-encoded UTF-8") from None
     if any("\x00" in segment for segment in segments):

@@ -14,16 +14,12 @@ from replication.protocol.errors import ProtocolError
 CACHE_CONTROL = "must-revalidate"
 
 
-def json_response(
-    value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None
-) -> Response:
+def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON value with the newline that CouchDB puts behind it."""
     return text_response(jsontext.encode(value), status, headers=headers)
 
 
-def text_response(
-    text: bytes, status: int = 200, *, headers: Mapping[str, str] | None = None
-) -> Response:
+def text_response(text: bytes, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
     """JSON that is text already."""
     response = Response(text + b"\n", status, media_type="application/json")
     response.headers["cache-control"] = CACHE_CONTROL

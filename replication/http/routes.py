@@ -72,9 +72,7 @@ SERVER: Mapping[str, Route] = {
     "_all_dbs": Route(_get(root.all_dbs), Access.SERVER_ADMIN),
     "_dbs_info": Route(_get(root.dbs_info, POST=root.dbs_info), Access.SERVER_ADMIN),
     "_active_tasks": Route(_get(root.active_tasks), Access.SERVER_ADMIN),
-    "_session": Route(
-        _get(session.show, POST=session.login, DELETE=session.logout), Access.PUBLIC
-    ),
+    "_session": Route(_get(session.show, POST=session.login, DELETE=session.logout), Access.PUBLIC),
 }
 
 DATABASE_ROOT = Route(
@@ -100,9 +98,7 @@ DATABASE: Mapping[str, Route] = {
     "_find": Route({"POST": mango.find}),
     "_explain": Route({"POST": mango.explain}),
     "_index": Route(_get(mango.list_indexes, POST=mango.create_index)),
-    "_security": Route(
-        _get(admin.get_security, PUT=admin.put_security), write_access=Access.DATABASE_ADMIN
-    ),
+    "_security": Route(_get(admin.get_security, PUT=admin.put_security), write_access=Access.DATABASE_ADMIN),
     "_revs_limit": Route(
         _get(admin.get_revs_limit, PUT=admin.put_revs_limit), write_access=Access.DATABASE_ADMIN
     ),

@@ -112,9 +112,7 @@ def test_stored_form_gives_the_tree_back(items: list[Branch]) -> None:
 
 @given(
     st.integers(2, 4),
-    st.lists(
-        st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.integers(0, 9)), max_size=25
-    ),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.integers(0, 9)), max_size=25),
 )
 @settings(max_examples=200)
 def test_replicas_with_random_edits_and_partial_replications_converge(
@@ -186,7 +184,8 @@ def test_leaves_below_a_revision() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "-", "0-", "-a", "0-a", "x-a", "1-a b", '1-"', "1-\\", "01a-b", "1" * 16 + "-a", 5, None]
+    "text",
+    ["", "1", "-", "0-", "-a", "0-a", "x-a", "1-a b", '1-"', "1-\\", "01a-b", "1" * 16 + "-a", 5, None],
 )
 def test_bad_revision_ids_are_refused(text: object) -> None:
     with pytest.raises(ProtocolError) as caught:
