@@ -10,7 +10,7 @@ import typer
 from starlette.types import ASGIApp
 
 from replication.http.app import create_app
-from replication.http.server import ServerConfig
+from replication.http.server import LOCKOUT_THRESHOLD, ServerConfig
 from replication.protocol.errors import ProtocolError
 from replication.server import CannotServeError, is_loopback, run, set_up_logging
 from replication.store.sqlite import DirectoryInUseError, SqliteStore
@@ -25,6 +25,13 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class LockoutMode(StrEnum):
+    """Whether wrong passwords lock an account."""
+
+    ON = "on"
+    OFF = "off"
 
 
 @cli.callback()
@@ -67,6 +74,9 @@ def serve(
         str, typer.Option(help="SameSite of the session cookie: strict, lax, none.")
     ] = "lax",
     session_timeout: Annotated[int, typer.Option(help="Seconds a login lasts while unused.", min=10)] = 600,
+    lockout: Annotated[
+        LockoutMode, typer.Option(help="Whether a name is locked for a while after several wrong passwords.")
+    ] = LockoutMode.ON,
     certfile: Annotated[str | None, typer.Option(help="Certificate chain (PEM): serve https.")] = None,
     keyfile: Annotated[str | None, typer.Option(help="Key of the certificate (PEM).")] = None,
     trusted_proxies: Annotated[
@@ -89,6 +99,7 @@ def serve(
             require_valid_user=require_login,
             same_site=same_site,
             session_timeout=session_timeout,
+            lockout_threshold=0 if lockout is LockoutMode.OFF else LOCKOUT_THRESHOLD,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

@@ -118,7 +118,7 @@ class Accounts:
         self._admins = {
             name: _admin_account(name, text, store.secret, iterations) for name, text in admins.items()
         }
-        self._lockout = lockout or Lockout()
+        self._lockout = Lockout() if lockout is None else lockout
         self._remembered = RememberedPasswords()
         self._cache: OrderedDict[str, tuple[int, Account | None]] = OrderedDict()
         self._cached_from: Database | None = None

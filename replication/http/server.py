@@ -11,6 +11,8 @@ from replication.accounts.passwords import ITERATIONS
 from replication.http.call import Call
 from replication.store.interface import Database, Store
 
+LOCKOUT_THRESHOLD = 5
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
@@ -27,7 +29,7 @@ class ServerConfig:
     the cookie need `none` and https."""
     password_iterations: int = ITERATIONS
     """Rounds of PBKDF2 for new password hashes."""
-    lockout_threshold: int = 5
+    lockout_threshold: int = LOCKOUT_THRESHOLD
     """Wrong passwords for a name from one address after which it is locked; 0 for never."""
     lockout_seconds: int = 300
     cors_origins: tuple[str, ...] = ()

@@ -159,7 +159,7 @@ async def test_logout_clears_the_cookie(client: httpx.AsyncClient) -> None:
         ({"name": "anna", "password": ["secret"]}, 400, "name and password must be strings"),
         ([], 400, "Request body must be a JSON object"),
         ({"name": "anna"}, 401, WRONG["reason"]),
-        ({"name": "\ud800", "password": "\ud800"}, 401, WRONG["reason"]),
+        ({"name": "\ud800", "password": "\ud800"}, 400, "invalid UTF-8 JSON"),
         ({"name": "x" * 2000, "password": "x"}, 401, WRONG["reason"]),
         ({"name": "anna", "password": "x" * 5000}, 401, WRONG["reason"]),
     ],
@@ -396,3 +396,11 @@ async def test_a_running_session_goes_on_while_its_name_is_locked(client: httpx.
     for attempt in range(6):
         await client.get("/", auth=("anna", f"wrong{attempt}"))
     assert (await session(client, headers=with_cookie(cookie)))["userCtx"]["name"] == "anna"
+
+
+@pytest.mark.parametrize(("threshold", "last"), [(0, 401), (2, 403), (5, 401)])
+async def test_the_configured_lockout_counts(serve: Serve, threshold: int, last: int) -> None:
+    client = await serve(admins={"root": "relaxed"}, lockout_threshold=threshold)
+    for _ in range(4):
+        answer = await client.get("/", auth=("root", "wrong"))
+    assert answer.status_code == last
