@@ -5,6 +5,8 @@ The protocol class of uvicorn waits forever for the rest of a request and takes 
 a connection that doesn't get a request's head together, and a body of which nothing more comes.
 Feeds are not concerned: their request has arrived in full.
 
+What is no HTTP is answered in the server's own words, and never in the middle of another answer.
+
 It also asks the system to acknowledge at once what belongs to an unfinished request. A client that
 sends head and body apart and leaves Nagle's algorithm on, as CouchDB's replicator does, waits for that
 acknowledgement before it sends the body, and Linux would keep it back for 40 ms.
@@ -15,9 +17,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from replication.protocol import errors, jsontext
+from replication.protocol.errors import ProtocolError
 
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers."""
@@ -26,7 +32,10 @@ HEAD_SECONDS = 30.0
 """From the first byte of a request, or the opening of the connection, to the end of the headers."""
 
 BODY_SECONDS = 60.0
-"""Between two pieces of a body that the server is ready to take."""
+"""In which `BODY_PROGRESS` bytes of a body must come, while the server is ready to take them."""
+
+BODY_PROGRESS = 1024
+"""Bytes that count as progress. A sender that drops a byte now and then would hold its connection for good."""
 
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 """Linux only."""
@@ -40,6 +49,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_since: float | None = None
         self._head_size = 0
         self._heard_at = 0.0
+        self._progress_at = 0.0
+        """When the body that is coming in last made progress."""
+        self._since_progress = 0
+        """Bytes that came since then."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._heard_at = self._head_since = self.loop.time()
@@ -47,16 +60,23 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         now = self._heard_at = self.loop.time()
+        self._since_progress += len(data)
+        if self._since_progress >= BODY_PROGRESS:
+            self._made_progress(now)
         super().data_received(data)
         if self._head_since is not None:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
-                self._refuse(b"431 Request Header Fields Too Large")
+                self._refuse(errors.headers_too_large())
         elif self._is_between_requests:
             # Bytes that begin no request, such as line ends: they stop uvicorn's own clock.
             self._head_since = now
         elif self.cycle.more_body:
             self._acknowledge()
+
+    def _made_progress(self, now: float) -> None:
+        self._progress_at = now
+        self._since_progress = 0
 
     def _acknowledge(self) -> None:
         if _QUICK_ACK is None or self.transport.is_closing():
@@ -72,11 +92,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_since = None
+        self._made_progress(self._heard_at)
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._heard_at = self.loop.time()
+        self._made_progress(self.loop.time())
 
     def _unsupported_upgrade_warning(self) -> None:
         """Clients offer HTTP/2 and take HTTP/1.1 for an answer: nothing to warn of."""
@@ -96,22 +117,28 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.flow.read_paused:
             # It is the server that doesn't listen: the clock starts when it does again.
-            self._heard_at = now
+            self._made_progress(now)
             if self._head_since is not None:
                 self._head_since = now
         elif self._head_since is not None:
             if now - self._head_since > HEAD_SECONDS:
-                self._refuse(b"408 Request Timeout")
-        elif self._current is not None and self._current.more_body and now - self._heard_at > BODY_SECONDS:
-            self._refuse(b"408 Request Timeout")
+                self._refuse(errors.request_timeout())
+        elif self._current is not None and self._current.more_body and now - self._progress_at > BODY_SECONDS:
+            self._refuse(errors.request_timeout())
 
-    def _refuse(self, status: bytes) -> None:
-        """Says why, unless a response is on its way already, and closes."""
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(errors.bad_request(msg))
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Says why, unless a response is on its way or due already, and closes."""
         if self.transport.is_closing():
             return
-        if self._is_between_requests or not self.cycle.response_started:
+        if not self.pipeline and (self._is_between_requests or not self.cycle.response_started):
+            body = jsontext.encode(error.body()) + b"\n"
             self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+                b"HTTP/1.1 %d %b\r\nconnection: close\r\ncontent-type: application/json\r\n"
+                b"content-length: %d\r\n\r\n%b"
+                % (error.status, HTTPStatus(error.status).phrase.encode("ascii"), len(body), body)
             )
         self.transport.close()
 

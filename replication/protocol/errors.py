@@ -103,6 +103,10 @@ def not_acceptable(reason: str) -> ProtocolError:
     return ProtocolError(406, "not_acceptable", reason)
 
 
+def request_timeout() -> ProtocolError:
+    return ProtocolError(408, "timeout", "The request could not be processed in a reasonable amount of time.")
+
+
 def conflict(reason: str = "Document update conflict.") -> ProtocolError:
     return ProtocolError(409, "conflict", reason)
 
@@ -141,6 +145,10 @@ def range_not_satisfiable() -> ProtocolError:
 
 def expectation_failed(reason: str) -> ProtocolError:
     return ProtocolError(417, "expectation_failed", reason)
+
+
+def headers_too_large() -> ProtocolError:
+    return ProtocolError(431, "too_large", "The request line and headers are too large.")
 
 
 def internal(reason: str) -> ProtocolError:

@@ -188,6 +188,30 @@ async def test_a_request_that_stops_halfway_is_ended(tmp_path: Path, pieces: tup
 
 
 @pytest.mark.usefixtures("impatient")
+async def test_a_body_that_comes_drop_by_drop_is_ended(tmp_path: Path) -> None:
+    """Each byte used to start the clock again: a connection held for good cost a byte a minute."""
+    async with served(tmp_path) as address:
+        async with httpx.AsyncClient(base_url=f"http://{address[0]}:{address[1]}") as client:
+            await client.put("/db")
+        head = b"PUT /db/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        started = time.monotonic()
+        answer = await exchange(address, head, *[b" "] * 100)
+        assert time.monotonic() - started < 4.5
+        assert answer == b"" or b"HTTP/1.1 408 " in answer
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_slow_body_that_makes_progress_is_taken(tmp_path: Path) -> None:
+    body = b'{"a":"' + b"x" * 20_000 + b'"}'
+    async with served(tmp_path) as address:
+        async with httpx.AsyncClient(base_url=f"http://{address[0]}:{address[1]}") as client:
+            await client.put("/db")
+        head = b"PUT /db/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        pieces = [body[at : at + 1100] for at in range(0, len(body), 1100)]
+        assert b"HTTP/1.1 201 " in await exchange(address, head, *pieces)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_feed_that_waits_is_not_ended(tmp_path: Path) -> None:
     async with (
         served(tmp_path) as (host, port),
@@ -223,7 +247,20 @@ async def test_a_head_without_end_is_refused(tmp_path: Path, pieces: int) -> Non
 )
 async def test_requests_that_two_servers_could_read_differently_are_400(tmp_path: Path, head: bytes) -> None:
     async with served(tmp_path) as address:
-        assert (await exchange(address, head)).startswith(b"HTTP/1.1 400 ")
+        answer = await exchange(address, head)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.endswith(b'{"error":"bad_request","reason":"Invalid HTTP request received."}\n')
+
+
+async def test_garbage_behind_a_request_does_not_get_into_its_answer(tmp_path: Path) -> None:
+    """The 400 for what came next was written wherever the answer before it had come to."""
+    async with served(tmp_path) as address:
+        async with httpx.AsyncClient(base_url=f"http://{address[0]}:{address[1]}") as client:
+            await client.put("/db")
+        feed = b"GET /db/_changes?feed=continuous&since=now&timeout=60000 HTTP/1.1\r\nHost: x\r\n\r\n"
+        answer = await exchange(address, feed, b"", b"", b"", b"NONSENSE\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
 
 
 async def test_an_offer_of_http_2_is_answered_in_http_1(tmp_path: Path) -> None:
