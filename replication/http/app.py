@@ -9,6 +9,7 @@ with the request's id and answered 500.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from urllib.parse import unquote_to_bytes
@@ -34,11 +35,19 @@ METHOD_OVERRIDE = "x-http-method-override"
 _OVERRIDABLE = frozenset({"PUT", "DELETE", "COPY"})
 
 
-def split_path(raw_path: bytes) -> list[str]:
-    """The segments of a path, each percent-decoded. One trailing slash is ignored.
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
-    Raises 400 for what isn't UTF-8 or holds a NUL.
+
+def split_path(raw_path: bytes) -> list[str]:
+    """The segments of a path, each percent-decoded, with `+` for a blank. One trailing slash is ignored.
+
+    CouchDB reads `+` so in paths as well as in queries, and clients that encode paths like forms rely on
+    it. Raises 400 for what isn't percent-encoded UTF-8 or holds a NUL.
     """
+    if b"%" in raw_path and _BAD_ESCAPE.search(raw_path) is not None:
+        raise errors.bad_request("invalid_url_encoding")
+    if b"+" in raw_path:
+        raw_path = raw_path.replace(b"+", b" ")
     parts = raw_path.split(b"/")[1:]
     if parts and not parts[-1]:
         parts.pop()

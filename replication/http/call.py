@@ -23,6 +23,8 @@ MAX_JSON_BODY = 64 * 1024 * 1024
 
 JSON_TYPE = "application/json"
 
+NOT_GZIPPED = "Request body is not properly gzipped."
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -97,7 +99,7 @@ class Call:
                 yield piece
             return
         if encoding != "gzip":
-            raise errors.bad_content_type(f"Unsupported Content-Encoding: {encoding[:40]}")
+            raise errors.bad_content_type(f"{encoding[:40]} is not a supported content encoding.")
         unpacker = zlib.decompressobj(wbits=31)
         try:
             async for piece in pieces:
@@ -105,9 +107,9 @@ class Call:
                     yield unpacker.decompress(piece, 256 * 1024)
                     piece = unpacker.unconsumed_tail
         except zlib.error:
-            raise errors.bad_request("The body is not gzip, as its Content-Encoding says") from None
+            raise errors.bad_request(NOT_GZIPPED) from None
         if not unpacker.eof and self.headers.get("content-length") != "0":
-            raise errors.bad_request("The gzipped body is cut short")
+            raise errors.bad_request(NOT_GZIPPED)
 
     async def body(self, limit: int = MAX_JSON_BODY) -> bytes:
         """The whole request body. Raises `request_too_large` past `limit` bytes."""

@@ -24,7 +24,7 @@ from replication.protocol.mango.index import (
     with_index,
     without_index,
 )
-from replication.protocol.mango.query import read_find
+from replication.protocol.mango.query import FindRequest, read_find
 from replication.protocol.names import DESIGN_PREFIX
 from replication.queries import indexes
 from replication.queries.find import Find
@@ -33,6 +33,8 @@ from replication.queries.find import find as plan_query
 _BUFFERED = 1024 * 1024
 """Bytes of an answer up to which it is sent in one piece."""
 
+NOT_PARTITIONED = "`partition` parameter is not supported on this db"
+
 _ATTEMPTS = 5
 """How often an edit of a design document is tried when others edit it at the same time."""
 
@@ -40,7 +42,7 @@ _ATTEMPTS = 5
 async def find(call: Call) -> Response:
     """`POST /{db}/_find`."""
     call.require_json()
-    query = await plan_query(call.database, read_find(await call.json_object()))
+    query = await plan_query(call.database, _read_find(await call.json_object()))
     pages = query.pages()
     start: list[bytes] = []
     size = 0
@@ -70,10 +72,17 @@ def _trailer(query: Find) -> bytes:
     return jsontext.encode(query.trailer())[1:]
 
 
+def _read_find(body: dict[str, Any]) -> FindRequest:
+    request = read_find(body)
+    if request.partition:
+        raise errors.query_parse_error(NOT_PARTITIONED)
+    return request
+
+
 async def explain(call: Call) -> Response:
     """`POST /{db}/_explain`."""
     call.require_json()
-    request = read_find(await call.json_object())
+    request = _read_find(await call.json_object())
     known = await indexes.definitions(call.database)
     return json_response(mango_explain.explain(call.database.name, request, known))
 
@@ -103,6 +112,8 @@ async def create_index(call: Call) -> Response:
     call.require_json()
     request = read_index_request(await call.json_object())
     definition = request.definition
+    if definition.partitioned:
+        raise errors.bad_request("partitioned option cannot be true in a non-partitioned database.")
     created = await _edit(call, definition.ddoc, lambda ddoc: with_index(ddoc, request))
     return json_response(
         {"result": "created" if created else "exists", "id": definition.ddoc, "name": definition.name}

@@ -147,7 +147,7 @@ def match(call: Call) -> Route:
     if first[:1] == "_" and first not in ("_users", "_replicator", "_global_changes"):
         route = SERVER.get(first)
         if route is None:
-            raise errors.illegal_database_name(first)
+            raise (errors.illegal_database_name(first) if call.method == "PUT" else errors.database_missing())
         return route
     if len(segments) == 1:
         return DATABASE_ROOT

@@ -79,7 +79,7 @@ def digest_of(data: bytes) -> str:
 def parse_attachments(value: Any) -> dict[str, AttachmentWrite]:
     """An `_attachments` member. Raises 400 for what CouchDB refuses, and for entries it would drop."""
     if not isinstance(value, dict):
-        raise errors.doc_validation("_attachments must be an object")
+        raise errors.doc_validation("Bad special document member: _attachments")
     return {check_attachment_name(name): _parse_entry(name, entry) for name, entry in value.items()}
 
 
@@ -112,7 +112,7 @@ def _parse_entry(name: str, entry: Any) -> AttachmentWrite:
             encoded_length=_length(name, entry.get("encoded_length")),
         )
     if "data" not in entry:
-        raise errors.bad_request(f"Invalid attachment stub in `{name}`: neither data, stub nor follows")
+        raise errors.bad_request(f"Invalid attachment data for {name}")
     data = _decode_data(name, entry["data"])
     # A digest or length beside the data is not compared: peers that compress give those of the
     # compressed bytes. CouchDB ignores them as well.

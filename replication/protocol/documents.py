@@ -78,11 +78,10 @@ def parse_document(value: Any, *, docid: str | None = None) -> DocumentWrite:
         docid = check_document_id(given_id)
     for name, member in special.items():
         if name == "_rev":
-            if member is not None and member != "":
-                parent = parse_rev(member)
+            parent = parse_rev(member)
         elif name == "_deleted":
             if not isinstance(member, bool):
-                raise errors.doc_validation("`_deleted` field must be true or false")
+                raise errors.doc_validation("Bad special document member: _deleted")
             deleted = member
         elif name == "_attachments":
             attachments = parse_attachments(member)

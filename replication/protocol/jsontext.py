@@ -3,8 +3,7 @@
 Decoding uses the standard library, because it keeps integers of any size (CouchDB does too);
 it is told to refuse NaN, infinities and numbers that overflow a double. Encoding uses orjson
 for speed and falls back to the standard library for integers beyond 64 bits and for nesting
-that orjson does not take. A lone surrogate can be decoded but never encoded, so it is refused
-where text is made for storage.
+that orjson does not take. A lone surrogate has no UTF-8 and is refused on the way in.
 """
 
 from __future__ import annotations
@@ -43,7 +42,11 @@ def decode(data: bytes | str) -> Any:
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
-        return _decode(text)
+        value = _decode(text)
+        if "\\ud" in text or "\\uD" in text:
+            # Half a pair shows when the value is written down again. Few texts escape any pairs at all.
+            _encode(value).encode("utf-8")
+        return value
     except RecursionError:
         raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep") from None
     except ValueError:

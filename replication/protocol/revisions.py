@@ -44,12 +44,14 @@ def normal_hash(text: object) -> str:
     """The hash part of a revision id as it is stored.
 
     Printable ASCII without blanks, quotes and backslashes, at most 255 characters, none as well
-    (`1-` is a revision for CouchDB and PouchDB); 32 hex digits are lowered, because CouchDB keeps
-    those as 16 bytes.
+    (`1-` is a revision for CouchDB and PouchDB). 32 characters are hex digits and lowered, because
+    CouchDB keeps those as 16 bytes and knows no others of that length.
     """
     if not isinstance(text, str) or _PLAIN_HASH.fullmatch(text) is None:
         raise errors.bad_request("Invalid rev format")
-    if len(text) == 32 and _HEX32.fullmatch(text):
+    if len(text) == 32:
+        if _HEX32.fullmatch(text) is None:
+            raise errors.bad_request("Invalid rev format")
         return text.lower()
     return text
 
@@ -82,7 +84,7 @@ def parse_revisions(value: object) -> Path:
     Raises 400 `doc_validation` for other shapes, for more ids than generations, and for an empty list.
     """
     if not isinstance(value, dict):
-        raise errors.doc_validation("_revisions must be an object")
+        raise errors.doc_validation("Bad special document member: _revisions")
     start, ids = value.get("start"), value.get("ids")
     if not isinstance(start, int) or isinstance(start, bool):
         raise errors.doc_validation("_revisions.start isn't an integer.")
