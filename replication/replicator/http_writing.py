@@ -1,0 +1,321 @@
+"""Revisions to a peer over HTTP.
+
+Most go many at a time by `_bulk_docs`, small attachments inside them. A document with a larger
+attachment, or with one that is stored gzipped, goes by itself as `multipart/related`, its bytes passed
+on as they are read from the source. What an ancestor at the target has already is sent as a stub; if
+the target wants it after all, the document is sent again whole.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from replication.protocol import jsontext
+from replication.protocol.documents import revisions_member, stored_text, with_members
+from replication.protocol.multipart import Writer, disposition
+from replication.protocol.revisions import format_rev
+from replication.replicator.attachment_streams import SMALL, collected
+from replication.replicator.backoff import retrying
+from replication.replicator.connection import Connection, document_path
+from replication.replicator.failures import (
+    DatabaseMissing,
+    MissingStub,
+    PeerLied,
+    PeerRefused,
+    PeerUnavailable,
+    TooLarge,
+    quoted,
+)
+from replication.replicator.http_reading import identity_bytes
+from replication.replicator.peer import BATCH_BYTES, Refusal, Revision, SourceAttachment
+
+_LARGEST_INLINE = 8 * 1024 * 1024
+"""Bytes of attachments that go inside a document to a peer that takes no multipart."""
+
+_SLOWEST = 10_000
+"""Bytes a second of an upload that is still waited for."""
+
+_POISON = frozenset({400, 403, 413, 417})
+"""Statuses of a request that may be the fault of a single document in it."""
+
+_ATTACHMENT_RETRIES = 5
+
+_NO_MULTIPART = frozenset({400, 404, 405, 406, 415, 501})
+
+
+class HttpWriter:
+    """Stores revisions at one peer."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._takes_multipart = True
+
+    async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
+        refused: list[Refusal] = []
+        batch: list[tuple[Revision, bytes]] = []
+        size = 0
+        for revision in revisions:
+            kept = _kept(revision)
+            if self._takes_multipart and not _goes_inline(revision, kept):
+                refused += await self._store_alone(revision, kept)
+                continue
+            try:
+                text = await self._text(revision, kept)
+            except TooLarge as error:
+                refused.append(_refusal(revision, "too_large", str(error)))
+                continue
+            if batch and size + len(text) > BATCH_BYTES:
+                refused += await self._store_batch(batch)
+                batch, size = [], 0
+            batch.append((revision, text))
+            size += len(text)
+        if batch:
+            refused += await self._store_batch(batch)
+        return refused
+
+    # -- many at once ----------------------------------------------------------------------------
+
+    async def _store_batch(
+        self, batch: Sequence[tuple[Revision, bytes]], *, whole: bool = False
+    ) -> list[Refusal]:
+        """Sends documents together; in halves if the peer finds the request too large or faulty.
+
+        `whole`: there are no stubs in them.
+        """
+        body = b'{"new_edits":false,"docs":[%b]}' % b",".join([text for _, text in batch])
+        try:
+            answer = await self._connection.request("POST", "/_bulk_docs", body=body)
+        except MissingStub:
+            if whole:
+                raise self._insatiable() from None
+            return [row for revision, _ in batch for row in await self._store_whole(revision)]
+        except DatabaseMissing:
+            raise
+        except (TooLarge, PeerRefused) as error:
+            if isinstance(error, PeerRefused) and error.status not in _POISON:
+                raise
+            if len(batch) == 1:
+                kind = error.error if isinstance(error, PeerRefused) else error.kind
+                return [_refusal(batch[0][0], kind, str(error))]
+            middle = len(batch) // 2
+            first = await self._store_batch(batch[:middle], whole=whole)
+            return first + await self._store_batch(batch[middle:], whole=whole)
+        return await self._refused(answer.json(self._connection.shown), batch, whole)
+
+    def _insatiable(self) -> PeerLied:
+        return PeerLied(f"{self._connection.shown} misses attachments that it was sent")
+
+    async def _refused(
+        self, rows: Any, batch: Sequence[tuple[Revision, bytes]], whole: bool
+    ) -> list[Refusal]:
+        """The refusals in an answer to `_bulk_docs`."""
+        if not isinstance(rows, list):
+            raise PeerLied(f"{self._connection.shown}: the answer to _bulk_docs is no list")
+        sent = {revision.write.id: revision for revision, _ in batch}
+        exact = {(revision.write.id, _rev(revision)): revision for revision, _ in batch}
+        refused = []
+        for row in rows:
+            docid = row.get("id") if isinstance(row, dict) else None
+            if not isinstance(docid, str) or docid not in sent:
+                raise PeerLied(f"{self._connection.shown}: _bulk_docs answered for {quoted(docid)}")
+            if "error" not in row:
+                continue
+            error, reason = quoted(row["error"]), quoted(row.get("reason", ""))
+            revision = exact.get((docid, str(row.get("rev"))), sent[docid])
+            if error == "missing_stub":
+                if whole:
+                    raise self._insatiable()
+                refused += await self._store_whole(revision)
+            elif error in ("internal_server_error", "timeout", "service_unavailable"):
+                raise PeerUnavailable(f"{self._connection.shown} could not store {quoted(docid)}: {reason}")
+            else:
+                refused.append(_refusal(revision, error, reason))
+        return refused
+
+    async def _store_whole(self, revision: Revision) -> list[Refusal]:
+        """Sends a document with all of its attachments."""
+        if not self._takes_multipart or _goes_inline(revision, frozenset()):
+            try:
+                text = await self._text(revision, frozenset())
+            except TooLarge as error:
+                return [_refusal(revision, "too_large", str(error))]
+            return await self._store_batch([(revision, text)], whole=True)
+        return await self._store_alone(revision, frozenset())
+
+    async def _text(self, revision: Revision, kept: frozenset[str]) -> bytes:
+        """The document as JSON, its attachments inside."""
+        if not revision.attachments:
+            return _document(revision, b"")
+        entries: dict[str, Any] = {}
+        size = 0
+        for name, attachment in revision.attachments.items():
+            entry = _entry(attachment)
+            if name in kept:
+                entries[name] = {**entry, "stub": True}
+                continue
+            size += attachment.length
+            if size > _LARGEST_INLINE:
+                raise TooLarge(
+                    f"{self._connection.shown} takes no multipart, and the attachments of"
+                    f" {quoted(revision.write.id)} are larger than {_LARGEST_INLINE} bytes"
+                )
+            what = f"the attachment {quoted(name)} of {quoted(revision.write.id)}"
+            data = await retrying(partial(_collect, attachment, what), _ATTACHMENT_RETRIES)
+            if attachment.encoding is not None:
+                del entry["digest"]  # it was that of the packed bytes
+            entries[name] = {**entry, "data": b64encode(data).decode("ascii")}
+        return _document(revision, jsontext.encode(entries))
+
+    # -- one by itself ---------------------------------------------------------------------------
+
+    async def _store_alone(self, revision: Revision, kept: frozenset[str]) -> list[Refusal]:
+        """Sends a document as `multipart/related`."""
+        writer = Writer()
+        head, following = _head(writer, revision, kept)
+        size = _size_of(head, following, writer.boundary)
+        headers = {"content-type": writer.content_type()}
+        if size is not None:
+            headers["content-length"] = str(size)
+
+        async def body() -> AsyncIterator[bytes]:
+            # A writer makes one body: for another attempt a new one, with the same boundary.
+            fresh = Writer(writer.boundary)
+            yield _head(fresh, revision, kept)[0]
+            for name, attachment in following:
+                yield fresh.part(_part_headers(name, attachment))
+                async for piece in attachment.open():
+                    yield piece
+            yield fresh.end()
+
+        try:
+            await self._connection.request(
+                "PUT",
+                document_path(revision.write.id),
+                query={"new_edits": "false"},
+                body=body,
+                headers=headers,
+                total=300 + (size or 1024**3) / _SLOWEST,
+            )
+        except MissingStub:
+            if not kept:
+                raise self._insatiable() from None
+            return await self._store_alone(revision, frozenset())
+        except TooLarge as error:
+            return [_refusal(revision, error.kind, str(error))]
+        except DatabaseMissing:
+            raise
+        except PeerRefused as error:
+            if error.status in _NO_MULTIPART and error.error != "doc_validation":
+                self._takes_multipart = False
+                try:
+                    text = await self._text(revision, kept)
+                except TooLarge as large:
+                    return [_refusal(revision, large.kind, str(large))]
+                refused = await self._store_batch([(revision, text)])
+                # Refused either way, the document was at fault and not the form it came in.
+                self._takes_multipart = bool(refused)
+                return refused
+            if error.status in (401, 403):
+                return [_refusal(revision, error.error, error.reason)]
+            raise
+        return []
+
+
+async def _collect(attachment: SourceAttachment, what: str) -> bytes:
+    return await collected(identity_bytes(attachment, what))
+
+
+def _kept(revision: Revision) -> frozenset[str]:
+    """Attachments that the target has from an ancestor: they are no newer than it."""
+    path = revision.write.path
+    assert path is not None
+    if not revision.attachments or not revision.ancestors:
+        return frozenset()
+    common = set(path.revisions()).intersection(revision.ancestors)
+    if not common:
+        return frozenset()
+    nearest = max(common)[0]
+    return frozenset(
+        name for name, each in revision.attachments.items() if each.revpos and each.revpos <= nearest
+    )
+
+
+def _goes_inline(revision: Revision, kept: frozenset[str]) -> bool:
+    sizes = 0
+    for name, attachment in revision.attachments.items():
+        if name not in kept:
+            if attachment.encoding is not None:
+                return False
+            sizes += attachment.length
+    return sizes <= SMALL
+
+
+def _entry(attachment: SourceAttachment) -> dict[str, Any]:
+    entry: dict[str, Any] = {"content_type": attachment.content_type, "digest": attachment.digest}
+    if attachment.revpos is not None:
+        entry["revpos"] = attachment.revpos
+    return entry
+
+
+def _document(revision: Revision, attachments: bytes) -> bytes:
+    write = revision.write
+    assert write.path is not None
+    text = stored_text(
+        jsontext.quote(write.id), format_rev(write.path.leaf), write.deleted, write.body, attachments
+    )
+    return with_members(text, [b'"_revisions":' + revisions_member(write.path)])
+
+
+def _head(
+    writer: Writer, revision: Revision, kept: frozenset[str]
+) -> tuple[bytes, list[tuple[str, SourceAttachment]]]:
+    """The part with the document, and the attachments whose parts follow it, in their order."""
+    entries: dict[str, Any] = {}
+    following = []
+    for name, attachment in revision.attachments.items():
+        entry = _entry(attachment)
+        if name in kept:
+            entries[name] = {**entry, "stub": True}
+            continue
+        entry |= {"follows": True, "length": attachment.length}
+        if attachment.encoding is not None:
+            entry["encoding"] = attachment.encoding
+            if attachment.stored_length is not None:
+                entry["encoded_length"] = attachment.stored_length
+        entries[name] = entry
+        following.append((name, attachment))
+    text = _document(revision, jsontext.encode(entries))
+    return writer.part({"Content-Type": "application/json"}) + text, following
+
+
+def _part_headers(name: str, attachment: SourceAttachment) -> Mapping[str, str]:
+    headers = {"Content-Disposition": disposition(name), "Content-Type": attachment.content_type}
+    if attachment.stored_length is not None:
+        headers["Content-Length"] = str(attachment.stored_length)
+    if attachment.encoding is not None:
+        headers["Content-Encoding"] = attachment.encoding
+    return headers
+
+
+def _size_of(head: bytes, following: Sequence[tuple[str, SourceAttachment]], boundary: str) -> int | None:
+    """Bytes of the whole body; None if an attachment does not tell its own."""
+    sizer = Writer(boundary)
+    sizer.part({})
+    size = len(head)
+    for name, attachment in following:
+        if attachment.stored_length is None:
+            return None
+        size += len(sizer.part(_part_headers(name, attachment))) + attachment.stored_length
+    return size + len(sizer.end())
+
+
+def _rev(revision: Revision) -> str:
+    assert revision.write.path is not None
+    return format_rev(revision.write.path.leaf)
+
+
+def _refusal(revision: Revision, error: str, reason: str) -> Refusal:
+    return Refusal(revision.write.id, _rev(revision), error or "refused", reason)

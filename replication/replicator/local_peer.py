@@ -1,0 +1,333 @@
+"""A database of a store in this process as a peer: no HTTP, and the same promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from replication.protocol import jsontext
+from replication.protocol.attachments import (
+    AttachmentWrite,
+    InlineAttachment,
+    StagedAttachment,
+    StubAttachment,
+)
+from replication.protocol.documents import DocumentWrite, parse_document
+from replication.protocol.errors import ProtocolError
+from replication.protocol.mango.selector import compile_selector
+from replication.protocol.names import DESIGN_PREFIX
+from replication.protocol.revisions import Rev, format_rev, parse_rev, parse_revisions
+from replication.replicator.attachment_streams import SMALL, collected, verified
+from replication.replicator.backoff import retrying
+from replication.replicator.failures import (
+    DatabaseMissing,
+    InvalidReplication,
+    PeerRefused,
+    PeerUnavailable,
+)
+from replication.replicator.peer import (
+    BATCH_BYTES,
+    BEGINNING,
+    ChangedDocument,
+    Feed,
+    FeedPage,
+    Lacking,
+    Peer,
+    PeerInfo,
+    Refusal,
+    Revision,
+    Seq,
+    SourceAttachment,
+    Unreadable,
+    Wanted,
+)
+from replication.store.interface import AttachmentInfo, Change, Database, Document, Store
+
+_SCANNED_ROWS = 500
+_WAIT_SECONDS = 60.0
+_ATTACHMENT_RETRIES = 5
+_PACE = 50
+"""Documents that are read before others get their turn."""
+
+Writer = Callable[[Database, Sequence[DocumentWrite]], Awaitable[Sequence[str | ProtocolError]]]
+"""Stores replicated revisions; a server puts its own rules in here."""
+
+
+async def write_directly(database: Database, docs: Sequence[DocumentWrite]) -> Sequence[str | ProtocolError]:
+    """The store's own rules and no others."""
+    return await database.write(docs, replicated=True)
+
+
+class LocalPeer(Peer):
+    """A database by name: it may be made, or vanish, while the peer is used."""
+
+    def __init__(
+        self, store: Store, name: str, *, write: Writer = write_directly, security: bytes = b"{}"
+    ) -> None:
+        """`security`: for a database that `create` makes."""
+        self._store = store
+        self._name = name
+        self._write = write
+        self._security = security
+        self.shown = name
+        self.identity = f"{store.uuid}/{name}"
+
+    @contextmanager
+    def _database(self) -> Iterator[Database]:
+        """The database, with the store's errors as those of a peer."""
+        try:
+            yield self._store.get(self._name)
+        except ProtocolError as error:
+            if error.status == 404:
+                raise DatabaseMissing(self.shown) from None
+            told = f"{self.shown}: {error.error}, {error.reason}"
+            if error.status >= 500:
+                raise PeerUnavailable(told) from None
+            raise PeerRefused(told, status=error.status, error=error.error, reason=error.reason) from None
+
+    async def info(self) -> PeerInfo:
+        with self._database() as database:
+            info = await database.info()
+            return PeerInfo(
+                update_seq=database.epochs.format(info.update_seq),
+                created=str(info.created),
+                documents=info.doc_count + info.deleted_count,
+            )
+
+    async def create(self) -> None:
+        try:
+            await self._store.create(self._name, security=self._security)
+        except ProtocolError as error:
+            if error.status != 412:
+                raise InvalidReplication(f"{self.shown}: {error.reason}") from None
+
+    async def commit(self) -> str:
+        return (await self.info()).created
+
+    async def document(self, docid: str) -> dict[str, Any] | None:
+        with self._database() as database:
+            found = await database.winner(docid)
+            if found is None or found.deleted:
+                return None
+            value: dict[str, Any] = jsontext.decode(found.text)
+            return value
+
+    # -- the feed --------------------------------------------------------------------------------
+
+    async def changes(self, feed: Feed, since: Seq, limit: int, *, wait: bool = False) -> FeedPage:
+        with self._database() as database:
+            number = _resolve(database, since)
+            if wait:
+                try:
+                    async with asyncio.timeout(_WAIT_SECONDS):
+                        await database.wait_for_change(number)
+                except TimeoutError:
+                    pass
+            rows: list[ChangedDocument] = []
+            select = await self._selection(database, feed)
+            while True:
+                upto = database.update_seq
+                asked = min(limit - len(rows), _SCANNED_ROWS)
+                changes = await database.change_rows(
+                    number,
+                    asked,
+                    all_leaves=feed.all_leaves,
+                    include_docs=feed.selector is not None,
+                    docids=feed.doc_ids,
+                )
+                for change in changes:
+                    revs = await select(change)
+                    if revs:
+                        rows.append(ChangedDocument(change.id, tuple(parse_rev(rev) for rev in revs)))
+                if changes:
+                    number = changes[-1].seq
+                if len(changes) < asked:
+                    number = max(number, upto)
+                    break
+                if len(rows) >= limit:
+                    break
+            return FeedPage(rows, database.epochs.format(number), await database.pending(number))
+
+    async def _selection(
+        self, database: Database, feed: Feed
+    ) -> Callable[[Change], Awaitable[Sequence[str]]]:
+        """Which revisions of a change are wanted."""
+        if feed.selector is not None:
+            matches = compile_selector(feed.selector).matches
+
+            async def by_selector(change: Change) -> Sequence[str]:
+                if len(change.revs) > 1:
+                    leaves = await database.leaves(change.id)
+                    return [leaf.rev for leaf in leaves if matches(jsontext.decode(leaf.text))]
+                found = change.doc is not None and matches(jsontext.decode(change.doc))
+                return change.revs if found else ()
+
+            return by_selector
+        if feed.filter == "_design":
+
+            async def by_prefix(change: Change) -> Sequence[str]:
+                return change.revs if change.id.startswith(DESIGN_PREFIX) else ()
+
+            return by_prefix
+        if feed.filter is not None:
+            raise InvalidReplication(
+                f"the filter {feed.filter} runs in a server only: name {self.shown} by its URL,"
+                " or filter with `selector` or `doc_ids`"
+            )
+
+        async def everything(change: Change) -> Sequence[str]:
+            return change.revs
+
+        return everything
+
+    async def lacking(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Lacking]:
+        with self._database() as database:
+            found = await database.missing_revisions(asked)
+            return {
+                docid: Lacking(
+                    tuple(map(parse_rev, missing.missing)),
+                    tuple(map(parse_rev, missing.possible_ancestors)),
+                )
+                for docid, missing in found.items()
+            }
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def fetch(self, wanted: Sequence[Wanted]) -> AsyncIterator[list[Revision | Unreadable]]:
+        batch: list[Revision | Unreadable] = []
+        size = 0
+        for place, want in enumerate(wanted):
+            if place % _PACE == 0:
+                await asyncio.sleep(0)
+            seen: set[str] = set()
+            for rev in want.revs:
+                # One at a time: a hundred documents of 8 MB at once would be too many.
+                with self._database() as database:
+                    found = await database.revision(want.id, rev, latest=True)
+                    if not found:
+                        batch.append(Unreadable(want.id, format_rev(rev), "not stored any more"))
+                    for document in found:
+                        if document.rev not in seen:
+                            seen.add(document.rev)
+                            revision = await self._revision(database, document, want)
+                            size += revision.size
+                            batch.append(revision)
+                if size >= BATCH_BYTES:
+                    yield batch
+                    batch, size = [], 0
+        if batch:
+            yield batch
+
+    async def _revision(self, database: Database, document: Document, want: Wanted) -> Revision:
+        value = jsontext.decode(document.text)
+        value.pop("_attachments", None)
+        write = parse_document(value)
+        write.path = parse_revisions(jsontext.decode(document.revisions))
+        infos: Mapping[str, AttachmentInfo] = {}
+        if document.has_attachments:
+            infos = await database.attachments(document.id, parse_rev(document.rev))
+        attachments = {name: self._attachment(document, info) for name, info in infos.items()}
+        return Revision(write, attachments, want.ancestors)
+
+    def _attachment(self, document: Document, info: AttachmentInfo) -> SourceAttachment:
+        return SourceAttachment(
+            content_type=info.content_type,
+            digest=info.digest,
+            length=info.length,
+            stored_length=info.stored_length,
+            encoding=info.encoding,
+            revpos=info.revpos,
+            open=partial(self._read, info, f"{info.name} of {document.id}"),
+        )
+
+    async def _read(self, info: AttachmentInfo, what: str) -> AsyncIterator[bytes]:
+        with self._database() as database:
+            chunks = database.read_attachment(info)
+            async for piece in verified(chunks, info.digest, info.stored_length, what):
+                yield piece
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
+        with self._database() as database:
+            writes = [
+                replace(each.write, attachments=await self._attachments(database, each))
+                if each.attachments
+                else each.write
+                for each in revisions
+            ]
+            outcomes = await self._write(database, writes)
+            refused = []
+            for write, outcome in zip(writes, outcomes, strict=True):
+                if isinstance(outcome, ProtocolError):
+                    if outcome.status >= 500 and outcome.status != 501:
+                        raise outcome
+                    assert write.path is not None
+                    rev = format_rev(write.path.leaf)
+                    refused.append(Refusal(write.id, rev, outcome.error, outcome.reason))
+            return refused
+
+    async def _attachments(self, database: Database, revision: Revision) -> dict[str, AttachmentWrite]:
+        """Attachments for a write: what an ancestor here has as a stub, the rest as bytes."""
+        path = revision.write.path
+        assert path is not None
+        history = set(path.revisions())
+        known: dict[str, AttachmentInfo] = {}
+        for rev in sorted(history.intersection(revision.ancestors), reverse=True)[:1]:
+            known = await database.attachments(revision.write.id, rev)
+        given: dict[str, AttachmentWrite] = {}
+        for name, attachment in revision.attachments.items():
+            held = known.get(name)
+            if held is not None and (held.digest, held.content_type) == (
+                attachment.digest,
+                attachment.content_type,
+            ):
+                given[name] = StubAttachment(digest=attachment.digest)
+            elif attachment.stored_length is not None and attachment.stored_length <= SMALL:
+                given[name] = InlineAttachment(
+                    content_type=attachment.content_type,
+                    data=await retrying(partial(_collect, attachment), _ATTACHMENT_RETRIES),
+                    digest=attachment.digest,
+                    revpos=attachment.revpos,
+                    encoding=attachment.encoding,
+                    length=attachment.length,
+                )
+            else:
+                staged = await retrying(partial(_stage, database, attachment), _ATTACHMENT_RETRIES)
+                length = staged.length if attachment.encoding is None else attachment.length
+                given[name] = replace(staged, length=length, revpos=attachment.revpos)
+        return given
+
+    # -- local documents -------------------------------------------------------------------------
+
+    async def local(self, docid: str) -> dict[str, Any] | None:
+        with self._database() as database:
+            found = await database.local(docid)
+            value: dict[str, Any] | None = None if found is None else jsontext.decode(found.text)
+            return value
+
+    async def put_local(self, docid: str, body: Mapping[str, Any]) -> None:
+        with self._database() as database:
+            found = await database.local(docid)
+            parent = 0 if found is None else int(found.rev.partition("-")[2])
+            await database.put_local(docid, parent, jsontext.encode(body))
+
+
+async def _collect(attachment: SourceAttachment) -> bytes:
+    return await collected(attachment.open())
+
+
+async def _stage(database: Database, attachment: SourceAttachment) -> StagedAttachment:
+    return await database.stage_attachment(
+        attachment.open(), content_type=attachment.content_type, encoding=attachment.encoding
+    )
+
+
+def _resolve(database: Database, since: Seq) -> int:
+    if since == BEGINNING:
+        return 0
+    return database.epochs.resolve(str(since), database.update_seq)
