@@ -21,6 +21,7 @@ LOCKS = ("requirements.lock", "requirements-node.lock", "pwa-contract/package-lo
 DISTRIBUTION_OF = {
     "_pytest": "pytest",
     "icu": "pyicu-wheels",
+    "quickjs": "quickjs-ng",
     "pytest_asyncio": "pytest-asyncio",
     "pydantic_settings": "pydantic-settings",
 }

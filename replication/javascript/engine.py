@@ -1,0 +1,213 @@
+"""A pool of processes that run JavaScript, for as many jobs at a time as it has processes.
+
+A process is started when it is first needed and serves one job after the other. One that dies, hangs or
+says that it has grown too large is replaced. Jobs wait in threads, so the event loop never does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import struct
+import subprocess
+import sys
+import threading
+import weakref
+from asyncio import get_running_loop
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from replication.protocol import jsontext
+from replication.protocol.errors import ProtocolError
+
+WORKERS = max(1, min(4, os.cpu_count() or 1))
+CALL_SECONDS = 5.0
+"""Processor time of one call of a function, as CouchDB's `os_process_timeout`."""
+JOB_SECONDS = 60.0
+"""Time after which a process that has not answered is killed."""
+
+log = logging.getLogger("replication.javascript")
+
+_LENGTH = struct.Struct(">I")
+_WORKER = Path(__file__).with_name("worker.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Calls of one function with one item after the other."""
+
+    kind: str
+    """One of `KINDS` in environment.js."""
+    source: str
+    body: bytes
+    """JSON that holds the items."""
+    modules: str = ""
+    """JSON object whose strings the function may `require`, and its `this`."""
+
+
+class Thrown(NamedTuple):
+    """What a function threw instead of returning."""
+
+    error: str
+    """`forbidden`, `unauthorized`, the name of an exception, or `unknown_error`."""
+    reason: str
+
+
+class JavaScriptError(Exception):
+    """A job that could not be done. `limit`: it took too long or too much; otherwise it isn't a function."""
+
+    def __init__(self, reason: str, *, limit: bool) -> None:
+        super().__init__(reason)
+        self.limit = limit
+
+
+class Engine:
+    """The pool. Not tied to an event loop; processes are ended with `close` or with the object."""
+
+    def __init__(
+        self, workers: int = WORKERS, *, call_seconds: float = CALL_SECONDS, job_seconds: float = JOB_SECONDS
+    ) -> None:
+        self._call_seconds = call_seconds
+        self._job_seconds = job_seconds
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="javascript")
+        self._idle: deque[_Worker] = deque()
+        self._end = weakref.finalize(self, _end_all, self._threads, self._idle)
+
+    async def run(self, job: Job) -> list[Any]:
+        """For each item what the function returned, any JSON, or `Thrown`.
+
+        Raises `JavaScriptError`.
+        """
+        return await get_running_loop().run_in_executor(self._threads, self._run, job)
+
+    def close(self) -> None:
+        """Ends the processes. Jobs that wait are given up."""
+        self._end()
+
+    def _run(self, job: Job) -> list[Any]:
+        head = {
+            "kind": job.kind,
+            "source": job.source,
+            "modules": job.modules,
+            "seconds": self._call_seconds,
+        }
+        request = b"".join(
+            _LENGTH.pack(len(part)) + part for part in (json.dumps(head).encode("ascii"), job.body)
+        )
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            worker = _Worker()
+        answer = worker.answer(request, self._job_seconds)
+        if answer is None:
+            raise JavaScriptError("The function took too long or too much memory and was ended.", limit=True)
+        last, text = answer
+        if last:
+            worker.end()
+        else:
+            self._idle.append(worker)
+        return _results(text)
+
+
+def _results(text: bytes) -> list[Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            value = jsontext.decode(text)
+        except ProtocolError:
+            raise _nonsense() from None
+    # The function may have got at what writes the results, so nothing about them is certain.
+    if not isinstance(value, dict):
+        raise _nonsense()
+    if "failed" in value:
+        raise JavaScriptError(str(value["failed"]), limit=value.get("limit") is not False)
+    results, logged = value.get("results"), value.get("log")
+    if not isinstance(results, list) or not isinstance(logged, list):
+        raise _nonsense()
+    for message in logged:
+        log.info("log: %s", message)
+    return [_result(result) for result in results]
+
+
+def _result(value: Any) -> Any:
+    match value:
+        case [0, returned]:
+            return returned
+        case [1, {"error": str(error), "reason": str(reason)}]:
+            return Thrown(error, reason)
+    raise _nonsense()
+
+
+def _nonsense() -> JavaScriptError:
+    return JavaScriptError("The function spoilt its own results.", limit=True)
+
+
+class _Worker:
+    """One process. Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        spec = find_spec("quickjs")
+        if spec is None or spec.origin is None:
+            raise JavaScriptError("The JavaScript engine, quickjs-ng, is not installed.", limit=True)
+        site = str(Path(spec.origin).parents[1])
+        # Isolated and without an environment: a function that got out of the engine would find little.
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-I", "-S", str(_WORKER), site],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ},
+            start_new_session=True,
+        )
+
+    def answer(self, request: bytes, seconds: float) -> tuple[bool, bytes] | None:
+        """Whether it was the process's last answer, and the answer; None, and the end, if there is none."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watchdog = threading.Timer(seconds, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+            head = process.stdout.read(1 + _LENGTH.size)
+            if len(head) == 1 + _LENGTH.size:
+                (size,) = _LENGTH.unpack_from(head, 1)
+                data = process.stdout.read(size)
+                if len(data) == size:
+                    return bool(head[0]), data
+        except OSError:
+            pass
+        finally:
+            watchdog.cancel()
+        self.end()
+        return None
+
+    def end(self) -> None:
+        process = self._process
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        process.wait()
+
+
+def _end_all(threads: ThreadPoolExecutor, idle: deque[_Worker]) -> None:
+    threads.shutdown(wait=False, cancel_futures=True)
+    while True:
+        try:
+            worker = idle.pop()
+        except IndexError:
+            return
+        worker.end()
