@@ -1,0 +1,204 @@
+"""Design documents: which ones may be stored, and what their views are.
+
+A design document with a wrong member is refused when it is written, with CouchDB's `invalid_design_doc`; the
+functions themselves are compiled elsewhere. A view is identified by a signature made of everything that its
+rows depend on: views with equal signatures share an index, whatever they are called, and a
+change of the reduce function or of another view builds nothing anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import md5
+from typing import Any, Final
+
+from replication.protocol import errors, jsontext
+from replication.protocol.collation import COLLATION
+from replication.protocol.errors import ProtocolError
+
+JAVASCRIPT = "javascript"
+QUERY = "query"
+"""The language of Mango's indexes."""
+
+LIBRARY = "lib"
+"""The member of `views` that is no view but modules for the others."""
+
+_ROW_FORMAT = 1
+"""Part of the signature: raise it when rows are stored in another way."""
+
+_RANKED = re.compile(r"_(top|bottom)_(.*)", re.ASCII | re.DOTALL)
+_RANK = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+MOST_RANKED = 100
+_BUILTIN = frozenset({"_sum", "_count", "_stats", "_approx_count_distinct", "_first", "_last"})
+
+_FIELDS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
+    "language": (str, "string"),
+    "options": (dict, "object"),
+    "views": (dict, "object"),
+    "filters": (dict, "object"),
+    "updates": (dict, "object"),
+    "shows": (dict, "object"),
+    "lists": (dict, "object"),
+    "rewrites": ((list, str), "array or string"),
+    "validate_doc_update": (str, "string"),
+}
+_OPTIONS = ("include_design", "local_seq", "partitioned")
+_FUNCTION_TABLES = ("filters", "updates", "shows", "lists")
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of a design document."""
+
+    name: str
+    map: Any
+    """A function's source, or in a design document of Mango's the definition of an index."""
+    reduce: str | None = None
+    language: str = JAVASCRIPT
+    raw_collation: bool = False
+    local_seq: bool = False
+    include_design: bool = False
+    library: bytes = b""
+    """`views.lib` as JSON, if the function may ask for it."""
+
+    @cached_property
+    def signature(self) -> str:
+        """Identifies the rows of the index."""
+        return digest(
+            [
+                "view",
+                _ROW_FORMAT,
+                self.language,
+                self.map,
+                "raw" if self.raw_collation else COLLATION,
+                self.local_seq,
+                self.include_design,
+                self.library.decode("utf-8"),
+            ]
+        )
+
+    @property
+    def modules(self) -> str:
+        """What its functions may `require`, as JSON."""
+        return f'{{"views":{{"lib":{self.library.decode("utf-8")}}}}}' if self.library else ""
+
+
+@dataclass(frozen=True)
+class DesignDocument:
+    """A stored design document."""
+
+    id: str
+    rev: str
+    text: bytes
+    value: Mapping[str, Any]
+
+    @property
+    def language(self) -> str:
+        language = self.value.get("language", JAVASCRIPT)
+        return language if isinstance(language, str) else JAVASCRIPT
+
+    @cached_property
+    def views(self) -> Mapping[str, View]:
+        return {view.name: view for view in views_of(self.value)}
+
+    @cached_property
+    def signature(self) -> str:
+        """Identifies all its views together."""
+        return digest([[name, view.signature, view.reduce] for name, view in sorted(self.views.items())])
+
+    def function(self, kind: str, name: str) -> str:
+        """A function of `filters`, `updates` or the like. Raises 404 with the part that is missing."""
+        member: Any = self.value
+        for key in (kind, name):
+            member = member.get(key) if isinstance(member, Mapping) else None
+            if member is None:
+                raise errors.not_found(f"missing json key: {key}")
+        return member if isinstance(member, str) else jsontext.encode(member).decode("utf-8")
+
+    @property
+    def validation(self) -> str | None:
+        """The source of `validate_doc_update`."""
+        source = self.value.get("validate_doc_update")
+        return source if isinstance(source, str) and self.language == JAVASCRIPT else None
+
+
+def digest(value: Any) -> str:
+    return md5(jsontext.encode(value), usedforsecurity=False).hexdigest()
+
+
+def views_of(value: Mapping[str, Any]) -> Iterator[View]:
+    """The views of a design document's value, those left out that can't be any."""
+    views, options = value.get("views"), value.get("options")
+    if not isinstance(views, dict):
+        return
+    options = options if isinstance(options, dict) else {}
+    language = value.get("language", JAVASCRIPT)
+    library = views.get(LIBRARY)
+    library_text = jsontext.encode(library) if isinstance(library, dict) else b""
+    for name, view in views.items():
+        if not isinstance(view, dict) or "map" not in view or (name == LIBRARY and "map" not in view):
+            continue
+        source, reduce = view["map"], view.get("reduce")
+        yield View(
+            name=name,
+            map=source,
+            reduce=reduce if isinstance(reduce, str) and reduce.strip() else None,
+            language=language if isinstance(language, str) else JAVASCRIPT,
+            raw_collation=options.get("collation") == "raw",
+            local_seq=options.get("local_seq") is True,
+            include_design=options.get("include_design") is True,
+            library=library_text if isinstance(source, str) and "require" in source else b"",
+        )
+
+
+def check_design(value: Mapping[str, Any]) -> None:
+    """Raises the 400 `invalid_design_doc` of a member that has the wrong type."""
+    for name, (kind, described) in _FIELDS.items():
+        if name in value and not isinstance(value[name], kind):
+            raise _invalid(f"`{name}` field must have {described} type")
+    options = value.get("options", {})
+    for name in _OPTIONS:
+        if name in options and not isinstance(options[name], bool):
+            raise _invalid(f"`options.{name}` field must have boolean type")
+    for table in _FUNCTION_TABLES:
+        for name, function in value.get(table, {}).items():
+            if not isinstance(function, str | dict):
+                raise _invalid(f"`{table}.{name}` field must have string or object type")
+    language = value.get("language", JAVASCRIPT)
+    for name, view in value.get("views", {}).items():
+        if not isinstance(view, dict):
+            raise _invalid(f"`views.{name}` field must have object type")
+        if name != LIBRARY or "map" in view:
+            _check_view(name, view, language)
+
+
+def _check_view(name: str, view: Mapping[str, Any], language: str) -> None:
+    if "map" not in view:
+        raise _invalid(f"View `{name}` must contain map function")
+    kind, described = (dict, "object") if language == QUERY else (str, "string")
+    if not isinstance(view["map"], kind):
+        raise _invalid(f"`views.{name}.map` field must have {described} type")
+    reduce = view.get("reduce", "_count")
+    if not isinstance(reduce, str):
+        raise _invalid(f"`views.{name}.reduce` field must have string type")
+    if reduce.startswith("_"):
+        check_builtin(reduce)
+
+
+def check_builtin(name: str) -> None:
+    """Raises the 400 of a name with an underscore that is no built-in reducer."""
+    ranked = _RANKED.fullmatch(name)
+    if ranked is not None:
+        if _RANK.fullmatch(ranked[2]) is None:
+            raise _invalid("invalid rank reducer")
+        if not 1 <= int(ranked[2]) <= MOST_RANKED:
+            raise _invalid(f"rank value must be between 1 and {MOST_RANKED}")
+    elif name not in _BUILTIN:
+        raise _invalid(f"`{name}` is not a supported reduce function.")
+
+
+def _invalid(reason: str) -> ProtocolError:
+    return ProtocolError(400, "invalid_design_doc", reason)
