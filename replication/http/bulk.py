@@ -178,7 +178,7 @@ async def missing_revs(call: Call) -> Response:
 async def _asked_revisions(call: Call) -> dict[str, list[Rev]]:
     call.require_json()
     asked: dict[str, list[Rev]] = {}
-    for docid, revs in (await call.json_object()).items():
+    for docid, revs in (await call.json_object(exact=False)).items():
         if type(revs) is not list:
             raise errors.bad_request(f"The revisions of `{docid}` must be an array of strings.")
         if revs:

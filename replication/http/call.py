@@ -137,9 +137,9 @@ class Call:
         """The body as a JSON value."""
         return jsontext.decode(await self.body())
 
-    async def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object; 400 otherwise."""
-        value = await self.json()
+    async def json_object(self, *, exact: bool = True) -> dict[str, Any]:
+        """The body as a JSON object; 400 otherwise. With `exact` false, large integers become floats."""
+        value = await self.json() if exact else jsontext.decode_request(await self.body())
         if not isinstance(value, dict):
             raise errors.bad_request("Request body must be a JSON object")
         return value

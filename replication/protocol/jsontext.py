@@ -53,6 +53,14 @@ def decode(data: bytes | str) -> Any:
         raise errors.invalid_json() from None
 
 
+def decode_request(data: bytes) -> Any:
+    """Like `decode`, faster, for requests in which no number matters: large integers become floats."""
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return decode(data)
+
+
 def encode(value: Any) -> bytes:
     """Compact JSON in UTF-8. Raises a 400 `bad_request` for a lone surrogate or too deep nesting."""
     try:

@@ -61,6 +61,8 @@ class Batch:
         self._touched: dict[str, Entry] = {}
         self._bodies: dict[int, bytes] = {}
         self._quoted: dict[str, str] = {}
+        self._branched: dict[str, dict[str, StoredBody]] = {}
+        """Documents that got branches, each with the bodies of all its revisions."""
         self._attachments = AttachmentTable(self._connection)
 
     def run(self, docs: Sequence[DocumentWrite], replicated: bool) -> list[str | ProtocolError]:
@@ -68,6 +70,8 @@ class Batch:
         apply = self._apply_replicated if replicated else self._apply_edit
         results: list[str | ProtocolError] = []
         for doc in docs:
+            if self._branched and (not replicated or doc.attachments or self._check is not None):
+                self._settle(doc.id)
             try:
                 results.append(apply(doc, self._entries.get(doc.id)))
             except ProtocolError as error:
@@ -119,9 +123,7 @@ class Batch:
             assert parent is not None
             if rev in entry.tree:
                 raise errors.conflict()
-            tree = entry.tree.copy()
-            tree.add(Path(generation, [digest, parent[1]]), doc.deleted)
-            self._store_branch(entry, tree, doc, rev, attached)
+            self._store_branch(entry, Path(generation, [digest, parent[1]]), doc, attached)
         return format_rev(rev)
 
     def _apply_replicated(self, doc: DocumentWrite, entry: Entry | None) -> str:
@@ -155,9 +157,7 @@ class Batch:
                 entry.set_linear(Path(path.start, [*path.ids[:above], *ids][: self._limit]))
                 self._replace_winner(entry, doc, rev, attached, old_rev, old)
                 return format_rev(rev)
-        tree = entry.tree.copy()
-        tree.add(path, doc.deleted)
-        self._store_branch(entry, tree, doc, rev, attached)
+        self._store_branch(entry, path, doc, attached)
         return format_rev(rev)
 
     # -- applying ------------------------------------------------------------------------------
@@ -200,25 +200,35 @@ class Batch:
         self._touch(entry, seq)
 
     def _store_branch(
-        self,
-        entry: Entry,
-        tree: RevisionTree,
-        doc: DocumentWrite,
-        rev: Rev,
-        attached: dict[str, Attached],
+        self, entry: Entry, path: Path, doc: DocumentWrite, attached: dict[str, Attached]
     ) -> None:
-        """A tree with several leaves before or after: every stored body finds its place again."""
+        """Adds to a tree with several leaves. Which of them wins is found out once for all, by `_settle`."""
         seq = self._next_seq()
+        rev = format_rev(path.leaf)
+        if entry.id not in self._branched:
+            self._branched[entry.id] = self.stored_bodies(entry)
+        self._branched[entry.id][rev] = StoredBody(seq, doc.deleted, bool(attached))
+        self._put_body(seq, doc, rev, attached)
+        entry.open_tree().add(path, doc.deleted)
+        self._touch(entry, seq)
+
+    def stored_bodies(self, entry: Entry) -> dict[str, StoredBody]:
+        """Every revision of a document that has a text, by its id."""
         stored = {entry.rev: StoredBody(entry.body, bool(entry.deleted), bool(entry.attached))}
-        for name, body, deleted, has in self._connection.execute(
+        for name, body, deleted, attached in self._connection.execute(
             "SELECT rev, body, deleted, attached FROM revs WHERE doc = ?", (entry.num,)
         ):
-            stored[name] = StoredBody(body, bool(deleted), bool(has))
-        stored[format_rev(rev)] = StoredBody(seq, doc.deleted, bool(attached))
-        self._put_body(seq, doc, format_rev(rev), attached)
-        tree.stem(self._limit)
-        self.place(entry, tree, stored)
-        self._touch(entry, seq)
+            stored[name] = StoredBody(body, bool(deleted), bool(attached))
+        return stored
+
+    def _settle(self, docid: str) -> None:
+        """Finishes what `_store_branch` began, for whoever needs the winner or the tables."""
+        stored = self._branched.pop(docid, None)
+        if stored is not None:
+            entry = self._entries[docid]
+            tree = entry.tree
+            tree.stem(self._limit)
+            self.place(entry, tree, stored)
 
     def place(self, entry: Entry, tree: RevisionTree, stored: dict[str, StoredBody]) -> None:
         """Writes which of the stored bodies is the winner's, which are leaves, which are ancestors."""
@@ -330,6 +340,8 @@ class Batch:
         touched = self._touched
         if not touched:
             return
+        for docid in list(self._branched):
+            self._settle(docid)
         connection = self._connection
         old = [(self._stored_seq[docid],) for docid in touched if docid in self._stored_seq]
         if old:

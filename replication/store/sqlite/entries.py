@@ -105,18 +105,9 @@ class Entry:
 
     def knows(self, rev: Rev) -> bool:
         """Whether the revision is in the tree."""
-        if rev[1].encode() not in self.text:
-            return False
-        if f"{rev[0]}-{rev[1]}" == self.rev:
-            return True
         if self.is_linear:
-            start, ids = self.linear
-            at = start - rev[0]
-            return 0 <= at < len(ids) and ids[at] == rev[1]
+            return path_knows(self.linear, rev)
         return rev in self.tree
-
-    def leaf_revs(self) -> list[Rev]:
-        return [self.winner] if self.leaves == 1 else self.tree.leaves()
 
     def set_linear(self, path: Path) -> None:
         self.text = revisions_member(path)
@@ -133,6 +124,14 @@ class Entry:
         self.text = head + self.text[self.text.index(b"[") + 1 :]
         self._linear = None
         self._tree = None
+
+    def open_tree(self) -> RevisionTree:
+        """A tree to add branches to. Until `set_tree` is called, only `tree` and `knows` are right."""
+        if self.text:
+            self._tree = self.tree.copy()
+            self._linear = None
+            self.text = b""
+        return self.tree
 
     def set_tree(self, tree: RevisionTree) -> None:
         self._tree = tree
@@ -166,6 +165,19 @@ def parse_tree(text: bytes, deleted: bool) -> RevisionTree:
     if text[:1] == b"{":
         return RevisionTree.of(linear_path(text), deleted)
     return RevisionTree.from_json(orjson.loads(text))
+
+
+def path_knows(path: Path, rev: Rev) -> bool:
+    """Whether a branch has the revision."""
+    at = path.start - rev[0]
+    return 0 <= at < len(path.ids) and path.ids[at] == rev[1]
+
+
+def tree_knows(text: bytes, deleted: bool, rev: Rev) -> bool:
+    """Whether the tree of the column `tree` has the revision."""
+    if text[:1] == b"{":
+        return path_knows(linear_path(text), rev)
+    return rev in parse_tree(text, deleted)
 
 
 def revisions_text(text: bytes, deleted: bool, rev: str) -> bytes:

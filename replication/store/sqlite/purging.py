@@ -8,7 +8,6 @@ from replication.protocol.revisions import Rev, format_rev
 from replication.protocol.sequences import Epochs
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.edits import Batch
-from replication.store.sqlite.entries import StoredBody
 from replication.store.sqlite.writer import Transaction
 
 
@@ -29,11 +28,7 @@ def purge(
         purged[docid] = [format_rev(rev) for rev in gone]
         if not gone:
             continue
-        stored = {entry.rev: StoredBody(entry.body, bool(entry.deleted), bool(entry.attached))}
-        for name, body, deleted, attached in connection.execute(
-            "SELECT rev, body, deleted, attached FROM revs WHERE doc = ?", (entry.num,)
-        ):
-            stored[name] = StoredBody(body, bool(deleted), bool(attached))
+        stored = batch.stored_bodies(entry)
         kept = {format_rev(rev) for rev in tree}
         drop_bodies(transaction, [at.body for name, at in stored.items() if name not in kept])
         connection.execute("DELETE FROM index_entries WHERE id = ?", (docid,))

@@ -23,7 +23,7 @@ from replication.store.interface import (
     MissingRevision,
     RowsPage,
 )
-from replication.store.sqlite.entries import ROW, Entry, revisions_text
+from replication.store.sqlite.entries import ROW, Entry, parse_tree, revisions_text, tree_knows
 
 _WINNER = (
     "SELECT id, rev, deleted, text, tree, attached, docs.seq, leaves"
@@ -34,7 +34,10 @@ _WINNERS = (
     " FROM (SELECT value AS asked FROM json_each(?)) CROSS JOIN docs ON docs.id = asked"
     " CROSS JOIN bodies ON bodies.seq = body"
 )
-_ENTRIES = f"SELECT {ROW} FROM (SELECT value AS asked FROM json_each(?)) CROSS JOIN docs ON docs.id = asked"
+_TREES = (
+    "SELECT id, rev, deleted, leaves, tree"
+    " FROM (SELECT value AS asked FROM json_each(?)) CROSS JOIN docs ON docs.id = asked"
+)
 _OTHERS = "SELECT rev, deleted, text, attached FROM revs JOIN bodies ON bodies.seq = body WHERE doc = ?"
 
 
@@ -69,10 +72,6 @@ def winners(connection: apsw.Connection, docids: Sequence[str]) -> dict[str, Doc
 def entry(connection: apsw.Connection, docid: str) -> Entry | None:
     row = connection.execute(f"SELECT {ROW} FROM docs WHERE id = ?", (docid,)).fetchone()
     return None if row is None else Entry(*row)
-
-
-def entries(connection: apsw.Connection, docids: Iterable[str]) -> dict[str, Entry]:
-    return {row[0]: Entry(*row) for row in connection.execute(_ENTRIES, (id_list(docids),))}
 
 
 def stored_revisions(connection: apsw.Connection, found: Entry, rev: str | None = None) -> list[Document]:
@@ -155,19 +154,26 @@ def bulk_get(
 
 
 def missing_revisions(connection: apsw.Connection, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Missing]:
-    known = entries(connection, asked)
+    known = {row[0]: row for row in connection.execute(_TREES, (id_list(asked),))}
     answer: dict[str, Missing] = {}
     for docid, revs in asked.items():
-        found = known.get(docid)
-        if found is None:
+        row: Any = known.get(docid)
+        if row is None:
             if revs:
                 answer[docid] = Missing([format_rev(rev) for rev in revs], [])
             continue
-        missing = [rev for rev in revs if not found.knows(rev)]
+        _, winning, deleted, leaves, tree = row
+        missing, highest = [], 0
+        for rev in revs:
+            text = f"{rev[0]}-{rev[1]}"
+            # A hash that does not even occur in the tree's text needs no tree.
+            if text != winning and not (rev[1].encode() in tree and tree_knows(tree, bool(deleted), rev)):
+                missing.append(text)
+                highest = max(highest, rev[0])
         if missing:
-            highest = max(generation for generation, _ in missing)
-            ancestors = [format_rev(leaf) for leaf in found.leaf_revs() if leaf[0] < highest]
-            answer[docid] = Missing([format_rev(rev) for rev in missing], ancestors)
+            ends = [parse_rev(winning)] if leaves == 1 else parse_tree(tree, bool(deleted)).leaves()
+            ancestors = [format_rev(leaf) for leaf in ends if leaf[0] < highest]
+            answer[docid] = Missing(missing, ancestors)
     return answer
 
 

@@ -285,3 +285,33 @@ async def test_writing_after_closing_says_that_the_database_is_gone(tmp_path: Pa
         await db.write([doc("a")])
     assert status(caught.value) == (404, "not_found")
     await store.close()
+
+
+async def test_branches_and_edits_of_one_document_in_one_batch(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path)
+    db = await store.create("db")
+    first = await edit(db, "a", n=0)
+    await replicate(
+        db,
+        branch("a", 2, "x", first[2:], n=1),
+        branch("a", 3, "y", "x", first[2:], n=2),
+        branch("a", 2, "x", first[2:], n=9),
+        branch("a", 2, "z", first[2:], n=3, _attachments={"t": {"data": "aGVsbG8="}}),
+        branch("a", 3, "w", "z", first[2:], n=4, _attachments={"t": {"stub": True}}),
+        branch("b", 1, "q"),
+    )
+    assert [leaf.rev for leaf in await db.leaves("a")] == ["3-y", "3-w"]
+    results = await db.write([doc("a", "3-w", n=5), doc("a", "3-y", n=6), doc("a", "3-y", n=7)])
+    assert [isinstance(result, str) for result in results] == [True, True, False]
+    assert len(await db.leaves("a")) == 2
+    await store.close()
+    assert list(examine(tmp_path)) == []
+
+
+async def test_a_thousand_conflicts_in_a_batch_take_a_moment(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path)
+    db = await store.create("db")
+    async with asyncio.timeout(5):
+        await replicate(db, *(branch("a", 1, f"{n:04d}", n=n) for n in range(3000)))
+    assert len(await db.leaves("a")) == 3000
+    await store.close()
