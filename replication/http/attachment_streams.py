@@ -1,15 +1,24 @@
-"""Attachments on their way: bytes that are checked while they come in and unpacked while they go out.
+"""Attachments on their way: checked and packed while they come in, unpacked while they go out.
 
 Nothing here holds more than a piece at a time, so memory stays flat whatever the size.
 """
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
-from replication.http.document_reading import GZIP_WINDOW
+from replication.http.compression import IN_LOOP
 from replication.protocol import errors
+from replication.protocol.attachments import (
+    GZIP_WINDOW,
+    StagedAttachment,
+    gzip_packer,
+    is_compressible,
+)
+from replication.store.interface import Database
 
 MAX_ATTACHMENT_SIZE = 1024 * 1024 * 1024
 """Bytes, as CouchDB's `max_attachment_size`; of a compressed upload before and after unpacking."""
@@ -27,29 +36,93 @@ async def limited(pieces: AsyncIterator[bytes], name: str) -> AsyncIterator[byte
         yield piece
 
 
-class GzipCheck:
-    """Passes gzipped bytes on as they are and counts what they unpack to in `length`."""
+async def stage(
+    database: Database,
+    pieces: AsyncIterator[bytes],
+    *,
+    name: str,
+    content_type: str,
+    encoding: str | None,
+    strict: bool = True,
+) -> StagedAttachment:
+    """Stores an attachment's bytes, packed if they come so or their type asks for it.
 
-    def __init__(self, name: str) -> None:
+    Raises 413 for what is too large, packed or not, and 400 for what says that it is gzip and isn't, unless
+    `strict` is false: a peer that has such bytes must be able to replicate them.
+    """
+    pieces = limited(pieces, name)
+    if encoding is not None:
+        check = GzipCheck(name, strict=strict)
+        staged = await database.stage_attachment(
+            check.checked(pieces), content_type=content_type, encoding=encoding
+        )
+        return replace(staged, length=check.length)
+    if is_compressible(content_type):
+        packing = Packing()
+        staged = await database.stage_attachment(
+            packing.packed(pieces), content_type=content_type, encoding="gzip"
+        )
+        return replace(staged, length=packing.length)
+    return await database.stage_attachment(pieces, content_type=content_type)
+
+
+class Packing:
+    """Compresses bytes on their way to the store and counts them in `length`."""
+
+    def __init__(self) -> None:
+        self.length = 0
+
+    async def packed(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        packer = gzip_packer()
+        async for piece in pieces:
+            self.length += len(piece)
+            if len(piece) > IN_LOOP:
+                out = await asyncio.to_thread(packer.compress, piece)
+            else:
+                out = packer.compress(piece)
+            if out:
+                yield out
+        yield packer.flush()
+
+
+class GzipCheck:
+    """Passes gzipped bytes on as they are and counts what they unpack to in `length`.
+
+    Without `strict`, what isn't gzip passes too; `length` is its own then.
+    """
+
+    def __init__(self, name: str, *, strict: bool = True) -> None:
         self._name = name
+        self._strict = strict
         self.length = 0
 
     async def checked(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Raises 400 for bytes that are no whole gzip, and 413 for those that unpack to too much."""
         unpacker = Unpacker()
-        try:
-            async for piece in pieces:
-                for unpacked in unpacker.feed(piece):
-                    self.length += len(unpacked)
-                    if self.length > MAX_ATTACHMENT_SIZE:
-                        raise errors.attachment_too_large(self._name)
-                yield piece
-        except zlib.error:
-            raise errors.bad_request(
-                f"Attachment '{self._name}' is not gzip, as its Content-Encoding says"
-            ) from None
+        size = 0
+        is_gzip = True
+        async for piece in pieces:
+            size += len(piece)
+            if is_gzip:
+                try:
+                    self._count(unpacker, piece)
+                except zlib.error:
+                    is_gzip = False
+                    if self._strict:
+                        raise errors.bad_request(
+                            f"Attachment '{self._name}' is not gzip, as its encoding says"
+                        ) from None
+            yield piece
         if not unpacker.complete:
-            raise errors.bad_request(f"The gzipped attachment '{self._name}' is cut short")
+            if self._strict:
+                raise errors.bad_request(f"The gzipped attachment '{self._name}' is cut short")
+            self.length = size
+
+    def _count(self, unpacker: Unpacker, piece: bytes) -> None:
+        for unpacked in unpacker.feed(piece):
+            self.length += len(unpacked)
+            if self.length > MAX_ATTACHMENT_SIZE:
+                raise errors.attachment_too_large(self._name)
 
 
 class Unpacker:
@@ -75,8 +148,10 @@ class Unpacker:
 
 
 async def unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Gzipped bytes unpacked, in pieces of bounded size."""
+    """Gzipped bytes unpacked, in pieces of bounded size. Raises `zlib.error` if they are no whole gzip."""
     unpacker = Unpacker()
     async for piece in pieces:
         for part in unpacker.feed(piece):
             yield part
+    if not unpacker.complete:
+        raise zlib.error("cut short")

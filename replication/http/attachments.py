@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from secrets import token_hex
 
 from starlette.responses import Response, StreamingResponse
 
-from replication.http.attachment_streams import (
-    MAX_ATTACHMENT_SIZE,
-    GzipCheck,
-    limited,
-    unpacked,
-)
+from replication.http.attachment_streams import MAX_ATTACHMENT_SIZE, stage, unpacked
 from replication.http.call import Call
 from replication.http.compression import accepts_gzip
 from replication.http.document_options import agreed_revision, read_options
@@ -165,17 +159,15 @@ async def put(call: Call) -> Response:
         raise errors.attachment_too_large(name)
     rev = agreed_revision(call)
     doc = await _document_to_edit(call, rev)
-    pieces = limited(call.raw_stream(), name)
-    if encoding is None:
-        staged = await call.database.stage_attachment(pieces, content_type=content_type)
-    else:
-        check = GzipCheck(name)
-        staged = await call.database.stage_attachment(
-            check.checked(pieces), content_type=content_type, encoding=encoding
-        )
-        staged = replace(staged, length=check.length)
+    staged = await stage(
+        call.database, call.raw_stream(), name=name, content_type=content_type, encoding=encoding
+    )
     doc.attachments = {**doc.attachments, name: staged}
-    new = await write_one(call, doc)
+    try:
+        new = await write_one(call, doc)
+    except ProtocolError:
+        await call.database.discard_attachments([staged])
+        raise
     return written(call, call.docid, new, 201, at=(call.docid, name))
 
 

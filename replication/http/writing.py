@@ -3,21 +3,27 @@
 Every handler that stores documents, be it one or a batch, an edit or a replicated revision, calls
 `write_documents`. Here stand the rules that belong to a kind of document rather than to an endpoint:
 design documents are for administrators of the database, and what is written to `_users` gets its
-password hashed and is checked as CouchDB's `_design/_auth` would.
+password hashed and is checked as CouchDB's `_design/_auth` would. Text that is attached gets compressed.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from replication.accounts.directory import user_write_check
 from replication.accounts.users import USERS_DATABASE
 from replication.http import access
 from replication.http.call import Call
+from replication.http.compression import IN_LOOP
+from replication.protocol.attachments import InlineAttachment, as_stored, is_compressible
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
 from replication.store.interface import WriteCheck
+
+_PACKING_COSTS = 1024
+"""What it takes to compress nothing, in bytes that could have been compressed instead."""
 
 Outcome = str | ProtocolError
 """The new revision, or why the document was refused."""
@@ -31,6 +37,7 @@ async def write_documents(
     Raises what concerns the request as a whole (`database_missing`, `insufficient_storage`); what
     concerns one document is its outcome.
     """
+    await _pack(docs)
     refused: dict[int, ProtocolError] = {}
     check: WriteCheck | None = None
     if any(doc.id.startswith(DESIGN_PREFIX) for doc in docs):
@@ -46,6 +53,30 @@ async def write_documents(
     allowed = [doc for place, doc in enumerate(docs) if place not in refused]
     written = iter(await call.database.write(allowed, replicated=replicated, check=check) if allowed else [])
     return [refused[place] if place in refused else next(written) for place in range(len(docs))]
+
+
+async def _pack(docs: Sequence[DocumentWrite]) -> None:
+    """Compresses attachments that came inside documents, where their type asks for it."""
+    work = sum(
+        len(attachment.data) + _PACKING_COSTS
+        for doc in docs
+        if doc.attachments
+        for attachment in doc.attachments.values()
+        if isinstance(attachment, InlineAttachment) and is_compressible(attachment.content_type)
+    )
+    if work > IN_LOOP:
+        await asyncio.to_thread(_pack_now, docs)
+    elif work:
+        _pack_now(docs)
+
+
+def _pack_now(docs: Sequence[DocumentWrite]) -> None:
+    for doc in docs:
+        if doc.attachments:
+            doc.attachments = {
+                name: as_stored(attachment) if isinstance(attachment, InlineAttachment) else attachment
+                for name, attachment in doc.attachments.items()
+            }
 
 
 async def _prepare_users(

@@ -4,20 +4,40 @@ An entry of `_attachments` comes as data (`{"data": base64}`), as a stub (`{"stu
 what the parent revision has under that name) or as `{"follows": true}` (the bytes come in another
 part of a multipart request). Digests are md5 of the stored bytes, as CouchDB writes them:
 `md5-` and base64.
+
+Text is stored compressed, by CouchDB's rules: which types, how hard, and a gzip header without a date.
+The same bytes then have the same digest in every CouchDB and here, and data that comes a second time is
+recognised.
 """
 
 from __future__ import annotations
 
 import binascii
+import re
+import zlib
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import md5
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from replication.protocol import errors
 from replication.protocol.names import check_attachment_name
 
+if TYPE_CHECKING:
+    from zlib import _Compress
+
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
+
+GZIP_WINDOW = 31
+"""`wbits` for data with gzip's own header."""
+
+_GZIP_LEVEL = 8
+"""CouchDB's `compression_level`."""
+
+_COMPRESSIBLE = re.compile(
+    r"\s*(?:text/.*|application/(?:javascript|json|xml)\s*(?:;.*)?)", re.DOTALL | re.IGNORECASE
+)
+"""CouchDB's `compressible_types`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +96,27 @@ def digest_of(data: bytes) -> str:
     return "md5-" + b64encode(md5(data, usedforsecurity=False).digest()).decode("ascii")
 
 
+def is_compressible(content_type: str) -> bool:
+    """Whether attachments of this type are stored as gzip."""
+    return _COMPRESSIBLE.fullmatch(content_type) is not None
+
+
+def gzip_packer() -> _Compress:
+    """Compresses as CouchDB does. The result does not depend on how the data is cut."""
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+
+
+def as_stored(attachment: InlineAttachment) -> InlineAttachment:
+    """The attachment, compressed if its type asks for it and it isn't yet."""
+    if attachment.encoding is not None or not is_compressible(attachment.content_type):
+        return attachment
+    packer = gzip_packer()
+    packed = packer.compress(attachment.data) + packer.flush()
+    return replace(
+        attachment, data=packed, digest=digest_of(packed), encoding="gzip", length=len(attachment.data)
+    )
+
+
 def parse_attachments(value: Any) -> dict[str, AttachmentWrite]:
     """An `_attachments` member. Raises 400 for what CouchDB refuses, and for entries it would drop."""
     if not isinstance(value, dict):
@@ -97,28 +138,24 @@ def _parse_entry(name: str, entry: Any) -> AttachmentWrite:
     content_type = entry.get("content_type", DEFAULT_CONTENT_TYPE)
     if not isinstance(content_type, str) or not content_type.isprintable():
         raise errors.bad_request(f"Invalid content_type of attachment '{name}'")
-    encoding = entry.get("encoding")
-    if encoding not in (None, "gzip", "identity"):
-        raise errors.bad_request(f"Unknown encoding of attachment '{name}': only gzip is supported")
-    if encoding == "identity":
-        encoding = None
     if entry.get("follows") is True:
+        encoding = entry.get("encoding")
+        if encoding not in (None, "gzip", "identity"):
+            raise errors.bad_request(f"Unknown encoding of attachment '{name}': only gzip is supported")
         return FollowingAttachment(
             content_type=content_type,
             length=_length(name, entry.get("length")),
             digest=digest,
             revpos=revpos,
-            encoding=encoding,
+            encoding=None if encoding == "identity" else encoding,
             encoded_length=_length(name, entry.get("encoded_length")),
         )
     if "data" not in entry:
         raise errors.bad_request(f"Invalid attachment data for {name}")
     data = _decode_data(name, entry["data"])
-    # A digest or length beside the data is not compared: peers that compress give those of the
-    # compressed bytes. CouchDB ignores them as well.
-    return InlineAttachment(
-        content_type=content_type, data=data, digest=digest_of(data), revpos=revpos, encoding=encoding
-    )
+    # Digest, length and encoding beside the data are those of the bytes as the peer stores them,
+    # and the data comes unpacked. CouchDB ignores them as well.
+    return InlineAttachment(content_type=content_type, data=data, digest=digest_of(data), revpos=revpos)
 
 
 def _length(name: str, value: Any) -> int | None:

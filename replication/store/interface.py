@@ -351,6 +351,10 @@ class Database(ABC):
         What no write takes up is removed when the store is opened or compacted.
         """
 
+    @abstractmethod
+    async def discard_attachments(self, staged: Sequence[StagedAttachment]) -> None:
+        """Removes staged bytes at once, except what a document has taken up."""
+
     # -- indexes -------------------------------------------------------------------------------
 
     @abstractmethod

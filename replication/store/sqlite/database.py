@@ -494,6 +494,16 @@ class SqliteDatabase(Database):
             raise
         return StagedAttachment(num, content_type, text, size, size, encoding)
 
+    async def discard_attachments(self, staged: Sequence[StagedAttachment]) -> None:
+        def discard(transaction: Transaction) -> None:
+            table = AttachmentTable(transaction.connection)
+            for attachment in staged:
+                if not table.is_referred(attachment.token):
+                    table.remove(attachment.token)
+
+        self.staged.difference_update(attachment.token for attachment in staged)
+        await self._write(discard)
+
     async def _add_chunk(self, num: int, position: int, data: bytes) -> None:
         await self._write(
             lambda transaction: AttachmentTable(transaction.connection).add_chunk(num, position, data)

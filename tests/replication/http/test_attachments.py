@@ -60,7 +60,7 @@ async def test_put_makes_the_document_and_answers_201_with_location(
         "b c/d": {
             "content_type": "text/plain; charset=utf-8",
             "revpos": 1,
-            "digest": "md5-XUFAKrxLKna5cZ2REBfFkg==",
+            "digest": "md5-iMaiC8wqiFlD2NjLTemvCQ==",
             "length": 5,
             "stub": True,
         }

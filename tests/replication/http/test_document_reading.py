@@ -272,7 +272,7 @@ async def test_attachments_are_stubs_unless_asked_for(
     assert entries["t"] == {
         "content_type": "text/plain",
         "revpos": 1,
-        "digest": "md5-XUFAKrxLKna5cZ2REBfFkg==",
+        "digest": "md5-iMaiC8wqiFlD2NjLTemvCQ==",
         "length": 5,
         "stub": True,
     }
@@ -287,7 +287,7 @@ async def test_attachments_true_inlines_base64_and_keeps_the_etag(
     assert entries["t"] == {
         "content_type": "text/plain",
         "revpos": 1,
-        "digest": "md5-XUFAKrxLKna5cZ2REBfFkg==",
+        "digest": "md5-iMaiC8wqiFlD2NjLTemvCQ==",
         "data": "aGVsbG8=",
     }
     assert entries["u"]["data"] == "AQI="
