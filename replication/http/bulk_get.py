@@ -1,24 +1,27 @@
 """`_bulk_get`: documents with their histories, many in one answer.
 
 The answer is put together from text that the store keeps ready for the wire; nothing is decoded
-unless attachments are asked for.
+unless attachments are asked for. Those go out piece by piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from replication.http.call import Call
+from replication.http.call import JSON_TYPE, Call
 from replication.http.document_options import ReadOptions
-from replication.http.document_reading import rendered
-from replication.http.responses import text_response
+from replication.http.document_reading import rendered, rendered_in_pieces
+from replication.http.multipart_responses import accepts, document_part, error_part, mixed
+from replication.http.responses import CACHE_CONTROL, text_response
+from replication.http.streaming import json_in_pieces, json_line
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
+from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import Database, Document, MissingRevision
@@ -38,9 +41,11 @@ class RowError:
     error: str
     reason: str
 
+    def row(self) -> dict[str, Any]:
+        return {"id": self.id, "rev": self.rev, "error": self.error, "reason": self.reason}
+
     def text(self) -> bytes:
-        row = {"id": self.id, "rev": self.rev, "error": self.error, "reason": self.reason}
-        return b'{"error":%b}' % jsontext.encode(row)
+        return b'{"error":%b}' % jsontext.encode(self.row())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,19 @@ async def bulk_get(call: Call) -> Response:
     """`POST /{db}/_bulk_get`: one row for each request, in order; faults of a request are in its row."""
     call.require_json()
     options = read_options(call.query)
-    body = await call.json_object()
+    body = await call.json_object(exact=False)
     if "docs" not in body:
         raise errors.bad_request("Missing JSON list of 'docs'.")
     if not isinstance(body["docs"], list):
         raise errors.bad_request("`docs` must be an array.")
     requests = [_read_request(value) for value in body["docs"]]
+    media_type = _parts_wanted(call.headers.get("accept"))
+    if media_type is not None:
+        writer = Writer()
+        return mixed(_parts(call.database, requests, options, writer), writer, media_type)
+    if options.attachments or any(isinstance(asked, Asked) and asked.atts_since for asked in requests):
+        rows = json_line(_rows_in_pieces(call.database, requests, options))
+        return await json_in_pieces(rows, {"cache-control": CACHE_CONTROL})
     return text_response(await _json(call.database, requests, options))
 
 
@@ -109,6 +121,34 @@ def _read_request(value: Any) -> Asked | RowError:
     return Asked(docid, rev, tuple(revs) or None)
 
 
+def _parts_wanted(accept: str | None) -> str | None:
+    """The multipart type to answer with: only for who takes one and doesn't take JSON."""
+    if accepts(accept, JSON_TYPE):
+        return None
+    return next((media_type for media_type in (MIXED, RELATED) if accepts(accept, media_type)), None)
+
+
+async def _parts(
+    database: Database, requests: Sequence[Asked | RowError], options: ReadOptions, writer: Writer
+) -> AsyncIterator[bytes]:
+    """A part for each document, its attachments with it, and for each that isn't there."""
+    for request in requests:
+        if isinstance(request, RowError):
+            yield error_part(writer, jsontext.encode(request.row()))
+            continue
+        (found,) = await database.bulk_get([(request.id, request.rev)], latest=options.latest)
+        if not found:
+            yield error_part(writer, jsontext.encode(_missing(request.id, NO_REVISION).row()))
+        wanted = replace(options, atts_since=request.atts_since)
+        for item in found:
+            if isinstance(item, MissingRevision):
+                yield error_part(writer, jsontext.encode(_missing(item.id, item.rev).row()))
+                continue
+            async for piece in document_part(database, item, wanted, writer, named=True):
+                yield piece
+    yield writer.end()
+
+
 async def _json(database: Database, requests: Sequence[Asked | RowError], options: ReadOptions) -> bytes:
     """The answer's body. Each document is one piece of it, ready as it comes from the store."""
     found = iter(
@@ -123,12 +163,44 @@ async def _json(database: Database, requests: Sequence[Asked | RowError], option
             rows.append(b'{"id":%b,"docs":[%b]}' % (jsontext.encode(request.id), request.text()))
             continue
         documents = next(found)
-        if len(documents) == 1 and type(documents[0]) is Document and request.atts_since is None:
+        if len(documents) == 1 and type(documents[0]) is Document:
             docs = await _document(database, documents[0], options)
         else:
             docs = await _several(database, request, documents, options)
         rows.append(b'{"id":%b,"docs":[%b]}' % (orjson.dumps(request.id), docs))
     return b'{"results":[%b]}' % b",".join(rows)
+
+
+async def _rows_in_pieces(
+    database: Database, requests: Sequence[Asked | RowError], options: ReadOptions
+) -> AsyncIterator[bytes]:
+    """What `_json` answers, with attachments inside: never more in memory than a part of one."""
+    yield b'{"results":['
+    between = b""
+    for request in requests:
+        if isinstance(request, RowError):
+            yield between + b'{"id":%b,"docs":[%b]}' % (jsontext.encode(request.id), request.text())
+            between = b","
+            continue
+        (found,) = await database.bulk_get([(request.id, request.rev)], latest=options.latest)
+        wanted = options
+        if request.atts_since is not None:
+            wanted = replace(options, attachments=True, atts_since=request.atts_since)
+        opening = between + b'{"id":%b,"docs":[' % orjson.dumps(request.id)
+        if not found:
+            yield opening + _missing(request.id, NO_REVISION).text()
+        for item in found:
+            if isinstance(item, MissingRevision):
+                yield opening + _missing(item.id, item.rev).text()
+            else:
+                yield opening + b'{"ok":'
+                async for piece in rendered_in_pieces(database, item, wanted):
+                    yield piece
+                yield b"}"
+            opening = b","
+        yield b"]}"
+        between = b","
+    yield b"]}"
 
 
 async def _document(database: Database, document: Document, options: ReadOptions) -> bytes:
@@ -145,8 +217,6 @@ async def _several(
     documents: Sequence[Document | MissingRevision],
     options: ReadOptions,
 ) -> bytes:
-    if request.atts_since is not None:
-        options = replace(options, attachments=True, atts_since=request.atts_since)
     if not documents:
         return _missing(request.id, NO_REVISION).text()
     return b",".join(

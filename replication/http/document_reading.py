@@ -1,22 +1,23 @@
 """Documents as a reader wants them: the stored text, with what he asked for spliced in.
 
 Only a document whose attachments are to come along is decoded; everything else is bytes behind bytes.
+Attachments come in pieces, as base64 inside the document or behind it in a multipart, so that a long one
+is never in memory as a whole.
 """
 
 from __future__ import annotations
 
 import zlib
 from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from replication.http.attachment_streams import unpacked
 from replication.http.document_options import ReadOptions
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import AttachmentInfo, Database, Document, MissingRevision
-
-GZIP_WINDOW = 31
-"""`wbits` for data with gzip's own header."""
 
 
 async def open_document(
@@ -95,46 +96,118 @@ async def _revs_info(database: Database, document: Document) -> bytes:
 
 async def rendered(database: Database, document: Document, options: ReadOptions) -> bytes:
     """The document with `_revisions` and attachments as asked for. What belongs to winners is left out."""
-    text = document.text
     if options.rewrites_attachments and document.has_attachments:
-        text = await _with_attachments(database, document, options)
+        return b"".join([piece async for piece in rendered_in_pieces(database, document, options)])
     if options.revs:
-        text = with_members(text, (b'"_revisions":' + document.revisions,))
-    return text
+        return with_members(document.text, (b'"_revisions":' + document.revisions,))
+    return document.text
 
 
-async def _with_attachments(database: Database, document: Document, options: ReadOptions) -> bytes:
-    infos = await database.attachments(document.id, parse_rev(document.rev))
-    newer_than = _nearest_ancestor(document, options.atts_since or ())
+async def rendered_in_pieces(
+    database: Database, document: Document, options: ReadOptions, members: Sequence[bytes] = ()
+) -> AsyncIterator[bytes]:
+    """`rendered`, with `members` added at the end.
+
+    Raises 404 before the first piece if the document has been compacted away; later, if an attachment
+    can't be read, the text breaks off.
+    """
+    if options.revs:
+        members = (b'"_revisions":' + document.revisions, *members)
+    if not (options.rewrites_attachments and document.has_attachments):
+        yield with_members(document.text, members) if members else document.text
+        return
     value: dict[str, Any] = jsontext.decode(document.text)
-    for name, entry in value["_attachments"].items():
-        info = infos.get(name)
-        if info is None:
-            # Compacted or purged between reading the document and this.
-            raise errors.missing()
+    entries: dict[str, Any] = value.pop("_attachments")
+    infos = await _infos(database, document, entries)
+    newer_than = _nearest_ancestor(document, options.atts_since)
+    opening = jsontext.encode(value)[:-1] + b',"_attachments":{'
+    for name, entry in entries.items():
+        info = infos[name]
+        more = _encoding(info) if options.att_encoding_info else {}
+        opening += jsontext.encode(name) + b":"
         if options.attachments and info.revpos > newer_than:
             del entry["stub"], entry["length"]
-            entry["data"] = b64encode(await _unpacked(database, info)).decode("ascii")
-        if options.att_encoding_info and info.encoding is not None:
-            entry["encoding"] = info.encoding
-            entry["encoded_length"] = info.stored_length
-    return jsontext.encode(value)
+            yield opening + jsontext.encode(entry)[:-1] + b',"data":"'
+            async for piece in _base64(_identity(database, info)):
+                yield piece
+            yield b'"' + (b"," + jsontext.encode(more)[1:] if more else b"}")
+            opening = b","
+        else:
+            opening += jsontext.encode(entry | more) + b","
+    yield b",".join((opening.removesuffix(b",") + b"}", *members)) + b"}"
 
 
-def _nearest_ancestor(document: Document, revs: tuple[Rev, ...]) -> int:
-    """The greatest generation among those of `revs` that the document descends from (or is), or 0."""
-    if not revs:
-        return 0
-    history = Path(**jsontext.decode(document.revisions))
-    return next((rev[0] for rev in history.revisions() if rev in revs), 0)
+async def with_following(
+    database: Database, document: Document, options: ReadOptions, members: Sequence[bytes] = ()
+) -> tuple[bytes, list[AttachmentInfo]]:
+    """The document as a multipart has it, and the attachments that come behind it there, in order.
+
+    Those that `atts_since` leaves out stay stubs. Raises 404 if the document has been compacted away.
+    """
+    following: list[AttachmentInfo] = []
+    text = document.text
+    if document.has_attachments:
+        value: dict[str, Any] = jsontext.decode(text)
+        entries: dict[str, Any] = value["_attachments"]
+        infos = await _infos(database, document, entries)
+        newer_than = _nearest_ancestor(document, options.atts_since)
+        for name, entry in entries.items():
+            info = infos[name]
+            if info.revpos > newer_than:
+                del entry["stub"]
+                entry["follows"] = True
+                following.append(info)
+            entry.update(_encoding(info))
+        text = jsontext.encode(value)
+    if options.revs:
+        members = (b'"_revisions":' + document.revisions, *members)
+    return with_members(text, members) if members else text, following
 
 
-async def _unpacked(database: Database, info: AttachmentInfo) -> bytes:
-    """An attachment's bytes. Raises 500 if they were stored as gzip and are none."""
-    data = b"".join([piece async for piece in database.read_attachment(info)])
+async def _infos(
+    database: Database, document: Document, entries: Mapping[str, Any]
+) -> dict[str, AttachmentInfo]:
+    infos = await database.attachments(document.id, parse_rev(document.rev))
+    if not entries.keys() <= infos.keys():
+        # Compacted or purged between reading the document and this.
+        raise errors.missing()
+    return infos
+
+
+def _encoding(info: AttachmentInfo) -> dict[str, Any]:
     if info.encoding is None:
-        return data
+        return {}
+    return {"encoding": info.encoding, "encoded_length": info.stored_length}
+
+
+def _nearest_ancestor(document: Document, revs: Sequence[Rev] | None) -> int:
+    """The greatest generation among those of `revs` that the document descends from (or is), or -1."""
+    if not revs:
+        return -1
+    history = Path(**jsontext.decode(document.revisions))
+    return next((rev[0] for rev in history.revisions() if rev in revs), -1)
+
+
+async def _identity(database: Database, info: AttachmentInfo) -> AsyncIterator[bytes]:
+    """An attachment's bytes, unpacked. Raises 500 if they were stored as gzip and are none."""
+    pieces = database.read_attachment(info)
+    if info.encoding is None:
+        async for piece in pieces:
+            yield piece
+        return
     try:
-        return zlib.decompress(data, GZIP_WINDOW)
+        async for piece in unpacked(pieces):
+            yield piece
     except zlib.error:
         raise errors.internal(f"Attachment '{info.name}' is not gzip, as it says") from None
+
+
+async def _base64(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in pieces:
+        data = rest + piece
+        whole = len(data) // 3 * 3
+        rest = data[whole:]
+        yield b64encode(data[:whole])
+    if rest:
+        yield b64encode(rest)

@@ -21,14 +21,18 @@ from replication.protocol.revisions import Path
 NEEDS_REVISION = "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"
 
 
-def document_of(value: Any, docid: str) -> DocumentWrite:
-    """A decoded body as the document of an address. Its own `_id` must be an id, and does not count."""
+def document_of(value: Any, docid: str, *, parts_follow: bool = False) -> DocumentWrite:
+    """A decoded body as the document of an address. Its own `_id` must be an id, and does not count.
+
+    Attachments may only be announced where `parts_follow`.
+    """
     doc = parse_document(value, docid=docid)
     if "_id" in value:
         own = value["_id"]
         if own != docid and not (isinstance(own, str) and own.startswith(LOCAL_PREFIX)):
             check_document_id(own)
-    refuse_following(doc)
+    if not parts_follow:
+        refuse_following(doc)
     return doc
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
 from starlette.responses import Response
 
 from replication.http import copying
 from replication.http.call import Call
 from replication.http.document_options import ReadOptions, agreed_revision, read_options
-from replication.http.document_reading import meta_members, open_document, open_revisions, rendered
+from replication.http.document_reading import (
+    meta_members,
+    open_document,
+    open_revisions,
+    rendered,
+    rendered_in_pieces,
+)
 from replication.http.document_writing import (
     accepted,
     document_of,
@@ -17,12 +25,16 @@ from replication.http.document_writing import (
     written,
 )
 from replication.http.local_writing import INVALID_ID, write_local
-from replication.http.responses import etag_matches, not_modified, text_response
+from replication.http.multipart_requests import is_related, write_related
+from replication.http.multipart_responses import accepts, document_parts, mixed, related
+from replication.http.responses import CACHE_CONTROL, etag_matches, not_modified, text_response
 from replication.http.root import new_uuid
+from replication.http.streaming import json_in_pieces, json_line
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite, parse_document, with_members
+from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
-from replication.store.interface import MissingRevision
+from replication.store.interface import Database, Document, MissingRevision
 
 _DEFAULT = ReadOptions()
 
@@ -43,10 +55,16 @@ async def get(call: Call) -> Response:
     meta = await meta_members(database, document, options) if rev is None else []
     if not meta and etag_matches(call.headers.get("if-none-match"), f'"{document.rev}"'):
         return not_modified(f'"{document.rev}"')
-    text = await rendered(database, document, options)
-    if meta:
-        return text_response(with_members(text, meta))
-    return _tagged(call, text, document.rev)
+    headers = {} if meta else {"etag": f'"{document.rev}"'}
+    if options.attachments:
+        headers["vary"] = "Accept"
+    else:
+        text = await rendered(database, document, options)
+        return text_response(with_members(text, meta) if meta else text, headers=headers)
+    if accepts(call.headers.get("accept"), RELATED):
+        return await related(database, document, options, members=meta, headers=headers)
+    pieces = rendered_in_pieces(database, document, options, meta)
+    return await json_in_pieces(json_line(pieces), {"cache-control": CACHE_CONTROL, **headers})
 
 
 def _tagged(call: Call, text: bytes, rev: str) -> Response:
@@ -57,14 +75,30 @@ def _tagged(call: Call, text: bytes, rev: str) -> Response:
 
 
 async def _get_revisions(call: Call, options: ReadOptions) -> Response:
-    """`open_revs`: one row per revision, found or not."""
-    rows = []
-    for item in await open_revisions(call.database, call.docid, options):
+    """`open_revs`: one row or part per revision, found or not."""
+    database = call.database
+    items = await open_revisions(database, call.docid, options)
+    if accepts(call.headers.get("accept"), MIXED):
+        writer = Writer()
+        return mixed(document_parts(database, items, options, writer), writer)
+    rows = json_line(_revision_rows(database, items, options))
+    return await json_in_pieces(rows, {"cache-control": CACHE_CONTROL})
+
+
+async def _revision_rows(
+    database: Database, items: Sequence[Document | MissingRevision], options: ReadOptions
+) -> AsyncIterator[bytes]:
+    before = b"["
+    for item in items:
         if isinstance(item, MissingRevision):
-            rows.append(b'{"missing":"%s"}' % item.rev.encode())
+            yield before + b'{"missing":"%b"}' % item.rev.encode("ascii")
         else:
-            rows.append(b'{"ok":%s}' % await rendered(call.database, item, options))
-    return text_response(b"[" + b",".join(rows) + b"]")
+            yield before + b'{"ok":'
+            async for piece in rendered_in_pieces(database, item, options):
+                yield piece
+            yield b"}"
+        before = b","
+    yield b"]"
 
 
 async def put(call: Call) -> Response:
@@ -72,15 +106,16 @@ async def put(call: Call) -> Response:
     if call.docid == "_local":
         raise errors.bad_request(INVALID_ID)
     docid = check_document_id(call.docid)
-    if call.headers.get("content-type", "").startswith("multipart/related"):
-        raise errors.not_implemented("Documents as multipart/related are not supported yet: send JSON.")
     read_options(call.query)
-    doc = document_of(await call.json(), docid)
     replicated = call.query.get("new_edits") == "false"
-    take_revision(call, doc, replicated=replicated)
-    rev = await write_one(call, doc, replicated=replicated)
-    if call.query.get("batch") == "ok":
-        return accepted(docid)
+    if is_related(call):
+        doc, rev = await write_related(call, docid, replicated=replicated)
+    else:
+        doc = document_of(await call.json(), docid)
+        take_revision(call, doc, replicated=replicated)
+        rev = await write_one(call, doc, replicated=replicated)
+        if call.query.get("batch") == "ok":
+            return accepted(docid)
     return written(call, docid, rev, 200 if doc.deleted else 201, etag=f'"{rev}"', at=(docid,))
 
 

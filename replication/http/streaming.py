@@ -18,6 +18,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from replication.http.compression import BoundedStream
 
+PIECE = 64 * 1024
+"""Bytes that are worth sending by themselves."""
+
+JSON_PIECE = 1024 * 1024
+"""The same for JSON, which is better sent whole."""
+
 
 class Client:
     """The other end of one response. Use it as an asynchronous context manager."""
@@ -107,4 +113,31 @@ async def _after(first: bytes, second: bytes, others: AsyncIterator[bytes]) -> A
     yield first
     yield second
     async for piece in others:
+        yield piece
+
+
+async def gathered(pieces: AsyncIterator[bytes], size: int = PIECE) -> AsyncIterator[bytes]:
+    """The same bytes in fewer pieces: small ones are joined until they have `size` bytes."""
+    waiting: list[bytes] = []
+    length = 0
+    async for piece in pieces:
+        waiting.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(waiting)
+            waiting.clear()
+            length = 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+async def json_line(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """`pieces` in larger ones, with the newline that CouchDB puts behind JSON: for `json_in_pieces`."""
+
+    async def with_newline() -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            yield piece
+        yield b"\n"
+
+    async for piece in gathered(with_newline(), JSON_PIECE):
         yield piece

@@ -135,6 +135,10 @@ def request_too_large() -> ProtocolError:
     return ProtocolError(413, "too_large", "the request entity is too large")
 
 
+def content_md5_mismatch() -> ProtocolError:
+    return ProtocolError(400, "content_md5_mismatch", "Possible message corruption.")
+
+
 def bad_content_type(reason: str) -> ProtocolError:
     return ProtocolError(415, "bad_content_type", reason)
 

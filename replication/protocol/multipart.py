@@ -27,6 +27,12 @@ from typing import Literal, NamedTuple
 
 from replication.protocol.errors import ProtocolError
 
+RELATED = "multipart/related"
+"""A document and its attachments."""
+
+MIXED = "multipart/mixed"
+"""Several documents."""
+
 MAX_HEADER_SIZE = 64 * 1024
 """Bytes of one part's headers, and of what stands before the first delimiter or behind the last."""
 

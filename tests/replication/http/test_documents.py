@@ -275,12 +275,6 @@ async def test_put_into_a_missing_database_is_404(client: httpx.AsyncClient) -> 
     assert refused(await client.put("/none/a", json={})) == (404, "not_found", "Database does not exist.")
 
 
-async def test_put_of_multipart_is_refused_and_not_misread(client: httpx.AsyncClient, db: str) -> None:
-    headers = {"Content-Type": 'multipart/related; boundary="x"'}
-    response = await client.put(f"{db}/a", content=b"--x--", headers=headers)
-    assert response.status_code == 501
-
-
 # -- PUT, new_edits=false ----------------------------------------------------------------------
 
 
