@@ -19,7 +19,7 @@ decodes a body only to encode it again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -157,11 +157,51 @@ class IndexEntry(NamedTuple):
     id: str
 
 
+class IndexRow(NamedTuple):
+    """An entry of an index that carries what it lists: a row of a view."""
+
+    key: bytes
+    """Sorts as the row does."""
+    id: str
+    place: int
+    """Tells the rows of one document with one key apart, from 0."""
+    shown: bytes
+    """The key as JSON."""
+    value: bytes
+    """The value as JSON."""
+
+
+class RowSpan(NamedTuple):
+    """Rows from `low`, inclusive, up to `high`, exclusive: (key, id, place) each, or None for no bound."""
+
+    low: tuple[bytes, str, int] | None = None
+    high: tuple[bytes, str, int] | None = None
+
+
+class IndexState(NamedTuple):
+    seq: int
+    """Up to which change the index has been brought."""
+    entries: int
+    size: int
+    """Bytes of their keys and values."""
+
+
+class IndexedDocument(NamedTuple):
+    """A winner as an index reads it."""
+
+    id: str
+    seq: int
+    text: bytes
+
+
 WriteCheck = Callable[[DocumentWrite, Document | None], None]
 """Called in the write's transaction with each document and the winner it meets; raises to refuse it."""
 
 DocumentMapper = Callable[[Mapping[str, Any]], Sequence[bytes]]
 """Called with a decoded winner; returns the keys under which an index lists it."""
+
+RowMapper = Callable[[Sequence[IndexedDocument]], Awaitable[Sequence[Sequence[IndexRow]]]]
+"""Called with winners, none of them deleted; returns the rows of each one."""
 
 
 class Database(ABC):
@@ -380,6 +420,31 @@ class Database(ABC):
 
         `after` goes on behind an entry in the direction of the scan.
         """
+
+    @property
+    @abstractmethod
+    def design_version(self) -> int:
+        """Another number whenever a design document has changed since, as long as the database is open."""
+
+    @abstractmethod
+    async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
+        """`refresh_index` for an index with rows. No transaction is open while `mapper` works.
+
+        What `mapper` raises ends the refreshing; documents before stay indexed.
+        """
+
+    @abstractmethod
+    async def scan_rows(
+        self, signature: str, span: RowSpan, *, descending: bool = False, skip: int = 0, limit: int = 1000
+    ) -> list[IndexRow]:
+        """Rows in the order of key, id and place, or from the end."""
+
+    @abstractmethod
+    async def count_rows(self, signature: str, span: RowSpan) -> int: ...
+
+    @abstractmethod
+    async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:
+        """None if the index was never refreshed. The size is 0 unless asked for: it takes a scan."""
 
     @abstractmethod
     async def drop_indexes(self, keep: Sequence[str]) -> None:

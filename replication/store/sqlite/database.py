@@ -35,14 +35,18 @@ from replication.store.interface import (
     Document,
     DocumentMapper,
     IndexEntry,
+    IndexRow,
+    IndexState,
     KeyRange,
     LocalDocument,
     Missing,
     MissingRevision,
+    RowMapper,
     RowsPage,
+    RowSpan,
     WriteCheck,
 )
-from replication.store.sqlite import compaction, indexes, purging, reading
+from replication.store.sqlite import compaction, indexes, purging, reading, row_indexes
 from replication.store.sqlite.blobs import AttachmentTable, chunk_key
 from replication.store.sqlite.edits import Batch
 from replication.store.sqlite.histogram import SequenceHistogram
@@ -527,6 +531,27 @@ class SqliteDatabase(Database):
     ) -> list[IndexEntry]:
         with self._reader() as connection:
             return indexes.scan(connection, signature, low, high, after, descending, skip, limit)
+
+    @property
+    def design_version(self) -> int:
+        return self._writer.design_version
+
+    async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
+        await row_indexes.refresh(self._snapshot, self._write, lambda: self.update_seq, signature, mapper)
+
+    async def scan_rows(
+        self, signature: str, span: RowSpan, *, descending: bool = False, skip: int = 0, limit: int = 1000
+    ) -> list[IndexRow]:
+        with self._reader() as connection:
+            return row_indexes.scan(connection, signature, span, descending, skip, limit)
+
+    async def count_rows(self, signature: str, span: RowSpan) -> int:
+        with self._reader() as connection:
+            return row_indexes.count(connection, signature, span)
+
+    async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:
+        with self._reader() as connection:
+            return row_indexes.state(connection, signature, sized)
 
     async def drop_indexes(self, keep: Sequence[str]) -> None:
         await self._write(lambda transaction: indexes.drop(transaction.connection, keep))

@@ -14,6 +14,7 @@ import orjson
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite, stored_text
 from replication.protocol.errors import ProtocolError
+from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import (
     Path,
@@ -349,6 +350,8 @@ class Batch:
         connection.executemany("INSERT INTO bodies VALUES (?, ?)", self._bodies.items())
         rows = []
         for docid, entry in touched.items():
+            if docid.startswith(DESIGN_PREFIX):
+                self._transaction.designs = True
             seq = f"{entry.seq}-{self._epoch}"
             quoted = self._quote(docid)
             rows.append(

@@ -40,13 +40,14 @@ async def refresh(
     if seq is not None and seq >= update_seq():
         return
     if seq is None:
-        await write(lambda transaction: _make(transaction.connection, signature))
+        await write(lambda transaction: make(transaction.connection, signature))
     while await write(lambda transaction: _step(transaction, signature, mapper)):
         pass
 
 
-def _make(connection: apsw.Connection, signature: str) -> None:
-    connection.execute("INSERT OR IGNORE INTO indexes (signature, seq) VALUES (?, 0)", (signature,))
+def make(connection: apsw.Connection, signature: str) -> None:
+    """Makes an empty index, unless it is there."""
+    connection.execute("INSERT OR IGNORE INTO indexes (signature, seq, count) VALUES (?, 0, 0)", (signature,))
 
 
 def _step(transaction: Transaction, signature: str, mapper: DocumentMapper) -> bool:
@@ -63,21 +64,44 @@ def _step(transaction: Transaction, signature: str, mapper: DocumentMapper) -> b
     ).fetchall()
     complete = len(changed) < DOCUMENTS_A_STEP
     reached = transaction.counters.update_seq if complete else changed[-1][0]
-    if changed and seq:
-        connection.execute(
-            "DELETE FROM index_entries WHERE index_num = ? AND id IN (SELECT value FROM json_each(?))",
-            (num, id_list(docid for _, docid, _, _ in changed)),
-        )
+    gone = forget(connection, num, [docid for _, docid, _, _ in changed]) if seq else 0
     entries = [
-        (num, key, docid)
+        (num, key, docid, 0)
         for _, docid, deleted, text in changed
         if not deleted
         for key in mapper(jsontext.decode(text))
     ]
-    connection.executemany("INSERT OR IGNORE INTO index_entries VALUES (?, ?, ?)", entries)
-    if reached > seq:
-        connection.execute("UPDATE indexes SET seq = ? WHERE num = ?", (reached, num))
+    before = connection.total_changes()
+    connection.executemany(
+        "INSERT OR IGNORE INTO index_entries (index_num, key, id, place) VALUES (?, ?, ?, ?)", entries
+    )
+    note(connection, num, reached, connection.total_changes() - before - gone)
     return not complete
+
+
+def forget(connection: apsw.Connection, num: int, docids: Sequence[str]) -> int:
+    """Removes the entries of documents from an index. Returns how many there were."""
+    connection.execute(
+        "DELETE FROM index_entries WHERE index_num = ? AND id IN (SELECT value FROM json_each(?))",
+        (num, id_list(docids)),
+    )
+    return connection.changes()
+
+
+def note(connection: apsw.Connection, num: int, reached: int, more: int) -> None:
+    """Writes down how far an index has read, and how many entries have come to it."""
+    connection.execute("UPDATE indexes SET seq = ?, count = count + ? WHERE num = ?", (reached, more, num))
+
+
+def purge(connection: apsw.Connection, docid: str) -> None:
+    """Removes a document's entries from all indexes."""
+    connection.execute(
+        "UPDATE indexes SET count = count -"
+        " (SELECT count(*) FROM index_entries WHERE id = ? AND index_num = num)"
+        " WHERE num IN (SELECT index_num FROM index_entries WHERE id = ?)",
+        (docid, docid),
+    )
+    connection.execute("DELETE FROM index_entries WHERE id = ?", (docid,))
 
 
 def scan(

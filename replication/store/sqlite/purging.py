@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev
 from replication.protocol.sequences import Epochs
+from replication.store.sqlite import indexes
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.edits import Batch
 from replication.store.sqlite.writer import Transaction
@@ -31,7 +33,9 @@ def purge(
         stored = batch.stored_bodies(entry)
         kept = {format_rev(rev) for rev in tree}
         drop_bodies(transaction, [at.body for name, at in stored.items() if name not in kept])
-        connection.execute("DELETE FROM index_entries WHERE id = ?", (docid,))
+        indexes.purge(connection, docid)
+        if docid.startswith(DESIGN_PREFIX):
+            transaction.designs = True
         if kept:
             batch.place(entry, tree, {n: at for n, at in stored.items() if n in kept})
             batch.touch(entry)

@@ -12,7 +12,8 @@ Everything the wire needs is stored ready for it, so that reading is copying:
 - `attachments` and `chunks` hold bytes; `attachment_refs` ties them to bodies. An attachment without
   a reference is either being uploaded or left over.
 - `counters` has one row, rewritten by every commit that changes documents.
-- `indexes` and `index_entries` are Mango's: an index knows up to which change it has read.
+- `indexes` and `index_entries` belong to Mango and views: an index knows up to which change it has read, and
+  how many entries it has. The entries of views carry the emitted key and the value.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import apsw
 
 from replication.protocol.sequences import new_epoch_name
 
-VERSION = 1
+VERSION = 2
 CHUNK_BITS = 20
 """A chunk's rowid is the attachment's number shifted by this, plus the chunk's position."""
 CHUNK_SIZE = 256 * 1024
@@ -87,17 +88,31 @@ CREATE TABLE attachment_refs (
     PRIMARY KEY (body, name)
 ) WITHOUT ROWID;
 CREATE INDEX attachment_refs_by_attachment ON attachment_refs (attachment);
-CREATE TABLE indexes (num INTEGER PRIMARY KEY, signature TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL);
+"""
+
+_INDEX_TABLES = """
+CREATE TABLE indexes (
+    num INTEGER PRIMARY KEY,
+    signature TEXT NOT NULL UNIQUE,
+    seq INTEGER NOT NULL,
+    count INTEGER NOT NULL
+);
 CREATE TABLE index_entries (
     index_num INTEGER NOT NULL,
     key BLOB NOT NULL,
     id TEXT NOT NULL,
-    PRIMARY KEY (index_num, key, id)
+    place INTEGER NOT NULL,
+    shown BLOB,
+    value BLOB,
+    PRIMARY KEY (index_num, key, id, place)
 ) WITHOUT ROWID;
 CREATE INDEX index_entries_by_id ON index_entries (id, index_num);
 """
 
-_MIGRATIONS: dict[int, str] = {}
+_MIGRATIONS: dict[int, str] = {
+    # Indexes are made again when they are next asked.
+    1: f"DROP TABLE index_entries; DROP TABLE indexes; {_INDEX_TABLES}",
+}
 """For each version but the latest, the SQL that leads to the next one."""
 
 
@@ -122,7 +137,7 @@ def create(connection: apsw.Connection, security: bytes) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     configure(connection)
     with connection:
-        connection.execute(_TABLES)
+        connection.execute(_TABLES + _INDEX_TABLES)
         connection.execute("INSERT INTO counters VALUES (1, 0, 0, 0, 0, 0)")
         connection.execute("INSERT INTO epochs VALUES (0, ?)", (new_epoch_name(),))
         connection.executemany(

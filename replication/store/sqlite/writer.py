@@ -65,7 +65,7 @@ class Counters:
 class Transaction:
     """What a job works with: the connection, and counters that count only if the job succeeds."""
 
-    __slots__ = ("connection", "counters", "moved", "shown")
+    __slots__ = ("connection", "counters", "designs", "moved", "shown")
 
     def __init__(self, connection: apsw.Connection, counters: Counters) -> None:
         self.connection = connection
@@ -74,6 +74,8 @@ class Transaction:
         """(old, new) sequence number of every document that changed; 0 for none."""
         self.shown: list[tuple[str, int]] = []
         """(id, 1) of every document that appeared, (id, -1) of every one that went."""
+        self.designs = False
+        """Whether a design document changed."""
 
 
 @dataclass(slots=True)
@@ -105,6 +107,8 @@ class Writer:
         self._connection = connection
         self._pool = pool
         self._committed = committed
+        self.design_version = 0
+        """Counts commits that changed design documents."""
         self._counters = Counters.load(connection)
         self._waiting: deque[_Job[Any]] = deque()
         self._lock = threading.Lock()
@@ -181,6 +185,7 @@ class Writer:
         counters = replace(before)
         moved: list[tuple[int, int]] = []
         shown: list[tuple[str, int]] = []
+        designs = False
         connection.execute("BEGIN IMMEDIATE")
         try:
             for job in jobs:
@@ -208,6 +213,7 @@ class Writer:
                 counters = transaction.counters
                 moved += transaction.moved
                 shown += transaction.shown
+                designs = designs or transaction.designs
             if counters != before:
                 counters.save(connection)
             connection.execute("COMMIT")
@@ -216,6 +222,8 @@ class Writer:
                 connection.execute("ROLLBACK")
             raise
         self._counters = counters
+        if designs:
+            self.design_version += 1
         self._committed(counters, moved, shown)
 
     def _checkpoint(self) -> None:

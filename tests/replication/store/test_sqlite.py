@@ -184,7 +184,7 @@ async def test_the_doctor_needs_the_directory_to_himself(tmp_path: Path) -> None
         "INSERT INTO revs VALUES (100000, '1-x', 1, 0, 0, 0)",
         "INSERT INTO attachments VALUES (77, 'md5-', 0, 0, NULL)",
         "INSERT INTO attachment_refs VALUES (100000, 'x', 1, 'y', 1)",
-        "INSERT INTO index_entries VALUES (1, x'00', 'nobody')",
+        "INSERT INTO index_entries VALUES (1, x'00', 'nobody', 0, NULL, NULL)",
     ],
 )
 async def test_the_doctor_mends_what_can_be_mended(tmp_path: Path, damage: str) -> None:

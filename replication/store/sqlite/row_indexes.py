@@ -1,0 +1,159 @@
+"""Indexes whose entries carry a key and a value to show: the rows of views.
+
+The mapper of such an index takes its time and works elsewhere, so no transaction is open meanwhile: a page
+of changes is read, mapped, and written if the index is still where it was. When another has refreshed it
+or something was purged in between, the page is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from replication.store.interface import IndexedDocument, IndexRow, IndexState, RowMapper, RowSpan
+from replication.store.sqlite import indexes
+from replication.store.sqlite.writer import Transaction
+
+DOCUMENTS_A_STEP = 500
+BYTES_A_STEP = 2 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Changes that an index has not seen, and where it stood when they were read."""
+
+    num: int
+    seq: int
+    purge_seq: int
+    reached: int
+    complete: bool
+    docids: list[str]
+    documents: list[IndexedDocument]
+
+
+async def refresh(
+    snapshot: Callable[[], AbstractContextManager[apsw.Connection]],
+    write: indexes.Write,
+    update_seq: Callable[[], int],
+    signature: str,
+    mapper: RowMapper,
+) -> None:
+    """See `Database.refresh_rows`."""
+    with snapshot() as connection:
+        seq = _seq(connection, signature)
+    if seq is not None and seq >= update_seq():
+        return
+    if seq is None:
+        await write(lambda transaction: indexes.make(transaction.connection, signature))
+    complete = False
+    while not complete:
+        with snapshot() as connection:
+            page = _read(connection, signature)
+        if page is None:
+            return
+        rows = await mapper(page.documents) if page.documents else []
+        complete = await write(_writing(page, rows)) and page.complete
+
+
+def _seq(connection: apsw.Connection, signature: str) -> int | None:
+    seq: int | None = connection.execute("SELECT seq FROM indexes WHERE signature = ?", (signature,)).get
+    return seq
+
+
+def _read(connection: apsw.Connection, signature: str) -> _Page | None:
+    row: Any = connection.execute(
+        "SELECT num, seq, update_seq, purge_seq FROM indexes, counters WHERE signature = ?", (signature,)
+    ).fetchone()
+    if row is None:
+        return None
+    num, seq, update_seq, purge_seq = row
+    docids: list[str] = []
+    documents: list[IndexedDocument] = []
+    reached, size = seq, 0
+    for at, docid, deleted, text in connection.execute(
+        "SELECT changes.seq, id, deleted, text FROM changes CROSS JOIN bodies ON bodies.seq = body"
+        " WHERE changes.seq > ? ORDER BY changes.seq LIMIT ?",
+        (seq, DOCUMENTS_A_STEP),
+    ):
+        reached = at
+        docids.append(docid)
+        if not deleted:
+            documents.append(IndexedDocument(docid, at, text))
+            size += len(text)
+            if size > BYTES_A_STEP:
+                break
+    complete = len(docids) < DOCUMENTS_A_STEP and size <= BYTES_A_STEP
+    return _Page(num, seq, purge_seq, update_seq if complete else reached, complete, docids, documents)
+
+
+def _writing(page: _Page, rows: Sequence[Sequence[IndexRow]]) -> Callable[[Transaction], bool]:
+    def run(transaction: Transaction) -> bool:
+        """False if the page is out of date."""
+        connection = transaction.connection
+        seq = connection.execute("SELECT seq FROM indexes WHERE num = ?", (page.num,)).get
+        if seq != page.seq or transaction.counters.purge_seq != page.purge_seq:
+            return False
+        gone = indexes.forget(connection, page.num, page.docids) if page.docids and seq else 0
+        entries = [(page.num, *row) for document in rows for row in document]
+        connection.executemany("INSERT INTO index_entries VALUES (?, ?, ?, ?, ?, ?)", entries)
+        indexes.note(connection, page.num, page.reached, len(entries) - gone)
+        return True
+
+    return run
+
+
+def _span(connection: apsw.Connection, signature: str, span: RowSpan) -> tuple[str, list[Any]] | None:
+    num = connection.execute("SELECT num FROM indexes WHERE signature = ?", (signature,)).get
+    if num is None:
+        return None
+    where, args = "index_num = ?", [num]
+    for bound, operator in ((span.low, ">="), (span.high, "<")):
+        if bound is not None:
+            where += f" AND (key, id, place) {operator} (?, ?, ?)"
+            args += bound
+    return where, args
+
+
+def scan(
+    connection: apsw.Connection, signature: str, span: RowSpan, descending: bool, skip: int, limit: int
+) -> list[IndexRow]:
+    found = _span(connection, signature, span)
+    if found is None:
+        return []
+    where, args = found
+    order = "key DESC, id DESC, place DESC" if descending else "key, id, place"
+    rows: Any = connection.execute(
+        f"SELECT key, id, place, shown, value FROM index_entries WHERE {where}"
+        f" ORDER BY {order} LIMIT ? OFFSET ?",
+        (*args, limit, skip),
+    )
+    return [IndexRow(*row) for row in rows]
+
+
+def count(connection: apsw.Connection, signature: str, span: RowSpan) -> int:
+    found = _span(connection, signature, span)
+    if found is None:
+        return 0
+    where, args = found
+    return int(connection.execute(f"SELECT count(*) FROM index_entries WHERE {where}", args).get)
+
+
+def state(connection: apsw.Connection, signature: str, sized: bool) -> IndexState | None:
+    row: Any = connection.execute(
+        "SELECT seq, count, num FROM indexes WHERE signature = ?", (signature,)
+    ).fetchone()
+    if row is None:
+        return None
+    seq, entries, num = row
+    size = 0
+    if sized:
+        size = connection.execute(
+            "SELECT coalesce(sum(length(key) + length(id) + coalesce(length(shown) + length(value), 0)), 0)"
+            " FROM index_entries WHERE index_num = ?",
+            (num,),
+        ).get
+    return IndexState(seq, entries, size)

@@ -1,0 +1,157 @@
+"""What every driver must do for indexes that carry rows, and for noticing changed design documents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from replication.protocol.revisions import parse_rev
+from replication.store.interface import Database, IndexedDocument, IndexRow, RowSpan
+from replication.store.sqlite import SqliteStore
+from tests.replication.store.writes import doc, edit
+
+EVERYTHING = RowSpan()
+
+
+async def _rows(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+    mapped = []
+    for document in documents:
+        keys = json.loads(document.text).get("k", [])
+        mapped.append([IndexRow(key.encode(), document.id, 0, b'"%b"' % key.encode(), b"1") for key in keys])
+    return mapped
+
+
+async def _row_ids(db: Database, span: RowSpan = EVERYTHING, **options: Any) -> list[str]:
+    return [row.shown.decode()[1:-1] + row.id for row in await db.scan_rows("v", span, **options)]
+
+
+async def test_an_index_with_rows_follows_the_documents(db: Database) -> None:
+    assert await db.index_state("v") is None
+    rev = await edit(db, "a", k=["y", "x"])
+    await db.write([doc("b", k=["x"]), doc("c"), doc("d", k=["z"])])
+    await db.refresh_rows("v", _rows)
+    assert await _row_ids(db) == ["xa", "xb", "ya", "zd"]
+    state = await db.index_state("v", sized=True)
+    assert state is not None
+    assert (state.seq, state.entries) == (db.update_seq, 4)
+    assert state.size > 8
+    rev = await edit(db, "a", rev, k=["q"])
+    found = await db.winner("b")
+    assert found is not None
+    await edit(db, "b", found.rev, _deleted=True)
+    await db.refresh_rows("v", _rows)
+    assert await _row_ids(db) == ["qa", "zd"]
+    assert await db.purge({"a": [parse_rev(rev)]}) == {"a": [rev]}
+    state = await db.index_state("v")
+    assert state is not None
+    assert state.entries == 1
+    await db.refresh_rows("v", _rows)
+    # The body of the revision before is still there: it has become the winner.
+    assert set(await _row_ids(db)) <= {"xa", "ya", "zd"}
+    await db.drop_indexes([])
+    assert await _row_ids(db) == []
+    assert await db.index_state("v") is None
+
+
+async def test_scanning_rows_by_span_and_page(db: Database) -> None:
+    await db.write([doc(name, k=["x", "y"]) for name in "abc"])
+    await db.refresh_rows("v", _rows)
+    assert await _row_ids(db, skip=1, limit=2) == ["xb", "xc"]
+    assert await _row_ids(db, descending=True, limit=2) == ["yc", "yb"]
+    span = RowSpan((b"x", "b", 0), (b"y", "b", 0))
+    assert await _row_ids(db, span) == ["xb", "xc", "ya"]
+    assert await _row_ids(db, span, descending=True) == ["ya", "xc", "xb"]
+    assert await db.count_rows("v", span) == 3
+    assert await db.count_rows("v", RowSpan()) == 6
+    assert await db.count_rows("none", RowSpan()) == 0
+
+
+async def test_rows_are_read_again_when_something_is_purged_meanwhile(db: Database) -> None:
+    rev = await edit(db, "a", k=["x"])
+    await db.write([doc("b", k=["x"])])
+    purged = False
+
+    async def mapper(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+        nonlocal purged
+        if not purged:
+            purged = True
+            await db.purge({"a": [parse_rev(rev)]})
+        return await _rows(documents)
+
+    await db.refresh_rows("v", mapper)
+    assert await _row_ids(db) == ["xb"]
+
+
+async def test_rows_that_two_refresh_at_once_are_there_once(db: Database) -> None:
+    await db.write([doc(f"{n:04}", k=["x"]) for n in range(1200)])
+
+    async def mapper(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+        await asyncio.sleep(0.001)
+        return await _rows(documents)
+
+    await asyncio.gather(*(db.refresh_rows("v", mapper) for _ in range(3)))
+    assert len(await _row_ids(db, limit=5000)) == 1200
+    state = await db.index_state("v")
+    assert state is not None
+    assert state.entries == 1200
+
+
+async def test_a_mapper_that_fails_leaves_what_was_before(db: Database) -> None:
+    await db.write([doc("a", k=["x"])])
+    await db.refresh_rows("v", _rows)
+    await db.write([doc("b", k=["x"])])
+
+    async def mapper(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await db.refresh_rows("v", mapper)
+    assert await _row_ids(db) == ["xa"]
+    await db.refresh_rows("v", _rows)
+    assert await _row_ids(db) == ["xa", "xb"]
+
+
+async def test_the_design_version_tells_of_changed_design_documents(db: Database) -> None:
+    before = db.design_version
+    await edit(db, "a")
+    await db.put_local("x", 0, b"{}")
+    assert db.design_version == before
+    rev = await edit(db, "_design/d")
+    after = db.design_version
+    assert after != before
+    rev = await edit(db, "_design/d", rev, n=1)
+    assert db.design_version != after
+    after = db.design_version
+    await db.purge({"_design/d": [parse_rev(rev)]})
+    assert db.design_version != after
+
+
+async def test_a_file_of_the_first_version_gets_its_indexes_anew(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path)
+    db = await store.create("db")
+    await db.write([doc("a", k=["x"])])
+    await store.close()
+    connection = apsw.Connection(str(tmp_path / "db.sqlite"))
+    connection.execute(
+        "DROP TABLE index_entries; DROP TABLE indexes;"
+        "CREATE TABLE indexes (num INTEGER PRIMARY KEY, signature TEXT NOT NULL UNIQUE,"
+        " seq INTEGER NOT NULL);"
+        "CREATE TABLE index_entries (index_num INTEGER NOT NULL, key BLOB NOT NULL, id TEXT NOT NULL,"
+        " PRIMARY KEY (index_num, key, id)) WITHOUT ROWID;"
+        "CREATE INDEX index_entries_by_id ON index_entries (id, index_num);"
+        "INSERT INTO indexes VALUES (1, 'v', 1); INSERT INTO index_entries VALUES (1, x'00', 'a');"
+        "PRAGMA user_version = 1"
+    )
+    connection.close()
+    store = await SqliteStore.open(tmp_path)
+    db = store.get("db")
+    assert await db.index_state("v") is None
+    await db.refresh_rows("v", _rows)
+    assert await _row_ids(db) == ["xa"]
+    await store.close()
