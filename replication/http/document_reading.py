@@ -37,6 +37,16 @@ async def open_document(
     return found[0]
 
 
+async def open_latest(database: Database, docid: str, rev: Rev, *, deleted: bool) -> Document:
+    """The leaf that a revision has become, the best one after a conflict; a deletion as well.
+
+    CouchDB 3.5 answers the winner whatever the revision, its documentation and PouchDB say the leaf. A
+    revision that isn't known leads to the winner.
+    """
+    found = await database.revision(docid, rev, latest=True)
+    return found[0] if found else await open_document(database, docid, None, deleted=deleted)
+
+
 async def open_revisions(
     database: Database, docid: str, options: ReadOptions
 ) -> list[Document | MissingRevision]:

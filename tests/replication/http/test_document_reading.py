@@ -99,9 +99,12 @@ async def test_rev_without_a_body_is_404(client: httpx.AsyncClient, conflicted: 
         assert (response.status_code, response.json()) == (404, not_found("missing"))
 
 
-async def test_latest_answers_the_winner_whatever_the_rev(client: httpx.AsyncClient, conflicted: str) -> None:
-    for rev in (f"1-{A}", f"2-{B}"):
-        assert (await client.get(f"{conflicted}?rev={rev}&latest=true")).json()["_rev"] == f"2-{C}"
+async def test_latest_answers_the_leaf_that_a_revision_has_become(
+    client: httpx.AsyncClient, conflicted: str
+) -> None:
+    for rev, leaf in ((f"1-{A}", C), (f"2-{B}", B), (f"2-{D}", D), (f"7-{A}", C)):
+        response = await client.get(f"{conflicted}?rev={rev}&latest=true")
+        assert response.json()["_rev"] == f"2-{leaf}"
 
 
 async def test_revs_adds_the_history_and_keeps_the_etag(client: httpx.AsyncClient, conflicted: str) -> None:
