@@ -12,6 +12,7 @@ from replication.http.document_options import ReadOptions, agreed_revision, read
 from replication.http.document_reading import (
     meta_members,
     open_document,
+    open_latest,
     open_revisions,
     rendered,
     rendered_in_pieces,
@@ -47,9 +48,11 @@ async def get(call: Call) -> Response:
     if options.open_revs:
         return await _get_revisions(call, options)
     database = call.database
-    # CouchDB answers the winner when `latest` is asked for, whatever the revision.
-    rev = None if options.latest else options.rev
-    document = await open_document(database, call.docid, rev, deleted=options.deleted)
+    rev = options.rev
+    if rev is not None and options.latest:
+        document = await open_latest(database, call.docid, rev, deleted=options.deleted)
+    else:
+        document = await open_document(database, call.docid, rev, deleted=options.deleted)
     if options is _DEFAULT:
         return _tagged(call, document.text, document.rev)
     meta = await meta_members(database, document, options) if rev is None else []
