@@ -159,6 +159,12 @@ class Accounts:
             return account
         return admin if account is None else replace(admin, roles=admin.roles + account.roles)
 
+    async def is_admin(self, name: str | None) -> bool:
+        """Whether `name` administrates the server. Without administrators everybody does."""
+        if not self._admins:
+            return True
+        return name is not None and name in self._admins
+
     async def _find_user(self, name: str) -> Account | None:
         database = self._users()
         if database is None or not _is_possible_name(name):

@@ -123,6 +123,8 @@ async def check(call: Call, access_name: str) -> None:
         _check_own_document(call)
     elif not rules.is_member(principal):
         raise _refusal(principal, NOT_A_MEMBER_ANONYMOUS, NOT_A_MEMBER)
+    elif call.segments[0] == "_replicator":
+        _check_single_document(call)
 
 
 def _check_own_document(call: Call) -> None:
@@ -136,6 +138,15 @@ def _check_own_document(call: Call) -> None:
         raise errors.forbidden(NOT_A_MEMBER)
     if docid != user_id(name):
         raise errors.missing()
+
+
+def _check_single_document(call: Call) -> None:
+    """`_replicator` for those who don't administrate it: documents by their ids, nothing that shows many."""
+    segment = call.segments[1] if len(call.segments) > 1 else ""
+    if segment in ("", "_bulk_docs", "_ensure_full_commit", "_revs_diff", "_security"):
+        return
+    if not call.docid or call.docid.startswith(DESIGN_PREFIX) or call.method == "COPY":
+        raise errors.forbidden("Only administrators can list, search or copy replication documents.")
 
 
 def _always_open(call: Call) -> bool:

@@ -28,6 +28,7 @@ from replication.http.document_writing import (
 from replication.http.local_writing import INVALID_ID, write_local
 from replication.http.multipart_requests import is_related, write_related
 from replication.http.multipart_responses import accepts, document_parts, mixed, related
+from replication.http.replicator_documents import is_replicator, read_stripped
 from replication.http.responses import CACHE_CONTROL, etag_matches, not_modified, text_response
 from replication.http.root import new_uuid
 from replication.http.streaming import json_in_pieces, json_line
@@ -44,6 +45,10 @@ async def get(call: Call) -> Response:
     """`GET` or `HEAD /{db}/{id}`."""
     if call.docid == "_local":
         raise errors.bad_request(INVALID_ID)
+    if is_replicator(call):
+        stripped = await read_stripped(call)
+        if stripped is not None:
+            return stripped
     options = read_options(call.query) if call.scope["query_string"] else _DEFAULT
     if options.open_revs:
         return await _get_revisions(call, options)

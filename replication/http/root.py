@@ -100,8 +100,8 @@ async def dbs_info(call: Call) -> Response:
 
 
 async def active_tasks(call: Call) -> Response:
-    """`GET /_active_tasks`: the compactions that are running."""
-    tasks = []
+    """`GET /_active_tasks`: the compactions and replications that are running."""
+    tasks = [job.as_task() for job in call.server.jobs.running()]
     for name in await call.server.store.names():
         try:
             info = await call.server.database(call, name).info()

@@ -23,8 +23,10 @@ from replication.http import (
     listings,
     local,
     mango,
+    replications,
     root,
     session,
+    views,
 )
 from replication.http.call import Call
 from replication.protocol import errors
@@ -72,6 +74,8 @@ SERVER: Mapping[str, Route] = {
     "_all_dbs": Route(_get(root.all_dbs), Access.SERVER_ADMIN),
     "_dbs_info": Route(_get(root.dbs_info, POST=root.dbs_info), Access.SERVER_ADMIN),
     "_active_tasks": Route(_get(root.active_tasks), Access.SERVER_ADMIN),
+    "_replicate": Route({"POST": replications.replicate}, Access.SERVER_ADMIN),
+    "_scheduler": Route(_get(replications.scheduler), Access.SERVER_ADMIN),
     "_session": Route(_get(session.show, POST=session.login, DELETE=session.logout), Access.PUBLIC),
 }
 
@@ -134,6 +138,15 @@ ATTACHMENT = Route(
     }
 )
 
+DESIGN: Mapping[str, Route] = {
+    "_view": Route(_get(views.view, POST=views.view)),
+    "_info": Route(_get(views.info)),
+    "_show": Route(_get(views.not_supported, POST=views.not_supported)),
+    "_list": Route(_get(views.not_supported, POST=views.not_supported)),
+    "_rewrite": Route(_get(views.not_supported, POST=views.not_supported, PUT=views.not_supported)),
+}
+"""Below a design document, whose attachments can't have these names."""
+
 LISTING_QUERIES = Route({"POST": listings.queries})
 INDEX_BELOW = Route({"POST": mango.bulk_delete_indexes, "DELETE": mango.delete_index})
 
@@ -164,12 +177,14 @@ def match(call: Call) -> Route:
         call.rest = tuple(segments[3:])
         if second == "_local":
             return LOCAL_DOCUMENT
-        return ATTACHMENT if call.rest else DOCUMENT
-    for prefix, document in (("_design/", DOCUMENT), ("_local/", LOCAL_DOCUMENT)):
+        return _below_design(call)
+    for prefix in ("_design/", "_local/"):
         if second.startswith(prefix):
             call.docid = second
             call.rest = tuple(segments[2:])
-            return ATTACHMENT if call.rest else document
+            if prefix == "_design/":
+                return _below_design(call)
+            return ATTACHMENT if call.rest else LOCAL_DOCUMENT
     if second in ("_all_docs", "_design_docs", "_local_docs") and len(segments) > 2:
         if segments[2:] != ["queries"]:
             raise errors.missing()
@@ -182,3 +197,7 @@ def match(call: Call) -> Route:
         return DOCUMENT
     call.rest = tuple(segments[2:])
     return route
+
+
+def _below_design(call: Call) -> Route:
+    return DESIGN.get(call.rest[0], ATTACHMENT) if call.rest else DOCUMENT

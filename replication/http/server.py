@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from replication.accounts.directory import Accounts
 from replication.accounts.lockout import Lockout
 from replication.accounts.passwords import ITERATIONS
+from replication.http.access import DEFAULT_SECURITY
 from replication.http.call import Call
+from replication.javascript.engine import Engine
+from replication.replicator.documents import ReplicatorDocuments
+from replication.replicator.hosts import LOOPBACK, AllowedHosts
+from replication.replicator.jobs import Jobs
 from replication.store.interface import Database, Store
 
 LOCKOUT_THRESHOLD = 5
@@ -41,6 +46,8 @@ class ServerConfig:
     gzip_responses: bool = True
     gzip_minimum: int = 1000
     """Smallest response in bytes that is compressed."""
+    replication_hosts: tuple[str, ...] = LOOPBACK
+    """Names, addresses and networks that replications run by this server may reach; `*` for any."""
 
     def __post_init__(self) -> None:
         if self.same_site not in ("", "strict", "lax", "none"):
@@ -52,8 +59,15 @@ class Server:
     store: Store
     config: ServerConfig
     accounts: Accounts = field(init=False)
+    javascript: Engine = field(init=False)
+    """Runs the functions of design documents. Starts nothing before there is one to run."""
+    jobs: Jobs = field(init=False)
+    """Replications that run here."""
+    replications: ReplicatorDocuments = field(init=False)
+    """The database that describes them."""
 
     def __post_init__(self) -> None:
+        self.javascript = Engine()
         config = self.config
         self.accounts = Accounts(
             self.store,
@@ -62,11 +76,20 @@ class Server:
             lockout=Lockout(threshold=config.lockout_threshold, seconds=config.lockout_seconds),
         )
 
+        self.jobs = Jobs(
+            self.store, allowed=AllowedHosts(config.replication_hosts), security=DEFAULT_SECURITY
+        )
+        self.replications = ReplicatorDocuments(self.store, self.jobs, self.accounts.is_admin)
+
     async def prepare(self) -> None:
-        """Makes what a server has from its first start: the `_users` database."""
+        """Makes the databases a server has from its first start, and begins what `_replicator` describes."""
         await self.accounts.prepare()
+        await self.replications.prepare()
 
     async def close(self) -> None:
+        await self.replications.close()
+        await self.jobs.close()
+        self.javascript.close()
         self.accounts.close()
         await self.store.close()
 

@@ -3,7 +3,8 @@
 Every handler that stores documents, be it one or a batch, an edit or a replicated revision, calls
 `write_documents`. Here stand the rules that belong to a kind of document rather than to an endpoint:
 design documents are for administrators of the database, and what is written to `_users` gets its
-password hashed and is checked as CouchDB's `_design/_auth` would. Text that is attached gets compressed.
+password hashed and is checked as CouchDB's `_design/_auth` would; a replication belongs to whoever writes
+it. Text that is attached gets compressed.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from replication.accounts.users import USERS_DATABASE
 from replication.http import access
 from replication.http.call import Call
 from replication.http.compression import IN_LOOP
+from replication.http.replicator_documents import prepare_replications
 from replication.protocol.attachments import InlineAttachment, as_stored, is_compressible
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
+from replication.replicator.documents import REPLICATOR_DATABASE
 from replication.store.interface import WriteCheck
 
 _PACKING_COSTS = 1024
@@ -48,6 +51,8 @@ async def write_documents(
         is_admin = await access.database_admin_refusal(call) is None
         check = user_write_check(call.principal.name, is_admin=is_admin)
         docs, refused = await _prepare_users(call, docs, refused)
+    elif call.database.name == REPLICATOR_DATABASE:
+        docs, refused, check = await prepare_replications(call, docs, refused)
     if not refused:
         return await call.database.write(docs, replicated=replicated, check=check)
     allowed = [doc for place, doc in enumerate(docs) if place not in refused]

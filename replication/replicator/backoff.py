@@ -23,9 +23,11 @@ LONGEST_ASKED = 600.0
 """A peer that wants us to wait longer than this many seconds is asked earlier all the same."""
 
 
-def pause(attempt: int, asked: float | None = None, *, first: float = FIRST) -> float:
+def pause(
+    attempt: int, asked: float | None = None, *, first: float = FIRST, longest: float = LONGEST
+) -> float:
     """Seconds to wait after failure number `attempt`, counted from 0."""
-    bound = min(LONGEST, first * 2 ** min(attempt, 20))
+    bound = min(longest, first * 2 ** min(attempt, 20))
     jittered = random.uniform(bound / 4, bound)  # noqa: S311 - spreads load, hides nothing
     return jittered if asked is None else max(jittered, min(asked, LONGEST_ASKED))
 

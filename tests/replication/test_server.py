@@ -54,7 +54,10 @@ def refused(*arguments: str) -> tuple[int, str]:
 def test_it_answers_when_it_says_so_and_stops_cleanly(tmp_path: Path) -> None:
     with process("--data", str(tmp_path), "--admin", "root:relax:ed") as (server, url):
         assert httpx.get(url).json()["couchdb"] == "Welcome"
-        assert httpx.get(f"{url}_all_dbs", auth=("root", "relax:ed")).json() == ["_users"]
+        assert httpx.get(f"{url}_all_dbs", auth=("root", "relax:ed")).json() == [
+            "_replicator",
+            "_users",
+        ]
         assert httpx.get(f"{url}_all_dbs").status_code == 401
         assert "server" not in httpx.get(url).headers
         server.send_signal(signal.SIGTERM)

@@ -1,0 +1,92 @@
+"""Documents of `_replicator` over HTTP: they hold other servers' passwords.
+
+Everybody who may write there gets his name put into what he writes as its `owner`. Owners and
+administrators see a document whole; others see it without credentials, one document at a time, and
+nothing that lists or searches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import Response
+
+from replication.http import access
+from replication.http.call import Call
+from replication.http.document_options import read_options
+from replication.http.document_reading import open_document
+from replication.http.responses import json_response
+from replication.protocol import errors, jsontext
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.names import DESIGN_PREFIX
+from replication.replicator.documents import OWNER, REPLICATOR_DATABASE
+from replication.replicator.failures import InvalidReplication
+from replication.replicator.options import parse, stripped
+from replication.store.interface import Document, WriteCheck
+
+NOT_YOURS = "Can't update replication documents from other users."
+
+
+def is_replicator(call: Call) -> bool:
+    return call.segments[0] == REPLICATOR_DATABASE
+
+
+async def read_stripped(call: Call) -> Response | None:
+    """The document for somebody who doesn't administrate the database; None for somebody who does."""
+    if await access.database_admin_refusal(call) is None:
+        return None
+    options = read_options(call.query)
+    if options.open_revs or options.latest:
+        raise errors.forbidden("Only administrators can read other revisions of replication documents.")
+    document = await open_document(call.database, call.docid, options.rev, deleted=options.deleted)
+    value: dict[str, Any] = jsontext.decode(document.text)
+    if not _is_owner(call.principal.name, value):
+        value = stripped(value)
+    return json_response(value)
+
+
+def _is_owner(name: str | None, value: dict[str, Any]) -> bool:
+    return name is not None and value.get(OWNER) == name
+
+
+async def prepare_replications(
+    call: Call, docs: Sequence[DocumentWrite], refused: dict[int, ProtocolError]
+) -> tuple[list[DocumentWrite], dict[int, ProtocolError], WriteCheck]:
+    """The documents with their owners, those that describe no replication, and the rule for the rest."""
+    is_admin = await access.database_admin_refusal(call) is None
+    name = call.principal.name
+    prepared: list[DocumentWrite] = []
+    for place, doc in enumerate(docs):
+        if place not in refused and not doc.id.startswith(DESIGN_PREFIX):
+            try:
+                doc = _prepared(doc, name, is_admin)
+            except ProtocolError as error:
+                refused[place] = error
+        prepared.append(doc)
+
+    def check(write: DocumentWrite, stored: Document | None) -> None:
+        if is_admin or stored is None or stored.deleted:
+            return
+        if not _is_owner(name, jsontext.decode(stored.text)):
+            raise errors.forbidden(NOT_YOURS)
+
+    return prepared, refused, check
+
+
+def _prepared(doc: DocumentWrite, name: str | None, is_admin: bool) -> DocumentWrite:
+    if doc.deleted:
+        return doc
+    body: dict[str, Any] = jsontext.decode(doc.body)
+    owner = body.get(OWNER)
+    if owner is None:
+        body[OWNER] = name
+    elif owner != name and not is_admin:
+        raise errors.forbidden(NOT_YOURS)
+    try:
+        parse(body)
+    except InvalidReplication as error:
+        raise errors.forbidden(str(error)) from None
+    return replace(doc, body=jsontext.encode(body))
