@@ -137,8 +137,9 @@ class Connection:
 
     async def raw(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """The bytes as they were sent. Raises `PeerUnavailable` when the connection breaks."""
+        assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
-            async for piece in response.aiter_raw(64 * 1024):
+            async for piece in response.stream:
                 yield piece
         except httpx.TransportError as error:
             raise self._broken(error) from None

@@ -123,7 +123,7 @@ async def test_a_continuous_replication_is_begun_once_and_cancelled(host: Host) 
     assert row == (await host.client.get(f"/_scheduler/jobs/{job_id}")).json() | {"info": row["info"]}
     (task,) = (await host.client.get("/_active_tasks")).json()
     assert (task["type"], task["replication_id"], task["continuous"]) == ("replication", job_id, True)
-    assert task["docs_written"] == 2
+    assert task["docs_written"] in (1, 2)  # counted when the target has answered
     cancelled = await host.client.post("/_replicate", json={**body, "cancel": True})
     assert cancelled.json() == {"ok": True, "_local_id": job_id}
     for gone in ({**body, "cancel": True}, {"cancel": True, "replication_id": job_id}):
