@@ -89,6 +89,12 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def test_the_documentation_quotes_the_sample_that_is_tested() -> None:
+    quoted = re.search(r"```js\n(.*?)```", (ROOT / "docs" / "clients.md").read_text(), re.DOTALL)
+    assert quoted
+    assert quoted[1] == (ROOT / "pwa-contract" / "replicate-safely.mjs").read_text()
+
+
 def test_the_readme_has_room_for_the_figures() -> None:
     assert re.search(r"<!-- bench:engine -->.*<!-- /bench -->", (ROOT / "README.md").read_text(), re.DOTALL)
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import { replicateSafely } from "../replicate-safely.mjs";
 import { cuttingProxy } from "./support/cutting-proxy.mjs";
 import { PouchDB, address, device, remote, watched } from "./support/devices.mjs";
 import { Random } from "./support/random.mjs";
@@ -12,6 +13,7 @@ import { eventually, live, once, stop } from "./support/waiting.mjs";
 const COUNT = 1000;
 const BATCH = 50;
 const CUTS = 10;
+const WAITS = { shortest: 20, longest: 20 };
 /** PouchDB's own pause between attempts grows up to minutes. */
 const RETRY = { retry: true, batch_size: BATCH, back_off_function: () => 20 };
 
@@ -53,26 +55,6 @@ function cut(proxy, budget) {
   proxy.cutAll();
 }
 
-/**
- * A pull that is started again when it fails, instead of `retry: true`.
- *
- * PouchDB's own retry can leave a gap: when a page of changes can't be read while a batch is being
- * written, it drops the batches it has read ahead, but the failed attempt goes on behind them, beside
- * the new one, and moves the checkpoint. An attempt that is cancelled when it fails does not.
- */
-async function pullUntilComplete(local, far, options, onFirstChange) {
-  for (;;) {
-    const pull = local.replicate.from(far, options);
-    pull.once("change", onFirstChange);
-    try {
-      return await pull;
-    } catch {
-      pull.cancel();
-      await sleep(20);
-    }
-  }
-}
-
 scenario("a pull that breaks in the middle of batches completes and doesn't start from zero", async (t) => {
   const random = new Random(7);
   const server = remote(t);
@@ -81,7 +63,11 @@ scenario("a pull that breaks in the middle of batches completes and doesn't star
   const local = device(t, { adapter: "leveldb" });
 
   const begin = () => proxy.cuts === 0 && cut(proxy, () => random.integer(500, 60_000));
-  const result = await pullUntilComplete(local, far, { batch_size: BATCH }, begin);
+  const result = await replicateSafely(() => {
+    const pull = local.replicate.from(far, { batch_size: BATCH });
+    pull.once("change", begin);
+    return pull;
+  }, WAITS);
 
   assert.ok(result.ok);
   assert.ok(proxy.cuts >= CUTS, `${proxy.cuts} cuts`);
@@ -111,6 +97,69 @@ scenario("a push that breaks in the middle of batches completes and doesn't star
   await assertSame(local, server);
 });
 
+/**
+ * The server's database where reading changes fails once while the first batch is being fetched, and
+ * fetching the second batch fails once, long after: until then a failed attempt that goes on would
+ * have moved the checkpoint to the end.
+ */
+function withTwoFailures(db) {
+  const failed = new Set();
+  let held = false;
+  let pages = 0;
+  const fail = (what) => {
+    failed.add(what);
+    throw new Error("network");
+  };
+  const far = new PouchDB(db.name, {
+    skip_setup: true,
+    async fetch(url, options) {
+      if (url.includes("_changes") && (pages += 1) === 4) {
+        fail("changes");
+      }
+      if (url.includes("_bulk_get") && !held) {
+        held = true;
+        await sleep(400);
+      } else if (url.includes("_bulk_get") && !failed.has("batch") && options.body.includes('"doc-0060"')) {
+        await sleep(1500);
+        fail("batch");
+      }
+      return PouchDB.fetch(url, options);
+    },
+  });
+  return { failed, far };
+}
+
+scenario("a pull that begins anew leaves no gap when it fails while a batch is being fetched", async (t) => {
+  const server = remote(t);
+  await server.bulkDocs(docs(new Random(10)));
+  const { failed, far } = withTwoFailures(server);
+  const local = device(t);
+  const { ok } = await replicateSafely(() => local.replicate.from(far, { batch_size: BATCH }), WAITS);
+  assert.ok(ok);
+  assert.deepEqual([...failed], ["changes", "batch"]);
+  await assertSame(local, server);
+});
+
+scenario("a live pull that begins anew leaves no gap either", async (t) => {
+  const server = remote(t);
+  await server.bulkDocs(docs(new Random(11)));
+  const { failed, far } = withTwoFailures(server);
+  const local = device(t);
+  let pull;
+  const ended = replicateSafely(() => {
+    pull = local.replicate.from(far, { live: true, batch_size: BATCH });
+    return pull;
+  }, WAITS);
+  t.after(() => pull.cancel());
+  await eventually(async () => assert.equal((await local.info()).doc_count, COUNT));
+  await server.put({ _id: "after" });
+  await eventually(() => local.get("after"));
+  assert.deepEqual([...failed], ["changes", "batch"]);
+  pull.cancel();
+  await ended;
+  await assertSame(local, server);
+});
+
 scenario("attachments cut in the middle arrive whole in the end", async (t) => {
   const random = new Random(9);
   const server = remote(t);
@@ -121,7 +170,7 @@ scenario("attachments cut in the middle arrive whole in the end", async (t) => {
   const { proxy, far } = await throughProxy(t, server);
   const local = device(t);
   cut(proxy, () => random.integer(1_000, 400_000));
-  await local.replicate.from(far, RETRY); // one batch: see pullUntilComplete
+  await local.replicate.from(far, RETRY); // one batch: nothing is read ahead
   assert.ok(proxy.cuts >= CUTS, `${proxy.cuts} cuts`);
   for (const [id, data] of files) {
     assert.ok(data.equals(await local.getAttachment(id, "plan")), id);

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from kompass.demo import PASSWORD
 from tests.needs import ROOT, require
+
+PATIENCE = 20_000
+"""Milliseconds within which whatever is awaited has to happen."""
 
 
 @dataclass
@@ -71,3 +81,40 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A tablet of its own: nothing stored, nobody logged in."""
+    context = browser.new_context(locale="de-DE", viewport={"width": 1180, "height": 820})
+    context.set_default_timeout(PATIENCE)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """Fails the test when the page throws, or does what its own content policy forbids."""
+    page = context.new_page()
+    faults: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", note)
+    yield page
+    assert faults == []
+
+
+def send_login(page: Page, demo: Demo, login: str = "adm1") -> None:
+    page.goto(f"{demo.url}app/")
+    page.get_by_label("Name").fill(login)
+    page.get_by_label("Passwort").fill(PASSWORD)
+    page.get_by_role("button", name="Anmelden").click()
+
+
+def log_in(page: Page, demo: Demo, login: str = "adm1") -> None:
+    send_login(page, demo, login)
+    expect(page.locator("#state")).to_contain_text("Abgeglichen", timeout=PATIENCE)

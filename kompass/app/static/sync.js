@@ -2,10 +2,14 @@
 //
 // What waits to be sent is remembered by document and revision, because PouchDB counts received documents as local
 // changes too: a revision leaves the list when it was pushed, or when the server says that it has it.
+import { soon } from "./dom.js";
+import { Replication } from "./replication.js";
 import { currentUser } from "./session.js";
 
 /** Milliseconds. A feed can be quiet for longer than a login lasts: asking now and then renews it. */
 const KEEP_ALIVE = 4 * 60 * 1000;
+
+const OPTIONS = { live: true, batch_size: 200 };
 
 export class Sync {
   /** Emits "state" whenever `state` changes and "login" when the server no longer knows who we are. */
@@ -15,6 +19,9 @@ export class Sync {
     this.events = new EventTarget();
     this.waiting = new Map(JSON.parse(localStorage.getItem(this.#key) ?? "[]"));
     this.state = { phase: "offline", toLoad: 0, lastError: "", lastSync: null };
+    this.running = false;
+    this.refused = "";
+    this.pullAgain = soon(() => this.pull.again());
     store.events.addEventListener("saved", ({ detail }) => this.#remember(detail));
   }
 
@@ -28,17 +35,27 @@ export class Sync {
 
   start() {
     if (this.running) return;
+    this.running = true;
+    this.refused = "";
+    const { db } = this.store;
+    const failed = (error) => this.#failed(error);
+    this.pull = new Replication(() => db.replicate.from(this.remote, OPTIONS), {
+      change: ({ pending }) => this.#set({ toLoad: pending ?? 0 }),
+      phase: () => this.#phase(),
+      failed,
+    });
+    this.push = new Replication(() => db.replicate.to(this.remote, OPTIONS), {
+      change: ({ docs }) => this.#forget(docs.map((doc) => doc._rev)),
+      denied: (error) => this.#denied(error),
+      phase: () => {
+        if (this.push.phase === "idle") this.#askServer();
+        this.#phase();
+      },
+      failed,
+    });
     this.#set({ phase: "active", lastError: "" });
-    const running = this.store.db.sync(this.remote, { live: true, retry: true, batch_size: 200 });
-    this.running = running;
-    running.pull.on("change", ({ pending }) => this.#set({ toLoad: pending ?? 0 }));
-    running.push.on("change", ({ docs }) => this.#forget(docs.map((doc) => doc._rev)));
-    running.push.on("paused", () => this.#askServer());
-    running.on("active", () => this.#set({ phase: "active" }));
-    running.on("paused", (error) => this.#paused(error));
-    running.on("denied", ({ doc }) => this.#denied(doc));
-    running.on("error", (error) => this.#failed(error));
-    running.catch(() => {}); // reported by the event
+    this.pull.start();
+    this.push.start();
     this.keepAlive = setInterval(() => this.#stayLoggedIn(), KEEP_ALIVE);
   }
 
@@ -49,8 +66,9 @@ export class Sync {
 
   #end() {
     clearInterval(this.keepAlive);
-    this.running?.cancel();
-    this.running = null;
+    this.running = false;
+    this.pull?.stop();
+    this.push?.stop();
   }
 
   async #stayLoggedIn() {
@@ -63,20 +81,21 @@ export class Sync {
     this.events.dispatchEvent(new Event("state"));
   }
 
-  async #paused(error) {
-    if (!this.running) return;
-    if (!error) {
-      this.#set({ phase: "idle", toLoad: 0, lastError: "", lastSync: new Date() });
-      return;
-    }
-    if (error.status === 401) this.#failed(error);
-    else this.#set({ phase: "retry", lastError: describe(error) });
+  /** What both directions are at, as one. */
+  #phase() {
+    const { pull, push } = this;
+    const phase = ["retry", "active", "idle"].find((each) => each === pull.phase || each === push.phase);
+    const error = pull.error ?? push.error;
+    const synced = phase === "idle" ? { toLoad: 0, lastSync: new Date() } : {};
+    this.#set({ phase, lastError: error ? describe(error) : this.refused, ...synced });
   }
 
-  #denied(doc) {
-    this.#set({ lastError: `Vom Server abgelehnt: ${doc.reason ?? doc.message ?? "keine Berechtigung"}` });
-    const left = [...this.waiting].filter(([, id]) => id !== doc.id);
-    this.#replace(left);
+  /** Says so until the next change is saved, and asks for what the server has instead. */
+  #denied({ id, reason, message }) {
+    this.refused = `Vom Server abgelehnt: ${reason ?? message ?? "keine Berechtigung"}`;
+    this.#set({ lastError: this.refused });
+    this.#replace([...this.waiting].filter(([, each]) => each !== id));
+    this.pullAgain();
   }
 
   #failed(error) {
@@ -87,6 +106,7 @@ export class Sync {
   }
 
   #remember(rows) {
+    this.refused = "";
     this.#replace([...this.waiting, ...rows.map(({ id, rev }) => [rev, id])]);
   }
 
