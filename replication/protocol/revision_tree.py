@@ -38,10 +38,12 @@ def winner_key(rev: Rev, deleted: bool) -> tuple[bool, int, str]:
 class RevisionTree:
     """All known revisions of one document. Mutable; a leaf's flags are set when it is added."""
 
-    __slots__ = ("_deleted", "_parents")
+    __slots__ = ("_children", "_deleted", "_parents")
 
     def __init__(self) -> None:
         self._parents: dict[Rev, tuple[Rev, ...]] = {}
+        self._children: dict[Rev, list[Rev]] | None = None
+        """`_parents` turned round, made when it is asked for and dropped when they change."""
         self._deleted: set[Rev] = set()
 
     @classmethod
@@ -73,7 +75,16 @@ class RevisionTree:
         twin._deleted = set(self._deleted)
         return twin
 
+    def _links_down(self) -> dict[Rev, list[Rev]]:
+        if self._children is None:
+            self._children = {}
+            for child, parents in self._parents.items():
+                for parent in parents:
+                    self._children.setdefault(parent, []).append(child)
+        return self._children
+
     def _link(self, child: Rev, parent: Rev | None) -> None:
+        self._children = None
         known = self._parents.get(child)
         if known is None:
             self._parents[child] = () if parent is None else (parent,)
@@ -120,14 +131,21 @@ class RevisionTree:
         return self.leaves()[0]
 
     def children(self, rev: Rev) -> list[Rev]:
-        return [child for child, parents in self._parents.items() if rev in parents]
+        return list(self._links_down().get(rev, ()))
 
     def leaves_below(self, rev: Rev) -> list[Rev]:
-        """The leaves that descend from `rev` (or are it), in order of winning."""
-        leaves = self.leaves()
-        if rev in leaves:
-            return [rev]
-        return [leaf for leaf in leaves if rev in self.ancestors(leaf)]
+        """The leaves that descend from `rev`, which is known, or are it, in order of winning."""
+        children = self._links_down()
+        ends, seen, todo = [], {rev}, [rev]
+        while todo:
+            at = todo.pop()
+            below = [child for child in children.get(at, ()) if child not in seen]
+            if at not in children:
+                ends.append(at)
+            seen.update(below)
+            todo += below
+        ends.sort(key=lambda end: winner_key(end, end in self._deleted), reverse=True)
+        return ends
 
     def ancestors(self, rev: Rev) -> set[Rev]:
         """Everything that `rev` descends from over any link."""
@@ -160,6 +178,7 @@ class RevisionTree:
                 break
         gone = self._parents.keys() - kept
         if gone:
+            self._children = None
             self._parents = {
                 rev: tuple(p for p in parents if p in kept)
                 for rev, parents in self._parents.items()
@@ -180,6 +199,7 @@ class RevisionTree:
             if leaf not in going:
                 keep.add(leaf)
                 keep |= self.ancestors(leaf)
+        self._children = None
         self._parents = {rev: parents for rev, parents in self._parents.items() if rev in keep}
         self._deleted &= keep
         return going

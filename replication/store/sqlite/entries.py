@@ -188,6 +188,9 @@ def revisions_text(text: bytes, deleted: bool, rev: str) -> bytes:
         if path.leaf == wanted:
             return text
         return revisions_member(Path(wanted[0], path.ids[path.start - wanted[0] :]))
+    first = orjson.loads(text)[0]
+    if f"{first['start']}-{first['ids'][0]}" == rev:  # the winner's branch is first, and whole
+        return revisions_member(Path(first["start"], first["ids"]))
     return revisions_member(parse_tree(text, deleted).path(parse_rev(rev)))
 
 

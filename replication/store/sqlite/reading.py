@@ -38,6 +38,8 @@ _TREES = (
     "SELECT id, rev, deleted, leaves, tree"
     " FROM (SELECT value AS asked FROM json_each(?)) CROSS JOIN docs ON docs.id = asked"
 )
+_MANY = 8
+"""Questions to one document from which on its tree is made once, instead of searching its text each time."""
 _OTHERS = "SELECT rev, deleted, text, attached FROM revs JOIN bodies ON bodies.seq = body WHERE doc = ?"
 
 
@@ -65,7 +67,7 @@ def winner(connection: apsw.Connection, docid: str) -> Document | None:
     return None if row is None else _document(*row)
 
 
-def winners(connection: apsw.Connection, docids: Sequence[str]) -> dict[str, Document]:
+def winners(connection: apsw.Connection, docids: Iterable[str]) -> dict[str, Document]:
     return {row[0]: _document(*row) for row in connection.execute(_WINNERS, (id_list(docids),))}
 
 
@@ -82,9 +84,10 @@ def stored_revisions(connection: apsw.Connection, found: Entry, rev: str | None 
         documents.append(_of_entry(found, found.rev, found.deleted, text, found.attached))
         if rev is not None:
             return documents
+    is_known = found.knows if rev is not None else found.tree.__contains__
     query, args = (_OTHERS, (found.num,)) if rev is None else (f"{_OTHERS} AND rev = ?", (found.num, rev))
     for name, deleted, text, attached in connection.execute(query, args):
-        if found.knows(parse_rev(name)):
+        if is_known(parse_rev(name)):
             documents.append(_of_entry(found, name, deleted, text, attached))
     return documents
 
@@ -126,7 +129,7 @@ def revision(connection: apsw.Connection, found: Entry, rev: Rev, latest: bool) 
 def bulk_get(
     connection: apsw.Connection, requests: Sequence[tuple[str, Rev | None]], latest: bool
 ) -> list[list[Document | MissingRevision]]:
-    found = winners(connection, [docid for docid, _ in requests])
+    found = winners(connection, {docid: None for docid, _ in requests})
     conflicted: dict[str, Entry] = {}  # a peer asks for all leaves of a document one after the other
     answers: list[list[Document | MissingRevision]] = []
     for docid, rev in requests:
@@ -163,11 +166,18 @@ def missing_revisions(connection: apsw.Connection, asked: Mapping[str, Sequence[
                 answer[docid] = Missing([format_rev(rev) for rev in revs], [])
             continue
         _, winning, deleted, leaves, tree = row
+        whole = parse_tree(tree, bool(deleted)) if len(revs) >= _MANY else None
         missing, highest = [], 0
         for rev in revs:
             text = f"{rev[0]}-{rev[1]}"
-            # A hash that does not even occur in the tree's text needs no tree.
-            if text != winning and not (rev[1].encode() in tree and tree_knows(tree, bool(deleted), rev)):
+            if whole is not None:
+                is_known = rev in whole
+            else:
+                # A hash that does not even occur in the tree's text needs no tree.
+                is_known = text == winning or (
+                    rev[1].encode() in tree and tree_knows(tree, bool(deleted), rev)
+                )
+            if not is_known:
                 missing.append(text)
                 highest = max(highest, rev[0])
         if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from random import Random
 
 import pytest
@@ -181,6 +182,20 @@ def test_leaves_below_a_revision() -> None:
     tree.add(Path(2, ["x", "a"]), False)
     assert tree.leaves_below((1, "a")) == [(3, "c"), (2, "x")]
     assert tree.leaves_below((2, "b")) == [(3, "c")]
+    assert tree.leaves_below((2, "x")) == [(2, "x")]
+    tree.add(Path(4, ["d", "c", "b", "a"]), True)
+    assert tree.leaves_below((1, "a")) == [(2, "x"), (4, "d")]
+
+
+def test_leaves_below_each_of_thousands_take_no_quadratic_time() -> None:
+    """A peer that pulled a document with 5,000 conflicts stopped the server for half a minute."""
+    tree = RevisionTree.of(Path(1, ["root"]), False)
+    for n in range(5000):
+        tree.add(Path(2, [f"{n:032x}", "root"]), False)
+    started = time.perf_counter()
+    for n in range(5000):
+        assert tree.leaves_below((2, f"{n:032x}")) == [(2, f"{n:032x}")]
+    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize(
