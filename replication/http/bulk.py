@@ -7,6 +7,7 @@ what the endpoint takes fails the request, and nothing is changed then.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.responses import Response
@@ -24,6 +25,10 @@ from replication.protocol.documents import DocumentWrite, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import LOCAL_PREFIX
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
+from replication.store.interface import Missing
+
+_LOOKED_UP = 2000
+"""Documents that are compared in one go."""
 
 __all__ = ["bulk_docs", "bulk_get", "missing_revs", "revs_diff"]
 
@@ -158,7 +163,7 @@ def _not_atomic(doc: DocumentWrite) -> dict[str, Any]:
 
 async def revs_diff(call: Call) -> Response:
     """`POST /{db}/_revs_diff`: what of the asked isn't here, and the leaves it may descend from."""
-    found = await call.database.missing_revisions(await _asked_revisions(call))
+    found = await _missing(call)
     return json_response(
         {
             docid: {"missing": answer.missing, "possible_ancestors": answer.possible_ancestors}
@@ -171,8 +176,22 @@ async def revs_diff(call: Call) -> Response:
 
 async def missing_revs(call: Call) -> Response:
     """`POST /{db}/_missing_revs`: the old form of `_revs_diff`."""
-    found = await call.database.missing_revisions(await _asked_revisions(call))
+    found = await _missing(call)
     return json_response({"missing_revs": {docid: answer.missing for docid, answer in found.items()}})
+
+
+async def _missing(call: Call) -> dict[str, Missing]:
+    """The answer for all documents, looked up some at a time, so that others have their turn."""
+    database = call.database
+    asked = await _asked_revisions(call)
+    found: dict[str, Missing] = {}
+    docids = list(asked)
+    for start in range(0, len(docids), _LOOKED_UP):
+        some = docids[start : start + _LOOKED_UP]
+        found |= await database.missing_revisions({docid: asked[docid] for docid in some})
+        if len(docids) > _LOOKED_UP:
+            await asyncio.sleep(0)
+    return found
 
 
 async def _asked_revisions(call: Call) -> dict[str, list[Rev]]:

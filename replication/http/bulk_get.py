@@ -6,6 +6,7 @@ unless attachments are asked for. Those go out piece by piece.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from replication.http.call import JSON_TYPE, Call
 from replication.http.document_options import ReadOptions
 from replication.http.document_reading import rendered, rendered_in_pieces
 from replication.http.multipart_responses import accepts, document_part, error_part, mixed
-from replication.http.responses import CACHE_CONTROL, text_response
+from replication.http.responses import CACHE_CONTROL
 from replication.http.streaming import json_in_pieces, json_line
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
@@ -25,8 +26,13 @@ from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import Database, Document, MissingRevision
+from replication.store.paging import PageSize
 
 _REFUSED_PARAMETERS = ("rev", "open_revs", "atts_since", "new_edits", "w")
+
+_FIRST_PAGE = 16
+_LARGEST_PAGE = 500
+"""Requests that are answered in one go."""
 
 NO_REVISION = "undefined"
 """What an error row gives as revision when none was asked for."""
@@ -71,10 +77,12 @@ async def bulk_get(call: Call) -> Response:
     if media_type is not None:
         writer = Writer()
         return mixed(_parts(call.database, requests, options, writer), writer, media_type)
-    if options.attachments or any(isinstance(asked, Asked) and asked.atts_since for asked in requests):
-        rows = json_line(_rows_in_pieces(call.database, requests, options))
-        return await json_in_pieces(rows, {"cache-control": CACHE_CONTROL})
-    return text_response(await _json(call.database, requests, options))
+    with_attachments = options.attachments or any(
+        isinstance(asked, Asked) and asked.atts_since for asked in requests
+    )
+    pieces = _rows_in_pieces if with_attachments else _pages
+    rows = json_line(pieces(call.database, requests, options))
+    return await json_in_pieces(rows, {"cache-control": CACHE_CONTROL})
 
 
 def read_options(query: Mapping[str, str]) -> ReadOptions:
@@ -149,8 +157,26 @@ async def _parts(
     yield writer.end()
 
 
-async def _json(database: Database, requests: Sequence[Asked | RowError], options: ReadOptions) -> bytes:
-    """The answer's body. Each document is one piece of it, ready as it comes from the store."""
+async def _pages(
+    database: Database, requests: Sequence[Asked | RowError], options: ReadOptions
+) -> AsyncIterator[bytes]:
+    """The answer page by page: requests may ask for more than fits into memory."""
+    yield b'{"results":['
+    size = PageSize(_FIRST_PAGE, most=_LARGEST_PAGE)
+    at = 0
+    while at < len(requests):
+        some = requests[at : at + size.rows]
+        rows = await _rows(database, some, options)
+        size.saw(len(some), len(rows))
+        yield b"," + rows if at else rows
+        at += len(some)
+        if at < len(requests):
+            await asyncio.sleep(0)
+    yield b"]}"
+
+
+async def _rows(database: Database, requests: Sequence[Asked | RowError], options: ReadOptions) -> bytes:
+    """Rows of the answer, joined. Each document is one piece of them, ready as it comes from the store."""
     found = iter(
         await database.bulk_get(
             [(request.id, request.rev) for request in requests if isinstance(request, Asked)],
@@ -168,13 +194,13 @@ async def _json(database: Database, requests: Sequence[Asked | RowError], option
         else:
             docs = await _several(database, request, documents, options)
         rows.append(b'{"id":%b,"docs":[%b]}' % (orjson.dumps(request.id), docs))
-    return b'{"results":[%b]}' % b",".join(rows)
+    return b",".join(rows)
 
 
 async def _rows_in_pieces(
     database: Database, requests: Sequence[Asked | RowError], options: ReadOptions
 ) -> AsyncIterator[bytes]:
-    """What `_json` answers, with attachments inside: never more in memory than a part of one."""
+    """What `_pages` answers, with attachments inside: never more in memory than a part of one."""
     yield b'{"results":['
     between = b""
     for request in requests:

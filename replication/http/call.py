@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -106,6 +107,8 @@ class Call:
                 while piece:
                     yield unpacker.decompress(piece, 256 * 1024)
                     piece = unpacker.unconsumed_tail
+                    if piece:
+                        await asyncio.sleep(0)
         except zlib.error:
             raise errors.bad_request(NOT_GZIPPED) from None
         if not unpacker.eof and self.headers.get("content-length") != "0":

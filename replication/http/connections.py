@@ -35,7 +35,7 @@ BODY_SECONDS = 60.0
 """In which `BODY_PROGRESS` bytes of a body must come, while the server is ready to take them."""
 
 BODY_PROGRESS = 1024
-"""Bytes that count as progress. A sender that drops a byte now and then would hold its connection for good."""
+"""Bytes that count as progress: a drop now and then would hold a connection for good."""
 
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 """Linux only."""

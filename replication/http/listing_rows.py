@@ -13,15 +13,13 @@ from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.names import DESIGN_PREFIX, LOCAL_PREFIX
 from replication.store.interface import Database, Document, KeyRange, LocalDocument
+from replication.store.paging import PageSize
 
 ROWS = 2000
 """Rows of a page without documents."""
 KEYS = 500
 """Keys that are looked up in one go."""
 FIRST_ROWS_WITH_DOCS = 64
-PAGE_SIZE = 512 * 1024
-"""Bytes that a page with documents should have. Their size shows in the page before."""
-
 SEPARATOR = b",\r\n"
 
 _AFTER_DESIGN = "_design0"
@@ -59,11 +57,14 @@ class RowSource(ABC):
         if options.limit is not None:
             keys = keys[: options.limit]
         listed = [key for key in keys if self._lists(key)]
-        step = FIRST_ROWS_WITH_DOCS if options.include_docs else KEYS
-        for start in range(0, len(listed), step):
-            some = listed[start : start + step]
+        size = PageSize(FIRST_ROWS_WITH_DOCS, most=KEYS)
+        start = 0
+        while start < len(listed):
+            some = listed[start : start + size.rows]
+            start += len(some)
             texts = [key for key in some if isinstance(key, str)]
             found = await database.winners([key for key in texts if not key.startswith(LOCAL_PREFIX)])
+            size.saw(len(some), sum([len(document.text) for document in found.values()]))
             rows = []
             for key in some:
                 if isinstance(key, str) and key.startswith(LOCAL_PREFIX):
@@ -125,9 +126,9 @@ class AllDocuments(RowSource):
         span = self._span(options)
         skip, left = options.skip, options.limit
         with_docs = options.include_docs
-        most = FIRST_ROWS_WITH_DOCS if with_docs else ROWS
+        size = PageSize(FIRST_ROWS_WITH_DOCS if with_docs else ROWS, most=ROWS)
         while left != 0:
-            asked = most if left is None else min(most, left)
+            asked = size.rows if left is None else min(size.rows, left)
             if options.rewrites_documents:
                 documents = await database.documents(span, skip=skip, limit=asked)
                 rows = SEPARATOR.join([await document_row(database, doc, options) for doc in documents])
@@ -143,7 +144,7 @@ class AllDocuments(RowSource):
             if left is not None:
                 left -= count
             if with_docs:
-                most = max(1, min(PAGE_SIZE * count // len(rows), 4 * most, ROWS))
+                size.saw(count, len(rows))
             skip = 0
             span = span._replace(start=last, inclusive_start=False)
             await asyncio.sleep(0)

@@ -25,9 +25,14 @@ from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import format_rev
 from replication.queries.indexes import definitions
 from replication.store.interface import Database, Document, IndexEntry, KeyRange
+from replication.store.paging import PageSize
 
 _SMALLEST_PAGE = 50
+_FIRST_PAGE = 200
 _LARGEST_PAGE = 1000
+
+_TURN = 0.01
+"""Seconds of scanning after which others have their turn."""
 
 _ABOVE_ALL_IDS = b"\xff"
 
@@ -53,11 +58,15 @@ class Find:
         """
         request = self._request
         skip, wanted = request.skip, request.limit
+        turn_ends = time.perf_counter() + _TURN
         if self._plan.empty or not wanted:
             return
         async for rows in self._rows():
             page = []
             for key, document in rows:
+                if time.perf_counter() >= turn_ends:
+                    await asyncio.sleep(0)
+                    turn_ends = time.perf_counter() + _TURN
                 text = await self._match(document)
                 if text is None:
                     continue
@@ -72,8 +81,6 @@ class Find:
                     return
             wanted -= len(page)
             yield page
-            # A scan of many pages lets others have their turn.
-            await asyncio.sleep(0)
 
     def trailer(self) -> dict[str, Any]:
         """What follows `docs` in the answer, once `pages` has ended."""
@@ -115,9 +122,10 @@ class Find:
         index = self._plan.index
         return self._index_rows(index) if isinstance(index, IndexDefinition) else self._primary_rows()
 
-    def _page_size(self) -> int:
+    def _page_size(self) -> PageSize:
         request = self._request
-        return max(_SMALLEST_PAGE, min(request.limit + request.skip, _LARGEST_PAGE))
+        first = max(_SMALLEST_PAGE, min(request.limit + request.skip, _FIRST_PAGE))
+        return PageSize(first, most=_LARGEST_PAGE)
 
     async def _index_rows(self, index: IndexDefinition) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
         if self._request.refreshes:
@@ -132,18 +140,20 @@ class Find:
                 self._plan.high,
                 after=after,
                 descending=self._plan.descending,
-                limit=size,
+                limit=size.rows,
             )
             wanted = [entry for entry in entries if entry.id.startswith(self._plan.id_prefix)]
             winners = await self._database.winners([entry.id for entry in wanted])
+            was_full = len(entries) == size.rows
+            size.saw(len(entries), sum([len(document.text) for document in winners.values()]))
             yield [
                 (entry.key, winners[entry.id])
                 for entry in wanted
                 if entry.id in winners and not winners[entry.id].deleted
             ]
-            if len(entries) < size:
+            if not was_full:
                 return
-            after, size = entries[-1], _LARGEST_PAGE
+            after = entries[-1]
 
     async def _primary_rows(self) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
         descending = self._plan.descending
@@ -156,11 +166,13 @@ class Find:
                 span = KeyRange(high if last is None else last, low, descending=True)
             else:
                 span = KeyRange(low if last is None else last + "\x00", high, inclusive_end=False)
-            documents = await self._database.documents(span, limit=size)
+            documents = await self._database.documents(span, limit=size.rows)
+            was_full = len(documents) == size.rows
+            size.saw(len(documents), sum([len(document.text) for document in documents]))
             yield [(b"", document) for document in documents if document.id != last]
-            if len(documents) < size:
+            if not was_full:
                 return
-            last, size = documents[-1].id, _LARGEST_PAGE
+            last = documents[-1].id
 
 
 async def find(database: Database, request: FindRequest) -> Find:
