@@ -63,6 +63,12 @@ class MissingStub(ReplicationError):
     kind = "missing_stub"
 
 
+class AttachmentGone(ReplicationError):
+    """The source told of an attachment that it no longer has, as a rule because the document was changed."""
+
+    kind = "attachment_gone"
+
+
 class PeerLied(ReplicationError):
     """What came isn't what was asked for: nothing of it is kept."""
 

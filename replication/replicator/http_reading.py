@@ -21,6 +21,7 @@ from replication.replicator.attachment_streams import unpacked, verified
 from replication.replicator.checkpoints import Statistics
 from replication.replicator.connection import Connection, document_path
 from replication.replicator.failures import (
+    AttachmentGone,
     DatabaseMissing,
     PeerLied,
     PeerRefused,
@@ -254,12 +255,17 @@ class Reader:
         connection = self._connection
         headers = {"accept": "*/*", "accept-encoding": "gzip" if packed else "identity"}
         path = f"{document_path(docid)}/{'/'.join(quote(part, safe='') for part in name.split('/'))}"
-        async with connection.stream(path, {"rev": rev}, headers) as response:
-            sent = response.headers.get("content-encoding", "identity").lower()
-            if sent not in (("gzip",) if packed else ("identity", "")):
-                raise PeerLied(f"{what} came with the encoding {quoted(sent)}")
-            async for piece in verified(connection.raw(response), digest, stored, what):
-                yield piece
+        try:
+            async with connection.stream(path, {"rev": rev}, headers) as response:
+                sent = response.headers.get("content-encoding", "identity").lower()
+                if sent not in (("gzip",) if packed else ("identity", "")):
+                    raise PeerLied(f"{what} came with the encoding {quoted(sent)}")
+                async for piece in verified(connection.raw(response), digest, stored, what):
+                    yield piece
+        except PeerRefused as error:
+            if error.status != 404:
+                raise
+            raise AttachmentGone(f"{what} is gone from {connection.shown}") from None
 
     def _lie(self, what: str) -> PeerLied:
         return PeerLied(f"{self._connection.shown}: {what}")

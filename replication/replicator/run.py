@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from replication.protocol.revisions import format_rev
 from replication.replicator.backoff import pause
 from replication.replicator.checkpoints import (
     VERSION,
@@ -32,6 +33,7 @@ from replication.replicator.checkpoints import (
     replication_id,
 )
 from replication.replicator.failures import (
+    AttachmentGone,
     DatabaseMissing,
     InvalidReplication,
     PeerRefused,
@@ -261,16 +263,45 @@ class Replication:
         async for batch in self.source.fetch(wanted):
             revisions = [item for item in batch if isinstance(item, Revision)]
             for item in batch:
-                if isinstance(item, Unreadable) and len(self.progress.unreadable) < MAX_REPORTED:
-                    self.progress.unreadable.append(item)
+                if isinstance(item, Unreadable):
+                    self._note_unreadable(item)
             statistics.docs_read += len(revisions)
             if not revisions:
                 continue
-            refused = await self.target.store(revisions)
-            statistics.docs_written += len(revisions) - len(refused)
-            statistics.doc_write_failures += len(refused)
-            self.progress.refused += refused[: MAX_REPORTED - len(self.progress.refused)]
+            await self._store(revisions)
             self._notify(self.progress)
+
+    async def _store(self, revisions: Sequence[Revision], *, again: bool = True) -> None:
+        """Stores what was fetched. What changes at the source meanwhile is fetched once more."""
+        try:
+            refused = await self.target.store(revisions)
+        except AttachmentGone as error:
+            if len(revisions) > 1:
+                for each in revisions:
+                    await self._store([each])
+                return
+            (revision,) = revisions
+            path = revision.write.path
+            assert path is not None
+            if not again:
+                self._note_unreadable(Unreadable(revision.write.id, format_rev(path.leaf), str(error)))
+                return
+            want = Wanted(revision.write.id, (path.leaf,), revision.ancestors)
+            async for batch in self.source.fetch([want]):
+                for item in batch:
+                    if isinstance(item, Revision):
+                        await self._store([item], again=False)
+                    else:
+                        self._note_unreadable(item)
+            return
+        statistics = self.progress.statistics
+        statistics.docs_written += len(revisions) - len(refused)
+        statistics.doc_write_failures += len(refused)
+        self.progress.refused += refused[: MAX_REPORTED - len(self.progress.refused)]
+
+    def _note_unreadable(self, item: Unreadable) -> None:
+        if len(self.progress.unreadable) < MAX_REPORTED:
+            self.progress.unreadable.append(item)
 
     async def _lacking(self, rows: Sequence[ChangedDocument]) -> list[Wanted]:
         asked: dict[str, list[tuple[int, str]]] = {}

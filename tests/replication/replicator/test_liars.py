@@ -1,0 +1,417 @@
+"""Peers that don't do what they should: an error, bounded memory, and nothing stored that wasn't verified."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from replication.replicator import LocalPeer, Options, replicate
+from replication.replicator.failures import PeerLied, PeerRefused, ReplicationError, TooLarge
+from replication.replicator.http_peer import HttpPeer
+from replication.replicator.options import parse_endpoint
+from replication.store.sqlite import SqliteStore
+
+REV = "1-" + "a" * 32
+OPTIONS = Options(retries=0, batch_size=100, use_checkpoints=False)
+
+Answer = httpx.Response | dict[str, Any] | list[Any]
+
+
+def digest(data: bytes) -> str:
+    return "md5-" + b64encode(md5(data).digest()).decode()
+
+
+def document(docid: str = "doc", **members: Any) -> dict[str, Any]:
+    return {"_id": docid, "_rev": REV, "_revisions": {"start": 1, "ids": ["a" * 32]}, **members}
+
+
+class Liar:
+    """A source with one document, whose answers are replaced one by one."""
+
+    def __init__(self) -> None:
+        self.document: Any = document(value=1)
+        self.info: Answer = {"db_name": "db", "update_seq": "1-x", "instance_start_time": "0", "doc_count": 1}
+        self.feed: Callable[[httpx.Request], Answer] = lambda request: {
+            "results": [{"seq": "1-x", "id": "doc", "changes": [{"rev": REV}]}],
+            "last_seq": "1-x",
+            "pending": 0,
+        }
+        self.bulk_get: Callable[[list[Any]], Answer] = lambda docs: {
+            "results": [{"id": "doc", "docs": [{"ok": self.document}]}]
+        }
+        self.attachment: Callable[[], httpx.Response] = lambda: httpx.Response(404, json={})
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        found: Answer
+        if path == "/db":
+            found = self.info
+        elif path == "/db/_changes":
+            found = self.feed(request)
+        elif path == "/db/_bulk_get":
+            found = self.bulk_get(orjson.loads(request.content)["docs"])
+        elif path.startswith("/db/doc/"):
+            found = self.attachment()
+        else:
+            found = httpx.Response(404, json={"error": "not_found", "reason": "missing"})
+        return found if isinstance(found, httpx.Response) else httpx.Response(200, json=found)
+
+    def peer(self) -> HttpPeer:
+        return HttpPeer(parse_endpoint("http://liar/db"), transport=httpx.MockTransport(self), retries=0)
+
+
+@pytest.fixture
+def liar() -> Liar:
+    return Liar()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(tmp_path / "data")
+    await store.create("db")
+    yield store
+    await store.close()
+
+
+async def pull(liar: Liar, store: SqliteStore) -> Any:
+    return await replicate(liar.peer(), LocalPeer(store, "db"), OPTIONS)
+
+
+async def assert_nothing_stored(store: SqliteStore) -> None:
+    assert (await store.get("db").info()).update_seq == 0
+
+
+async def test_an_honest_peer_is_believed(liar: Liar, store: SqliteStore) -> None:
+    await pull(liar, store)
+    assert (await store.get("db").info()).doc_count == 1
+
+
+# -- documents -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"_id": "other"},
+        {"_id": 5},
+        {"_rev": "1-" + "b" * 32},
+        {"_rev": "1-" + "b" * 32, "_revisions": {"start": 1, "ids": ["b" * 32]}},
+        {"_rev": "2-" + "b" * 32, "_revisions": {"start": 2, "ids": ["b" * 32, "c" * 32]}},
+        {"_revisions": {"start": 2, "ids": ["b" * 32, "a" * 32]}},
+        {"_attachments": 5},
+        {"_attachments": {"a": 5}},
+        {"_attachments": {"a": {"stub": True, "content_type": "x/y"}}},
+        {"_attachments": {"a": {"stub": True, "digest": "md5-x", "length": -1}}},
+        {"_attachments": {"_a": {"stub": True, "digest": "md5-x", "length": 1}}},
+        {"_attachments": {"a": {"stub": True, "digest": "md5-x", "length": 1, "encoding": "zip"}}},
+        {"_attachments": {"a": {"content_type": "a/b\r\nx: y", "digest": "md5-x", "length": 1}}},
+    ],
+)
+async def test_another_document_than_the_asked_one(
+    liar: Liar, store: SqliteStore, lie: dict[str, Any]
+) -> None:
+    liar.document = {**liar.document, **lie}
+    with pytest.raises(PeerLied):
+        await pull(liar, store)
+    await assert_nothing_stored(store)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"_revisions": None}, {"_unknown": 1}, {"_deleted": "yes"}, {"_revisions": {"start": 1, "ids": []}}],
+)
+async def test_a_document_that_is_none_is_left_out_and_reported(
+    liar: Liar, store: SqliteStore, members: dict[str, Any]
+) -> None:
+    liar.document = {**liar.document, **members}
+    result = await pull(liar, store)
+    assert [each.id for each in result.progress.unreadable] == ["doc"]
+    await assert_nothing_stored(store)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {},
+        {"results": 5},
+        {"results": [5]},
+        {"results": [{"id": "other", "docs": []}]},
+        {"results": [{"id": "doc", "docs": 5}]},
+        {"results": [{"id": "doc", "docs": [5]}]},
+        {"results": [{"id": "doc", "docs": [{"ok": 5}]}]},
+        {"results": [{"id": "doc", "docs": [{"ok": document("other")}]}]},
+        httpx.Response(200, content=b"<html>"),
+        httpx.Response(200, content=b'{"results":[{"id":"doc","docs":[{"ok":{"_id":"doc","n":1e999}}]}]}'),
+        httpx.Response(200, content=b"[" * 100_000),
+        httpx.Response(200, content=b"\xff\xfe"),
+        httpx.Response(200, content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"}),
+    ],
+    ids=str,
+)
+async def test_garbage_instead_of_documents(liar: Liar, store: SqliteStore, answer: Answer) -> None:
+    liar.bulk_get = lambda docs: answer
+    with pytest.raises(PeerLied):
+        await pull(liar, store)
+    await assert_nothing_stored(store)
+
+
+async def test_documents_nobody_asked_for_are_not_stored(liar: Liar, store: SqliteStore) -> None:
+    other = {**document(n=2), "_rev": "1-" + "d" * 32, "_revisions": {"start": 1, "ids": ["d" * 32]}}
+    liar.bulk_get = lambda docs: {"results": [{"id": "doc", "docs": [{"ok": liar.document}, {"ok": other}]}]}
+    await pull(liar, store)
+    assert [leaf.rev for leaf in await store.get("db").leaves("doc")] == [REV]
+
+
+# -- the feed ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {},
+        {"results": {}},
+        {"results": [5], "last_seq": "1"},
+        {"results": [{"seq": "1"}], "last_seq": "1"},
+        {"results": [{"seq": "1", "id": 5, "changes": [{"rev": REV}]}], "last_seq": "1"},
+        {"results": [{"seq": "1", "id": "", "changes": [{"rev": REV}]}], "last_seq": "1"},
+        {"results": [{"seq": "1", "id": "_local/x", "changes": [{"rev": REV}]}], "last_seq": "1"},
+        {"results": [{"seq": "1", "id": "x" * 8000, "changes": [{"rev": REV}]}], "last_seq": "1"},
+        {"results": [{"seq": "1", "id": "doc", "changes": [{"rev": "nonsense"}]}], "last_seq": "1"},
+        {"results": [{"seq": "1", "id": "doc", "changes": [5]}], "last_seq": "1"},
+        {"results": [{"seq": "1", "id": "doc", "changes": [{"rev": REV}]}], "last_seq": 0},
+        {"results": [{"seq": "1", "id": "doc", "changes": [{"rev": REV}]}], "last_seq": "x" * 100_000},
+        {"results": [{"seq": 1, "id": "doc", "changes": [{"rev": REV}]}] * 101, "last_seq": 9},
+        httpx.Response(200, content=b'{"results":['),
+    ],
+    ids=lambda answer: str(answer)[:60],
+)
+async def test_garbage_instead_of_changes(liar: Liar, store: SqliteStore, answer: Answer) -> None:
+    liar.feed = lambda request: answer
+    with pytest.raises(PeerLied):
+        await pull(liar, store)
+    await assert_nothing_stored(store)
+
+
+async def test_a_feed_that_never_ends_ends(liar: Liar, store: SqliteStore) -> None:
+    """Always one more change, and always more to come: no more are read than there were at the start."""
+    pages = 0
+
+    def endless(request: httpx.Request) -> Answer:
+        nonlocal pages
+        pages += 1
+        row = {"seq": f"{pages}-x", "id": "doc", "changes": [{"rev": REV}]}
+        return {"results": [row], "last_seq": f"{pages}-x", "pending": 5}
+
+    liar.feed = endless
+    await pull(liar, store)
+    assert pages <= 7
+
+
+async def test_a_feed_that_goes_in_circles_ends(liar: Liar, store: SqliteStore) -> None:
+    pages = 0
+
+    def circling(request: httpx.Request) -> Answer:
+        nonlocal pages
+        pages += 1
+        seq = f"{pages % 2}-x"
+        return {"results": [{"seq": seq, "id": "doc", "changes": [{"rev": REV}]}], "last_seq": seq}
+
+    liar.feed = circling
+    await pull(liar, store)
+    assert pages <= 3
+
+
+class Endless(httpx.AsyncByteStream):
+    """Gigabytes, made as they are read."""
+
+    def __init__(self, head: bytes, piece: bytes) -> None:
+        self._head = head
+        self._piece = piece
+        self.sent = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._head
+        while self.sent < 10 * 1024**3:
+            self.sent += len(self._piece)
+            yield self._piece
+
+
+@pytest.fixture
+def traced() -> Iterator[Callable[[], int]]:
+    """The most memory that was in use, in bytes."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("where", ["info", "feed", "bulk_get", "attachment"])
+async def test_answers_of_ten_gigabytes(
+    liar: Liar, store: SqliteStore, where: str, traced: Callable[[], int]
+) -> None:
+    stream = Endless(b'{"results":[', b" " * 65536)
+    endless = httpx.Response(200, stream=stream)
+    if where == "info":
+        liar.info = endless
+    elif where == "feed":
+        liar.feed = lambda request: httpx.Response(200, stream=stream)
+    elif where == "bulk_get":
+        liar.bulk_get = lambda docs: httpx.Response(200, stream=stream)
+    else:
+        entry = {"stub": True, "content_type": "x/y", "digest": digest(b"x"), "length": 100_000, "revpos": 1}
+        liar.document["_attachments"] = {"a": entry}
+        liar.attachment = lambda: httpx.Response(200, stream=stream)
+    if where == "bulk_get":
+        # One document of that size may be an accident: the others are worth having.
+        result = await pull(liar, store)
+        assert "larger than" in result.progress.unreadable[0].reason
+    else:
+        with pytest.raises((TooLarge, PeerLied)):
+            await pull(liar, store)
+    await assert_nothing_stored(store)
+    assert stream.sent < 100 * 1024**2
+    assert traced() < 100 * 1024**2
+
+
+async def test_an_endless_error_is_not_read(liar: Liar, store: SqliteStore) -> None:
+    stream = Endless(b"", b"x" * 65536)
+    liar.info = httpx.Response(400, stream=stream)
+    with pytest.raises(PeerRefused):
+        await pull(liar, store)
+    assert stream.sent < 1024**2
+
+
+# -- attachments ---------------------------------------------------------------------------------
+
+DATA = b"the right bytes"
+PACKED = gzip.compress(DATA, mtime=0)
+
+
+def stub(data: bytes = DATA, **members: Any) -> dict[str, Any]:
+    entry = {"stub": True, "content_type": "x/y", "digest": digest(data), "length": len(data), "revpos": 1}
+    return {"a": {**entry, **members}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "answer"),
+    [
+        (stub(), httpx.Response(200, content=b"the wrong bytes")),
+        (stub(), httpx.Response(200, content=DATA[:-1])),
+        (stub(), httpx.Response(200, content=DATA + b"!")),
+        (stub(digest="sha1-abc"), httpx.Response(200, content=DATA)),
+        (stub(digest="md5-"), httpx.Response(200, content=DATA)),
+        (stub(), httpx.Response(200, content=PACKED, headers={"content-encoding": "gzip"})),
+        (
+            stub(PACKED, encoding="gzip", length=len(DATA), encoded_length=len(PACKED)),
+            httpx.Response(200, content=DATA),
+        ),
+        (stub(), httpx.Response(302, headers={"location": "http://elsewhere/"})),
+    ],
+)
+@pytest.mark.parametrize("size", ["small", "large"])
+async def test_attachments_that_are_not_what_they_should_be(
+    liar: Liar, store: SqliteStore, entry: dict[str, Any], answer: httpx.Response, size: str, request: Any
+) -> None:
+    if size == "large":
+        monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        monkeypatch.setattr("replication.replicator.local_peer.SMALL", 0)
+    liar.document["_attachments"] = entry
+    liar.attachment = lambda: answer
+    with pytest.raises(ReplicationError):
+        await pull(liar, store)
+    await assert_nothing_stored(store)
+
+
+async def test_an_attachment_that_is_gone_stops_nothing_else(liar: Liar, store: SqliteStore) -> None:
+    liar.document["_attachments"] = stub()
+    rows = [{"seq": n, "id": docid, "changes": [{"rev": REV}]} for n, docid in enumerate(("doc", "other"), 1)]
+    liar.feed = lambda request: {"results": rows, "last_seq": 2, "pending": 0}
+    documents = {"doc": liar.document, "other": document("other")}
+    liar.bulk_get = lambda docs: {
+        "results": [{"id": each["id"], "docs": [{"ok": documents[each["id"]]}]} for each in docs]
+    }
+    result = await pull(liar, store)
+    assert [each.id for each in result.progress.unreadable] == ["doc"]
+    assert result.progress.statistics.docs_written == 1
+    assert (await store.get("db").info()).doc_count == 1
+
+
+async def test_the_right_bytes_are_taken(liar: Liar, store: SqliteStore) -> None:
+    liar.document["_attachments"] = stub()
+    liar.attachment = lambda: httpx.Response(200, content=DATA)
+    await pull(liar, store)
+    database = store.get("db")
+    info = (await database.attachments("doc", (1, "a" * 32)))["a"]
+    assert b"".join([piece async for piece in database.read_attachment(info)]) == DATA
+
+
+# -- targets -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/_revs_diff", []),
+        ("/_revs_diff", {"never heard of": {"missing": [REV]}}),
+        ("/_revs_diff", {"doc": {"missing": ["9-" + "f" * 32]}}),
+        ("/_revs_diff", {"doc": {"missing": ["nonsense"]}}),
+        ("/_revs_diff", {"doc": {"missing": 5}}),
+        ("/_revs_diff", {"doc": 5}),
+        ("/_revs_diff", {"doc": {"missing": [REV], "possible_ancestors": [5]}}),
+        ("/_bulk_docs", {}),
+        ("/_bulk_docs", [5]),
+        ("/_bulk_docs", [{"id": "other", "error": "forbidden"}]),
+        ("/_bulk_docs", httpx.Response(412, json={"error": "missing_stub", "reason": "which"})),
+        ("/_bulk_docs", [{"id": "doc", "error": "missing_stub"}]),
+    ],
+    ids=str,
+)
+async def test_targets_that_answer_nonsense(
+    liar: Liar, store: SqliteStore, path: str, answer: Answer
+) -> None:
+    def target(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/db" + path:
+            return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+        if request.url.path == "/db/_revs_diff":
+            return httpx.Response(200, json={"doc": {"missing": [REV]}})
+        return httpx.Response(200, json={"update_seq": "0", "instance_start_time": "0"})
+
+    peer = HttpPeer(parse_endpoint("http://target/db"), transport=httpx.MockTransport(target), retries=0)
+    with pytest.raises(PeerLied):
+        await replicate(liar.peer(), peer, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        {"session_id": 5, "source_last_seq": "9-x", "history": "none"},
+        {"session_id": "s", "history": [5, {"session_id": 5}, {}]},
+        {"history": [{"session_id": "s", "recorded_seq": None}]},
+        {},
+    ],
+)
+async def test_checkpoints_that_are_none_count_for_nothing(
+    liar: Liar, store: SqliteStore, checkpoint: dict[str, Any]
+) -> None:
+    answered = liar.__call__
+
+    def with_checkpoint(request: httpx.Request) -> httpx.Response:
+        if "/_local/" in request.url.path:
+            return httpx.Response(200, json={"_id": "x", "_rev": "0-1", **checkpoint})
+        return answered(request)
+
+    peer = HttpPeer(
+        parse_endpoint("http://liar/db"), transport=httpx.MockTransport(with_checkpoint), retries=0
+    )
+    await replicate(peer, LocalPeer(store, "db"), Options(retries=0))
+    assert (await store.get("db").info()).doc_count == 1
