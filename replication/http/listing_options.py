@@ -61,7 +61,7 @@ class ListingOptions:
     def read(self, parameters: Iterable[tuple[str, Any]], *, decoded: bool) -> None:
         """Takes over parameters; `decoded` if their values are JSON values already."""
         for name, value in parameters:
-            reader = _READERS.get(name)
+            reader = READERS.get(name)
             if reader is not None:
                 reader(self, name, value, decoded)
 
@@ -198,7 +198,7 @@ def _partition(options: ListingOptions, name: str, value: Any, decoded: bool) ->
     options.partition = str(value)
 
 
-_READERS: dict[str, _Reader] = {
+READERS: dict[str, _Reader] = {
     "key": _key("start_key", "end_key"),
     "keys": _keys,
     "startkey": _key("start_key"),
@@ -227,3 +227,4 @@ _READERS: dict[str, _Reader] = {
     "stable": _one_of(True, False, "true", "false"),
     "update": _one_of(True, False, "true", "false", "lazy"),
 }
+"""How each parameter is read, by its name."""

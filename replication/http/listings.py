@@ -7,7 +7,7 @@ come from the store as text and are sent page by page.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from starlette.responses import Response
@@ -21,7 +21,7 @@ from replication.http.streaming import json_in_pieces
 from replication.protocol import errors
 from replication.store.interface import Database
 
-_HEADERS = {"cache-control": CACHE_CONTROL}
+HEADERS = {"cache-control": CACHE_CONTROL}
 
 
 async def all_docs(call: Call) -> Response:
@@ -41,21 +41,28 @@ async def local_docs(call: Call) -> Response:
 
 async def queries(call: Call) -> Response:
     """`POST /{db}/_all_docs/queries` and its siblings: the query string holds what is common to all."""
-    body = await call.json_object()
-    if "queries" not in body:
-        raise errors.bad_request("POST body must include `queries` parameter.")
-    if not isinstance(body["queries"], list):
-        raise errors.bad_request("`queries` member must be an array.")
     asked = []
-    for query in body["queries"]:
-        if not isinstance(query, dict):
-            raise errors.bad_request("Each of the `queries` must be an object.")
+    for query in queries_in(await call.json_object()):
         options = ListingOptions()
         options.read(call.query.items(), decoded=False)
         options.read(query.items(), decoded=True)
         options.check()
         asked.append(options)
-    return await json_in_pieces(_results(call.database, SOURCES[call.segments[1]], asked), _HEADERS)
+    source = SOURCES[call.segments[1]]
+    answers = [_pieces(call.database, source, options) for options in asked]
+    return await json_in_pieces(several(answers), HEADERS)
+
+
+def queries_in(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The `queries` of a body. Raises 400 for what isn't a list of objects."""
+    if "queries" not in body:
+        raise errors.bad_request("POST body must include `queries` parameter.")
+    queries = body["queries"]
+    if not isinstance(queries, list):
+        raise errors.bad_request("`queries` member must be an array.")
+    if not all(isinstance(query, dict) for query in queries):
+        raise errors.bad_request("Each of the `queries` must be an object.")
+    return queries
 
 
 async def _listing(call: Call) -> Response:
@@ -63,35 +70,40 @@ async def _listing(call: Call) -> Response:
     if call.method == "POST":
         call.require_json()
         body = await call.json_object()
-        options.keys = _key_list(body["keys"], "body member") if "keys" in body else None
+        options.keys = key_list(body["keys"], "body member") if "keys" in body else None
         options.read(body.items(), decoded=True)
     elif "keys" in call.query:
-        options.keys = _key_list(json_value(call.query, "keys"), "parameter")
+        options.keys = key_list(json_value(call.query, "keys"), "parameter")
     options.read(call.query.items(), decoded=False)
     options.check()
-    return await json_in_pieces(_document(call.database, SOURCES[call.segments[1]], options), _HEADERS)
+    return await json_in_pieces(single(_pieces(call.database, SOURCES[call.segments[1]], options)), HEADERS)
 
 
-def _key_list(keys: Any, what: str) -> list[Any]:
+def key_list(keys: Any, what: str) -> list[Any]:
+    """`keys`, given as a parameter or a body's member. Raises 400 if they are no list."""
     if not isinstance(keys, list):
         raise errors.bad_request(f"`keys` {what} must be an array.")
     return keys
 
 
-async def _document(database: Database, source: RowSource, options: ListingOptions) -> AsyncIterator[bytes]:
-    async for piece, last in _pieces(database, source, options):
+Pieces = AsyncIterator[tuple[bytes, bool]]
+"""The pieces of one listing's object, and whether each is the last."""
+
+
+async def single(pieces: Pieces) -> AsyncIterator[bytes]:
+    """An answer that is one listing."""
+    async for piece, last in pieces:
         yield piece + b"\n" if last else piece
 
 
-async def _results(
-    database: Database, source: RowSource, asked: list[ListingOptions]
-) -> AsyncIterator[bytes]:
+async def several(answers: Iterable[Pieces]) -> AsyncIterator[bytes]:
+    """An answer that holds several, one after the other."""
     text = b'{"results":['
     separator = b"\r\n"
-    for options in asked:
+    for pieces in answers:
         text += separator
         separator = b",\r\n"
-        async for piece, last in _pieces(database, source, options):
+        async for piece, last in pieces:
             text += piece
             if not last:
                 yield text
@@ -99,10 +111,7 @@ async def _results(
     yield text + b"\r\n]}\n"
 
 
-async def _pieces(
-    database: Database, source: RowSource, options: ListingOptions
-) -> AsyncIterator[tuple[bytes, bool]]:
-    """The pieces of one listing's object, and whether it is the last."""
+async def _pieces(database: Database, source: RowSource, options: ListingOptions) -> Pieces:
     text = await source.head(database, options)
     separator = b""
     async for rows in source.pages(database, options):

@@ -26,6 +26,7 @@ from replication.http import (
     replications,
     root,
     session,
+    views,
 )
 from replication.http.call import Call
 from replication.protocol import errors
@@ -137,6 +138,15 @@ ATTACHMENT = Route(
     }
 )
 
+DESIGN: Mapping[str, Route] = {
+    "_view": Route(_get(views.view, POST=views.view)),
+    "_info": Route(_get(views.info)),
+    "_show": Route(_get(views.not_supported, POST=views.not_supported)),
+    "_list": Route(_get(views.not_supported, POST=views.not_supported)),
+    "_rewrite": Route(_get(views.not_supported, POST=views.not_supported, PUT=views.not_supported)),
+}
+"""Below a design document, whose attachments can't have these names."""
+
 LISTING_QUERIES = Route({"POST": listings.queries})
 INDEX_BELOW = Route({"POST": mango.bulk_delete_indexes, "DELETE": mango.delete_index})
 
@@ -167,12 +177,14 @@ def match(call: Call) -> Route:
         call.rest = tuple(segments[3:])
         if second == "_local":
             return LOCAL_DOCUMENT
-        return ATTACHMENT if call.rest else DOCUMENT
-    for prefix, document in (("_design/", DOCUMENT), ("_local/", LOCAL_DOCUMENT)):
+        return _below_design(call)
+    for prefix in ("_design/", "_local/"):
         if second.startswith(prefix):
             call.docid = second
             call.rest = tuple(segments[2:])
-            return ATTACHMENT if call.rest else document
+            if prefix == "_design/":
+                return _below_design(call)
+            return ATTACHMENT if call.rest else LOCAL_DOCUMENT
     if second in ("_all_docs", "_design_docs", "_local_docs") and len(segments) > 2:
         if segments[2:] != ["queries"]:
             raise errors.missing()
@@ -185,3 +197,7 @@ def match(call: Call) -> Route:
         return DOCUMENT
     call.rest = tuple(segments[2:])
     return route
+
+
+def _below_design(call: Call) -> Route:
+    return DESIGN.get(call.rest[0], ATTACHMENT) if call.rest else DOCUMENT

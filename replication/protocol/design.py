@@ -32,7 +32,7 @@ _ROW_FORMAT = 1
 _RANKED = re.compile(r"_(top|bottom)_(.*)", re.ASCII | re.DOTALL)
 _RANK = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 MOST_RANKED = 100
-_BUILTIN = frozenset({"_sum", "_count", "_stats", "_approx_count_distinct", "_first", "_last"})
+_BUILTIN = ("_sum", "_count", "_stats", "_approx_count_distinct", "_first", "_last")
 
 _FIELDS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "language": (str, "string"),
@@ -185,19 +185,25 @@ def _check_view(name: str, view: Mapping[str, Any], language: str) -> None:
     if not isinstance(reduce, str):
         raise _invalid(f"`views.{name}.reduce` field must have string type")
     if reduce.startswith("_"):
-        check_builtin(reduce)
+        builtin_name(reduce)
 
 
-def check_builtin(name: str) -> None:
-    """Raises the 400 of a name with an underscore that is no built-in reducer."""
-    ranked = _RANKED.fullmatch(name)
+def builtin_name(source: str) -> str:
+    """The built-in reducer that a `reduce` with an underscore names; what follows the name does not count.
+
+    Raises 400 if there is none of that name.
+    """
+    ranked = _RANKED.fullmatch(source)
     if ranked is not None:
         if _RANK.fullmatch(ranked[2]) is None:
             raise _invalid("invalid rank reducer")
         if not 1 <= int(ranked[2]) <= MOST_RANKED:
             raise _invalid(f"rank value must be between 1 and {MOST_RANKED}")
-    elif name not in _BUILTIN:
-        raise _invalid(f"`{name}` is not a supported reduce function.")
+        return source
+    for name in _BUILTIN:
+        if source.startswith(name):
+            return name
+    raise _invalid(f"`{source}` is not a supported reduce function.")
 
 
 def _invalid(reason: str) -> ProtocolError:

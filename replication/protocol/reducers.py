@@ -232,24 +232,25 @@ class First(Reducer):
 
 
 class Ranked(Reducer):
-    """`_top_N` and `_bottom_N`: the greatest or least values, in the order of views."""
+    """`_top_N` and `_bottom_N`: the greatest or least values, in the order of views, each once."""
 
     def __init__(self, size: int, *, top: bool) -> None:
         self._size = size
         self._top = top
-        self._kept: list[tuple[bytes, Any]] = []
+        self._kept: dict[bytes, Any] = {}
 
     def add(self, keys: Sequence[bytes], values: Sequence[Any]) -> None:
-        pairs = [*self._kept, *((sort_key(value), value) for value in values)]
+        for value in values:
+            self._kept.setdefault(sort_key(value), value)
         choose = heapq.nlargest if self._top else heapq.nsmallest
-        self._kept = choose(self._size, pairs, key=lambda pair: pair[0])
+        self._kept = {key: self._kept[key] for key in choose(self._size, self._kept)}
 
     def result(self) -> Any:
-        return [value for _, value in self._kept]
+        return list(self._kept.values())
 
 
 def builtin_reducer(name: str, *, descending: bool = False) -> Reducer:
-    """A fresh reducer for rows in the view's order, or from its end. `name` has passed `check_builtin`."""
+    """A fresh reducer for rows in the view's order, or from its end. `name` is a `builtin_name`."""
     match name.split("_")[1:]:
         case ["sum"]:
             return Sum()

@@ -192,6 +192,7 @@ class IndexedDocument(NamedTuple):
     id: str
     seq: int
     text: bytes
+    """With `_conflicts` and `_deleted_conflicts`, if there are any."""
 
 
 WriteCheck = Callable[[DocumentWrite, Document | None], None]

@@ -14,8 +14,11 @@ from typing import Any
 
 import apsw
 
+from replication.protocol import jsontext
+from replication.protocol.documents import with_members
+from replication.protocol.revisions import format_rev
 from replication.store.interface import IndexedDocument, IndexRow, IndexState, RowMapper, RowSpan
-from replication.store.sqlite import indexes
+from replication.store.sqlite import indexes, reading
 from replication.store.sqlite.writer import Transaction
 
 DOCUMENTS_A_STEP = 500
@@ -74,20 +77,37 @@ def _read(connection: apsw.Connection, signature: str) -> _Page | None:
     docids: list[str] = []
     documents: list[IndexedDocument] = []
     reached, size = seq, 0
-    for at, docid, deleted, text in connection.execute(
-        "SELECT changes.seq, id, deleted, text FROM changes CROSS JOIN bodies ON bodies.seq = body"
+    for at, docid, deleted, text, leaves in connection.execute(
+        "SELECT changes.seq, id, deleted, text, leaves IS NOT NULL"
+        " FROM changes CROSS JOIN bodies ON bodies.seq = body"
         " WHERE changes.seq > ? ORDER BY changes.seq LIMIT ?",
         (seq, DOCUMENTS_A_STEP),
     ):
         reached = at
         docids.append(docid)
         if not deleted:
+            if leaves:
+                text = with_members(text, _conflicts(connection, docid))
             documents.append(IndexedDocument(docid, at, text))
             size += len(text)
             if size > BYTES_A_STEP:
                 break
     complete = len(docids) < DOCUMENTS_A_STEP and size <= BYTES_A_STEP
     return _Page(num, seq, purge_seq, update_seq if complete else reached, complete, docids, documents)
+
+
+def _conflicts(connection: apsw.Connection, docid: str) -> list[bytes]:
+    """The members that name the other leaves of a document."""
+    found = reading.entry(connection, docid)
+    if found is None:
+        return []
+    others = [rev for rev in found.tree.leaves() if rev != found.winner]
+    members = []
+    for name, deleted in (("_conflicts", False), ("_deleted_conflicts", True)):
+        revs = [format_rev(rev) for rev in others if found.tree.is_deleted(rev) == deleted]
+        if revs:
+            members.append(b'"%b":%b' % (name.encode(), jsontext.encode(revs)))
+    return members
 
 
 def _writing(page: _Page, rows: Sequence[Sequence[IndexRow]]) -> Callable[[Transaction], bool]:

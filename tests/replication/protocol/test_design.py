@@ -58,6 +58,7 @@ def test_wrong_members_are_refused(value: dict[str, Any], reason: str) -> None:
         {"views": {"lib": {"a": "exports.x = 1"}, "": {"map": MAP}}},
         {"language": "query", "views": {"v": {"map": {"fields": {}}, "reduce": "_count"}}},
         {"language": "other", "views": {"v": {"map": "(lambda)"}}},
+        {"views": {"v": {"map": MAP, "reduce": "_sum\n and more"}}},
         {"rewrites": [], "autoupdate": 5, "anything": {"else": 1}},
         {"filters": {"a": {"b": "c"}}},
     ],
@@ -136,7 +137,7 @@ def stats(*row: float) -> dict[str, float]:
         ("_last", ["a", "b"], "b"),
         ("_top_3", [1, "z", None, [2], {"a": 1}], [{"a": 1}, [2], "z"]),
         ("_bottom_2", [1, "z", None, [2], True], [None, True]),
-        ("_top_100", [2, 1], [2, 1]),
+        ("_top_100", [2, 1, 1], [2, 1]),
     ],
 )
 def test_built_in_reducers(name: str, values: list[Any], result: Any) -> None:
@@ -165,7 +166,7 @@ def test_first_and_last_are_those_of_the_view_whatever_the_direction() -> None:
 
 @given(st.lists(st.integers() | st.text() | st.none() | st.booleans(), min_size=1), st.integers(1, 5))
 def test_ranks_do_not_depend_on_how_rows_come(values: list[Any], at_once: int) -> None:
-    ordered = sorted(map(sort_key, values), reverse=True)
+    ordered = sorted(set(map(sort_key, values)), reverse=True)
     assert list(map(sort_key, reduced("_top_3", values, at_once=at_once))) == ordered[:3]
     assert list(map(sort_key, reduced("_bottom_3", values, at_once=at_once))) == ordered[::-1][:3]
 

@@ -1,0 +1,73 @@
+"""Rows of views as they are sent, with documents if they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from replication.http.document_reading import meta_members, rendered
+from replication.http.listing_options import ListingOptions
+from replication.protocol import jsontext
+from replication.protocol.documents import with_members
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Rev, parse_rev
+from replication.store.interface import Database, Document, IndexRow
+
+
+class _Link(NamedTuple):
+    """The document that belongs to a row."""
+
+    id: str
+    rev: Rev | None = None
+
+
+async def rows_of(database: Database, rows: Sequence[IndexRow], options: ListingOptions) -> list[bytes]:
+    """The rows as JSON."""
+    if not options.include_docs:
+        return [_row(row) + b"}" for row in rows]
+    links = [_link(row) for row in rows]
+    plain = list({link.id for link in links if link is not None and link.rev is None})
+    winners = await database.winners(plain)
+    texts = []
+    for row, link in zip(rows, links, strict=True):
+        text = b"null"
+        if link is not None:
+            document = winners.get(link.id) if link.rev is None else await _revision(database, link)
+            if document is not None and not (document.deleted and link.rev is None):
+                text = await _document(database, document, options)
+        texts.append(_row(row) + b',"doc":' + text + b"}")
+    return texts
+
+
+def _row(row: IndexRow) -> bytes:
+    return b'{"id":%b,"key":%b,"value":%b' % (jsontext.encode(row.id), row.shown, row.value)
+
+
+def _link(row: IndexRow) -> _Link | None:
+    """The row's own document, unless its value names another one or a revision. None for no document."""
+    if b'"_id"' not in row.value and b'"_rev"' not in row.value:
+        return _Link(row.id)
+    value: Any = jsontext.decode(row.value)
+    if not isinstance(value, dict):
+        return _Link(row.id)
+    docid, rev = value.get("_id", row.id), value.get("_rev")
+    if not isinstance(docid, str):
+        return None
+    if rev is None:
+        return _Link(docid)
+    try:
+        return _Link(docid, parse_rev(rev))
+    except ProtocolError:
+        return None
+
+
+async def _revision(database: Database, link: _Link) -> Document | None:
+    assert link.rev is not None
+    found = await database.revision(link.id, link.rev)
+    return found[0] if found else None
+
+
+async def _document(database: Database, document: Document, options: ListingOptions) -> bytes:
+    text = await rendered(database, document, options.documents)
+    members = await meta_members(database, document, options.documents)
+    return with_members(text, members) if members else text

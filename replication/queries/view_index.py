@@ -1,0 +1,171 @@
+"""Keeping the index of a view up to date.
+
+A view's index is refreshed when somebody asks for rows that must be new. Whoever asks while it is being
+refreshed waits for the same work, which goes on when they leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from replication.javascript import functions
+from replication.javascript.engine import Engine
+from replication.javascript.functions import Emitted, JavaScriptError, Thrown
+from replication.protocol import errors, jsontext
+from replication.protocol.collation import raw_sort_key, sort_key
+from replication.protocol.design import JAVASCRIPT, QUERY, DesignDocument, View
+from replication.protocol.documents import with_members
+from replication.protocol.errors import ProtocolError
+from replication.protocol.mango.index import IndexDefinition, definitions_of
+from replication.protocol.names import DESIGN_PREFIX
+from replication.store.interface import Database, IndexedDocument, IndexRow, RowMapper
+
+FIRST_BATCH = 50
+LARGEST_BATCH = 500
+"""Documents of one job. The first ones show how long the function takes."""
+QUICK, SLOW = 0.25, 1.0
+"""Seconds of a job below which batches grow, and above which they shrink."""
+
+log = logging.getLogger("replication.views")
+
+_running: WeakKeyDictionary[Database, dict[str, asyncio.Task[None]]] = WeakKeyDictionary()
+
+
+async def refresh(database: Database, engine: Engine, ddoc: DesignDocument, view: View) -> None:
+    """Brings a view up to the latest change there is now.
+
+    Raises 500 `os_process_error` for a map function that takes too long or too much.
+    """
+    wanted = database.update_seq
+    while True:
+        state = await database.index_state(view.signature)
+        if state is not None and state.seq >= wanted:
+            return
+        await asyncio.shield(start_refresh(database, engine, ddoc, view))
+
+
+def start_refresh(database: Database, engine: Engine, ddoc: DesignDocument, view: View) -> asyncio.Task[None]:
+    """Refreshes behind the scenes; the task is the one that is at it already, if there is one."""
+    running = _running.setdefault(database, {})
+    task = running.get(view.signature)
+    if task is None:
+        mapper = _mapper(database, engine, ddoc, view)
+        task = asyncio.create_task(database.refresh_rows(view.signature, mapper))
+        running[view.signature] = task
+        task.add_done_callback(lambda done: _refreshed(running, view.signature, done))
+    return task
+
+
+def _refreshed(running: dict[str, asyncio.Task[None]], signature: str, task: asyncio.Task[None]) -> None:
+    del running[signature]
+    if not task.cancelled():
+        task.exception()  # whoever waited for it may have left: then nobody else looks
+
+
+def is_refreshing(database: Database, view: View) -> bool:
+    return view.signature in _running.get(database, {})
+
+
+def failed(error: JavaScriptError) -> ProtocolError:
+    """What a client is told of a job that could not be done."""
+    return ProtocolError(500, "os_process_error" if error.limit else "compilation_error", str(error))
+
+
+def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View) -> RowMapper:
+    key_of = raw_sort_key if view.raw_collation else sort_key
+    if view.language == JAVASCRIPT:
+        emit = _JavaScriptMap(engine, view).emit
+    elif view.language == QUERY:
+        emit = _QueryMap(ddoc, view).emit
+    else:
+        raise ProtocolError(500, "unknown_query_language", view.language)
+
+    async def rows(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+        listed = [doc for doc in documents if view.include_design or not doc.id.startswith(DESIGN_PREFIX)]
+        results = await emit(listed) if listed else []
+        by_id: dict[str, list[IndexRow]] = {}
+        wrong: list[tuple[str, str]] = []
+        for doc, result in zip(listed, results, strict=True):
+            if isinstance(result, Thrown):
+                wrong.append((doc.id, f"{result.error}: {result.reason}"))
+                continue
+            try:
+                by_id[doc.id] = index_rows(doc.id, result, key_of)
+            except ProtocolError as error:
+                wrong.append((doc.id, error.reason))
+        if wrong:
+            log.warning(
+                "View %s/%s of %s: %d documents are left out, the first is %s: %s",
+                *(ddoc.id, view.name, database.name, len(wrong), *wrong[0]),
+            )
+        return [by_id.get(doc.id, []) for doc in documents]
+
+    return rows
+
+
+def index_rows(docid: str, emitted: Sequence[Emitted], key_of: Callable[[Any], bytes]) -> list[IndexRow]:
+    """The rows of one document. Those with the same key are in the order of their values, as CouchDB's."""
+    rows = [
+        IndexRow(key_of(key), docid, 0, jsontext.encode(key), jsontext.encode(value))
+        for key, value in emitted
+    ]
+    if len(rows) < 2 or len({row.key for row in rows}) == len(rows):
+        return rows
+    values = dict(enumerate(raw_sort_key(value) for _, value in emitted))
+    order = sorted(values, key=lambda at: (rows[at].key, values[at]))
+    return [rows[at]._replace(place=place) for place, at in enumerate(order)]
+
+
+class _JavaScriptMap:
+    """A map function, given as many documents at a time as it takes quickly."""
+
+    def __init__(self, engine: Engine, view: View) -> None:
+        self._engine = engine
+        self._view = view
+        self._batch = FIRST_BATCH
+
+    async def emit(self, documents: Sequence[IndexedDocument]) -> list[list[Emitted] | Thrown]:
+        view = self._view
+        texts = [document.text for document in documents]
+        if view.local_seq:
+            texts = [with_members(doc.text, [b'"_local_seq":%d' % doc.seq]) for doc in documents]
+        results: list[list[Emitted] | Thrown] = []
+        while len(results) < len(texts):
+            some = texts[len(results) : len(results) + self._batch]
+            started = time.monotonic()
+            try:
+                results += await functions.map_documents(self._engine, view.map, view.modules, some)
+            except JavaScriptError as error:
+                raise failed(error) from error
+            taken = time.monotonic() - started
+            if taken > SLOW:
+                self._batch = max(1, self._batch // 4)
+            elif taken < QUICK:
+                self._batch = min(LARGEST_BATCH, 2 * self._batch)
+        return results
+
+
+class _QueryMap:
+    """One of Mango's indexes, asked as a view."""
+
+    def __init__(self, ddoc: DesignDocument, view: View) -> None:
+        definition = _definition(ddoc.text, view.name)
+        if definition is None:
+            raise errors.not_found("missing_named_view")
+        self._definition = definition
+
+    async def emit(self, documents: Sequence[IndexedDocument]) -> list[list[Emitted] | Thrown]:
+        keys = [self._definition.key_of(jsontext.decode(document.text)) for document in documents]
+        return [[] if key is None else [Emitted(key, None)] for key in keys]
+
+
+@lru_cache(maxsize=128)
+def _definition(text: bytes, name: str) -> IndexDefinition | None:
+    found = (definition for definition in definitions_of(jsontext.decode(text)) if definition.name == name)
+    return next(found, None)

@@ -1,0 +1,145 @@
+"""Asking a view: which of its rows a query wants, and reading them page by page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from replication.protocol.collation import above, raw_sort_key, sort_key
+from replication.protocol.design import View
+from replication.store.interface import Database, IndexRow, RowSpan
+
+ROWS = 1000
+"""Rows of a page: some milliseconds."""
+
+UNBOUNDED: Final = object()
+"""The place of a key that was not given."""
+
+EXACT: Final = -1
+"""`group_level` of rows that are grouped by their whole keys."""
+
+
+@dataclass(frozen=True)
+class ViewQuery:
+    """What is asked of a view."""
+
+    keys: Sequence[Any] | None = None
+    start_key: Any = UNBOUNDED
+    end_key: Any = UNBOUNDED
+    start_docid: str | None = None
+    end_docid: str | None = None
+    inclusive_end: bool = True
+    descending: bool = False
+    skip: int = 0
+    limit: int | None = None
+    group_level: int = 0
+
+    def spans(self, view: View) -> list[RowSpan]:
+        """The rows, as spans in the order in which they are wanted: one, or one for each key."""
+        key_of = raw_sort_key if view.raw_collation else sort_key
+        if self.keys is not None:
+            return [RowSpan((key, "", 0), (above(key), "", 0)) for key in map(key_of, self.keys)]
+        start = None if self.start_key is UNBOUNDED else key_of(self.start_key)
+        end = None if self.end_key is UNBOUNDED else key_of(self.end_key)
+        if self.descending:
+            return [RowSpan(self._end_below(end), _behind(start, self.start_docid))]
+        return [RowSpan(_before(start, self.start_docid), self._end_above(end))]
+
+    def _end_above(self, key: bytes | None) -> tuple[bytes, str, int] | None:
+        return _behind(key, self.end_docid) if self.inclusive_end else _before(key, self.end_docid)
+
+    def _end_below(self, key: bytes | None) -> tuple[bytes, str, int] | None:
+        return _before(key, self.end_docid) if self.inclusive_end else _behind(key, self.end_docid)
+
+    def is_reversed(self, view: View) -> bool:
+        """Whether the bounds leave no room because the start lies behind the end."""
+        if self.keys is not None or self.start_key is UNBOUNDED or self.end_key is UNBOUNDED:
+            return False
+        key_of = raw_sort_key if view.raw_collation else sort_key
+        start, end = key_of(self.start_key), key_of(self.end_key)
+        if start != end:
+            return start < end if self.descending else start > end
+        if self.start_docid is None or self.end_docid is None:
+            return False
+        if self.descending:
+            return self.start_docid < self.end_docid
+        return self.start_docid > self.end_docid
+
+
+def _before(key: bytes | None, docid: str | None) -> tuple[bytes, str, int] | None:
+    return None if key is None else (key, docid or "", 0)
+
+
+def _behind(key: bytes | None, docid: str | None) -> tuple[bytes, str, int] | None:
+    if key is None:
+        return None
+    # No id holds a NUL, so an id with one is the place right behind it.
+    return (above(key), "", 0) if docid is None else (key, docid + "\x00", 0)
+
+
+async def offset(database: Database, view: View, query: ViewQuery, total: int) -> int:
+    """How many rows of the view come before the first one that is answered."""
+    spans = query.spans(view)
+    if not spans:
+        return 0
+    span = spans[-1] if query.descending else spans[0]
+    before = RowSpan(span.high, None) if query.descending else RowSpan(None, span.low)
+    count = 0
+    if before != RowSpan(None, None):
+        count = await database.count_rows(view.signature, before)
+    return min(total, count + query.skip)
+
+
+async def pages(database: Database, view: View, query: ViewQuery) -> AsyncIterator[list[IndexRow]]:
+    """The rows a query wants, at most some at a time. With several keys, in their order."""
+    spans = query.spans(view)
+    if query.descending:
+        spans.reverse()
+    skip, left = query.skip, query.limit
+    gathered: list[IndexRow] = []
+    for span in spans:
+        async for rows in span_pages(database, view, span, query.descending, limit=left, skip=skip):
+            skip = 0
+            gathered += rows
+            if left is not None:
+                left -= len(rows)
+            if len(gathered) >= ROWS:
+                yield gathered
+                gathered = []
+                await asyncio.sleep(0)
+        if left == 0:
+            break
+        if skip:
+            skip = max(0, skip - await database.count_rows(view.signature, span))
+    if gathered:
+        yield gathered
+
+
+async def span_pages(
+    database: Database,
+    view: View,
+    span: RowSpan,
+    descending: bool,
+    *,
+    limit: int | None = None,
+    skip: int = 0,
+) -> AsyncIterator[list[IndexRow]]:
+    """The rows of one span, page by page; no page is empty."""
+    while limit != 0:
+        asked = ROWS if limit is None else min(ROWS, limit)
+        rows = await database.scan_rows(view.signature, span, descending=descending, skip=skip, limit=asked)
+        if not rows:
+            return
+        yield rows
+        if len(rows) < asked:
+            return
+        if limit is not None:
+            limit -= len(rows)
+        skip = 0
+        last = rows[-1]
+        if descending:
+            span = span._replace(high=(last.key, last.id, last.place))
+        else:
+            span = span._replace(low=(last.key, last.id, last.place + 1))

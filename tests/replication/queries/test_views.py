@@ -1,0 +1,215 @@
+"""A view answers what a naive evaluation of its functions does, for random documents and queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from random import Random
+from typing import Any
+
+import pytest
+
+from replication.javascript.engine import Engine
+from replication.protocol.collation import raw_sort_key, sort_key
+from replication.protocol.design import DesignDocument, View
+from replication.queries import reducing, view_index, views
+from replication.queries.reducing import reduction
+from replication.queries.views import EXACT, UNBOUNDED, ViewQuery
+from replication.store.interface import Database
+from tests.replication.store.writes import doc, edit
+
+MAP = "function(doc) { for (const [key, value] of doc.rows) emit(key, value) }"
+COUNT = "function(keys, values, again) { return again ? sum(values) : keys.length }"
+REDUCERS: dict[str, Callable[[list[Any]], Any]] = {
+    "_sum": sum,
+    "_count": len,
+    COUNT: len,
+    "_first": lambda values: values[0],
+    "_bottom_1": min,
+}
+
+Row = tuple[Any, str, Any]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(1)
+    yield engine
+    engine.close()
+
+
+def random_key(random: Random) -> Any:
+    scalars = (None, True, False, 0, 1, 2, 1.5, "a", "A", "b", "é", "")
+    depth = random.random()
+    if depth < 0.5:
+        return random.choice(scalars)
+    if depth < 0.9:
+        return [random.choice(scalars) for _ in range(random.randrange(4))]
+    return {random.choice("ab"): random.choice(scalars)}
+
+
+def random_rows(random: Random) -> list[list[Any]]:
+    return [[random_key(random), random.randrange(5)] for _ in range(random.choice((0, 1, 1, 2, 5)))]
+
+
+def random_query(random: Random, ids: Sequence[str]) -> ViewQuery:
+    def maybe(value: Any, otherwise: Any = None) -> Any:
+        return value if random.random() < 0.5 else otherwise
+
+    keys = [random_key(random) for _ in range(random.randrange(4))] if random.random() < 0.2 else None
+    return ViewQuery(
+        keys=keys,
+        start_key=UNBOUNDED if keys is not None else maybe(random_key(random), UNBOUNDED),
+        end_key=UNBOUNDED if keys is not None else maybe(random_key(random), UNBOUNDED),
+        start_docid=maybe(random.choice(ids)),
+        end_docid=maybe(random.choice(ids)),
+        inclusive_end=random.random() < 0.7,
+        descending=random.random() < 0.5,
+        skip=maybe(random.randrange(6), 0),
+        limit=maybe(random.randrange(20)),
+        group_level=random.choice((0, 1, 2, EXACT)),
+    )
+
+
+class Naive:
+    """All rows of all documents in a list."""
+
+    def __init__(self, documents: dict[str, list[list[Any]]], raw: bool) -> None:
+        self._key = raw_sort_key if raw else sort_key
+        rows = [(key, docid, value) for docid, listed in documents.items() for key, value in listed]
+        self.rows = sorted(rows, key=lambda row: (self._key(row[0]), row[1], raw_sort_key(row[2])))
+
+    def _wanted(self, query: ViewQuery) -> list[list[Row]]:
+        """Rows in the answer's order, one list for each key."""
+        rows = self.rows[::-1] if query.descending else self.rows
+        if query.keys is not None:
+            return [[row for row in rows if self._key(row[0]) == self._key(key)] for key in query.keys]
+        return [[row for row in rows if self._is_within(row, query)]]
+
+    def _is_within(self, row: Row, query: ViewQuery) -> bool:
+        key, docid = self._key(row[0]), row[1]
+        sign = -1 if query.descending else 1
+        if query.start_key is not UNBOUNDED:
+            start = self._key(query.start_key)
+            if key != start:
+                if (key < start) == (sign > 0):
+                    return False
+            elif query.start_docid not in (None, docid) and (docid < query.start_docid) == (sign > 0):
+                return False
+        if query.end_key is not UNBOUNDED:
+            end = self._key(query.end_key)
+            if key != end:
+                return (key < end) == (sign > 0)
+            if query.end_docid is None:
+                return query.inclusive_end
+            if docid == query.end_docid:
+                return query.inclusive_end
+            return (docid < query.end_docid) == (sign > 0)
+        return True
+
+    def map(self, query: ViewQuery) -> list[Row]:
+        spans = self._wanted(query)
+        rows = [row for span in (spans[::-1] if query.descending else spans) for row in span]
+        return _cut(rows, query)
+
+    def reduce(self, query: ViewQuery, name: str) -> list[tuple[Any, Any]]:
+        answer = []
+        for rows in self._wanted(query):
+            for _, group in groupby(rows, lambda row: self._key(self._group(row[0], query.group_level))):
+                listed = list(group)
+                values = [value for _, _, value in listed]
+                if name == "_first" and query.descending:
+                    values.reverse()
+                value = REDUCERS[name](values)
+                shown = self._group(listed[0][0], query.group_level)
+                answer.append((shown, [value] if name.startswith("_bottom") else value))
+        return _cut(answer, query)
+
+    @staticmethod
+    def _group(key: Any, level: int) -> Any:
+        if level == 0:
+            return None
+        return key[:level] if level != EXACT and isinstance(key, list) else key
+
+
+def _cut(rows: list[Any], query: ViewQuery) -> list[Any]:
+    rows = rows[query.skip :]
+    return rows if query.limit is None else rows[: query.limit]
+
+
+async def answered(db: Database, view: View, query: ViewQuery) -> list[Row]:
+    return [
+        (json.loads(row.shown), row.id, json.loads(row.value))
+        async for page in views.pages(db, view, query)
+        for row in page
+    ]
+
+
+async def answered_reduced(
+    db: Database, engine: Engine, view: View, query: ViewQuery
+) -> list[tuple[Any, Any]]:
+    rows = [json.loads(row) async for page in reduction(db, engine, view, query).pages() for row in page]
+    return [(row["key"], row["value"]) for row in rows]
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["icu", "raw"])
+@pytest.mark.parametrize("seed", range(2))
+async def test_views_answer_what_a_naive_evaluation_does(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, seed: int, raw: bool
+) -> None:
+    monkeypatch.setattr(views, "ROWS", 7)
+    monkeypatch.setattr(reducing, "CHUNK", 5)
+    monkeypatch.setattr(view_index, "FIRST_BATCH", 3)
+    random = Random(seed)
+    documents: dict[str, list[list[Any]]] = {}
+    revs: dict[str, str] = {}
+    for _ in range(3):
+        # Some are new, some change, some go.
+        for _ in range(12):
+            docid = f"d{random.randrange(25):02}"
+            deleted = docid in documents and random.random() < 0.3
+            rows = random_rows(random)
+            rev = revs.pop(docid, None)
+            if deleted:
+                await edit(db, docid, rev, _deleted=True)
+                del documents[docid]
+            else:
+                revs[docid] = await edit(db, docid, rev, rows=rows)
+                documents[docid] = rows
+        naive = Naive(documents, raw)
+        for source in REDUCERS:
+            view = View("v", MAP, reduce=source, raw_collation=raw)
+            await view_index.refresh(db, engine, DesignDocument("_design/d", "1-a", b"", {}), view)
+            state = await db.index_state(view.signature)
+            assert state is not None
+            assert state.entries == len(naive.rows)
+            for _ in range(12):
+                query = random_query(random, sorted(documents))
+                assert await answered(db, view, query) == naive.map(query), query
+                if query.keys is None or query.group_level == EXACT:
+                    found = await answered_reduced(db, engine, view, query)
+                    assert found == naive.reduce(query, source), (query, source)
+
+
+async def test_a_slow_map_function_gets_smaller_batches(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_index, "SLOW", 0.02)
+    sizes = []
+    run = engine.run
+
+    async def counted(job: Any) -> Any:
+        sizes.append(len(json.loads(job.body)))
+        return await run(job)
+
+    monkeypatch.setattr(engine, "run", counted)
+    await db.write([doc(f"{n:03}") for n in range(150)])
+    view = View("v", "function(doc) { for (let i = 0; i < 1e5; i++); emit(doc._id) }")
+    await view_index.refresh(db, engine, DesignDocument("_design/d", "1-a", b"", {}), view)
+    assert sizes[0] == view_index.FIRST_BATCH
+    assert min(sizes) < view_index.FIRST_BATCH
+    assert sum(sizes) == 150
+    state = await db.index_state(view.signature)
+    assert state is not None
+    assert state.entries == 150
