@@ -590,6 +590,22 @@ async def test_an_upload_that_breaks_off_leaves_nothing(db: Database) -> None:
     assert (await db.info()).active_size < 300_000
 
 
+async def test_discarded_bytes_are_gone_unless_a_document_has_them(db: Database) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x" * 600_000
+
+    kept = await db.stage_attachment(chunks(), content_type="x/y")
+    dropped = await db.stage_attachment(chunks(), content_type="x/y")
+    write = doc("a")
+    write.attachments = {"f": kept}
+    [rev] = await db.write([write])
+    assert isinstance(rev, str)
+    before = (await db.info()).active_size
+    await db.discard_attachments([kept, dropped])
+    assert before - (await db.info()).active_size > 500_000
+    assert await _read(db, "a", rev, "f") == b"x" * 600_000
+
+
 # -- purge and compaction ----------------------------------------------------------------------
 
 
