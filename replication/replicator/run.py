@@ -196,20 +196,21 @@ class Replication:
 
     async def _replicate(self, session: Session, info: PeerInfo) -> None:
         running: deque[tuple[Seq, asyncio.Task[None]]] = deque()
-        left = None if self.options.continuous else _most_changes(info)
+        once = not self.options.continuous
+        left = _most_changes(info) if once else None
         checkpointed_at = time.monotonic()
         try:
             while True:
-                page = await self._next_page(left, wait=self.progress.caught_up, busy=bool(running))
+                page = await self._next_page(wait=self.progress.caught_up)
                 if page is not None:
-                    if left is not None:
+                    if once:
                         left = self._count_down(left, page)
                     if page.last_seq != self.progress.source_seq or page.rows:
                         running.append((page.last_seq, asyncio.create_task(self._work(page.rows))))
                     self.progress.source_seq = page.last_seq
                     self.progress.pending = page.pending
                     self.progress.caught_up = not page.rows
-                over = left is not None and (self.progress.caught_up or left <= 0)
+                over = once and (self.progress.caught_up or (left is not None and left <= 0))
                 while running and (
                     len(running) >= self.options.workers or self.progress.caught_up or over or page is None
                 ):
@@ -228,13 +229,12 @@ class Replication:
                 task.cancel()
             await asyncio.gather(*[task for _, task in running], return_exceptions=True)
 
-    async def _next_page(self, left: int | None, *, wait: bool, busy: bool) -> FeedPage | None:
+    async def _next_page(self, *, wait: bool) -> FeedPage | None:
         """The feed's next page; None after a time without one in which there is a checkpoint to make."""
         while True:
-            limit = self._page_size if left is None else max(1, min(self._page_size, left))
             try:
                 reading = self.source.changes(
-                    self.options.feed, self.progress.source_seq, limit, wait=wait and not busy
+                    self.options.feed, self.progress.source_seq, self._page_size, wait=wait
                 )
                 if not wait or self.progress.through_seq == self.progress.checkpointed_seq:
                     return await reading
@@ -247,12 +247,12 @@ class Replication:
                     raise
                 self._page_size = max(1, self._page_size // 4)
 
-    def _count_down(self, left: int, page: FeedPage) -> int:
-        """How many changes a one-shot replication still reads after `page`."""
+    def _count_down(self, left: int | None, page: FeedPage) -> int | None:
+        """How many changes a one-shot replication still reads after `page`; None while nobody knows."""
         if self.progress.pending is None and page.pending is not None:
             # The first page tells exactly how many there are behind it.
             return page.pending
-        return left - len(page.rows)
+        return None if left is None else left - len(page.rows)
 
     async def _work(self, rows: Sequence[ChangedDocument]) -> None:
         """Brings to the target what it lacks of a page."""
@@ -364,13 +364,13 @@ class Replication:
             pass
 
 
-def _most_changes(info: PeerInfo) -> int:
-    """How many changes a source can have, by what it says of itself; used where its feed doesn't say."""
+def _most_changes(info: PeerInfo) -> int | None:
+    """How many changes a source can have, if its sequences begin with a number. For feeds that don't say."""
     number = info.update_seq
     if isinstance(number, str):
-        number = number.partition("-")[0]
-        number = int(number) if number.isascii() and number.isdigit() and len(number) < 18 else 0
-    return max(number if type(number) is int else 0, info.documents, 1)
+        digits = number.partition("-")[0]
+        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 18 else 0
+    return max(number, info.documents) if type(number) is int and number > 0 else None
 
 
 async def run_for_ever(replication: Callable[[], Replication]) -> None:

@@ -219,6 +219,7 @@ async def test_a_feed_that_never_ends_ends(liar: Liar, store: SqliteStore) -> No
 
 
 async def test_a_feed_that_goes_in_circles_ends(liar: Liar, store: SqliteStore) -> None:
+    liar.info = {"db_name": "db", "update_seq": "2-x", "instance_start_time": "0"}
     pages = 0
 
     def circling(request: httpx.Request) -> Answer:
