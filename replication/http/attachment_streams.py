@@ -25,6 +25,9 @@ MAX_ATTACHMENT_SIZE = 1024 * 1024 * 1024
 
 PIECE = 256 * 1024
 
+UNPACK_IN_LOOP = 1024
+"""Bytes that are unpacked in the event loop's thread: they may become a thousand times as many."""
+
 
 async def limited(pieces: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
     """`pieces` up to the size an attachment may have. Raises 413 `attachment_too_large`."""
@@ -105,7 +108,10 @@ class GzipCheck:
             size += len(piece)
             if is_gzip:
                 try:
-                    self._count(unpacker, piece)
+                    if len(piece) > UNPACK_IN_LOOP:
+                        await asyncio.to_thread(self._count, unpacker, piece)
+                    else:
+                        self._count(unpacker, piece)
                 except zlib.error:
                     is_gzip = False
                     if self._strict:

@@ -61,18 +61,20 @@ def is_related(call: Call) -> bool:
 
 async def write_related(call: Call, docid: str, *, replicated: bool) -> tuple[DocumentWrite, str]:
     """Reads the document of the request and writes it. Returns it with its new revision."""
-    body = _Body(_limited(call.stream()), boundary_of(call.headers["content-type"]))
+    pieces = _limited(call.stream())
     staged: list[StagedAttachment] = []
     try:
         try:
+            database = call.database  # raises if there is none: nothing needs to be read then
+            body = _Body(pieces, boundary_of(call.headers["content-type"]))
             doc = await _read(call, docid, body, staged, replicated=replicated)
         except ProtocolError:
-            await body.read_on()
+            await _read_on(pieces)
             raise
         return doc, await write_one(call, doc, replicated=replicated)
     finally:
         if staged:
-            await call.database.discard_attachments(staged)
+            await database.discard_attachments(staged)
 
 
 async def _read(
@@ -190,6 +192,15 @@ async def _kept(
     )
 
 
+async def _read_on(pieces: AsyncIterator[bytes]) -> None:
+    """Takes what is left of a body that is refused, within limits, and forgets it."""
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > READ_ON:
+            return
+
+
 async def _limited(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     size = 0
     async for piece in pieces:
@@ -233,11 +244,3 @@ class _Body:
                 self._parser.close()
                 return Ended()
             self._events = self._parser.feed(piece)
-
-    async def read_on(self) -> None:
-        """Takes what is left of a body that is refused, within limits, and forgets it."""
-        size = 0
-        async for piece in self._pieces:
-            size += len(piece)
-            if size > READ_ON:
-                return

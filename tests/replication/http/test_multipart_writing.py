@@ -429,6 +429,11 @@ async def test_a_refused_body_is_taken_to_its_end_within_limits(
         assert taken == expected
 
 
+async def test_put_into_no_database_is_404(client: httpx.AsyncClient) -> None:
+    response = await put(client, "/none/a", with_attachments({"f": follows()}, DATA))
+    assert refused(response) == (404, "not_found", "Database does not exist.")
+
+
 async def test_attachments_may_follow_in_multipart_only(client: httpx.AsyncClient, db: str) -> None:
     response = await client.put(f"{db}/a", json={"_attachments": ONE})
     assert refused(response)[:2] == (400, "bad_request")
