@@ -74,6 +74,9 @@
             return { error: kind, reason: clip(typeof reason === "string" ? reason : toJSON(reason)) };
           }
         }
+        if (typeof thrown.error === "string") {
+          return { error: clip(thrown.error), reason: clip(text(thrown.reason)) };
+        }
         if (thrown instanceof NativeError) {
           return { error: clip(text(thrown.name)), reason: clip(text(thrown.message)) };
         }

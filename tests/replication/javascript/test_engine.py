@@ -110,6 +110,7 @@ async def test_what_is_thrown_concerns_one_document_only(engine: Engine) -> None
         ("'text'", "unknown_error", "text"),
         ("['error', 'name', 'why']", "name", "why"),
         ("{a: 1}", "unknown_error", '{"a":1}'),
+        ("{error: 'name', reason: 'why'}", "name", "why"),
         ("null", "unknown_error", "null"),
         ("undefined", "unknown_error", "null"),
         ("5", "unknown_error", "5"),
@@ -249,6 +250,21 @@ async def test_a_process_that_is_stopped_or_killed_is_replaced() -> None:
 
 def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}
+
+
+async def test_a_process_serves_many_jobs_however_large_the_server_is() -> None:
+    others = _children()
+    ballast = bytearray(100 << 20)
+    ballast[::4096] = bytes(len(ballast[::4096]))
+    engine = Engine(1)
+    job = Job("map", "function(doc) { emit(1) }", functions.array(DOCUMENTS))
+    await engine.run(job)
+    started = _children() - others
+    for _ in range(5):
+        await engine.run(job)
+    assert _children() - others == started
+    assert len(started) == 1
+    engine.close()
 
 
 async def test_a_job_takes_a_batch_of_documents(engine: Engine) -> None:
