@@ -28,6 +28,7 @@ async def changes(call: Call) -> Response:
     if options.descending:
         since = database.update_seq + 1
     reader = PageReader(database, options, change_filter)
+    await reader.prepare(since, options.limit)
     if options.feed is not Feed.NORMAL:
         return FeedResponse(database, options, reader, since, call.server.config.max_feed_seconds)
     etag = await _etag(call)

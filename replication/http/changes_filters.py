@@ -1,7 +1,7 @@
 """Which changes a reader wants: the filters of the feed.
 
 A filter is asked about every change and says which of its revisions pass. The store finds the documents
-of `_doc_ids` by itself, when that is less work. Filters in JavaScript live in design documents.
+of `_doc_ids` by itself, when that is less work. Filters in JavaScript are `function_filters`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from urllib.parse import unquote
 
 import orjson
 
+from replication.http import function_filters
 from replication.http.call import Call
+from replication.http.change_filter import EVERYTHING, ChangeFilter
 from replication.http.changes_options import ChangesOptions
-from replication.http.document_reading import open_document
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.fields import projection
@@ -23,34 +24,6 @@ from replication.protocol.names import DESIGN_PREFIX
 from replication.store.interface import Change, Database
 
 _DOC_IDS_REASON = "`doc_ids` filter parameter is not a list of doc ids."
-
-
-class ChangeFilter:
-    """What the feed needs to know of a filter. This one lets everything pass."""
-
-    needs_docs: bool = False
-    """Whether `select` looks into the documents."""
-    marker: bytes | None = None
-    """Bytes that the row of every passing change holds, so that pages without can be skipped unread."""
-    docids: Sequence[str] | None = None
-    """The only documents that can pass."""
-    key: bytes = b""
-    """Two feeds of one database with equal keys get the same rows."""
-
-    def select(self, change: Change) -> Sequence[str] | None:
-        """The revisions that pass, none if the change doesn't; None: ask `select_leaves`."""
-        return change.revs
-
-    async def select_leaves(self, change: Change) -> Sequence[str]:
-        """`select` of a change with several leaves, whose bodies have to be read."""
-        return change.revs
-
-    def document(self, text: bytes) -> bytes:
-        """A document of a passing row, as it is to be shown."""
-        return text
-
-
-EVERYTHING = ChangeFilter()
 
 
 class DocIds(ChangeFilter):
@@ -122,7 +95,7 @@ async def read_filter(call: Call, options: ChangesOptions) -> ChangeFilter:
         return EVERYTHING
     if len(parts) != 2:
         raise errors.bad_request("`filter` must be of the form `designname/filtername`")
-    return await _javascript(call, parts[0], "filters", parts[1])
+    return await function_filters.filter_function(call, options, parts[0], parts[1])
 
 
 async def _doc_ids(call: Call, options: ChangesOptions) -> ChangeFilter:
@@ -168,7 +141,7 @@ async def _view(call: Call, options: ChangesOptions) -> ChangeFilter:
     parts = [unquote(part) for part in view.split("/") if part]
     if len(parts) != 2:
         raise errors.bad_request("`view` must be of the form `designname/viewname`")
-    return await _javascript(call, parts[0], "views", parts[1])
+    return await function_filters.view_function(call, options, parts[0], parts[1])
 
 
 _BUILTIN: dict[str, Callable[[Call, ChangesOptions], Awaitable[ChangeFilter]]] = {
@@ -177,19 +150,6 @@ _BUILTIN: dict[str, Callable[[Call, ChangesOptions], Awaitable[ChangeFilter]]] =
     "_design": _design,
     "_view": _view,
 }
-
-
-async def _javascript(call: Call, design: str, kind: str, name: str) -> ChangeFilter:
-    document = await open_document(call.database, DESIGN_PREFIX + design, None)
-    member: Any = jsontext.decode(document.text)
-    for key in (kind, name):
-        member = member.get(key) if isinstance(member, dict) else None
-        if member is None:
-            raise errors.not_found(f"missing json key: {key}")
-    raise errors.not_implemented(
-        f"Functions of design documents can't be run here, so `{design}/{name}` can't filter:"
-        " use `_selector` or `_doc_ids`"
-    )
 
 
 async def changes_body(call: Call) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from replication.http.changes_filters import EVERYTHING, ChangeFilter
+from replication.http.change_filter import EVERYTHING, ChangeFilter
 from replication.http.changes_options import ChangesOptions
 from replication.http.document_reading import meta_members, rendered
 from replication.protocol.documents import with_members
@@ -46,12 +46,13 @@ class Page:
 class PageReader:
     """The pages of one feed as its reader asked for them."""
 
-    __slots__ = ("_database", "_doc_rows", "_filter", "_key", "_options", "_spliced")
+    __slots__ = ("_database", "_doc_rows", "_filter", "_first", "_key", "_options", "_spliced")
 
     def __init__(self, database: Database, options: ChangesOptions, change_filter: ChangeFilter) -> None:
         self._database = database
         self._options = options
         self._filter = change_filter
+        self._first: tuple[int, int | None, Page] | None = None
         self._doc_rows = FIRST_ROWS_WITH_DOCS
         self._spliced = change_filter is EVERYTHING and not options.rewrites_documents
         self._key = (
@@ -63,6 +64,10 @@ class PageReader:
 
     async def page(self, since: int, room: int | None) -> Page:
         """At most `room` rows after `since` (descending: before it)."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            if first[:2] == (since, room):
+                return first[2]
         if self._spliced:
             return await self._splice(since, room)
         if self._filter.marker is not None:
@@ -70,6 +75,11 @@ class PageReader:
             if skipped is not None:
                 return skipped
         return await self._scan(since, room)
+
+    async def prepare(self, since: int, room: int | None) -> None:
+        """Reads the first page ahead if the filter may fail, so that its error can still be the answer."""
+        if self._filter.may_fail and room != 0:
+            self._first = (since, room, await self.page(since, room))
 
     async def shared_page(self, since: int, room: int | None) -> Page:
         """`page` for feeds that wake together: those that ask the same read it once."""
@@ -150,16 +160,8 @@ class PageReader:
         )
         if with_docs:
             self._adapt(len(changes), sum([len(change.doc or b"") for change in changes]))
-        passing: list[tuple[Change, Sequence[str]]] = []
-        select = self._filter.select
-        for change in changes:
-            revs = select(change)
-            if revs is None:
-                revs = await self._filter.select_leaves(change)
-            if revs:
-                passing.append((change, revs))
-                if len(passing) == room:
-                    break
+        selected = await self._filter.select_page(changes, room)
+        passing = [(change, revs) for change, revs in zip(changes, selected, strict=False) if revs]
         rows = await self._rows(passing)
         if passing and len(passing) == room and passing[-1][0] is not changes[-1]:
             return Page(rows, len(passing), passing[-1][0].seq, True)
