@@ -38,6 +38,9 @@ USER_AGENT = "replication/0.1 (CouchDB protocol)"
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of a JSON answer. A document may have 8 MB, and escapes make it longer."""
 
+SERVER_ROOT = "/"
+"""As a path: not below the database, but the server's welcome."""
+
 _MAX_ERROR = 16 * 1024
 _TOTAL_SECONDS = 300.0
 _MAX_CONNECTIONS = 20
@@ -79,6 +82,7 @@ class Connection:
         """`transport`: instead of one that connects to allowed hosts."""
         self.shown = endpoint.url
         self._url = endpoint.url.rstrip("/")
+        self._server = self._url.rpartition("/")[0]
         self._retries = retries
         self._timeout = timeout
         self._headers = dict(endpoint.headers)
@@ -104,7 +108,6 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         limit: int = MAX_ANSWER,
         total: float = _TOTAL_SECONDS,
-        retries: int | None = None,
     ) -> Answer:
         """The answer to a request below the database, with a status of 2xx.
 
@@ -117,22 +120,24 @@ class Connection:
         if body is not None:
             sent.setdefault("content-type", "application/json")
 
+        url = (self._server if path == SERVER_ROOT else self._url) + path
+
         async def attempt() -> Answer:
             try:
-                async with asyncio.timeout(total), self._open(method, path, query, body, sent) as response:
+                async with asyncio.timeout(total), self._open(method, url, query, body, sent) as response:
                     data = await self._read(response, limit)
                     return Answer(response.status_code, response.headers, data)
             except TimeoutError:
                 raise PeerUnavailable(f"{self.shown} took more than {total:.0f} s to answer") from None
 
-        return await retrying(attempt, self._retries if retries is None else retries)
+        return await retrying(attempt, self._retries)
 
     @asynccontextmanager
     async def stream(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> AsyncIterator[httpx.Response]:
         """A response whose body the caller reads, from `raw`. One attempt."""
-        async with self._open("GET", path, query, None, headers) as response:
+        async with self._open("GET", self._url + path, query, None, headers) as response:
             yield response
 
     async def raw(self, response: httpx.Response) -> AsyncIterator[bytes]:
@@ -148,13 +153,14 @@ class Connection:
     async def _open(
         self,
         method: str,
-        path: str,
+        url: str,
         query: Mapping[str, str] | None,
         body: Body | None,
         headers: Mapping[str, str],
     ) -> AsyncIterator[httpx.Response]:
         """One exchange; once more if a session has to be begun anew."""
-        url = self._url + path + (f"?{urlencode(query)}" if query else "")
+        path = url.removeprefix(self._server)
+        url += f"?{urlencode(query)}" if query else ""
         for last in (False, True):
             response = await self._send(method, url, body, headers)
             try:
@@ -219,7 +225,7 @@ class Connection:
             value = None
         members = value if isinstance(value, dict) else {}
         error, reason = (quoted(members.get(name, "")) for name in ("error", "reason"))
-        told = f"{self.shown} answered {status} to {method} {path.partition('?')[0]}"
+        told = f"{self.shown} answered {status} to {method} {path}"
         told += f": {error}, {reason}" if error else ""
         if status == 412 and error == "missing_stub":
             return MissingStub(told)
@@ -231,7 +237,6 @@ class Connection:
 
     async def _log_in(self, name: str, password: str) -> list[str]:
         """At the server the database belongs to: what stands before its name in the URL."""
-        server = self._url.rpartition("/")[0]
         body = jsontext.encode({"name": name, "password": password})
         sent = {
             "user-agent": USER_AGENT,
@@ -241,7 +246,7 @@ class Connection:
         }
         timeout = {"connect": 10.0, "read": self._timeout, "write": self._timeout, "pool": self._timeout}
         request = httpx.Request(
-            "POST", f"{server}/_session", headers=sent, content=body, extensions={"timeout": timeout}
+            "POST", f"{self._server}/_session", headers=sent, content=body, extensions={"timeout": timeout}
         )
         try:
             response = await self._transport.handle_async_request(request)

@@ -35,6 +35,7 @@ from replication.replicator.peer import (
 _HEARTBEAT_MS = 10_000
 _WAIT_MS = 60_000
 _MAX_SEQ = 64 * 1024
+_LONGEST_QUERY = 5000
 
 
 class HttpPeer(Peer):
@@ -138,8 +139,16 @@ class HttpPeer(Peer):
             query["filter"], body = "_selector", {"selector": feed.selector}
         elif feed.filter is not None:
             query["filter"] = feed.filter
-        method = "GET" if body is None else "POST"
-        value = await self._ask(method, "/_changes", query=query, json=body)
+        if body is None:
+            return self._page(await self._ask("GET", "/_changes", query=query), since, limit)
+        try:
+            value = await self._ask("POST", "/_changes", query=query, json=body)
+        except PeerRefused as error:
+            ids = _parameter(body.get("doc_ids"))
+            if error.status not in (404, 405) or feed.doc_ids is None or len(ids) > _LONGEST_QUERY:
+                raise
+            # PouchDB's server takes no POST here.
+            value = await self._ask("GET", "/_changes", query={**query, "doc_ids": ids})
         return self._page(value, since, limit)
 
     def _page(self, value: Any, since: Seq, limit: int) -> FeedPage:

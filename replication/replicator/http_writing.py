@@ -2,14 +2,16 @@
 
 Most go many at a time by `_bulk_docs`, small attachments inside them. A document with a larger
 attachment, or with one that is stored gzipped, goes by itself as `multipart/related`, its bytes passed
-on as they are read from the source. What an ancestor at the target has already is sent as a stub; if
-the target wants it after all, the document is sent again whole.
+on as they are read from the source. A peer that isn't known to understand gzip gets the bytes from before
+it. What an ancestor at the target has already is sent as a stub; if the target wants it after all, the
+document is sent again whole.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +21,7 @@ from replication.protocol.multipart import Writer, disposition
 from replication.protocol.revisions import format_rev
 from replication.replicator.attachment_streams import SMALL, collected
 from replication.replicator.backoff import retrying
-from replication.replicator.connection import Connection, document_path
+from replication.replicator.connection import SERVER_ROOT, Connection, document_path
 from replication.replicator.failures import (
     DatabaseMissing,
     MissingStub,
@@ -52,12 +54,15 @@ class HttpWriter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._takes_multipart = True
+        self._understands_gzip: bool | None = None
 
     async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
         refused: list[Refusal] = []
         batch: list[tuple[Revision, bytes]] = []
         size = 0
         for revision in revisions:
+            if any(each.encoding for each in revision.attachments.values()) and not await self._reads_gzip():
+                revision = replace(revision, attachments=_identity(revision))
             kept = _kept(revision)
             if self._takes_multipart and not _goes_inline(revision, kept):
                 refused += await self._store_alone(revision, kept)
@@ -75,6 +80,19 @@ class HttpWriter:
         if batch:
             refused += await self._store_batch(batch)
         return refused
+
+    async def _reads_gzip(self) -> bool:
+        """Whether the peer knows `encoding` in an attachment: CouchDB does, and who says it is like it.
+
+        PouchDB's server takes the packed bytes for the attachment itself.
+        """
+        if self._understands_gzip is None:
+            try:
+                welcome = (await self._connection.request("GET", SERVER_ROOT)).json(self._connection.shown)
+            except (PeerRefused, PeerLied):
+                welcome = None
+            self._understands_gzip = isinstance(welcome, dict) and "couchdb" in welcome
+        return self._understands_gzip
 
     # -- many at once ----------------------------------------------------------------------------
 
@@ -151,7 +169,7 @@ class HttpWriter:
             return _document(revision, b"")
         entries: dict[str, Any] = {}
         size = 0
-        for name, attachment in revision.attachments.items():
+        for name, attachment in _identity(revision).items():
             entry = _entry(attachment)
             if name in kept:
                 entries[name] = {**entry, "stub": True}
@@ -162,10 +180,7 @@ class HttpWriter:
                     f"{self._connection.shown} takes no multipart, and the attachments of"
                     f" {quoted(revision.write.id)} are larger than {_LARGEST_INLINE} bytes"
                 )
-            what = f"the attachment {quoted(name)} of {quoted(revision.write.id)}"
-            data = await retrying(partial(_collect, attachment, what), _ATTACHMENT_RETRIES)
-            if attachment.encoding is not None:
-                del entry["digest"]  # it was that of the packed bytes
+            data = await retrying(partial(_collect, attachment), _ATTACHMENT_RETRIES)
             entries[name] = {**entry, "data": b64encode(data).decode("ascii")}
         return _document(revision, jsontext.encode(entries))
 
@@ -224,8 +239,26 @@ class HttpWriter:
         return []
 
 
-async def _collect(attachment: SourceAttachment, what: str) -> bytes:
-    return await collected(identity_bytes(attachment, what))
+async def _collect(attachment: SourceAttachment) -> bytes:
+    return await collected(attachment.open())
+
+
+def _identity(revision: Revision) -> Mapping[str, SourceAttachment]:
+    """The revision's attachments as they were before they were packed."""
+    return {
+        name: attachment
+        if attachment.encoding is None
+        else replace(
+            attachment,
+            encoding=None,
+            stored_length=attachment.length,
+            digest="",  # it was that of the packed bytes
+            open=partial(
+                identity_bytes, attachment, f"the attachment {quoted(name)} of {quoted(revision.write.id)}"
+            ),
+        )
+        for name, attachment in revision.attachments.items()
+    }
 
 
 def _kept(revision: Revision) -> frozenset[str]:
@@ -254,7 +287,9 @@ def _goes_inline(revision: Revision, kept: frozenset[str]) -> bool:
 
 
 def _entry(attachment: SourceAttachment) -> dict[str, Any]:
-    entry: dict[str, Any] = {"content_type": attachment.content_type, "digest": attachment.digest}
+    entry: dict[str, Any] = {"content_type": attachment.content_type}
+    if attachment.digest:
+        entry["digest"] = attachment.digest
     if attachment.revpos is not None:
         entry["revpos"] = attachment.revpos
     return entry

@@ -66,10 +66,10 @@ class Side:
         )
         return response.json() if response.status_code == 200 else None
 
-    async def attach(self, docid: str, name: str, data: bytes, content_type: str, rev: str) -> str:
+    async def attach(self, docid: str, name: str, data: bytes, content_type: str, rev: str = "") -> str:
         response = await self.client.put(
             f"{self.path(docid)}/{quote(name, safe='')}",
-            params={"rev": rev},
+            params={"rev": rev} if rev else {},
             content=data,
             headers={"content-type": content_type},
         )
