@@ -10,6 +10,7 @@ from replication.accounts.lockout import Lockout
 from replication.accounts.passwords import ITERATIONS
 from replication.http.access import DEFAULT_SECURITY
 from replication.http.call import Call
+from replication.http.job_rules import ServerRules
 from replication.javascript.engine import Engine
 from replication.replicator.documents import ReplicatorDocuments
 from replication.replicator.hosts import LOOPBACK, AllowedHosts
@@ -77,7 +78,10 @@ class Server:
         )
 
         self.jobs = Jobs(
-            self.store, allowed=AllowedHosts(config.replication_hosts), security=DEFAULT_SECURITY
+            self.store,
+            allowed=AllowedHosts(config.replication_hosts),
+            rules=ServerRules(self),
+            security=DEFAULT_SECURITY,
         )
         self.replications = ReplicatorDocuments(self.store, self.jobs, self.accounts.is_admin)
 

@@ -31,7 +31,7 @@ from replication.replicator.failures import (
 )
 from replication.replicator.hosts import AllowedHosts
 from replication.replicator.http_peer import HttpPeer
-from replication.replicator.local_peer import LocalPeer, Writer, write_directly
+from replication.replicator.local_peer import LocalPeer, Rules
 from replication.replicator.options import Description, Endpoint
 from replication.replicator.peer import Peer
 from replication.replicator.run import Progress, Replication, Result
@@ -178,14 +178,14 @@ class Jobs:
         store: Store,
         *,
         allowed: AllowedHosts,
-        write: Writer = write_directly,
+        rules: Rules | None = None,
         security: bytes = b"{}",
         max_running: int = MAX_RUNNING,
     ) -> None:
-        """`write` stores into this server's databases; `security` is for those that a job makes."""
+        """`rules` are those of this server's databases; `security` is for those that a job makes."""
         self._store = store
         self._allowed = allowed
-        self._write = write
+        self._rules = rules
         self._security = security
         self._jobs: list[Job] = []
         self._room = asyncio.Semaphore(max_running)
@@ -344,7 +344,7 @@ class Jobs:
 
     def _peer(self, description: Description, end: Endpoint) -> Peer:
         if end.is_local:
-            return LocalPeer(self._store, end.url, write=self._write, security=self._security)
+            return LocalPeer(self._store, end.url, rules=self._rules, security=self._security)
         options = description.options
         return HttpPeer(end, allowed=self._allowed, retries=options.retries, timeout=options.timeout)
 

@@ -53,25 +53,35 @@ _ATTACHMENT_RETRIES = 5
 _PACE = 50
 """Documents that are read before others get their turn."""
 
-Writer = Callable[[Database, Sequence[DocumentWrite]], Awaitable[Sequence[str | ProtocolError]]]
-"""Stores replicated revisions; a server puts its own rules in here."""
+PageFilter = Callable[[Sequence[Change]], Awaitable[Sequence[Sequence[str]]]]
+"""The wanted revisions of each of some changes, which have their documents with them."""
 
 
-async def write_directly(database: Database, docs: Sequence[DocumentWrite]) -> Sequence[str | ProtocolError]:
-    """The store's own rules and no others."""
-    return await database.write(docs, replicated=True)
+class Rules:
+    """What a server adds to the rules of its store. A store by itself adds nothing."""
+
+    async def write(self, database: Database, docs: Sequence[DocumentWrite]) -> Sequence[str | ProtocolError]:
+        """Stores replicated revisions; one outcome for each."""
+        return await database.write(docs, replicated=True)
+
+    async def filter(self, database: Database, feed: Feed) -> PageFilter:
+        """The filter function that `feed.filter` names. Raises `InvalidReplication`."""
+        raise InvalidReplication(
+            f"the filter {feed.filter} runs in a server only: name {database.name} by its URL,"
+            " or filter with `selector` or `doc_ids`"
+        )
 
 
 class LocalPeer(Peer):
     """A database by name: it may be made, or vanish, while the peer is used."""
 
     def __init__(
-        self, store: Store, name: str, *, write: Writer = write_directly, security: bytes = b"{}"
+        self, store: Store, name: str, *, rules: Rules | None = None, security: bytes = b"{}"
     ) -> None:
         """`security`: for a database that `create` makes."""
         self._store = store
         self._name = name
-        self._write = write
+        self._rules = rules or Rules()
         self._security = security
         self.shown = name
         self.identity = f"{store.uuid}/{name}"
@@ -136,11 +146,11 @@ class LocalPeer(Peer):
                     number,
                     asked,
                     all_leaves=feed.all_leaves,
-                    include_docs=feed.selector is not None,
+                    include_docs=feed.selector is not None or feed.filter is not None,
                     docids=feed.doc_ids,
                 )
-                for change in changes:
-                    revs = await select(change)
+                selected = [change.revs for change in changes] if select is None else await select(changes)
+                for change, revs in zip(changes, selected, strict=True):
                     if revs:
                         rows.append(ChangedDocument(change.id, tuple(parse_rev(rev) for rev in revs)))
                 if changes:
@@ -152,37 +162,31 @@ class LocalPeer(Peer):
                     break
             return FeedPage(rows, database.epochs.format(number), await database.pending(number))
 
-    async def _selection(
-        self, database: Database, feed: Feed
-    ) -> Callable[[Change], Awaitable[Sequence[str]]]:
-        """Which revisions of a change are wanted."""
-        if feed.selector is not None:
-            matches = compile_selector(feed.selector).matches
-
-            async def by_selector(change: Change) -> Sequence[str]:
-                if len(change.revs) > 1:
-                    leaves = await database.leaves(change.id)
-                    return [leaf.rev for leaf in leaves if matches(jsontext.decode(leaf.text))]
-                found = change.doc is not None and matches(jsontext.decode(change.doc))
-                return change.revs if found else ()
-
-            return by_selector
+    async def _selection(self, database: Database, feed: Feed) -> PageFilter | None:
+        """Which revisions of changes are wanted; None for all of them."""
         if feed.filter == "_design":
 
-            async def by_prefix(change: Change) -> Sequence[str]:
-                return change.revs if change.id.startswith(DESIGN_PREFIX) else ()
+            async def by_prefix(changes: Sequence[Change]) -> Sequence[Sequence[str]]:
+                return [change.revs if change.id.startswith(DESIGN_PREFIX) else () for change in changes]
 
             return by_prefix
         if feed.filter is not None:
-            raise InvalidReplication(
-                f"the filter {feed.filter} runs in a server only: name {self.shown} by its URL,"
-                " or filter with `selector` or `doc_ids`"
-            )
+            return await self._rules.filter(database, feed)
+        if feed.selector is None:
+            return None
+        matches = compile_selector(feed.selector).matches
 
-        async def everything(change: Change) -> Sequence[str]:
-            return change.revs
+        async def one_by_selector(change: Change) -> Sequence[str]:
+            if len(change.revs) > 1:
+                leaves = await database.leaves(change.id)
+                return [leaf.rev for leaf in leaves if matches(jsontext.decode(leaf.text))]
+            found = change.doc is not None and matches(jsontext.decode(change.doc))
+            return change.revs if found else ()
 
-        return everything
+        async def by_selector(changes: Sequence[Change]) -> Sequence[Sequence[str]]:
+            return [await one_by_selector(change) for change in changes]
+
+        return by_selector
 
     async def lacking(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Lacking]:
         with self._database() as database:
@@ -260,7 +264,7 @@ class LocalPeer(Peer):
                 else each.write
                 for each in revisions
             ]
-            outcomes = await self._write(database, writes)
+            outcomes = await self._rules.write(database, writes)
             refused = []
             for write, outcome in zip(writes, outcomes, strict=True):
                 if isinstance(outcome, ProtocolError):

@@ -403,3 +403,18 @@ def test_a_server_killed_while_it_replicates_goes_on(tmp_path: Path, server: Ser
             httpx.get(f"{other.url}/_up")
             asyncio.run(asyncio.sleep(0.05))
         assert count == 4000
+
+
+# -- the rules of the server's own databases -----------------------------------------------------
+
+
+async def test_filter_functions_of_a_database_of_this_server(host: Host) -> None:
+    await host.fill("a", 6)
+    filters = {"odd": "function (doc, req) { return doc.n % 2 == 1 && req.query.x == 'y'; }"}
+    await host.client.put("/a/_design/f", json={"filters": filters})
+    body = {"source": "a", "target": "b", "create_target": True, "filter": "f/odd"}
+    assert (await host.client.post("/_replicate", json=body)).json()["history"][0]["docs_written"] == 0
+    body["query_params"] = {"x": "y"}
+    answer = (await host.client.post("/_replicate", json=body)).json()
+    assert answer["history"][0]["docs_written"] == 3
+    assert await host.count("b") == 3
