@@ -10,11 +10,13 @@ import typer
 from kompass import __version__
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
+from kompass.cli.replicate import replicate
 from kompass.cli.serve import serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
 app.command()(doctor)
+app.command()(replicate)
 
 
 def _show_version(wanted: bool) -> None:
