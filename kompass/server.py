@@ -17,6 +17,7 @@ from kompass.app import Page
 from kompass.demo import load as demo
 from kompass.settings import Settings
 from replication.http import Application, ServerConfig, create_app
+from replication.replicator.hosts import LOOPBACK
 from replication.store.interface import Store
 
 DATABASE = "kompass"
@@ -84,6 +85,7 @@ async def create_product(store: Store, settings: Settings) -> Product:
         cors_origins=settings.cors_origins,
         session_timeout=settings.session_timeout,
         access_log=settings.log_requests,
+        replication_hosts=(*LOOPBACK, *settings.replication_hosts),
     )
     documents = create_app(store, config)
     await documents.server.prepare()

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     session_timeout: int = Field(
         default=1800, ge=60, description="Seconds a login lasts while it isn't used; using it renews it"
     )
+    replication_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Hosts, addresses and networks beside this machine that the server's own replications"
+        " may reach; comma-separated",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -87,9 +92,9 @@ class Settings(BaseSettings):
                 raise ValueError("give NAME:PASSWORD; a name doesn't start with an underscore")
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "replication_hosts", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value

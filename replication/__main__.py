@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from replication.http.app import create_app
 from replication.http.server import LOCKOUT_THRESHOLD, ServerConfig
 from replication.protocol.errors import ProtocolError
+from replication.replicator.hosts import LOOPBACK
 from replication.server import CannotServeError, is_loopback, run, set_up_logging
 from replication.store.sqlite import DirectoryInUseError, SqliteStore
 
@@ -83,6 +84,14 @@ def serve(
         str | None,
         typer.Option(metavar="ADDRESSES", help="Proxies whose X-Forwarded headers count, with commas."),
     ] = None,
+    replicate_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="Name, address or network that replications run here may reach, beside this machine;"
+            " may be repeated.",
+        ),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="Requests are logged at info.")] = LogLevel.WARNING,
 ) -> None:
     """Serve the databases of a directory until stopped."""
@@ -99,6 +108,7 @@ def serve(
             require_valid_user=require_login,
             same_site=same_site,
             session_timeout=session_timeout,
+            replication_hosts=(*LOOPBACK, *(replicate_to or ())),
             lockout_threshold=0 if lockout is LockoutMode.OFF else LOCKOUT_THRESHOLD,
         )
     except ValueError as error:

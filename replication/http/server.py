@@ -53,6 +53,7 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if self.same_site not in ("", "strict", "lax", "none"):
             raise ValueError(f"same_site must be strict, lax, none or empty, not {self.same_site!r}")
+        AllowedHosts(self.replication_hosts)  # raises ValueError for what is none
 
 
 @dataclass(slots=True)

@@ -258,13 +258,18 @@ class LocalPeer(Peer):
 
     async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
         with self._database() as database:
-            writes = [
-                replace(each.write, attachments=await self._attachments(database, each))
-                if each.attachments
-                else each.write
-                for each in revisions
-            ]
-            outcomes = await self._rules.write(database, writes)
+            staged: list[StagedAttachment] = []
+            try:
+                writes = [
+                    replace(each.write, attachments=await self._attachments(database, each, staged))
+                    if each.attachments
+                    else each.write
+                    for each in revisions
+                ]
+                outcomes = await self._rules.write(database, writes)
+            finally:
+                if staged:
+                    await database.discard_attachments(staged)
             refused = []
             for write, outcome in zip(writes, outcomes, strict=True):
                 if isinstance(outcome, ProtocolError):
@@ -275,8 +280,13 @@ class LocalPeer(Peer):
                     refused.append(Refusal(write.id, rev, outcome.error, outcome.reason))
             return refused
 
-    async def _attachments(self, database: Database, revision: Revision) -> dict[str, AttachmentWrite]:
-        """Attachments for a write: what an ancestor here has as a stub, the rest as bytes."""
+    async def _attachments(
+        self, database: Database, revision: Revision, staged: list[StagedAttachment]
+    ) -> dict[str, AttachmentWrite]:
+        """Attachments for a write: what an ancestor here has as a stub, the rest as bytes.
+
+        `staged` gets what was stored already and is to be removed if no document takes it up.
+        """
         path = revision.write.path
         assert path is not None
         history = set(path.revisions())
@@ -301,9 +311,10 @@ class LocalPeer(Peer):
                     length=attachment.length,
                 )
             else:
-                staged = await retrying(partial(_stage, database, attachment), _ATTACHMENT_RETRIES)
-                length = staged.length if attachment.encoding is None else attachment.length
-                given[name] = replace(staged, length=length, revpos=attachment.revpos)
+                taken = await retrying(partial(_stage, database, attachment), _ATTACHMENT_RETRIES)
+                staged.append(taken)
+                length = taken.length if attachment.encoding is None else attachment.length
+                given[name] = replace(taken, length=length, revpos=attachment.revpos)
         return given
 
     # -- local documents -------------------------------------------------------------------------
