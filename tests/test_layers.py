@@ -61,6 +61,11 @@ def test_stores_know_nothing_of_http(file: Path) -> None:
     assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []
 
 
+@pytest.mark.parametrize("file", sources("replication/replicator"), ids=name)
+def test_the_replicator_knows_nothing_of_the_server(file: Path) -> None:
+    assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []
+
+
 @pytest.mark.parametrize("file", sources("kompass"), ids=name)
 def test_kompass_uses_only_public_names_of_replication(file: Path) -> None:
     used = [module for module in imports(file) if module.split(".")[0] == "replication"]
