@@ -1,4 +1,4 @@
-"""`./scripts/bench engine`: our figures beside a peer's, as a table."""
+"""`./scripts/bench engine|replication`: our figures beside a peer's, as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import engine
+from bench import engine, replication
 from bench.servers import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -41,6 +41,21 @@ def run_engine(
         engine.footprint(documents, feeds)
     if readme:
         _write_readme(engine.table(rows))
+
+
+@app.command("replication")
+def run_replication(
+    peer: Annotated[
+        str | None,
+        typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB to compare with; else pouchdb-server"),
+    ] = None,
+    documents: Annotated[int, typer.Option(help="documents in the database; a multiple of 1,000")] = 20_000,
+    rounds: Annotated[int, typer.Option(help="rounds of each operation")] = 3,
+) -> None:
+    """Building a view, and replicating between two servers; memory on the way."""
+    rows, memory = replication.compare(documents, rounds, peer)
+    print(engine.table(rows))
+    print(f"our largest server with its workers: {memory:.0f} MB")
 
 
 def _write_readme(table: str) -> None:
