@@ -29,6 +29,7 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Rev
 from replication.protocol.sequences import Epochs
+from replication.store.events import DatabaseEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,22 @@ class AttachmentInfo(NamedTuple):
     revpos: int
     handle: int
     """For `read_attachment`."""
+
+
+class PurgeRequest(NamedTuple):
+    """One document of a purge, as it was asked for."""
+
+    id: str
+    revs: list[str]
+
+
+class StoreCounts(NamedTuple):
+    """What a store has done since it was opened."""
+
+    open_databases: int
+    document_reads: int
+    document_writes: int
+    commits: int
 
 
 class Missing(NamedTuple):
@@ -302,6 +319,17 @@ class Database(ABC):
     @abstractmethod
     async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
         """Removes leaves for good, without a trace in the feed. Returns what went, by id."""
+
+    @abstractmethod
+    async def purge_requests(self) -> list[PurgeRequest]:
+        """The latest different requests to purge, oldest first, whether or not something went."""
+
+    @abstractmethod
+    async def purge_requests_limit(self) -> int:
+        """How many requests to purge are remembered."""
+
+    @abstractmethod
+    async def set_purge_requests_limit(self, limit: int) -> None: ...
 
     # -- listings ------------------------------------------------------------------------------
 
@@ -470,6 +498,23 @@ class Store(ABC):
     @abstractmethod
     def secret(self) -> bytes:
         """Key for session cookies, made once and kept."""
+
+    @property
+    @abstractmethod
+    def events(self) -> DatabaseEvents:
+        """What happens to the databases, for whoever follows all of them."""
+
+    @abstractmethod
+    def counts(self) -> StoreCounts:
+        """Cheap."""
+
+    @abstractmethod
+    async def settings(self) -> bytes:
+        """What `set_settings` stored last; `{}` before."""
+
+    @abstractmethod
+    async def set_settings(self, text: bytes) -> None:
+        """Keeps a JSON object that isn't this class's business: what was set while the server ran."""
 
     @abstractmethod
     async def names(self) -> list[str]:

@@ -41,6 +41,7 @@ from replication.store.interface import (
     LocalDocument,
     Missing,
     MissingRevision,
+    PurgeRequest,
     RowMapper,
     RowsPage,
     RowSpan,
@@ -60,8 +61,15 @@ T = TypeVar("T")
 class SqliteDatabase(Database):
     """One file. `path` exists and has its tables."""
 
-    def __init__(self, name: str, path: Path, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, name: str, path: Path, pool: ThreadPoolExecutor, changed: Callable[[], None]) -> None:
+        """`changed` is called in a writing thread when documents have changed."""
         self.name = name
+        self.reads = 0
+        """Documents that were read."""
+        self.writes = 0
+        """Documents that were changed."""
+        self.commits = 0
+        self._changed = changed
         self._path = path
         connection = apsw.Connection(str(path))
         migrate(connection)
@@ -70,6 +78,7 @@ class SqliteDatabase(Database):
         self._uuid = str(meta["uuid"])
         self._created = int(meta["created"])
         self._revs_limit = int(meta["revs_limit"])
+        self._purge_requests_limit = int(meta["purge_requests_limit"])
         self._security = bytes(meta["security"])
         self._epochs = Epochs(
             [
@@ -147,8 +156,11 @@ class SqliteDatabase(Database):
                 self._histogram.move(counters.update_seq, moved)
             if self._ranks is not None:
                 self._ranks.move(counters.update_seq, shown)
+        self.commits += 1
         if moved:
+            self.writes += len(moved)
             self._wake()
+            self._changed()
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -203,10 +215,12 @@ class SqliteDatabase(Database):
     # -- reading documents ---------------------------------------------------------------------
 
     async def winner(self, docid: str) -> Document | None:
+        self.reads += 1
         with self._reader() as connection:
             return reading.winner(connection, docid)
 
     async def winners(self, docids: Sequence[str]) -> dict[str, Document]:
+        self.reads += len(docids)
         with self._reader() as connection:
             return reading.winners(connection, docids)
 
@@ -228,11 +242,13 @@ class SqliteDatabase(Database):
         return known
 
     async def revision(self, docid: str, rev: Rev, *, latest: bool = False) -> list[Document]:
+        self.reads += 1
         with self._snapshot() as connection:
             found = reading.entry(connection, docid)
             return [] if found is None else reading.revision(connection, found, rev, latest)
 
     async def leaves(self, docid: str) -> list[Document]:
+        self.reads += 1
         with self._snapshot() as connection:
             found = reading.entry(connection, docid)
             return [] if found is None else reading.leaves(connection, found)
@@ -240,6 +256,7 @@ class SqliteDatabase(Database):
     async def bulk_get(
         self, requests: Sequence[tuple[str, Rev | None]], *, latest: bool = False
     ) -> list[list[Document | MissingRevision]]:
+        self.reads += len(requests)
         with self._snapshot() as connection:
             return reading.bulk_get(connection, requests, latest)
 
@@ -273,13 +290,27 @@ class SqliteDatabase(Database):
 
         return await self._write(run)
 
+    async def purge_requests(self) -> list[PurgeRequest]:
+        with self._reader() as connection:
+            return purging.requests(connection)
+
+    async def purge_requests_limit(self) -> int:
+        return self._purge_requests_limit
+
+    async def set_purge_requests_limit(self, limit: int) -> None:
+        await self._set_meta("purge_requests_limit", limit)
+        await self._write(lambda transaction: purging.forget_requests(transaction.connection))
+        self._purge_requests_limit = limit
+
     # -- listings ------------------------------------------------------------------------------
 
     async def all_docs(
         self, span: KeyRange, *, skip: int = 0, limit: int = 1000, include_docs: bool = False
     ) -> RowsPage:
         with self._reader() as connection:
-            return reading.all_docs(connection, span, skip, limit, include_docs)
+            page = reading.all_docs(connection, span, skip, limit, include_docs)
+        self.reads += page.count if include_docs else 0
+        return page
 
     async def count_before(self, span: KeyRange) -> int:
         if span.start is None:
@@ -302,7 +333,9 @@ class SqliteDatabase(Database):
 
     async def documents(self, span: KeyRange, *, skip: int = 0, limit: int = 1000) -> list[Document]:
         with self._reader() as connection:
-            return reading.documents(connection, span, skip, limit)
+            found = reading.documents(connection, span, skip, limit)
+        self.reads += len(found)
+        return found
 
     async def changes(
         self,
@@ -314,7 +347,7 @@ class SqliteDatabase(Database):
         descending: bool = False,
     ) -> ChangesPage:
         with self._reader() as connection:
-            return reading.changes(
+            page = reading.changes(
                 connection,
                 since,
                 limit,
@@ -322,6 +355,8 @@ class SqliteDatabase(Database):
                 include_docs=include_docs,
                 descending=descending,
             )
+        self.reads += page.count if include_docs else 0
+        return page
 
     async def change_rows(
         self,

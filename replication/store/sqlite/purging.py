@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+
+import apsw
 
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev
 from replication.protocol.sequences import Epochs
+from replication.store.interface import PurgeRequest
 from replication.store.sqlite import indexes
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.edits import Batch
@@ -54,7 +58,29 @@ def purge(
     batch.flush()
     if any(purged.values()):
         transaction.counters.purge_seq += 1
+    _remember(connection, asked)
     return purged
+
+
+def _remember(connection: apsw.Connection, asked: Mapping[str, Sequence[Rev]]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO purges (id, revs) VALUES (?, ?)",
+        [(docid, json.dumps([format_rev(rev) for rev in revs])) for docid, revs in asked.items()],
+    )
+    forget_requests(connection)
+
+
+def forget_requests(connection: apsw.Connection) -> None:
+    """Drops the oldest requests until there are no more than the limit."""
+    connection.execute(
+        "DELETE FROM purges WHERE num NOT IN (SELECT num FROM purges ORDER BY num DESC LIMIT"
+        " (SELECT value FROM meta WHERE name = 'purge_requests_limit'))"
+    )
+
+
+def requests(connection: apsw.Connection) -> list[PurgeRequest]:
+    rows = connection.execute("SELECT id, revs FROM purges ORDER BY num")
+    return [PurgeRequest(docid, json.loads(revs)) for docid, revs in rows]
 
 
 def drop_bodies(transaction: Transaction, bodies: Iterable[int]) -> None:

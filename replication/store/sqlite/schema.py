@@ -11,6 +11,7 @@ Everything the wire needs is stored ready for it, so that reading is copying:
 - `changes` holds one row per document, at its latest sequence number, as the text of the feed.
 - `attachments` and `chunks` hold bytes; `attachment_refs` ties them to bodies. An attachment without
   a reference is either being uploaded or left over.
+- `purges` are the latest requests to purge: an id and a JSON list of revisions.
 - `counters` has one row, rewritten by every commit that changes documents.
 - `indexes` and `index_entries` belong to Mango and views: an index knows up to which change it has read, and
   how many entries it has. The entries of views carry the emitted key and the value.
@@ -25,7 +26,7 @@ import apsw
 
 from replication.protocol.sequences import new_epoch_name
 
-VERSION = 2
+VERSION = 3
 CHUNK_BITS = 20
 """A chunk's rowid is the attachment's number shifted by this, plus the chunk's position."""
 CHUNK_SIZE = 256 * 1024
@@ -90,6 +91,11 @@ CREATE TABLE attachment_refs (
 CREATE INDEX attachment_refs_by_attachment ON attachment_refs (attachment);
 """
 
+_PURGE_TABLES = """
+CREATE TABLE purges (num INTEGER PRIMARY KEY, id TEXT NOT NULL, revs TEXT NOT NULL, UNIQUE (id, revs));
+INSERT INTO meta VALUES ('purge_requests_limit', 1000);
+"""
+
 _INDEX_TABLES = """
 CREATE TABLE indexes (
     num INTEGER PRIMARY KEY,
@@ -112,6 +118,7 @@ CREATE INDEX index_entries_by_id ON index_entries (id, index_num);
 _MIGRATIONS: dict[int, str] = {
     # Indexes are made again when they are next asked.
     1: f"DROP TABLE index_entries; DROP TABLE indexes; {_INDEX_TABLES}",
+    2: _PURGE_TABLES,
 }
 """For each version but the latest, the SQL that leads to the next one."""
 
@@ -137,7 +144,7 @@ def create(connection: apsw.Connection, security: bytes) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     configure(connection)
     with connection:
-        connection.execute(_TABLES + _INDEX_TABLES)
+        connection.execute(_TABLES + _PURGE_TABLES + _INDEX_TABLES)
         connection.execute("INSERT INTO counters VALUES (1, 0, 0, 0, 0, 0)")
         connection.execute("INSERT INTO epochs VALUES (0, ?)", (new_epoch_name(),))
         connection.executemany(

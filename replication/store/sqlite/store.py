@@ -3,6 +3,7 @@
 ```
 LOCK               held by the process that serves the directory
 server.json        {"uuid", "secret"}, readable by its owner only
+settings.json      what was set while the server ran; there once something was
 NAME.sqlite        a database; its name percent-encoded
 NAME.sqlite.gone-… a database that is being made or deleted; removed at the next start
 ```
@@ -16,6 +17,7 @@ import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -23,7 +25,8 @@ import apsw
 
 from replication.protocol import errors
 from replication.protocol.names import check_database_name
-from replication.store.interface import Database, Store
+from replication.store.events import DatabaseEvents, EventKind
+from replication.store.interface import Database, Store, StoreCounts
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.schema import UnknownSchemaError, create
@@ -47,16 +50,19 @@ class SqliteStore(Store):
         self.directory = directory
         self._lock = lock_directory(directory)
         try:
-            settings = _server_settings(directory / "server.json")
-            self._uuid = settings["uuid"]
-            self._secret = bytes.fromhex(settings["secret"])
+            identity = _identity(directory / "server.json")
+            self._uuid = identity["uuid"]
+            self._secret = bytes.fromhex(identity["secret"])
             for left in directory.glob(f"*{_GONE}*"):
                 left.unlink(missing_ok=True)
             self._names = {unquote(path.name.removesuffix(SUFFIX)) for path in directory.glob(f"*{SUFFIX}")}
         except BaseException:
             self._lock.close()
             raise
+        self._events = DatabaseEvents(sorted(self._names))
         self._open: dict[str, SqliteDatabase] = {}
+        self._closed_counts = StoreCounts(0, 0, 0, 0)
+        """Of databases that were deleted."""
         self._pool = ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="writer")
         self._structure = asyncio.Lock()
 
@@ -72,6 +78,31 @@ class SqliteStore(Store):
     @property
     def secret(self) -> bytes:
         return self._secret
+
+    @property
+    def events(self) -> DatabaseEvents:
+        return self._events
+
+    def counts(self) -> StoreCounts:
+        _, reads, writes, commits = self._closed_counts
+        databases = list(self._open.values())
+        return StoreCounts(
+            len(databases),
+            reads + sum(database.reads for database in databases),
+            writes + sum(database.writes for database in databases),
+            commits + sum(database.commits for database in databases),
+        )
+
+    async def settings(self) -> bytes:
+        path = self.directory / "settings.json"
+        return await asyncio.to_thread(lambda: path.read_bytes() if path.exists() else b"{}")
+
+    async def set_settings(self, text: bytes) -> None:
+        async with self._structure:
+            try:
+                await asyncio.to_thread(_replace_file, self.directory / "settings.json", text)
+            except OSError as error:
+                raise storage_error(error) from error
 
     async def names(self) -> list[str]:
         return sorted(self._names)
@@ -93,6 +124,7 @@ class SqliteStore(Store):
             except (apsw.Error, OSError) as error:
                 raise storage_error(error) from error
             self._names.add(name)
+            self._events.record(EventKind.CREATED, name)
         return self.get(name)
 
     def get(self, name: str) -> Database:
@@ -101,7 +133,8 @@ class SqliteStore(Store):
             if name not in self._names:
                 raise errors.database_missing()
             try:
-                database = SqliteDatabase(name, self._path(name), self._pool)
+                changed = partial(self._events.record, EventKind.UPDATED, name)
+                database = SqliteDatabase(name, self._path(name), self._pool, changed)
             except apsw.Error as error:
                 raise storage_error(error) from error
             except UnknownSchemaError as error:
@@ -116,6 +149,12 @@ class SqliteStore(Store):
             self._names.discard(name)
             database = self._open.pop(name, None)
             await asyncio.to_thread(self._delete_files, name, database)
+            if database is not None:
+                _, reads, writes, commits = self._closed_counts
+                self._closed_counts = StoreCounts(
+                    0, reads + database.reads, writes + database.writes, commits + database.commits
+                )
+            self._events.record(EventKind.DELETED, name)
 
     def _delete_files(self, name: str, database: SqliteDatabase | None) -> None:
         if database is not None:
@@ -167,17 +206,23 @@ def _sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _server_settings(path: Path) -> dict[str, str]:
+def _identity(path: Path) -> dict[str, str]:
+    """The name and the secret of the server, made when there are none."""
     if path.exists():
-        settings: dict[str, str] = json.loads(path.read_text("ascii"))
-        return settings
-    settings = {"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)}
+        known: dict[str, str] = json.loads(path.read_text("ascii"))
+        return known
+    identity = {"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)}
+    _replace_file(path, json.dumps(identity).encode("ascii"))
+    return identity
+
+
+def _replace_file(path: Path, text: bytes) -> None:
+    """Writes a small file whole, durable when it returns, for its owner's eyes only."""
     draft = path.with_suffix(".new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        json.dump(settings, file)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
     _sync_directory(path.parent)
-    return settings

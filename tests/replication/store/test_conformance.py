@@ -711,3 +711,18 @@ async def test_security_and_limits_are_kept(db: Database) -> None:
     await db.set_revs_limit(7)
     assert await db.security() == b'{"admins":{"names":["x"]}}'
     assert await db.revs_limit() == 7
+
+
+async def test_requests_to_purge_are_remembered_up_to_a_limit(store: Store) -> None:
+    db = await store.create("db")
+    rev = parse_rev("1-" + "a" * 32)
+    await db.purge({"one": [rev]})
+    await db.purge({"two": [rev], "three": [rev]})
+    await db.purge({"one": [rev]})
+    assert [request.id for request in await db.purge_requests()] == ["two", "three", "one"]
+    assert (await db.purge_requests())[0].revs == ["1-" + "a" * 32]
+    assert await db.purge_requests_limit() == 1000
+    await db.set_purge_requests_limit(1)
+    assert [request.id for request in await db.purge_requests()] == ["one"]
+    await db.purge({"four": [rev]})
+    assert [request.id for request in await db.purge_requests()] == ["four"]

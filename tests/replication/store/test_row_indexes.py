@@ -146,7 +146,7 @@ async def test_a_file_of_the_first_version_gets_its_indexes_anew(tmp_path: Path)
         " PRIMARY KEY (index_num, key, id)) WITHOUT ROWID;"
         "CREATE INDEX index_entries_by_id ON index_entries (id, index_num);"
         "INSERT INTO indexes VALUES (1, 'v', 1); INSERT INTO index_entries VALUES (1, x'00', 'a');"
-        "PRAGMA user_version = 1"
+        "DROP TABLE purges; DELETE FROM meta WHERE name = 'purge_requests_limit'; PRAGMA user_version = 1"
     )
     connection.close()
     store = await SqliteStore.open(tmp_path)
