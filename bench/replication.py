@@ -46,17 +46,17 @@ class Side:
         assert answer["rows"][0]["value"] == self.count
         return self.count / seconds
 
-    def pull(self, source: Running) -> float:
+    def pull(self, source: Side) -> float:
         """Documents per second replicated from `source` into a new database here."""
         path = self.client.fresh_database("bench_target")
-        job = {"source": f"{source.url}/bench_source", "target": f"{self.running.url}{path}"}
+        job = {"source": f"{source.running.url}/bench_source", "target": f"{self.running.url}{path}"}
         started = time.perf_counter()
         answer: dict[str, Any] = self.client.json("POST", "/_replicate", job)
         seconds = time.perf_counter() - started
         assert answer["ok"]
         info = self.client.json("GET", path)
-        assert info["doc_count"] >= self.count, info
-        return self.count / seconds
+        assert info["doc_count"] >= source.count, info
+        return source.count / seconds
 
     def clean(self) -> None:
         for name in ("bench_source", "bench_target"):
@@ -105,9 +105,7 @@ def compare(count: int, rounds: int, peer_url: str | None) -> tuple[list[Row], f
         pids = [running.pid for running in (first, second) if running.pid is not None]
         with watched(pids) as memory:
             views = [(ours.build_view(), theirs.build_view() if theirs else None) for _ in range(rounds)]
-            pulls = [
-                (far.pull(first), theirs.pull(theirs.running) if theirs else None) for _ in range(rounds)
-            ]
+            pulls = [(far.pull(ours), theirs.pull(theirs) if theirs else None) for _ in range(rounds)]
             largest = memory()
         if theirs:
             theirs.clean()
