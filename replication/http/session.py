@@ -3,12 +3,17 @@
 As in CouchDB the cookie goes first, and Basic is looked at only if the cookie told nothing. A header
 that isn't Basic at all, or lacks the colon, is as good as none; wrong credentials are 401 on every
 path. A cookie with less than nine tenths of its life left is renewed along with the response.
+
+The cookie has its end twice: nano reads nothing but `Expires`, the Cloudant SDK for Python takes both. A
+failed login is answered with an empty cookie that lasts, as CouchDB's: where it has ended already, that SDK
+drops it, finds none and stumbles before it looks at the 401.
 """
 
 from __future__ import annotations
 
 import binascii
 import time
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -65,7 +70,7 @@ async def _by_cookie(call: Call, text: str) -> bool:
             400,
             "bad_request",
             "Malformed AuthSession cookie. Please clear your cookies.",
-            headers={"Set-Cookie": _set_cookie(call, "", 0)},
+            headers={"Set-Cookie": _cleared_cookie(call)},
         ) from None
     now = int(time.time())
     timeout = call.server.config.session_timeout
@@ -112,8 +117,19 @@ def _session_cookie(call: Call, account: Account) -> str:
     return _set_cookie(call, value, call.server.config.session_timeout)
 
 
+def _cleared_cookie(call: Call) -> str:
+    return _set_cookie(call, "", 0)
+
+
 def _set_cookie(call: Call, value: str, max_age: int) -> str:
-    parts = [f"{COOKIE_NAME}={value}", f"Max-Age={max_age}", "Path=/", "HttpOnly"]
+    expires = formatdate(time.time() + max_age if max_age else 0, usegmt=True)
+    parts = [
+        f"{COOKIE_NAME}={value}",
+        f"Expires={expires}",
+        f"Max-Age={max_age}",
+        "Path=/",
+        "HttpOnly",
+    ]
     if call.scope["scheme"] == "https":
         parts.append("Secure")
     same_site = call.server.config.same_site
@@ -147,7 +163,7 @@ async def login(call: Call) -> Response:
     except ProtocolError as error:
         if error.status != 401:
             raise
-        headers = {"Set-Cookie": _set_cookie(call, "", 0), **failed}
+        headers = {"Set-Cookie": _set_cookie(call, "", call.server.config.session_timeout), **failed}
         return json_response(error.body(), 302 if failed else 401, headers=headers)
     answer = {"ok": True, "name": account.name, "roles": list(account.roles)}
     headers = {"Set-Cookie": _session_cookie(call, account), **after}
@@ -157,7 +173,7 @@ async def login(call: Call) -> Response:
 async def logout(call: Call) -> Response:
     after = _redirect(call, "next")
     call.response_headers.pop("Set-Cookie", None)
-    headers = {"Set-Cookie": _set_cookie(call, "", 0), **after}
+    headers = {"Set-Cookie": _cleared_cookie(call), **after}
     return json_response({"ok": True}, 302 if after else 200, headers=headers)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -118,8 +120,10 @@ async def test_login_with_json_and_with_a_form(client: httpx.AsyncClient, member
     for response in (await client.post("/_session", json=form), await client.post("/_session", data=form)):
         assert response.status_code == 200
         assert response.json() == {"ok": True, "name": "anna", "roles": ["sales"]}
-        attributes = response.headers["set-cookie"].split("; ")[1:]
+        expires, *attributes = response.headers["set-cookie"].split("; ")[1:]
         assert attributes == ["Max-Age=600", "Path=/", "HttpOnly", "SameSite=Lax"]
+        ends = parsedate_to_datetime(expires.removeprefix("Expires=")).timestamp()
+        assert ends == pytest.approx(time.time() + 600, abs=10)
         client.cookies.clear()
         answer = await session(client, headers=with_cookie(cookie_of(response)))
         assert answer["userCtx"] == {"name": "anna", "roles": ["sales"]}
@@ -132,11 +136,14 @@ async def test_the_cookie_is_secure_on_https_and_same_site_as_configured(serve: 
     assert response.headers["set-cookie"].endswith("; Max-Age=60; Path=/; HttpOnly; Secure; SameSite=None")
 
 
-async def test_a_failed_login_is_401_and_clears_the_cookie(client: httpx.AsyncClient) -> None:
+async def test_a_failed_login_is_401_with_an_empty_cookie_that_lasts(client: httpx.AsyncClient) -> None:
+    """A cookie that has ended is none to some clients, and they don't get to see the 401."""
+    await client.post("/_session", json={"name": "anna", "password": "secret"})
     for name in ("anna", "nobody"):
         response = await client.post("/_session", json={"name": name, "password": "wrong"})
         assert (response.status_code, response.json()) == (401, WRONG)
-        assert response.headers["set-cookie"].startswith("AuthSession=; Max-Age=0;")
+        assert re.match(r"AuthSession=; Expires=[^;]*; Max-Age=600;", response.headers["set-cookie"])
+        assert (await session(client))["userCtx"]["name"] is None
 
 
 async def test_logout_clears_the_cookie(client: httpx.AsyncClient) -> None:
@@ -145,7 +152,7 @@ async def test_logout_clears_the_cookie(client: httpx.AsyncClient) -> None:
     response = await client.delete("/_session")
     assert response.json() == {"ok": True}
     assert response.headers.get_list("set-cookie") == [
-        "AuthSession=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+        "AuthSession=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
     ]
     assert (await session(client))["userCtx"]["name"] is None
 
@@ -240,7 +247,7 @@ async def test_a_malformed_cookie_is_400_and_cleared(client: httpx.AsyncClient, 
     response = await client.get("/_session", headers=with_cookie(cookie))
     assert response.status_code == 400
     assert response.json()["reason"] == "Malformed AuthSession cookie. Please clear your cookies."
-    assert response.headers["set-cookie"].startswith("AuthSession=; Max-Age=0;")
+    assert response.headers["set-cookie"].startswith("AuthSession=; Expires=Thu, 01 Jan 1970")
 
 
 async def test_a_forged_cookie_is_no_login(client: httpx.AsyncClient, store: Store) -> None:
