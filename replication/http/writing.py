@@ -2,9 +2,9 @@
 
 Every handler that stores documents, be it one or a batch, an edit or a replicated revision, calls
 `write_documents`. Here stand the rules that belong to a kind of document rather than to an endpoint:
-design documents are for administrators of the database, and what is written to `_users` gets its
-password hashed and is checked as CouchDB's `_design/_auth` would; a replication belongs to whoever writes
-it. Text that is attached gets compressed.
+design documents are for administrators of the database, and have a say in what else is written; what
+is written to `_users` gets its password hashed and is checked as CouchDB's `_design/_auth` would; a
+replication belongs to whoever writes it. Text that is attached gets compressed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from replication.http import access
 from replication.http.call import Call
 from replication.http.compression import IN_LOOP
 from replication.http.replicator_documents import prepare_replications
+from replication.http.validation import judge
 from replication.protocol.attachments import InlineAttachment, as_stored, is_compressible
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -53,6 +54,8 @@ async def write_documents(
         docs, refused = await _prepare_users(call, docs, refused)
     elif call.database.name == REPLICATOR_DATABASE:
         docs, refused, check = await prepare_replications(call, docs, refused)
+    judgement = await judge(call, docs, refused, replicated=replicated)
+    refused, check = judgement.refused, judgement.check(check)
     if not refused:
         return await call.database.write(docs, replicated=replicated, check=check)
     allowed = [doc for place, doc in enumerate(docs) if place not in refused]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from replication.protocol import errors, jsontext
@@ -13,15 +14,31 @@ from replication.store.interface import Database, KeyRange
 _DESIGN_DOCUMENTS = KeyRange(DESIGN_PREFIX, "_design0", inclusive_end=False)
 _PAGE = 1000
 
-_known: WeakKeyDictionary[Database, tuple[int, tuple[DesignDocument, ...]]] = WeakKeyDictionary()
+
+class _Known(NamedTuple):
+    version: int
+    all: tuple[DesignDocument, ...]
+    validating: tuple[DesignDocument, ...]
+
+
+_known: WeakKeyDictionary[Database, _Known] = WeakKeyDictionary()
 
 
 async def design_documents(database: Database) -> tuple[DesignDocument, ...]:
     """All design documents in the order of their ids."""
+    return (await _read(database)).all
+
+
+async def validating(database: Database) -> tuple[DesignDocument, ...]:
+    """Those with a `validate_doc_update`."""
+    return (await _read(database)).validating
+
+
+async def _read(database: Database) -> _Known:
     known = _known.get(database)
     version = database.design_version
-    if known is not None and known[0] == version:
-        return known[1]
+    if known is not None and known.version == version:
+        return known
     found = []
     span = _DESIGN_DOCUMENTS
     while True:
@@ -31,8 +48,9 @@ async def design_documents(database: Database) -> tuple[DesignDocument, ...]:
             break
         span = span._replace(start=page[-1].id, inclusive_start=False)
     # The version was read first: a change made meanwhile makes this look old, never new.
-    _known[database] = (version, tuple(found))
-    return tuple(found)
+    known = _Known(version, tuple(found), tuple([ddoc for ddoc in found if ddoc.validation is not None]))
+    _known[database] = known
+    return known
 
 
 async def design_document(database: Database, docid: str) -> DesignDocument:
