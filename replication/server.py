@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import FrameType
 
 from starlette.types import ASGIApp
@@ -21,6 +22,9 @@ from uvicorn import Config
 from uvicorn import Server as UvicornServer
 
 from replication.http.connections import GuardedProtocol, close_idle
+
+if sys.platform != "win32":
+    import resource
 
 KEEP_ALIVE_SECONDS = 75
 SHUTDOWN_SECONDS = 3
@@ -30,6 +34,9 @@ _SWEEP_TICKS = 50
 """Ticks of a tenth of a second between two looks at idle connections."""
 
 _BACKLOG = 2048
+
+_FILES = 65_536
+"""File handles that are asked for."""
 
 Ready = Callable[[str], None]
 """Called with the server's URL as soon as it answers."""
@@ -80,6 +87,17 @@ class _Server(UvicornServer):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+
+def allow_many_files() -> None:
+    """Takes as many file handles as the system lets the process have: each connection is one."""
+    if sys.platform == "win32":
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def is_loopback(host: str) -> bool:
@@ -180,6 +198,7 @@ def run(
     trusted_proxies: str | None = None,
 ) -> None:
     """`serve` in an event loop of its own. `make_app` is awaited in that loop, once the port is taken."""
+    allow_many_files()
     sockets = bind(host, port)
 
     async def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -84,6 +85,7 @@ async def dbs_info(call: Call) -> Response:
         rows = []
         for name in _in_range(await call.server.store.names(), call.query):
             row = await _info_row(call, name)
+            await asyncio.sleep(0)  # each may have to open a file
             if "info" in row:
                 rows.append(row)
         return _cacheable(call, rows)

@@ -61,8 +61,16 @@ T = TypeVar("T")
 class SqliteDatabase(Database):
     """One file. `path` exists and has its tables."""
 
-    def __init__(self, name: str, path: Path, pool: ThreadPoolExecutor, changed: Callable[[], None]) -> None:
-        """`changed` is called in a writing thread when documents have changed."""
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        pool: ThreadPoolExecutor,
+        changed: Callable[[], None],
+        opened: Callable[[SqliteDatabase], None],
+    ) -> None:
+        """`changed` is called in a writing thread when documents have changed; `opened`, in any thread, when
+        the database has opened a connection."""
         self.name = name
         self.reads = 0
         """Documents that were read."""
@@ -71,6 +79,7 @@ class SqliteDatabase(Database):
         self.commits = 0
         self._changed = changed
         self._path = path
+        self._opened = opened
         connection = apsw.Connection(str(path))
         migrate(connection)
         rows: Any = connection.execute("SELECT name, value FROM meta")
@@ -97,7 +106,8 @@ class SqliteDatabase(Database):
         self._compacting = False
         self.staged: set[int] = set()
         """Attachments that are being uploaded or wait for their document."""
-        self._writer = Writer(connection, pool, self._committed)
+        self._writer = Writer(connection, pool, self._committed, self._reopen)
+        opened(self)
 
     # -- connections ---------------------------------------------------------------------------
 
@@ -117,6 +127,7 @@ class SqliteDatabase(Database):
                 connection.execute("PRAGMA query_only = 1")
             except apsw.Error as error:
                 raise storage_error(error) from error
+            self._opened(self)
         try:
             yield connection
         except apsw.Error as error:
@@ -136,6 +147,20 @@ class SqliteDatabase(Database):
                 yield connection
             finally:
                 connection.execute("COMMIT")
+
+    def _reopen(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        configure(connection)
+        self._opened(self)
+        return connection
+
+    def rest(self) -> None:
+        """Closes the connections that nobody uses at the moment. Whoever needs one opens it again."""
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+        # The last one to close tidies the file up, so that is the writer, in its own thread.
+        self._writer.rest()
 
     def close(self) -> None:
         """Waits for writes in flight, ends the feeds, closes the file."""

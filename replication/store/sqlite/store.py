@@ -15,6 +15,9 @@ import asyncio
 import json
 import os
 import secrets
+import sys
+import threading
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -32,19 +35,36 @@ from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.schema import UnknownSchemaError, create
 from replication.store.sqlite.writer import storage_error
 
+if sys.platform != "win32":
+    import resource
+
 SUFFIX = ".sqlite"
 _GONE = ".gone-"
 _MAX_FILE_NAME = 240
 WRITER_THREADS = 4
 
+_FILES_OF_A_DATABASE = 8
+"""Handles of a database in use: its file, log and index of the log, for one writer and some readers."""
+_MOST_AWAKE = 500
+
+
+def _affordable() -> int:
+    """How many databases may hold files open, with half of what the process may have left to connections."""
+    if sys.platform == "win32":
+        return _MOST_AWAKE
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(8, min(_MOST_AWAKE, allowed // 2 // _FILES_OF_A_DATABASE))
+
 
 class SqliteStore(Store):
     """Databases in a directory that no other process serves."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, most_awake: int | None = None) -> None:
         """Opens the directory, making it if need be.
 
-        Raises `DirectoryInUseError` if another process has it, `OSError` if it can't be used.
+        `most_awake`: how many databases may hold files open when nobody uses them; by default as many as
+        suit the number of files that the process may open. Raises `DirectoryInUseError` if another process
+        has the directory, `OSError` if it can't be used.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -63,13 +83,17 @@ class SqliteStore(Store):
         self._open: dict[str, SqliteDatabase] = {}
         self._closed_counts = StoreCounts(0, 0, 0, 0)
         """Of databases that were deleted."""
+        self._awake: OrderedDict[str, SqliteDatabase] = OrderedDict()
+        """Databases that hold files open, the least recently used first."""
+        self._awake_lock = threading.Lock()
+        self._most_awake = most_awake or _affordable()
         self._pool = ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="writer")
         self._structure = asyncio.Lock()
 
     @classmethod
-    async def open(cls, directory: Path | str) -> SqliteStore:
+    async def open(cls, directory: Path | str, *, most_awake: int | None = None) -> SqliteStore:
         """See `__init__`."""
-        return await asyncio.to_thread(cls, Path(directory))
+        return await asyncio.to_thread(cls, Path(directory), most_awake=most_awake)
 
     @property
     def uuid(self) -> str:
@@ -134,13 +158,25 @@ class SqliteStore(Store):
                 raise errors.database_missing()
             try:
                 changed = partial(self._events.record, EventKind.UPDATED, name)
-                database = SqliteDatabase(name, self._path(name), self._pool, changed)
+                database = SqliteDatabase(name, self._path(name), self._pool, changed, self._note_use)
             except apsw.Error as error:
                 raise storage_error(error) from error
             except UnknownSchemaError as error:
                 raise errors.internal(f"Database {name} can't be opened: {error}.") from error
             self._open[name] = database
+        self._note_use(database)
         return database
+
+    def _note_use(self, database: SqliteDatabase) -> None:
+        """A database may have opened files: the one that was left alone for longest closes its own."""
+        resting = []
+        with self._awake_lock:
+            self._awake[database.name] = database
+            self._awake.move_to_end(database.name)
+            while len(self._awake) > self._most_awake:
+                resting.append(self._awake.popitem(last=False)[1])
+        for one in resting:
+            one.rest()
 
     async def delete(self, name: str) -> None:
         async with self._structure:
@@ -148,6 +184,8 @@ class SqliteStore(Store):
                 raise errors.database_missing()
             self._names.discard(name)
             database = self._open.pop(name, None)
+            with self._awake_lock:
+                self._awake.pop(name, None)
             await asyncio.to_thread(self._delete_files, name, database)
             if database is not None:
                 _, reads, writes, commits = self._closed_counts

@@ -102,11 +102,14 @@ class Writer:
         connection: apsw.Connection,
         pool: ThreadPoolExecutor,
         committed: Callable[[Counters, list[tuple[int, int]], list[tuple[str, int]]], None],
+        reopen: Callable[[], apsw.Connection],
     ) -> None:
-        """`committed` is called in the writing thread after each commit, before anyone has his answer."""
-        self._connection = connection
+        """`committed` is called in the writing thread after each commit, before anyone has his answer;
+        `reopen`, too, for a connection when there is something to write after a `rest`."""
+        self._connection: apsw.Connection | None = connection
         self._pool = pool
         self._committed = committed
+        self._reopen = reopen
         self.design_version = 0
         """Counts commits that changed design documents."""
         self._counters = Counters.load(connection)
@@ -148,7 +151,30 @@ class Writer:
             self._closed = True
             while self._running:
                 self._idle.wait()
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+
+    def rest(self) -> None:
+        """Closes the connection, unless there is something to write, until there is."""
+        with self._lock:
+            if self._closed or self._running or self._connection is None:
+                return
+            self._running = True
+            self._pool.submit(self._rest)
+
+    def _rest(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(apsw.Error):
+                connection.close()
+        self._wal_pages = 0
+        self._round()
+
+    def _connected(self) -> apsw.Connection:
+        if self._connection is None:
+            self._connection = self._reopen()
+            self._connection.set_wal_hook(self._note_wal)
+        return self._connection
 
     def _round(self) -> None:
         while True:
@@ -180,7 +206,7 @@ class Writer:
                 self._commit([job])
 
     def _run_together(self, jobs: list[_Job[Any]]) -> None:
-        connection = self._connection
+        connection = self._connected()
         before = self._counters
         counters = replace(before)
         moved: list[tuple[int, int]] = []
@@ -229,7 +255,7 @@ class Writer:
     def _checkpoint(self) -> None:
         # With readers in the way or the disk full, the next commit tries again.
         with suppress(apsw.Error):
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._connected().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._wal_pages = 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import apsw
+import psutil
 import pytest
 
 from replication.protocol.errors import ProtocolError
@@ -315,3 +316,55 @@ async def test_a_thousand_conflicts_in_a_batch_take_a_moment(tmp_path: Path) -> 
         await replicate(db, *(branch("a", 1, f"{n:04d}", n=n) for n in range(3000)))
     assert len(await db.leaves("a")) == 3000
     await store.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts file handles, which Windows hides")
+async def test_only_so_many_databases_keep_their_files_open(tmp_path: Path) -> None:
+    """Each database held five handles for good: with two hundred of them most servers were out of files."""
+
+    def handles() -> int:
+        return sum(Path(file.path).parent == tmp_path for file in psutil.Process().open_files())
+
+    store = await SqliteStore.open(tmp_path, most_awake=10)
+    first = await store.create("first")
+    waiting = asyncio.create_task(first.wait_for_change(0))
+    for n in range(60):
+        db = await store.create(f"db{n}")
+        await edit(db, "a", n=n)
+        assert await db.winner("a") is not None
+    for _ in range(50):
+        await asyncio.sleep(0.02)
+        if handles() <= 10 * 5 + 1:
+            break
+    assert handles() <= 10 * 5 + 1
+    for n in range(60):
+        found = await store.get(f"db{n}").winner("a")
+        assert found is not None
+        assert b'"n":%d' % n in found.text
+    await edit(first, "a")
+    await asyncio.wait_for(waiting, 5)
+    await store.close()
+    assert list(examine(tmp_path)) == []
+
+
+async def test_databases_that_rest_all_the_time_lose_nothing(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path, most_awake=1)
+    names = [f"db{n}" for n in range(4)]
+    for name in names:
+        await store.create(name)
+
+    async def use(name: str) -> None:
+        for n in range(60):
+            db = store.get(name)
+            await edit(db, f"{n}", n=n)
+            assert (await db.info()).doc_count == n + 1
+            assert await db.winner(f"{n}") is not None
+
+    await asyncio.gather(*map(use, names))
+    for name in names:
+        assert (await store.get(name).info()).doc_count == 60
+    await store.delete("db1")
+    await store.create("db1")
+    assert (await store.get("db1").info()).doc_count == 0
+    await store.close()
+    assert list(examine(tmp_path)) == []
