@@ -26,6 +26,7 @@ from replication.http import (
     replications,
     root,
     session,
+    updates,
     views,
 )
 from replication.http.call import Call
@@ -141,6 +142,7 @@ ATTACHMENT = Route(
 DESIGN: Mapping[str, Route] = {
     "_view": Route(_get(views.view, POST=views.view)),
     "_info": Route(_get(views.info)),
+    "_update": Route({"POST": updates.update, "PUT": updates.update, "DELETE": updates.update}),
     "_show": Route(_get(views.not_supported, POST=views.not_supported)),
     "_list": Route(_get(views.not_supported, POST=views.not_supported)),
     "_rewrite": Route(_get(views.not_supported, POST=views.not_supported, PUT=views.not_supported)),

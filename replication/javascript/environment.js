@@ -194,8 +194,8 @@
     update(made, self, body) {
       items = [body];
       return ({ doc, req }) => {
-        const answer = made.call(self, doc, req);
-        return [answer[0] === undefined ? null : answer[0], answer[1] === undefined ? null : answer[1]];
+        const [document, answer] = made.call(self, doc, req);
+        return [document, answer];
       };
     },
   };
