@@ -1,8 +1,8 @@
 """Documents of `_replicator` over HTTP: they hold other servers' passwords.
 
-Everybody who may write there gets his name put into what he writes as its `owner`. Owners and
-administrators see a document whole; others see it without credentials, one document at a time, and
-nothing that lists or searches them.
+Everybody who may write there gets his name put into what he writes as its `owner`; only server
+administrators change what others own. Owners and administrators see a document whole; others see it
+without credentials, one document at a time, and nothing that lists or searches them.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def _is_owner(name: str | None, value: dict[str, Any]) -> bool:
     return name is not None and value.get(OWNER) == name
 
 
-async def prepare_replications(
+def prepare_replications(
     call: Call, docs: Sequence[DocumentWrite], refused: dict[int, ProtocolError]
 ) -> tuple[list[DocumentWrite], dict[int, ProtocolError], WriteCheck]:
     """The documents with their owners, those that describe no replication, and the rule for the rest."""
-    is_admin = await access.database_admin_refusal(call) is None
-    name = call.principal.name
+    # An owner counts for what he may do to the server, so the database's own administrators name no other.
+    is_admin, name = call.principal.is_server_admin, call.principal.name
     prepared: list[DocumentWrite] = []
     for place, doc in enumerate(docs):
         if place not in refused and not doc.id.startswith(DESIGN_PREFIX):

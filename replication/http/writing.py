@@ -53,7 +53,7 @@ async def write_documents(
         check = user_write_check(call.principal.name, is_admin=is_admin)
         docs, refused = await _prepare_users(call, docs, refused)
     elif call.database.name == REPLICATOR_DATABASE:
-        docs, refused, check = await prepare_replications(call, docs, refused)
+        docs, refused, check = prepare_replications(call, docs, refused)
     judgement = await judge(call, docs, refused, replicated=replicated)
     refused, check = judgement.refused, judgement.check(check)
     if not refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -32,8 +33,8 @@ from replication.replicator.peer import (
     Wanted,
 )
 
-_HEARTBEAT_MS = 10_000
-_WAIT_MS = 60_000
+_LONGEST_IDLE = 60.0
+"""Seconds that a feed without changes is waited for."""
 _MAX_SEQ = 64 * 1024
 _LONGEST_QUERY = 5000
 
@@ -54,6 +55,7 @@ class HttpPeer(Peer):
         """`transport`: instead of one that connects to allowed hosts."""
         self.shown = endpoint.url
         self.identity = endpoint.url
+        self._idle = min(_LONGEST_IDLE, timeout * 0.9)
         self._connection = Connection(
             endpoint, allowed=allowed, retries=retries, timeout=timeout, transport=transport
         )
@@ -124,14 +126,25 @@ class HttpPeer(Peer):
     # -- the feed --------------------------------------------------------------------------------
 
     async def changes(self, feed: Feed, since: Seq, limit: int, *, wait: bool = False) -> FeedPage:
+        if not wait:
+            return self._page(await self._read_feed(feed, since, limit, {}), since, limit)
+        # No heartbeat: with one CouchDB keeps an idle feed open for ever, however long we want to wait.
+        waiting = {"feed": "longpoll", "timeout": str(round(self._idle * 900))}
+        try:
+            async with asyncio.timeout(self._idle):
+                value = await self._read_feed(feed, since, limit, waiting)
+        except TimeoutError:
+            return FeedPage([], since, 0)
+        return self._page(value, since, limit)
+
+    async def _read_feed(self, feed: Feed, since: Seq, limit: int, more: Mapping[str, str]) -> Any:
         query = {key: _parameter(value) for key, value in feed.query_params.items()}
         query |= {
             "style": "all_docs" if feed.all_leaves else "main_only",
             "since": since if isinstance(since, str) else jsontext.encode(since).decode(),
             "limit": str(limit),
+            **more,
         }
-        if wait:
-            query |= {"feed": "longpoll", "heartbeat": str(_HEARTBEAT_MS), "timeout": str(_WAIT_MS)}
         body: dict[str, Any] | None = None
         if feed.doc_ids is not None:
             query["filter"], body = "_doc_ids", {"doc_ids": list(feed.doc_ids)}
@@ -140,16 +153,15 @@ class HttpPeer(Peer):
         elif feed.filter is not None:
             query["filter"] = feed.filter
         if body is None:
-            return self._page(await self._ask("GET", "/_changes", query=query), since, limit)
+            return await self._ask("GET", "/_changes", query=query)
         try:
-            value = await self._ask("POST", "/_changes", query=query, json=body)
+            return await self._ask("POST", "/_changes", query=query, json=body)
         except PeerRefused as error:
             ids = _parameter(body.get("doc_ids"))
             if error.status not in (404, 405) or feed.doc_ids is None or len(ids) > _LONGEST_QUERY:
                 raise
             # PouchDB's server takes no POST here.
-            value = await self._ask("GET", "/_changes", query={**query, "doc_ids": ids})
-        return self._page(value, since, limit)
+            return await self._ask("GET", "/_changes", query={**query, "doc_ids": ids})
 
     def _page(self, value: Any, since: Seq, limit: int) -> FeedPage:
         results = value.get("results") if isinstance(value, dict) else None

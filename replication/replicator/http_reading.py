@@ -36,7 +36,7 @@ from replication.replicator.peer import (
     Wanted,
 )
 
-_FIRST_BATCH = 100
+_FIRST_BATCH = 10
 _MOST = 1000
 
 _NO_BULK_GET = frozenset({400, 404, 405, 415, 501})

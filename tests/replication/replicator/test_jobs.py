@@ -365,6 +365,21 @@ async def test_nobody_changes_what_another_wrote(
     assert (await jo.delete("/_replicator/mine", params={"rev": rev})).status_code == 200
 
 
+async def test_administrators_of_the_database_speak_for_nobody_else(
+    host: Host, people: tuple[httpx.AsyncClient, httpx.AsyncClient]
+) -> None:
+    """Whoever could write an administrator's name into a document could use his rights."""
+    _, ann = people
+    security = {"admins": {"names": ["ann"]}, "members": {"roles": ["mover"]}}
+    assert (await host.client.put("/_replicator/_security", json=security)).status_code == 200
+    theirs = (await host.client.put("/_replicator/theirs", json=SECRET)).json()["rev"]
+    assert (await ann.get("/_replicator/theirs")).json()["source"] == SECRET["source"]
+    for body in ({**SECRET, "_rev": theirs}, {**SECRET, "_rev": theirs, "owner": "admin"}):
+        assert (await ann.put("/_replicator/theirs", json=body)).status_code == 403
+    assert (await ann.put("/_replicator/forged", json={**SECRET, "owner": "admin"})).status_code == 403
+    assert (await ann.put("/_replicator/own", json=SECRET)).status_code == 201
+
+
 async def test_databases_of_this_server_are_for_administrators(
     host: Host, people: tuple[httpx.AsyncClient, httpx.AsyncClient]
 ) -> None:
@@ -405,6 +420,32 @@ def test_a_server_killed_while_it_replicates_goes_on(tmp_path: Path, server: Ser
         assert count == 4000
 
 
+async def test_a_job_waits_for_a_peer_that_is_away(host: Host, tmp_path: Path) -> None:
+    with running_server(tmp_path / "peer") as peer:
+        async with httpx.AsyncClient() as client:
+            (await client.put(f"{peer.url}/a")).raise_for_status()
+        body = {
+            "source": f"{peer.url}/a", "target": "b", "create_target": True, "continuous": True,
+            "retries_per_request": 0, "connection_timeout": 1000,
+        }  # fmt: skip
+        await host.client.put("/_replicator/pull", json=body)
+        await host.scheduled("pull", "running")
+        await asyncio.sleep(2.5)  # nothing to do for longer than the timeout is no failure
+        assert (await host.scheduled("pull", "running"))["error_count"] == 0
+        peer.crash()
+        row = await host.scheduled("pull", "crashing")
+        assert "geheim" not in str(row)
+        peer.start()
+        async with httpx.AsyncClient() as client:
+            (await client.put(f"{peer.url}/a/later", json={})).raise_for_status()
+        await host.reaches("b", 1)
+        row = await host.scheduled("pull", "running")
+        assert "crashed" in [
+            event["type"]
+            for event in (await host.client.get(f"/_scheduler/jobs/{row['id']}")).json()["history"]
+        ]
+
+
 # -- the rules of the server's own databases -----------------------------------------------------
 
 
@@ -418,3 +459,12 @@ async def test_filter_functions_of_a_database_of_this_server(host: Host) -> None
     answer = (await host.client.post("/_replicate", json=body)).json()
     assert answer["history"][0]["docs_written"] == 3
     assert await host.count("b") == 3
+
+
+async def test_validation_functions_of_a_database_of_this_server(host: Host) -> None:
+    await host.fill("a", 4)
+    await host.client.put("/b")
+    function = "function (doc, old, user) { if (doc.n > 1) throw({forbidden: 'too much'}); }"
+    await host.client.put("/b/_design/v", json={"validate_doc_update": function})
+    answer = (await host.client.post("/_replicate", json={"source": "a", "target": "b"})).json()
+    assert (answer["history"][0]["docs_written"], answer["history"][0]["doc_write_failures"]) == (2, 2)
