@@ -22,11 +22,15 @@ DEFAULT_SECURITY = b'{"members":{"roles":["_admin"]},"admins":{"roles":["_admin"
 """What a new database gets: nobody but server administrators, until somebody says otherwise."""
 
 NOT_SERVER_ADMIN = "You are not a server admin."
+NOT_FOR_METRICS = "You are not a server admin or read-only metrics user"
 NOT_DATABASE_ADMIN = "You are not a db or server admin."
 NOT_UPKEEP_ADMIN = "You are not a server or db admin."
 NOT_A_MEMBER_ANONYMOUS = "You are not authorized to access this db."
 NOT_A_MEMBER = "You are not allowed to access this db."
 LOGIN_REQUIRED = "Authentication required."
+
+METRICS_ROLE = "_metrics"
+"""Who may read figures without administrating the server."""
 
 _SERVER_ADMIN_ONLY = frozenset({"_all_docs", "_changes"})
 """Listings of the system databases, which show everybody's documents at once."""
@@ -109,6 +113,10 @@ async def check(call: Call, access_name: str) -> None:
     if call.server.config.require_valid_user and principal.name is None and not _always_open(call):
         raise errors.unauthorized(LOGIN_REQUIRED, headers={"WWW-Authenticate": 'Basic realm="server"'})
     if access_name == "PUBLIC":
+        return
+    if access_name == "METRICS":
+        if METRICS_ROLE not in principal.roles:
+            raise errors.unauthorized(NOT_FOR_METRICS)
         return
     if access_name == "SERVER_ADMIN" or _needs_server_admin(call):
         raise errors.unauthorized(NOT_SERVER_ADMIN)

@@ -105,6 +105,24 @@ async def purge(call: Call) -> Response:
     return json_response({"purge_seq": None, "purged": answer}, 201)
 
 
+async def purged_infos(call: Call) -> Response:
+    """`GET /{db}/_purged_infos`: what was asked to be purged, as far as it is remembered."""
+    requests = await call.database.purge_requests()
+    return json_response({"purged_infos": [{"id": each.id, "revs": each.revs} for each in requests]})
+
+
+async def get_purged_infos_limit(call: Call) -> Response:
+    return json_response(await call.database.purge_requests_limit())
+
+
+async def put_purged_infos_limit(call: Call) -> Response:
+    limit = await call.json()
+    if type(limit) is not int or not 0 < limit < 2**31:
+        raise errors.bad_request("`purged_infos_limit` must be positive integer")
+    await call.database.set_purge_requests_limit(limit)
+    return json_response({"ok": True})
+
+
 def parse_purge(value: Mapping[str, Any]) -> dict[str, Sequence[Rev]]:
     """The body `{id: [rev, …]}`. Raises 400, also for more than one request may purge."""
     if len(value) > MAX_PURGED_DOCUMENTS:

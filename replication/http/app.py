@@ -21,6 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from replication.http import access, cors, session
 from replication.http.call import Call
 from replication.http.compression import compressed
+from replication.http.metrics import CLIENT_LEFT
 from replication.http.responses import error_response
 from replication.http.routes import match
 from replication.http.server import Server, ServerConfig
@@ -82,6 +83,8 @@ class Application:
             request_id=secrets.token_hex(5),
         )
         status = 500
+        metrics = self.server.metrics
+        metrics.in_progress += 1
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -99,13 +102,16 @@ class Application:
                 response = compressed(call, response)
             await response(scope, receive, send_with_headers)
         except ClientDisconnect:
-            status = 499
+            status = CLIENT_LEFT
         except RuntimeError as error:
             # uvloop raises it when a transport is written to after its peer has left.
             if "closed" not in str(error) and "handler is closed" not in str(error):
                 raise
-            status = 499
+            status = CLIENT_LEFT
         finally:
+            seconds = time.perf_counter() - started
+            metrics.in_progress -= 1
+            metrics.finished(scope["method"], status, seconds)
             if self.server.config.access_log:
                 access_log.info(
                     "%s %s %s %s %d %.1fms",
@@ -114,7 +120,7 @@ class Application:
                     scope["method"],
                     scope["raw_path"].decode("latin-1"),
                     status,
-                    (time.perf_counter() - started) * 1000,
+                    seconds * 1000,
                 )
 
     async def _respond(self, call: Call) -> Response:

@@ -14,15 +14,18 @@ from enum import Enum
 from starlette.responses import Response
 
 from replication.http import (
+    absent,
     admin,
     attachments,
     bulk,
     changes,
+    cluster,
     database,
     documents,
     listings,
     local,
     mango,
+    node,
     replications,
     root,
     session,
@@ -42,6 +45,7 @@ class Access(Enum):
     MEMBER = "members of the database"
     DATABASE_ADMIN = "administrators of the database"
     SERVER_ADMIN = "server administrators"
+    METRICS = "server administrators and those with the role _metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,12 @@ def _get(handler: Handler, **others: Handler) -> dict[str, Handler]:
     return {"GET": handler, "HEAD": handler, **others}
 
 
+def _all(handler: Handler) -> dict[str, Handler]:
+    return _get(handler, POST=handler, PUT=handler, DELETE=handler)
+
+
+_search = absent.because(absent.SEARCH)
+
 ROOT = Route(_get(root.welcome), Access.PUBLIC)
 
 SERVER: Mapping[str, Route] = {
@@ -77,8 +87,28 @@ SERVER: Mapping[str, Route] = {
     "_active_tasks": Route(_get(root.active_tasks), Access.SERVER_ADMIN),
     "_replicate": Route({"POST": replications.replicate}, Access.SERVER_ADMIN),
     "_scheduler": Route(_get(replications.scheduler), Access.SERVER_ADMIN),
+    "_membership": Route(_get(cluster.membership), Access.SERVER_ADMIN),
+    "_cluster_setup": Route(_get(cluster.setup_state, POST=cluster.setup), Access.SERVER_ADMIN),
+    "_reshard": Route(_all(absent.because(absent.RESHARDING)), Access.SERVER_ADMIN),
+    "_search_analyze": Route(_all(_search), Access.SERVER_ADMIN),
+    "_nouveau_analyze": Route(_all(_search), Access.SERVER_ADMIN),
+    "_utils": Route(_get(absent.utils), Access.PUBLIC),
     "_session": Route(_get(session.show, POST=session.login, DELETE=session.logout), Access.PUBLIC),
 }
+
+NODE: Mapping[str, Route] = {
+    "": Route(_get(node.name), Access.SERVER_ADMIN),
+    "_stats": Route(_get(node.stats), Access.METRICS),
+    "_prometheus": Route(_get(node.prometheus), Access.METRICS),
+    "_system": Route(_get(node.system), Access.METRICS),
+    "_versions": Route(_get(node.versions), Access.SERVER_ADMIN),
+    "_restart": Route({"POST": node.restart}, Access.SERVER_ADMIN),
+}
+"""Below `/_node/{name}`."""
+
+NODE_INCOMPLETE = Route(_all(node.incomplete), Access.SERVER_ADMIN)
+NODE_UNKNOWN = Route(_all(node.unknown), Access.SERVER_ADMIN)
+NODE_MISSING = Route(_all(node.missing), Access.SERVER_ADMIN)
 
 DATABASE_ROOT = Route(
     {
@@ -109,6 +139,15 @@ DATABASE: Mapping[str, Route] = {
     ),
     "_compact": Route({"POST": admin.compact}, Access.DATABASE_ADMIN),
     "_view_cleanup": Route({"POST": admin.view_cleanup}, Access.DATABASE_ADMIN),
+    "_purged_infos": Route(_get(admin.purged_infos)),
+    "_purged_infos_limit": Route(
+        _get(admin.get_purged_infos_limit, PUT=admin.put_purged_infos_limit), Access.SERVER_ADMIN
+    ),
+    "_shards": Route(_get(cluster.shards)),
+    "_sync_shards": Route({"POST": cluster.sync_shards}, Access.SERVER_ADMIN),
+    "_search_cleanup": Route({"POST": _search}),
+    "_nouveau_cleanup": Route({"POST": _search}),
+    "_temp_view": Route(_all(absent.temporary_view)),
     "_purge": Route({"POST": admin.purge}, Access.SERVER_ADMIN),
 }
 
@@ -142,6 +181,10 @@ ATTACHMENT = Route(
 DESIGN: Mapping[str, Route] = {
     "_view": Route(_get(views.view, POST=views.view)),
     "_info": Route(_get(views.info)),
+    "_search": Route(_get(_search, POST=_search)),
+    "_search_info": Route(_get(_search)),
+    "_nouveau": Route(_get(_search, POST=_search)),
+    "_nouveau_info": Route(_get(_search)),
     "_update": Route({"POST": updates.update, "PUT": updates.update, "DELETE": updates.update}),
     "_show": Route(_get(views.not_supported, POST=views.not_supported)),
     "_list": Route(_get(views.not_supported, POST=views.not_supported)),
@@ -160,6 +203,8 @@ def match(call: Call) -> Route:
         return ROOT
     first = segments[0]
     if first[:1] == "_" and first not in ("_users", "_replicator", "_global_changes"):
+        if first == "_node":
+            return _below_node(call)
         route = SERVER.get(first)
         if route is None:
             raise (errors.illegal_database_name(first) if call.method == "PUT" else errors.database_missing())
@@ -199,6 +244,16 @@ def match(call: Call) -> Route:
         return DOCUMENT
     call.rest = tuple(segments[2:])
     return route
+
+
+def _below_node(call: Call) -> Route:
+    segments = call.segments
+    if len(segments) == 1:
+        return NODE_INCOMPLETE
+    if segments[1] not in node.NAMES:
+        return NODE_UNKNOWN
+    call.rest = tuple(segments[3:])
+    return NODE.get(segments[2] if len(segments) > 2 else "", NODE_MISSING)
 
 
 def _below_design(call: Call) -> Route:

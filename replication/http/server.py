@@ -11,6 +11,7 @@ from replication.accounts.passwords import ITERATIONS
 from replication.http.access import DEFAULT_SECURITY
 from replication.http.call import Call
 from replication.http.job_rules import ServerRules
+from replication.http.metrics import Metrics
 from replication.javascript.engine import Engine
 from replication.replicator.documents import ReplicatorDocuments
 from replication.replicator.hosts import LOOPBACK, AllowedHosts
@@ -60,6 +61,7 @@ class ServerConfig:
 class Server:
     store: Store
     config: ServerConfig
+    metrics: Metrics = field(default_factory=Metrics)
     accounts: Accounts = field(init=False)
     javascript: Engine = field(init=False)
     """Runs the functions of design documents. Starts nothing before there is one to run."""

@@ -111,6 +111,10 @@ def conflict(reason: str = "Document update conflict.") -> ProtocolError:
     return ProtocolError(409, "conflict", reason)
 
 
+def gone(reason: str) -> ProtocolError:
+    return ProtocolError(410, "gone", reason)
+
+
 def database_exists() -> ProtocolError:
     return ProtocolError(
         412,

@@ -303,7 +303,6 @@ ADDRESSES: list[Row] = [
     ("PUT", "/Upper", b"", illegal_name("Upper")),
     ("PUT", "/1db", b"", illegal_name("1db")),
     ("PUT", "/_db", b"", illegal_name("_db")),
-    ("PUT", "/_node", b"", illegal_name("_node")),
     ("PUT", "/a.b", b"", illegal_name("a.b")),
     ("PUT", "/..", b"", illegal_name("..")),
     ("PUT", "/%2e%2e", b"", illegal_name("..")),
