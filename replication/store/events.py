@@ -49,6 +49,11 @@ class DatabaseEvents:
         """The number of the latest event."""
         return self._seq
 
+    @property
+    def waiting(self) -> int:
+        """How many readers wait."""
+        return len(self._waiters)
+
     def record(self, kind: EventKind, name: str) -> None:
         key = (kind, name)
         with self._lock:
