@@ -30,7 +30,6 @@ from replication.store.paging import PageSize
 
 _REFUSED_PARAMETERS = ("rev", "open_revs", "atts_since", "new_edits", "w")
 
-_FIRST_PAGE = 16
 _LARGEST_PAGE = 500
 """Requests that are answered in one go."""
 
@@ -162,7 +161,7 @@ async def _pages(
 ) -> AsyncIterator[bytes]:
     """The answer page by page: requests may ask for more than fits into memory."""
     yield b'{"results":['
-    size = PageSize(_FIRST_PAGE, most=_LARGEST_PAGE)
+    size = PageSize(most=_LARGEST_PAGE)
     at = 0
     while at < len(requests):
         some = requests[at : at + size.rows]

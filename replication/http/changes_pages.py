@@ -16,12 +16,13 @@ from replication.http.changes_options import ChangesOptions
 from replication.http.document_reading import meta_members, rendered
 from replication.protocol.documents import with_members
 from replication.store.interface import Change, Database, Document
+from replication.store.paging import FIRST_PAGE
 
 ROWS = 4000
 """Rows of a page without documents: half a megabyte."""
 SCANNED_ROWS = 1000
 """Rows that are looked at in one go: some milliseconds."""
-FIRST_ROWS_WITH_DOCS = 64
+FIRST_ROWS_WITH_DOCS = FIRST_PAGE
 PAGE_SIZE = 512 * 1024
 """Bytes that a page with documents should have. Their size shows in the page before."""
 

@@ -13,13 +13,13 @@ from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.names import DESIGN_PREFIX, LOCAL_PREFIX
 from replication.store.interface import Database, Document, KeyRange, LocalDocument
-from replication.store.paging import PageSize
+from replication.store.paging import FIRST_PAGE, PageSize
 
 ROWS = 2000
 """Rows of a page without documents."""
 KEYS = 500
 """Keys that are looked up in one go."""
-FIRST_ROWS_WITH_DOCS = 64
+FIRST_ROWS_WITH_DOCS = FIRST_PAGE
 SEPARATOR = b",\r\n"
 
 _AFTER_DESIGN = "_design0"

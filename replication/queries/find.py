@@ -27,8 +27,6 @@ from replication.queries.indexes import definitions
 from replication.store.interface import Database, Document, IndexEntry, KeyRange
 from replication.store.paging import PageSize
 
-_SMALLEST_PAGE = 50
-_FIRST_PAGE = 200
 _LARGEST_PAGE = 1000
 
 _TURN = 0.01
@@ -122,17 +120,12 @@ class Find:
         index = self._plan.index
         return self._index_rows(index) if isinstance(index, IndexDefinition) else self._primary_rows()
 
-    def _page_size(self) -> PageSize:
-        request = self._request
-        first = max(_SMALLEST_PAGE, min(request.limit + request.skip, _FIRST_PAGE))
-        return PageSize(first, most=_LARGEST_PAGE)
-
     async def _index_rows(self, index: IndexDefinition) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
         if self._request.refreshes:
             await self._database.refresh_index(index.signature, index.sort_keys)
         start = self._request.bookmark
         after = IndexEntry(start.key, start.id) if start else None
-        size = self._page_size()
+        size = PageSize(most=_LARGEST_PAGE)
         while True:
             entries = await self._database.scan_index(
                 index.signature,
@@ -159,7 +152,7 @@ class Find:
         descending = self._plan.descending
         low, high = _docid(self._plan.low), _docid(self._plan.high)
         last = self._request.bookmark.id if self._request.bookmark else None
-        size = self._page_size()
+        size = PageSize(most=_LARGEST_PAGE)
         while True:
             # No id holds a NUL, so an id with one is the place right behind it.
             if descending:

@@ -7,14 +7,17 @@ from typing import Final
 PAGE_BYTES: Final = 512 * 1024
 """Bytes that a page should have."""
 
+FIRST_PAGE: Final = 8
+"""Documents of a first page. They may all be as large as a document may be."""
+
 
 class PageSize:
     """Rows of the next page, judged by the size of the page before."""
 
     __slots__ = ("_most", "rows")
 
-    def __init__(self, first: int, *, most: int) -> None:
-        """`first`: rows of the first page. It may come out as large as that many of the largest documents."""
+    def __init__(self, first: int = FIRST_PAGE, *, most: int) -> None:
+        """`first`: rows of the first page; `most`: of any."""
         self.rows = first
         self._most = most
 
