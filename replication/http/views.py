@@ -18,7 +18,7 @@ from replication.protocol.collation import COLLATION
 from replication.protocol.design import DesignDocument, View
 from replication.queries import view_index
 from replication.queries.designs import design_document
-from replication.queries.reducing import reduction
+from replication.queries.reducing import reduced_pages
 from replication.queries.views import ViewQuery, offset, pages
 
 _SEPARATOR = b",\r\n"
@@ -85,7 +85,7 @@ async def _pieces(call: Call, view: View, asked: Asked) -> Pieces:
     options, query = asked
     if options.reduces(view):
         text = await _head(call, view, options, None)
-        rows = reduction(call.database, call.server.javascript, view, query).pages()
+        rows = reduced_pages(call.database, call.server.javascript, view, query)
     else:
         text = await _head(call, view, options, query)
         rows = _map_rows(call, view, asked)

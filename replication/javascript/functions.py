@@ -41,12 +41,10 @@ async def map_documents(
 def _emitted(result: Any) -> list[Emitted]:
     if not isinstance(result, list):
         raise _wrong_results()
-    rows = []
-    for row in result:
-        if not isinstance(row, list) or len(row) != 2:
-            raise _wrong_results()
-        rows.append(Emitted(row[0], row[1]))
-    return rows
+    try:
+        return [Emitted._make(row) for row in result]
+    except TypeError:
+        raise _wrong_results() from None
 
 
 async def reduce(engine: Engine, source: str, modules: str, groups: Sequence[bytes]) -> list[Any]:

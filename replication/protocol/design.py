@@ -62,7 +62,7 @@ class View:
     local_seq: bool = False
     include_design: bool = False
     library: bytes = b""
-    """`views.lib` as JSON, if the function may ask for it."""
+    """`views.lib` as JSON, if the functions may ask for it."""
 
     @cached_property
     def signature(self) -> str:
@@ -150,7 +150,7 @@ def views_of(value: Mapping[str, Any]) -> Iterator[View]:
             raw_collation=options.get("collation") == "raw",
             local_seq=options.get("local_seq") is True,
             include_design=options.get("include_design") is True,
-            library=library_text if isinstance(source, str) and "require" in source else b"",
+            library=library_text if "require" in f"{source}{reduce}" else b"",
         )
 
 

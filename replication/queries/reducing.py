@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -30,6 +32,11 @@ from replication.store.interface import Database, IndexRow, RowSpan
 
 CHUNK = 500
 """Rows, or results, that a JavaScript function reduces at a time."""
+
+REMEMBERED = 64
+"""Answers that are remembered for each database."""
+REMEMBERED_SIZE = 16 * 1024
+"""Bytes of the largest of them."""
 
 OVERFLOW_SIZE = 5000
 OVERFLOW_RATIO = 2.0
@@ -222,6 +229,32 @@ class JavaScriptReduction(Reduction):
 def _rows_input(rows: Sequence[IndexRow]) -> bytes:
     keys = [b"[%b,%b]" % (row.shown, jsontext.encode(row.id)) for row in rows]
     return b"[%b,%b]" % (functions.array(keys), functions.array([row.value for row in rows]))
+
+
+_remembered: WeakKeyDictionary[Database, OrderedDict[object, list[bytes]]] = WeakKeyDictionary()
+
+
+async def reduced_pages(
+    database: Database, engine: Engine, view: View, query: ViewQuery
+) -> AsyncIterator[list[bytes]]:
+    """The answer's rows, some at a time. Small answers are remembered as long as the index stays as it is."""
+    state = await database.index_state(view.signature)
+    known = _remembered.setdefault(database, OrderedDict())
+    key = (view.signature, view.reduce, state, repr(query))
+    if key in known:
+        known.move_to_end(key)
+        yield known[key]
+        return
+    gathered: list[bytes] | None = []
+    size = 0
+    async for rows in reduction(database, engine, view, query).pages():
+        size += sum(map(len, rows))
+        gathered = [*gathered, *rows] if gathered is not None and size <= REMEMBERED_SIZE else None
+        yield rows
+    if gathered and state == await database.index_state(view.signature):
+        known[key] = gathered
+        if len(known) > REMEMBERED:
+            known.popitem(last=False)
 
 
 def reduction(database: Database, engine: Engine, view: View, query: ViewQuery) -> Reduction:

@@ -90,13 +90,14 @@ def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View
         listed = [doc for doc in documents if view.include_design or not doc.id.startswith(DESIGN_PREFIX)]
         results = await emit(listed) if listed else []
         by_id: dict[str, list[IndexRow]] = {}
+        known: dict[str, tuple[bytes, bytes]] = {}
         wrong: list[tuple[str, str]] = []
         for doc, result in zip(listed, results, strict=True):
             if isinstance(result, Thrown):
                 wrong.append((doc.id, f"{result.error}: {result.reason}"))
                 continue
             try:
-                by_id[doc.id] = index_rows(doc.id, result, key_of)
+                by_id[doc.id] = index_rows(doc.id, result, key_of, known)
             except ProtocolError as error:
                 wrong.append((doc.id, error.reason))
         if wrong:
@@ -109,17 +110,37 @@ def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View
     return rows
 
 
-def index_rows(docid: str, emitted: Sequence[Emitted], key_of: Callable[[Any], bytes]) -> list[IndexRow]:
-    """The rows of one document. Those with the same key are in the order of their values, as CouchDB's."""
-    rows = [
-        IndexRow(key_of(key), docid, 0, jsontext.encode(key), jsontext.encode(value))
-        for key, value in emitted
-    ]
-    if len(rows) < 2 or len({row.key for row in rows}) == len(rows):
-        return rows
-    values = dict(enumerate(raw_sort_key(value) for _, value in emitted))
-    order = sorted(values, key=lambda at: (rows[at].key, values[at]))
-    return [rows[at]._replace(place=place) for place, at in enumerate(order)]
+def index_rows(
+    docid: str,
+    emitted: Sequence[Emitted],
+    key_of: Callable[[Any], bytes],
+    known: dict[str, tuple[bytes, bytes]],
+) -> list[IndexRow]:
+    """The rows of one document. Those with the same key are in the order of their values, as CouchDB's.
+
+    `known` remembers what texts are as keys, which come again and again, from one document to the next.
+    """
+    by_key: dict[bytes, list[tuple[Any, bytes, bytes]]] = {}
+    for key, value in emitted:
+        # Only texts: 1 and True are one key of a dictionary.
+        if key.__class__ is str:
+            pair = known.get(key)
+            if pair is None:
+                pair = known[key] = (key_of(key), jsontext.encode(key))
+            sort, shown = pair
+        else:
+            sort, shown = key_of(key), jsontext.encode(key)
+        by_key.setdefault(sort, []).append((value, shown, jsontext.encode(value)))
+    rows = []
+    for sort, values in by_key.items():
+        if len(values) > 1 and any(text != values[0][2] for _, _, text in values):
+            values.sort(key=_raw_order)
+        rows += [IndexRow(sort, docid, place, shown, text) for place, (_, shown, text) in enumerate(values)]
+    return rows
+
+
+def _raw_order(row: tuple[Any, bytes, bytes]) -> bytes:
+    return raw_sort_key(row[0])
 
 
 class _JavaScriptMap:

@@ -332,6 +332,7 @@ async def test_functions_may_require_modules_of_the_views(client: httpx.AsyncCli
     path = await design(client, views=views, lib={"other": "exports.x = 1"})
     assert pairs(await get(client, f"{path}/good")) == [("La", None)]
     assert pairs(await get(client, f"{path}/bad")) == []
+    assert pairs(await get(client, f"{path}/reduced")) == [(None, "L1")]
     assert (await client.get(f"{path}/lib")).status_code == 404
 
 
@@ -536,6 +537,30 @@ async def test_large_groups_are_reduced_in_chunks(
     assert [row["value"] for row in groups] == [1] * 100
     stats = await reduced(client, source, "_stats", group_level=1, descending=True)
     assert [row["value"]["sum"] for row in stats] == [sum(range(n, 300, 3)) for n in (2, 1, 0)]
+
+
+async def test_what_was_reduced_is_remembered_until_rows_change(
+    client: httpx.AsyncClient, app: Application, views: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = []
+    run = type(app.server.javascript).run
+
+    async def counted(engine: Any, job: Any) -> Any:
+        kinds.append(job.kind)
+        return await run(engine, job)
+
+    monkeypatch.setattr(type(app.server.javascript), "run", counted)
+    for _ in range(3):
+        assert pairs(await get(client, f"{views}/js")) == [(None, 11)]
+        assert pairs(await get(client, f"{views}/js", group_level=1, limit=1)) == [(None, 1)]
+    assert kinds == ["map", "reduce", "reduce"]
+    await save(client, {"_id": "z", "x": 5, "k": 0})
+    assert pairs(await get(client, f"{views}/js")) == [(None, 16)]
+    rev = (await client.get("/db/z")).json()["_rev"]
+    await client.post("/db/_purge", json={"z": [rev]})
+    assert pairs(await get(client, f"{views}/js")) == [(None, 11)]
+    path = await design(client, views={"js": {"map": BY_K, "reduce": "function() { return 7 }"}})
+    assert pairs(await get(client, f"{path}/js")) == [(None, 7)]
 
 
 # -- freshness ---------------------------------------------------------------------------------
