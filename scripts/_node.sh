@@ -1,6 +1,7 @@
-# Sourced after _venv.sh: `ensure_node_packages` puts PouchDB into pwa-contract/node_modules. Uses Node.js from PATH
-# if it is recent enough, else the one the Python Package Index carries. Returns 1 and says why when neither can be
-# had; what to do about that is the caller's decision.
+# Sourced after _venv.sh: `ensure_node_packages` puts PouchDB into pwa-contract/node_modules, with a folder as its
+# argument what that folder's package-lock.json names. Uses Node.js from PATH if it is recent enough, else the one
+# the Python Package Index carries. Returns 1 and says why when neither can be had; what to do about that is the
+# caller's decision.
 
 _node_works() {
     command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 &&
@@ -36,15 +37,16 @@ ensure_node_packages() {
             return 1
         }
     fi
-    node_stamp_file=pwa-contract/node_modules/.installed
-    node_wanted=$(cksum <pwa-contract/package-lock.json)
+    node_folder=${1:-pwa-contract}
+    node_stamp_file=$node_folder/node_modules/.installed
+    node_wanted=$(cksum <"$node_folder/package-lock.json")
     if [ -f "$node_stamp_file" ] && [ "$(cat "$node_stamp_file")" = "$node_wanted" ]; then
         return
     fi
-    echo "Installing Node packages from pwa-contract/package-lock.json"
+    echo "Installing Node packages from $node_folder/package-lock.json"
     # PouchDB brings what it needs prebuilt: no package has to run code while it is installed.
-    (cd pwa-contract && npm ci --silent --ignore-scripts) || {
-        echo "npm could not install the packages of pwa-contract/."
+    (cd "$node_folder" && npm ci --silent --ignore-scripts) || {
+        echo "npm could not install the packages of $node_folder/."
         return 1
     }
     printf '%s' "$node_wanted" >"$node_stamp_file"

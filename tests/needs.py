@@ -1,8 +1,9 @@
 """Programs that some tests need and a machine may lack.
 
 A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
-with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE (`node,chromium`) turns
-such a skip into a failure: a machine that is meant to run everything can't quietly run less.
+with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
+(`node,clients,chromium`) turns such a skip into a failure: a machine that is meant to run everything can't
+quietly run less.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ def _node() -> Path:
     return Path(found)
 
 
+def _clients() -> Path:
+    if not (ROOT / "pwa-contract" / "clients" / "node_modules" / "rxdb").is_dir():
+        raise Missing(
+            "the other clients are missing: run ./scripts/test, or `npm ci` in pwa-contract/clients/"
+        )
+    return _node()
+
+
 def _chromium() -> Path:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
@@ -38,7 +47,7 @@ def _chromium() -> Path:
     raise Missing("no Chromium on PATH: apt install chromium")
 
 
-NEEDS: dict[str, Callable[[], Path]] = {"node": _node, "chromium": _chromium}
+NEEDS: dict[str, Callable[[], Path]] = {"node": _node, "clients": _clients, "chromium": _chromium}
 
 
 def required_names() -> set[str]:

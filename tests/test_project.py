@@ -16,7 +16,12 @@ import pytest
 from tests.needs import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = ("requirements.lock", "requirements-node.lock", "pwa-contract/package-lock.json")
+LOCKS = (
+    "requirements.lock",
+    "requirements-node.lock",
+    "pwa-contract/package-lock.json",
+    "pwa-contract/clients/package-lock.json",
+)
 
 DISTRIBUTION_OF = {
     "_pytest": "pytest",
