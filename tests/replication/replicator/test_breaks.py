@@ -107,6 +107,7 @@ def http_end(store: SqliteStore, name: str, wrap: Callable[[Any], Any], retries:
 OPTIONS = Options(batch_size=7, workers=2, checkpoint_interval=0.0, retries=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["before", "after", "torn", "unavailable"])
 @pytest.mark.parametrize("broken", ["source", "target"])
 async def test_a_break_at_every_request(

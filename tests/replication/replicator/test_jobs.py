@@ -394,6 +394,7 @@ async def test_databases_of_this_server_are_for_administrators(
 # -- a real server -------------------------------------------------------------------------------
 
 
+@pytest.mark.crash
 def test_a_server_killed_while_it_replicates_goes_on(tmp_path: Path, server: ServerProcess) -> None:
     source = f"{server.url}/rpl-killed"
     httpx.put(source).raise_for_status()
@@ -420,6 +421,7 @@ def test_a_server_killed_while_it_replicates_goes_on(tmp_path: Path, server: Ser
         assert count == 4000
 
 
+@pytest.mark.crash
 async def test_a_job_waits_for_a_peer_that_is_away(host: Host, tmp_path: Path) -> None:
     with running_server(tmp_path / "peer") as peer:
         async with httpx.AsyncClient() as client:
