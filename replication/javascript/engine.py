@@ -28,7 +28,8 @@ import orjson
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 
-WORKERS = max(1, min(4, os.cpu_count() or 1))
+WORKERS = max(2, min(4, os.cpu_count() or 1))
+"""Not one: whoever's function hangs must not make all others wait."""
 CALL_SECONDS = 5.0
 """Processor time of one call of a function, as CouchDB's `os_process_timeout`."""
 JOB_SECONDS = 60.0
@@ -78,8 +79,10 @@ class Engine:
         self._call_seconds = call_seconds
         self._job_seconds = job_seconds
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="javascript")
+        self._workers: set[_Worker] = set()
         self._idle: deque[_Worker] = deque()
-        self._end = weakref.finalize(self, _end_all, self._threads, self._idle)
+        self._closed = threading.Event()
+        self._end = weakref.finalize(self, _end_all, self._threads, self._workers, self._closed)
 
     async def run(self, job: Job) -> list[Any]:
         """For each item what the function returned, any JSON, or `Thrown`.
@@ -89,7 +92,7 @@ class Engine:
         return await get_running_loop().run_in_executor(self._threads, self._run, job)
 
     def close(self) -> None:
-        """Ends the processes. Jobs that wait are given up."""
+        """Ends the processes. Jobs are given up."""
         self._end()
 
     def _run(self, job: Job) -> list[Any]:
@@ -102,19 +105,40 @@ class Engine:
         request = b"".join(
             _LENGTH.pack(len(part)) + part for part in (json.dumps(head).encode("ascii"), job.body)
         )
-        try:
-            worker = self._idle.pop()
-        except IndexError:
-            worker = _Worker()
+        worker = self._worker()
         answer = worker.answer(request, self._job_seconds)
         if answer is None:
+            self._workers.discard(worker)
             raise JavaScriptError("The function took too long or too much memory and was ended.", limit=True)
         last, text = answer
-        if last:
+        if last or self._closed.is_set():
+            self._workers.discard(worker)
             worker.end()
         else:
             self._idle.append(worker)
         return _results(text)
+
+    def _worker(self) -> _Worker:
+        """A process that nobody uses, and that is still there."""
+        while True:
+            try:
+                worker = self._idle.pop()
+            except IndexError:
+                break
+            if worker.is_alive():
+                return worker
+            self._workers.discard(worker)
+            worker.end()
+        try:
+            worker = _Worker()
+        except OSError as error:
+            raise JavaScriptError(
+                f"The JavaScript engine could not be started: {error}.", limit=True
+            ) from error
+        self._workers.add(worker)
+        if self._closed.is_set():
+            worker.kill()
+        return worker
 
 
 def _results(text: bytes) -> list[Any]:
@@ -193,7 +217,15 @@ class _Worker:
         self.end()
         return None
 
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """Makes whoever waits for an answer get none."""
+        self._process.kill()
+
     def end(self) -> None:
+        """Ends the process and forgets it."""
         process = self._process
         process.kill()
         for pipe in (process.stdin, process.stdout):
@@ -203,11 +235,10 @@ class _Worker:
         process.wait()
 
 
-def _end_all(threads: ThreadPoolExecutor, idle: deque[_Worker]) -> None:
-    threads.shutdown(wait=False, cancel_futures=True)
-    while True:
-        try:
-            worker = idle.pop()
-        except IndexError:
-            return
+def _end_all(threads: ThreadPoolExecutor, workers: set[_Worker], closed: threading.Event) -> None:
+    closed.set()
+    for worker in list(workers):
+        worker.kill()
+    threads.shutdown(wait=True, cancel_futures=True)
+    for worker in list(workers):
         worker.end()

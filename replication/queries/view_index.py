@@ -29,6 +29,8 @@ from replication.store.interface import Database, IndexedDocument, IndexRow, Row
 FIRST_BATCH = 50
 LARGEST_BATCH = 500
 """Documents of one job. The first ones show how long the function takes."""
+ROWS_AT_A_TIME = 1000
+"""Rows after which others get their turn."""
 QUICK, SLOW = 0.25, 1.0
 """Seconds of a job below which batches grow, and above which they shrink."""
 
@@ -92,10 +94,15 @@ def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View
         by_id: dict[str, list[IndexRow]] = {}
         known: dict[str, tuple[bytes, bytes]] = {}
         wrong: list[tuple[str, str]] = []
+        made = 0
         for doc, result in zip(listed, results, strict=True):
             if isinstance(result, Thrown):
                 wrong.append((doc.id, f"{result.error}: {result.reason}"))
                 continue
+            made += len(result)
+            if made > ROWS_AT_A_TIME:
+                made = 0
+                await asyncio.sleep(0)
             try:
                 by_id[doc.id] = index_rows(doc.id, result, key_of, known)
             except ProtocolError as error:

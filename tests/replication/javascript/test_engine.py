@@ -237,15 +237,35 @@ async def test_a_process_that_is_stopped_or_killed_is_replaced() -> None:
     others = _children()
     engine = Engine(1, job_seconds=0.5)
     job = Job("map", "function(doc) { emit(1) }", functions.array(DOCUMENTS))
-    for signal_number in (signal.SIGSTOP, signal.SIGKILL):
+    await engine.run(job)
+    (pid,) = _children() - others
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(JavaScriptError, match="was ended"):
         await engine.run(job)
-        (pid,) = _children() - others
-        os.kill(pid, signal_number)
-        with pytest.raises(JavaScriptError, match="was ended"):
-            await engine.run(job)
-        assert await engine.run(job) == [[[1, None]]] * 2
+    assert await engine.run(job) == [[[1, None]]] * 2
+    (pid,) = _children() - others
+    os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid)], timeout=0.2)
+    assert await engine.run(job) == [[[1, None]]] * 2
     engine.close()
     assert _children() == others
+
+
+async def test_closing_ends_what_runs() -> None:
+    others = _children()
+    engine = Engine(2, call_seconds=30)
+    job = Job("map", "function(doc) { for (;;); }", functions.array(DOCUMENTS))
+    running = asyncio.create_task(engine.run(job))
+    await asyncio.sleep(0.2)
+    assert _children() - others
+    started = time.perf_counter()
+    engine.close()
+    assert time.perf_counter() - started < 2
+    with pytest.raises(JavaScriptError):
+        await running
+    assert _children() == others
+    with pytest.raises(RuntimeError):
+        await engine.run(job)
 
 
 def _children() -> set[int]:
