@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from starlette.types import ASGIApp
 
+from replication.accounts.tokens import TokenSettings
 from replication.http.app import create_app
 from replication.http.server import LOCKOUT_THRESHOLD, ServerConfig
 from replication.protocol.errors import ProtocolError
@@ -49,6 +50,17 @@ def parse_admins(values: list[str]) -> dict[str, str]:
             raise typer.BadParameter("give NAME:PASSWORD; a name doesn't start with an underscore")
         admins[name] = password
     return admins
+
+
+def parse_keys(values: list[str]) -> dict[str, str]:
+    """`KIND:KID=KEY` each; with `@` before it, KEY is a file that holds it."""
+    keys: dict[str, str] = {}
+    for value in values:
+        name, equals, key = value.partition("=")
+        if not equals:
+            raise typer.BadParameter("give KIND:KID=KEY or KIND:KID=@FILE", param_hint="--jwt-key")
+        keys[name] = Path(key[1:]).read_text("utf-8") if key.startswith("@") else key
+    return keys
 
 
 @cli.command()
@@ -92,6 +104,38 @@ def serve(
             " may be repeated.",
         ),
     ] = None,
+    jwt_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:KID=KEY",
+            envvar="REPLICATION_JWT_KEY",
+            help="Key of JSON Web Tokens that are believed: hmac:KID with base64, rsa:KID or ec:KID with a"
+            " public key (PEM); @FILE reads the key from a file. May be repeated.",
+        ),
+    ] = None,
+    jwt_required_claims: Annotated[
+        str,
+        typer.Option(
+            envvar="REPLICATION_JWT_REQUIRED_CLAIMS",
+            help='What a token must have: exp, {iss, "https://issuer"}, {aud, "name"}.',
+        ),
+    ] = "exp",
+    jwt_roles_claim_name: Annotated[
+        str, typer.Option(envvar="REPLICATION_JWT_ROLES_CLAIM_NAME", help="Claim that holds the roles.")
+    ] = "_couchdb.roles",
+    jwt_roles_claim_path: Annotated[
+        str | None,
+        typer.Option(
+            envvar="REPLICATION_JWT_ROLES_CLAIM_PATH", help="The same for a deeper one: realm_access.roles."
+        ),
+    ] = None,
+    proxy_secret: Annotated[
+        str,
+        typer.Option(
+            envvar="REPLICATION_PROXY_SECRET",
+            help="Secret of a proxy that says in X-Auth-CouchDB headers who asks; it drops those of clients.",
+        ),
+    ] = "",
     log_level: Annotated[LogLevel, typer.Option(help="Requests are logged at info.")] = LogLevel.WARNING,
 ) -> None:
     """Serve the databases of a directory until stopped."""
@@ -110,8 +154,14 @@ def serve(
             session_timeout=session_timeout,
             replication_hosts=(*LOOPBACK, *(replicate_to or ())),
             lockout_threshold=0 if lockout is LockoutMode.OFF else LOCKOUT_THRESHOLD,
+            tokens=TokenSettings(
+                parse_keys(jwt_key), jwt_required_claims, jwt_roles_claim_name, jwt_roles_claim_path
+            )
+            if jwt_key
+            else None,
+            proxy_secret=proxy_secret,
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     set_up_logging(log_level.value)
 

@@ -55,7 +55,7 @@ class Call:
     request_id: str
     principal: Principal = ANONYMOUS
     authenticated_by: str = ""
-    """`cookie`, `default` (Basic) or empty."""
+    """`cookie`, `proxy`, `jwt`, `default` (Basic) or empty."""
     docid: str = ""
     """Set by routing for paths below a document: `_design/x` and `_local/x` with their prefix."""
     rest: tuple[str, ...] = ()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from replication.accounts.directory import Accounts
 from replication.accounts.lockout import Lockout
 from replication.accounts.passwords import ITERATIONS
+from replication.accounts.proxies import check_secret
+from replication.accounts.tokens import Tokens, TokenSettings
 from replication.http.access import DEFAULT_SECURITY
 from replication.http.call import Call
 from replication.http.job_rules import ServerRules
@@ -50,8 +52,14 @@ class ServerConfig:
     """Smallest response in bytes that is compressed."""
     replication_hosts: tuple[str, ...] = LOOPBACK
     """Names, addresses and networks that replications run by this server may reach; `*` for any."""
+    tokens: TokenSettings | None = None
+    """Which JSON Web Tokens are believed; None for none."""
+    proxy_secret: str = field(default="", repr=False)
+    """Shared with a proxy that says in headers who asks; empty for no such proxy."""
 
     def __post_init__(self) -> None:
+        if self.proxy_secret:
+            check_secret(self.proxy_secret)
         if self.same_site not in ("", "strict", "lax", "none"):
             raise ValueError(f"same_site must be strict, lax, none or empty, not {self.same_site!r}")
         AllowedHosts(self.replication_hosts)  # raises ValueError for what is none
@@ -63,6 +71,7 @@ class Server:
     config: ServerConfig
     metrics: Metrics = field(default_factory=Metrics)
     accounts: Accounts = field(init=False)
+    tokens: Tokens | None = field(init=False)
     javascript: Engine = field(init=False)
     """Runs the functions of design documents. Starts nothing before there is one to run."""
     jobs: Jobs = field(init=False)
@@ -73,6 +82,7 @@ class Server:
     def __post_init__(self) -> None:
         self.javascript = Engine()
         config = self.config
+        self.tokens = None if config.tokens is None else Tokens(config.tokens)
         self.accounts = Accounts(
             self.store,
             admins=config.admins,

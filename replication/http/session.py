@@ -1,6 +1,6 @@
-"""Who asks, by cookie or Basic, and the `_session` endpoint.
+"""Who asks, by cookie, proxy, token or Basic, and the `_session` endpoint.
 
-As in CouchDB the cookie goes first, and Basic is looked at only if the cookie told nothing. A header
+As in CouchDB the cookie goes first, and Basic is looked at only if the others told nothing. A header
 that isn't Basic at all, or lacks the colon, is as good as none; wrong credentials are 401 on every
 path. A cookie with less than nine tenths of its life left is renewed along with the response.
 
@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from replication.accounts.cookies import COOKIE_NAME, find_cookie, make_cookie, parse_cookie
 from replication.accounts.directory import WRONG, Account
+from replication.accounts.proxies import vouched
 from replication.http.call import Call, Principal
 from replication.http.responses import json_response
 from replication.protocol import errors, jsontext
@@ -34,6 +35,7 @@ RENEW_BELOW = 0.9
 
 _COOKIE = b"cookie"
 _AUTHORIZATION = b"authorization"
+_BEARER = b"bearer "
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 
@@ -41,16 +43,23 @@ _JSON = "application/json"
 async def authenticate(call: Call) -> None:
     """Sets `principal` and `authenticated_by`.
 
-    Raises 401 for wrong credentials, 403 while the account is locked, 400 for a cookie or a Basic
-    header that isn't shaped like one.
+    Raises 401 for wrong credentials, 403 while the account is locked, 400 for a cookie, a token or a
+    Basic header that isn't shaped like one.
     """
     for name, value in call.scope["headers"]:
         if name == _COOKIE:
             cookie = find_cookie(value.decode("latin-1"))
             if cookie is not None and await _by_cookie(call, cookie):
                 return
+    if call.server.config.proxy_secret and _by_proxy(call):
+        return
     for name, value in call.scope["headers"]:
         if name == _AUTHORIZATION:
+            if value[:7].lower() == _BEARER and call.server.tokens is not None:
+                bearer = call.server.tokens.bearer(value[7:].strip().decode("latin-1"))
+                call.principal = Principal(bearer.name, bearer.roles)
+                call.authenticated_by = "jwt"
+                return
             credentials = basic_credentials(value)
             if credentials is not None:
                 account = await call.server.accounts.log_in(*credentials, _address(call))
@@ -60,6 +69,15 @@ async def authenticate(call: Call) -> None:
     if not call.server.accounts.has_admins and not call.server.config.require_valid_user:
         call.principal = EVERYBODY_ADMIN
         call.authenticated_by = "default"
+
+
+def _by_proxy(call: Call) -> bool:
+    found = vouched(call.scope["headers"], call.server.config.proxy_secret.encode("utf-8"))
+    if found is None:
+        return False
+    call.principal = Principal(found.name, found.roles)
+    call.authenticated_by = "proxy"
+    return True
 
 
 async def _by_cookie(call: Call, text: str) -> bool:
@@ -146,11 +164,18 @@ async def show(call: Call) -> Response:
     principal = call.principal
     if principal.name is None and call.query.get("basic") == "true":
         raise errors.unauthorized("Please login.")
-    info: dict[str, object] = {"authentication_handlers": ["cookie", "default"]}
+    info: dict[str, object] = {"authentication_handlers": _handlers(call)}
     if call.authenticated_by:
         info["authenticated"] = call.authenticated_by
     user = {"name": principal.name, "roles": list(principal.roles)}
     return json_response({"ok": True, "userCtx": user, "info": info})
+
+
+def _handlers(call: Call) -> list[str]:
+    """The ways to log in, in the order in which they are tried."""
+    proxy = ["proxy"] if call.server.config.proxy_secret else []
+    tokens = ["jwt"] if call.server.tokens is not None else []
+    return ["cookie", *proxy, *tokens, "default"]
 
 
 async def login(call: Call) -> Response:

@@ -9,11 +9,13 @@ import statistics
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
 from replication.http import connections, create_app
@@ -49,6 +51,33 @@ def refused(*arguments: str) -> tuple[int, str]:
         [*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
     return done.returncode, done.stderr
+
+
+def test_it_believes_tokens_whose_key_is_in_a_file(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text(b64encode(b"x" * 32).decode("ascii"), "ascii")
+    token = jwt.encode({"sub": "anna", "exp": int(time.time()) + 100}, b"x" * 32, "HS256")
+    options = ("--admin", "root:relax", "--jwt-key", f"hmac:_default=@{key}", "--proxy-secret", "y" * 16)
+    with process("--data", str(tmp_path / "data"), *options) as (_, url):
+        answer = httpx.get(f"{url}_session", headers={"authorization": f"Bearer {token}"}).json()
+        assert answer["userCtx"]["name"] == "anna"
+        assert answer["info"]["authentication_handlers"] == ["cookie", "proxy", "jwt", "default"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--jwt-key", "hmac:_default=c2hvcnQ="), "make it 32 random ones"),
+        (("--jwt-key", "hmac:_default"), "KIND:KID=KEY"),
+        (("--jwt-key", "rsa:x=@/nowhere/key"), "No such file"),
+        (("--jwt-key", f"hmac:x={'A' * 44}", "--jwt-required-claims", "dance"), "can't be"),
+        (("--proxy-secret", "short"), "16 characters"),
+    ],
+)
+def test_a_bad_way_to_log_in_stops_the_start(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+    code, text = refused("--data", str(tmp_path), *options)
+    assert code != 0
+    assert told in " ".join(text.replace("│", " ").split())
 
 
 def test_it_answers_when_it_says_so_and_stops_cleanly(tmp_path: Path) -> None:
