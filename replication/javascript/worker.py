@@ -4,7 +4,8 @@ It reads jobs from standard input and answers on standard output. A frame is a l
 endian, and that many bytes. A job is two frames: a JSON object (`kind`, `source`, `modules`, `seconds`) and
 the JSON text that the functions work on, which is never decoded here. The answer is a byte, 1 if this
 process ends after it, and one frame: `{"results": […], "log": […]}`, or `{"failed": reason, "limit":
-whether a limit was the reason}`. There is a result per item: `[0, value]`, or `[1, what was thrown]`.
+whether a limit was the reason}`. There is a result per item: `[0, value]`, or `[1, what was thrown]`; of a
+map job maybe for the first ones only.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ STACK = 1 << 20
 PROCESS = 1 << 30
 """Bytes of address space of this process, should the engine's own count be wrong."""
 LARGEST_ANSWER = 32 << 20
-"""Characters of the results of one job."""
+"""Characters of the results of one job, at most."""
+ENOUGH = 4 << 20
+"""Characters after which a map job ends early. The caller asks again for the other documents."""
 RESIDENT = 64 << 20
 """Bytes of memory in use, at some time, after which the process makes place for a fresh one."""
 GRACE = 1.0
@@ -70,6 +73,8 @@ def run(job: dict[str, str], body: str, seconds: float) -> str:
             if size > LARGEST_ANSWER:
                 raise FailedError("The function made more than can be taken at once.")
             results.append(result)
+            if size > ENOUGH and job["kind"] == "map":
+                break
         return f'{{"results":[{",".join(results)}],"log":{messages()}}}'
     except (quickjs.JSException, quickjs.StackOverflow) as error:
         raise FailedError(explained(str(error), seconds)) from None

@@ -675,6 +675,15 @@ async def test_long_answers_are_sent_in_pieces(client: httpx.AsyncClient, db: st
     assert all(row["doc"]["_id"] == row["id"] for row in answer["rows"])
 
 
+async def test_documents_that_make_a_lot_are_indexed(client: httpx.AsyncClient, db: str) -> None:
+    await save(client, *({"_id": f"{n:02}"} for n in range(20)))
+    source = "function(doc) { emit(doc._id, 'x'.repeat(1e6)) }"
+    path = await design(client, views={"v": {"map": source, "reduce": "_count"}})
+    assert pairs(await get(client, f"{path}/v")) == [(None, 20)]
+    answer = await get(client, f"{path}/v", reduce=False)
+    assert [len(row["value"]) for row in answer["rows"]] == [1_000_000] * 20
+
+
 # -- hostile views -----------------------------------------------------------------------------
 
 

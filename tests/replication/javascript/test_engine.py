@@ -293,6 +293,15 @@ async def test_a_job_takes_a_batch_of_documents(engine: Engine) -> None:
     assert rows == [[Emitted(str(n), None)] for n in range(5000)]
 
 
+async def test_a_map_job_that_makes_a_lot_ends_early(engine: Engine) -> None:
+    documents = [b'{"_id":"%d"}' % n for n in range(10)]
+    rows = await functions.map_documents(engine, "function() { emit('x'.repeat(2e6)) }", "", documents)
+    assert len(rows) == 3
+    (row,) = await functions.map_documents(engine, "function() { emit('x'.repeat(2e7)) }", "", documents)
+    assert isinstance(row, list)
+    assert len(row[0].key) == 2e7
+
+
 async def test_what_functions_log_reaches_the_log(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "replication.javascript"):
         await emitted(engine, "function(doc) { log('hello'); log({a: doc._id}); log('x'.repeat(1e6)) }")
