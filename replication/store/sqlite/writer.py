@@ -278,7 +278,12 @@ def storage_error(error: BaseException) -> ProtocolError:
     """What a client is told when the disk or the file refuses."""
     if isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return errors.insufficient_storage("The disk is full: nothing was written. Make room and try again.")
-    if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError | PermissionError):
+    if isinstance(error, apsw.CantOpenError):
+        return errors.internal(
+            "The database file cannot be opened: check the data directory's owner and rights,"
+            " and how many files the server may have open."
+        )
+    if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | PermissionError):
         return errors.internal("The data directory cannot be written: check its owner and rights.")
     if isinstance(error, apsw.IOError):
         return errors.internal(f"Reading or writing the database file failed ({error}).")
