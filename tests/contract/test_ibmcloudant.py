@@ -277,6 +277,14 @@ def test_pages_of_a_view_whose_keys_repeat(service: Any, db: str) -> None:
 # -- Changes -------------------------------------------------------------------------------------
 
 
+def stop(follower: Any, writer: Any, db: str) -> None:
+    """Stops a follower that listens. It waits for the request that is open; a change ends that."""
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(follower.stop)
+        writer.put_document(db=db, doc_id="the end", document={})
+        stopped.result(20)
+
+
 def test_a_follower_of_what_is_there(service: Any, db: str) -> None:
     fill(service, db, orders(500))
     rows = list(ChangesFollower(service, db=db).start_one_off())
@@ -310,10 +318,23 @@ def test_a_follower_of_what_comes(service: Any, server: ServerProcess, db: str) 
         pool.submit(writer.delete_document, db=db, doc_id="live-4", rev=rev)
         deleted = next(rows)
         assert (deleted.id, deleted.deleted) == ("live-4", True)
-        # Stopping waits for the request that is open; a change ends it.
-        stopped = pool.submit(follower.stop)
-        writer.put_document(db=db, doc_id="last", document={})
-        stopped.result(20)
+    stop(follower, writer, db)
+
+
+def test_a_follower_outlives_a_crash_of_the_server(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        service = client(server)
+        service.put_database(db="db")
+        fill(service, "db", orders(3))
+        follower = ChangesFollower(service, db="db", since="0")
+        rows = follower.start()
+        assert [next(rows).id for _ in range(3)] == ["order-0000", "order-0001", "order-0002"]
+        server.crash()
+        server.start()
+        # The login holds as well; a 401 would end the follower.
+        fill(service, "db", [{"_id": "after"}, {"_id": "last"}])
+        assert [next(rows).id for _ in range(2)] == ["after", "last"]
+        stop(follower, service, "db")
 
 
 def test_changes_as_a_stream(service: Any, db: str) -> None:
@@ -341,6 +362,14 @@ def test_what_the_server_says_of_itself(service: Any, db: str) -> None:
     assert info[0]["info"]["doc_count"] == 3
     assert info[1] == {"key": "none", "error": "not_found"}
     assert service.get_active_tasks().get_result() == []
+    nodes = service.get_membership_information().get_result()
+    assert nodes["all_nodes"] == nodes["cluster_nodes"]
+    updates = service.get_db_updates(feed="normal").get_result()
+    assert db in {row["db_name"] for row in updates["results"]}
+    service.delete_database(db=db)
+    after = service.get_db_updates(since=updates["last_seq"]).get_result()["results"]
+    assert [(row["db_name"], row["type"]) for row in after] == [(db, "deleted")]
+    service.put_database(db=db)
     rights = {"names": ["anna"], "roles": ["sales"]}
     service.put_security(db=db, members=rights, admins={"names": [], "roles": ["boss"]})
     assert service.get_security(db=db).get_result()["members"] == rights

@@ -181,6 +181,39 @@ scenario("views are reduced, grouped, asked for keys and for several things at o
   await assert.rejects(db.view("shop", "nothing"), { statusCode: 404 });
 });
 
+scenario("design documents judge what is written, and update documents", async (t) => {
+  const db = await open(t);
+  await db.insert(
+    {
+      validate_doc_update: function (doc) {
+        if (doc.sum < 0) throw { forbidden: "below zero" };
+      },
+      updates: {
+        add: function (doc, req) {
+          doc.sum += JSON.parse(req.body).by;
+          return [doc, { json: { sum: doc.sum } }];
+        },
+      },
+    },
+    "_design/rules",
+  );
+  await db.insert({ sum: 1 }, "doc");
+  await assert.rejects(db.insert({ sum: -1 }, "bad"), { statusCode: 403, error: "forbidden", reason: "below zero" });
+  const rows = await db.bulk({ docs: [{ _id: "bad", sum: -1 }, { _id: "good", sum: 1 }] });
+  assert.deepEqual(rows.map(({ ok, error }) => ok ?? error), ["forbidden", true]);
+  assert.deepEqual(await db.updateWithHandler("rules", "add", "doc", { by: 4 }), { sum: 5 });
+  assert.equal((await db.get("doc")).sum, 5);
+});
+
+scenario("what happens to databases is a feed of the server", async (t) => {
+  const { last_seq: since } = await nano.updates();
+  const name = await database(t);
+  await eventually(async () => {
+    const { results } = await nano.updates({ since });
+    assert.deepEqual(results.map(({ db_name, type }) => [db_name, type]), [[name, "created"]]);
+  });
+});
+
 /** What a reader emits until it ends: {changes, batches, last}. */
 function read(reader) {
   return new Promise((resolve, reject) => {

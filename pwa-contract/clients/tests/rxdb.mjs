@@ -138,6 +138,31 @@ scenario("two devices live see each other's documents, edits and deletions", asy
   for (const { failures } of states) assert.deepEqual(failures, []);
 });
 
+scenario("a refused document holds up the push until it is changed and another push begins", async (t) => {
+  const { orders: collection, sync } = await device(t);
+  const name = await database(t);
+  const validate = "function (doc) { if (doc.sum < 0) throw { forbidden: 'below zero' }; }";
+  await ask("PUT", `/${name}/_design/rules`, { validate_doc_update: validate });
+  const held = async () => {
+    const { "_design/rules": rules, ...rest } = await stored(name);
+    return rest;
+  };
+  const first = sync(name, { live: true });
+  await first.awaitInitialReplication();
+  await collection.bulkInsert([{ id: "good", sum: 1 }, { id: "bad", sum: -1 }]);
+  await eventually(() => {
+    const { writeResultRow: row } = first.failures[0].parameters.args;
+    assert.deepEqual([row.id, row.error, row.reason], ["bad", "forbidden", "below zero"]);
+  });
+  await collection.insert({ id: "behind", sum: 2 });
+  await eventually(() => assert.ok(first.failures.length > 3));
+  assert.deepEqual(await held(), { good: 1 });
+  await (await collection.findOne("bad").exec()).patch({ sum: 0 });
+  await first.cancel();
+  await done(sync(name));
+  assert.deepEqual(await held(), { good: 1, bad: 0, behind: 2 });
+});
+
 /** Both edited `doc` while they were apart: what the server and both devices hold in the end. */
 async function conflict(t, conflictHandler) {
   const [one, other] = [await device(t, { conflictHandler }), await device(t, { conflictHandler })];
@@ -168,6 +193,25 @@ scenario("in a conflict a handler may join both versions", async (t) => {
     }),
   };
   assert.deepEqual(await conflict(t, conflictHandler), ["one and other", "one and other", "one and other"]);
+});
+
+scenario("design documents arrive, attachments of edited documents go, branches of others stay", async (t) => {
+  const { orders: collection, sync, content } = await device(t);
+  const name = await database(t);
+  await ask("PUT", `/${name}/_design/rules`, { language: "javascript" });
+  const photo = { content_type: "image/png", data: "aGFsbG8=" };
+  await ask("PUT", `/${name}/doc`, { sum: 1, _attachments: { "photo.png": photo } });
+  const branch = (hash) => ({ _id: "split", _rev: `1-${hash}`, _revisions: { start: 1, ids: [hash] }, text: hash });
+  await ask("POST", `/${name}/_bulk_docs`, { new_edits: false, docs: [branch("a"), branch("b")] });
+  await done(sync(name));
+  assert.deepEqual(await content(), { "_design/rules": undefined, doc: 1, split: "b" });
+  await (await collection.findOne("doc").exec()).patch({ sum: 2 });
+  await (await collection.findOne("split").exec()).patch({ text: "edited" });
+  await done(sync(name));
+  const { body: doc } = await ask("GET", `/${name}/doc`);
+  assert.deepEqual([doc.sum, doc._attachments], [2, undefined]);
+  const { body: split } = await ask("GET", `/${name}/split?conflicts=true`);
+  assert.deepEqual([split.text, split._conflicts], ["edited", ["1-a"]]);
 });
 
 scenario("a live replication goes on after the server refused it for a while", async (t) => {
