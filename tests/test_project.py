@@ -24,6 +24,7 @@ LOCKS = (
 )
 
 DISTRIBUTION_OF = {
+    "jwt": "pyjwt",
     "_pytest": "pytest",
     "icu": "pyicu-wheels",
     "quickjs": "quickjs-ng",
