@@ -23,6 +23,9 @@ from replication.queries.views import ViewQuery, offset, pages
 
 _SEPARATOR = b",\r\n"
 
+ROWS_WITH_DOCS = 100
+"""Rows whose documents are read at a time."""
+
 Asked = tuple[ViewOptions, ViewQuery]
 
 
@@ -116,7 +119,9 @@ async def _head(call: Call, view: View, options: ViewOptions, query: ViewQuery |
 async def _map_rows(call: Call, view: View, asked: Asked) -> AsyncIterator[list[bytes]]:
     options, query = asked
     async for rows in pages(call.database, view, query):
-        yield await rows_of(call.database, rows, options)
+        step = ROWS_WITH_DOCS if options.include_docs else len(rows)
+        for start in range(0, len(rows), step):
+            yield await rows_of(call.database, rows[start : start + step], options)
 
 
 async def info(call: Call) -> Response:

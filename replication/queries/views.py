@@ -105,7 +105,7 @@ async def pages(database: Database, view: View, query: ViewQuery) -> AsyncIterat
             gathered += rows
             if left is not None:
                 left -= len(rows)
-            if len(gathered) >= ROWS:
+            if len(gathered) >= ROWS or len(spans) == 1:
                 yield gathered
                 gathered = []
                 await asyncio.sleep(0)
@@ -133,8 +133,6 @@ async def span_pages(
         if not rows:
             return
         yield rows
-        if len(rows) < asked:
-            return
         if limit is not None:
             limit -= len(rows)
         skip = 0

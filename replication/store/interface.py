@@ -466,7 +466,10 @@ class Database(ABC):
     async def scan_rows(
         self, signature: str, span: RowSpan, *, descending: bool = False, skip: int = 0, limit: int = 1000
     ) -> list[IndexRow]:
-        """Rows in the order of key, id and place, or from the end."""
+        """Rows in the order of key, id and place, or from the end.
+
+        At most `limit`; fewer if they are large, but none only if there are none.
+        """
 
     @abstractmethod
     async def count_rows(self, signature: str, span: RowSpan) -> int: ...

@@ -23,6 +23,7 @@ from replication.store.sqlite.writer import Transaction
 
 DOCUMENTS_A_STEP = 500
 BYTES_A_STEP = 2 << 20
+BYTES_A_PAGE = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +147,19 @@ def scan(
         return []
     where, args = found
     order = "key DESC, id DESC, place DESC" if descending else "key, id, place"
-    rows: Any = connection.execute(
+    found_rows: Any = connection.execute(
         f"SELECT key, id, place, shown, value FROM index_entries WHERE {where}"
         f" ORDER BY {order} LIMIT ? OFFSET ?",
         (*args, limit, skip),
     )
-    return [IndexRow(*row) for row in rows]
+    rows = []
+    size = 0
+    for row in found_rows:
+        rows.append(IndexRow(*row))
+        size += len(row[3]) + len(row[4])
+        if size > BYTES_A_PAGE:
+            break
+    return rows
 
 
 def count(connection: apsw.Connection, signature: str, span: RowSpan) -> int:

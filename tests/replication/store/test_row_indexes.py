@@ -72,6 +72,18 @@ async def test_scanning_rows_by_span_and_page(db: Database) -> None:
     assert await db.count_rows("none", RowSpan()) == 0
 
 
+async def test_large_rows_come_a_few_at_a_time(db: Database) -> None:
+    async def mapper(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+        return [[IndexRow(b"k", document.id, 0, b'"k"', b"1" * 1_000_000)] for document in documents]
+
+    await db.write([doc(f"{n:02}") for n in range(12)])
+    await db.refresh_rows("v", mapper)
+    first = await db.scan_rows("v", EVERYTHING)
+    assert 0 < len(first) < 12
+    rest = await db.scan_rows("v", RowSpan((b"k", first[-1].id, 1)), limit=100)
+    assert rest[0].id == f"{len(first):02}"
+
+
 async def test_rows_are_read_again_when_something_is_purged_meanwhile(db: Database) -> None:
     rev = await edit(db, "a", k=["x"])
     await db.write([doc("b", k=["x"])])
