@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from replication.accounts.tokens import TokenSettings
 from replication.http.app import create_app
-from replication.http.server import LOCKOUT_THRESHOLD, ServerConfig
+from replication.http.config import LOCKOUT_THRESHOLD, ServerConfig
 from replication.protocol.errors import ProtocolError
 from replication.replicator.hosts import LOOPBACK
 from replication.server import CannotServeError, is_loopback, run, set_up_logging

@@ -28,6 +28,11 @@ class Lockout:
         self._clock = clock
         self._failures: OrderedDict[Key, tuple[int, float]] = OrderedDict()
 
+    def set_limits(self, *, threshold: int, seconds: float) -> None:
+        """As for a new one. What was counted stays, until the time that held when it began."""
+        self._threshold = threshold
+        self._seconds = seconds
+
     def is_locked(self, key: Key) -> bool:
         if not self._threshold:
             return False

@@ -27,6 +27,7 @@ from replication.http import (
     local,
     mango,
     node,
+    node_config,
     replications,
     root,
     session,
@@ -108,6 +109,14 @@ NODE: Mapping[str, Route] = {
 }
 """Below `/_node/{name}`."""
 
+NODE_CONFIG = (
+    Route(_get(node_config.everything), Access.SERVER_ADMIN),
+    Route(_get(node_config.section), Access.SERVER_ADMIN),
+    Route(_get(node_config.get, PUT=node_config.put, DELETE=node_config.delete), Access.SERVER_ADMIN),
+)
+"""Below `/_node/{name}/_config`, by the number of segments."""
+
+NODE_CONFIG_RELOAD = Route({"POST": node_config.reload}, Access.SERVER_ADMIN)
 NODE_INCOMPLETE = Route(_all(node.incomplete), Access.SERVER_ADMIN)
 NODE_UNKNOWN = Route(_all(node.unknown), Access.SERVER_ADMIN)
 NODE_MISSING = Route(_all(node.missing), Access.SERVER_ADMIN)
@@ -255,6 +264,8 @@ def _below_node(call: Call) -> Route:
     if segments[1] not in node.NAMES:
         return NODE_UNKNOWN
     call.rest = tuple(segments[3:])
+    if segments[2:3] == ["_config"] and len(call.rest) < len(NODE_CONFIG):
+        return NODE_CONFIG_RELOAD if call.rest == ("_reload",) else NODE_CONFIG[len(call.rest)]
     return NODE.get(segments[2] if len(segments) > 2 else "", NODE_MISSING)
 
 

@@ -2,73 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
 from dataclasses import dataclass, field
 
 from replication.accounts.directory import Accounts
 from replication.accounts.lockout import Lockout
-from replication.accounts.passwords import ITERATIONS
-from replication.accounts.proxies import check_secret
-from replication.accounts.tokens import Tokens, TokenSettings
+from replication.accounts.tokens import Tokens
 from replication.http.access import DEFAULT_SECURITY
 from replication.http.call import Call
+from replication.http.changed_settings import ChangedSettings
+from replication.http.config import ServerConfig
+from replication.http.config_keys import LOG_LEVELS
 from replication.http.job_rules import ServerRules
 from replication.http.metrics import Metrics
 from replication.javascript.engine import Engine
 from replication.replicator.documents import ReplicatorDocuments
-from replication.replicator.hosts import LOOPBACK, AllowedHosts
+from replication.replicator.hosts import AllowedHosts
 from replication.replicator.jobs import Jobs
 from replication.store.interface import Database, Store
 
-LOCKOUT_THRESHOLD = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """Settings of the HTTP side. Times in seconds."""
-
-    admins: Mapping[str, str] = field(default_factory=dict)
-    """Server administrators: name to plain or hashed password."""
-    require_valid_user: bool = False
-    """Refuse requests without a login, but for `/`, `/_up` and `/_session`."""
-    session_timeout: int = 600
-    """Seconds a login lasts; cookies are renewed while they are used."""
-    same_site: str = "lax"
-    """`SameSite` of the session cookie: `strict`, `lax`, `none` or empty. Pages of another site that use
-    the cookie need `none` and https."""
-    password_iterations: int = ITERATIONS
-    """Rounds of PBKDF2 for new password hashes."""
-    lockout_threshold: int = LOCKOUT_THRESHOLD
-    """Wrong passwords for a name from one address after which it is locked; 0 for never."""
-    lockout_seconds: int = 300
-    cors_origins: tuple[str, ...] = ()
-    """Origins that browsers may call from; `*` for any."""
-    cors_credentials: bool = True
-    access_log: bool = True
-    max_feed_seconds: int = 3600
-    """A live feed is ended after this time; clients reconnect by themselves."""
-    gzip_responses: bool = True
-    gzip_minimum: int = 1000
-    """Smallest response in bytes that is compressed."""
-    replication_hosts: tuple[str, ...] = LOOPBACK
-    """Names, addresses and networks that replications run by this server may reach; `*` for any."""
-    tokens: TokenSettings | None = None
-    """Which JSON Web Tokens are believed; None for none."""
-    proxy_secret: str = field(default="", repr=False)
-    """Shared with a proxy that says in headers who asks; empty for no such proxy."""
-
-    def __post_init__(self) -> None:
-        if self.proxy_secret:
-            check_secret(self.proxy_secret)
-        if self.same_site not in ("", "strict", "lax", "none"):
-            raise ValueError(f"same_site must be strict, lax, none or empty, not {self.same_site!r}")
-        AllowedHosts(self.replication_hosts)  # raises ValueError for what is none
+__all__ = ["Server", "ServerConfig"]
 
 
 @dataclass(slots=True)
 class Server:
     store: Store
     config: ServerConfig
+    """As it is now: see `changes`."""
+    changes: ChangedSettings = field(init=False)
+    """What was set while the server ran, now or before its last start."""
+    lockout: Lockout = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
     accounts: Accounts = field(init=False)
     tokens: Tokens | None = field(init=False)
@@ -78,18 +41,19 @@ class Server:
     """Replications that run here."""
     replications: ReplicatorDocuments = field(init=False)
     """The database that describes them."""
+    _log_level: int = field(init=False)
+    """What it was before it was set here."""
 
     def __post_init__(self) -> None:
+        self._log_level = logging.getLogger("replication").level
         self.javascript = Engine()
         config = self.config
         self.tokens = None if config.tokens is None else Tokens(config.tokens)
+        self.lockout = Lockout(threshold=config.lockout_threshold, seconds=config.lockout_seconds)
+        self.changes = ChangedSettings(self.store, config, self._reconfigure)
         self.accounts = Accounts(
-            self.store,
-            admins=config.admins,
-            iterations=config.password_iterations,
-            lockout=Lockout(threshold=config.lockout_threshold, seconds=config.lockout_seconds),
+            self.store, admins=config.admins, iterations=config.password_iterations, lockout=self.lockout
         )
-
         self.jobs = Jobs(
             self.store,
             allowed=AllowedHosts(config.replication_hosts),
@@ -100,8 +64,15 @@ class Server:
 
     async def prepare(self) -> None:
         """Makes the databases a server has from its first start, and begins what `_replicator` describes."""
+        await self.changes.load()
         await self.accounts.prepare()
         await self.replications.prepare()
+
+    def _reconfigure(self, config: ServerConfig) -> None:
+        self.config = config
+        self.lockout.set_limits(threshold=config.lockout_threshold, seconds=config.lockout_seconds)
+        level = self._log_level if config.log_level is None else LOG_LEVELS[config.log_level]
+        logging.getLogger("replication").setLevel(level)
 
     async def close(self) -> None:
         await self.replications.close()
