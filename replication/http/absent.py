@@ -11,6 +11,7 @@ from replication.protocol import errors
 
 SEARCH = "Full-text search is not available: use _find or a view."
 RESHARDING = "A database is one file here: there are no shards to split."
+BACKGROUND_COMPACTION = "Nothing is compacted in the background: there is no queue to show."
 PAGE = (
     "There is no administration page on this server. Fauxton, CouchDB's own, can be run elsewhere and be"
     " given this server's address."

@@ -105,6 +105,7 @@ NODE: Mapping[str, Route] = {
     "_prometheus": Route(_get(node.prometheus), Access.METRICS),
     "_system": Route(_get(node.system), Access.METRICS),
     "_versions": Route(_get(node.versions), Access.SERVER_ADMIN),
+    "_smoosh": Route(_get(absent.because(absent.BACKGROUND_COMPACTION)), Access.SERVER_ADMIN),
     "_restart": Route({"POST": node.restart}, Access.SERVER_ADMIN),
 }
 """Below `/_node/{name}`."""
