@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.responses import Response
 
 from replication.http.call import Call
@@ -10,6 +12,8 @@ from replication.http.responses import json_response
 from replication.protocol import errors
 
 UNKNOWN = "unknown_config_value"
+
+log = logging.getLogger("replication.http")
 
 
 async def everything(call: Call) -> Response:
@@ -41,16 +45,19 @@ async def put(call: Call) -> Response:
         await call.server.changes.change(key.name, text.strip(), keep=_keep(call))
     except ValueError as error:
         raise errors.bad_request(str(error)) from None
+    log.warning("%s set %s to %r, from %r", call.principal.name or "-", key.name, text.strip(), old)
     return json_response(old)
 
 
 async def delete(call: Call) -> Response:
     """Goes back to what the server was started with; answers the value there was."""
     old = _value(call)
+    key = _settable(call)
     try:
-        await call.server.changes.change(_settable(call).name, None, keep=_keep(call))
+        await call.server.changes.change(key.name, None, keep=_keep(call))
     except ValueError as error:
         raise errors.bad_request(str(error)) from None
+    log.warning("%s took back %s, which was %r", call.principal.name or "-", key.name, old)
     return json_response(old)
 
 

@@ -157,6 +157,7 @@ class StoreCounts(NamedTuple):
     """What a store has done since it was opened."""
 
     open_databases: int
+    """Those that hold files open."""
     document_reads: int
     document_writes: int
     commits: int

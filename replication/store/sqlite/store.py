@@ -111,7 +111,7 @@ class SqliteStore(Store):
         _, reads, writes, commits = self._closed_counts
         databases = list(self._open.values())
         return StoreCounts(
-            len(databases),
+            len(self._awake),
             reads + sum(database.reads for database in databases),
             writes + sum(database.writes for database in databases),
             commits + sum(database.commits for database in databases),
