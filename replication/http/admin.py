@@ -13,6 +13,7 @@ from replication.accounts.users import USERS_DATABASE
 from replication.http.call import Call
 from replication.http.responses import json_response, text_response
 from replication.protocol import errors, jsontext
+from replication.protocol.partitions import check_asked_id
 from replication.protocol.revisions import Rev, parse_rev
 from replication.queries.indexes import drop_unused
 
@@ -98,6 +99,9 @@ async def view_cleanup(call: Call) -> Response:
 async def purge(call: Call) -> Response:
     call.require_json()
     asked = parse_purge(await call.json_object())
+    if call.database.partitioned:
+        for docid in asked:
+            check_asked_id(docid)
     purged = await call.database.purge(asked)
     if call.database.name == USERS_DATABASE:
         call.server.accounts.forget()

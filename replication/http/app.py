@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from replication.http import access, cors, session
+from replication.http import access, cors, partitions, session
 from replication.http.call import Call
 from replication.http.compression import compressed
 from replication.http.metrics import CLIENT_LEFT
@@ -136,6 +136,7 @@ class Application:
             await session.authenticate(call)
             handler = route.handler(call.method)
             await access.check(call, route.access_for(call.method).name)
+            partitions.check(call)
             return await handler(call)
         except ProtocolError as error:
             return error_response(error)

@@ -24,6 +24,7 @@ from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import LOCAL_PREFIX
+from replication.protocol.partitions import check_asked_id, check_partitioned_id
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import Missing
 
@@ -50,6 +51,9 @@ async def bulk_docs(call: Call) -> Response:
     if not isinstance(new_edits, bool):
         raise errors.bad_request("`new_edits` parameter must be a boolean.")
     docs = [_parse(value) for value in values]
+    if call.database.partitioned:
+        for doc in docs:
+            check_partitioned_id(doc.id)
     if new_edits:
         _as_edits(docs)
         if body.get("all_or_nothing") is True:
@@ -202,4 +206,7 @@ async def _asked_revisions(call: Call) -> dict[str, list[Rev]]:
             raise errors.bad_request(f"The revisions of `{docid}` must be an array of strings.")
         if revs:
             asked[docid] = [parse_rev(rev) for rev in revs]
+    if call.database.partitioned:
+        for docid in asked:
+            check_asked_id(docid)
     return asked

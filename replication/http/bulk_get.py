@@ -24,6 +24,7 @@ from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
+from replication.protocol.partitions import check_partitioned_id
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import Database, Document, MissingRevision
 from replication.store.paging import PageSize
@@ -71,7 +72,8 @@ async def bulk_get(call: Call) -> Response:
         raise errors.bad_request("Missing JSON list of 'docs'.")
     if not isinstance(body["docs"], list):
         raise errors.bad_request("`docs` must be an array.")
-    requests = [_read_request(value) for value in body["docs"]]
+    partitioned = call.database.partitioned
+    requests = [_read_request(value, partitioned) for value in body["docs"]]
     media_type = _parts_wanted(call.headers.get("accept"))
     if media_type is not None:
         writer = Writer()
@@ -97,7 +99,7 @@ def read_options(query: Mapping[str, str]) -> ReadOptions:
     )
 
 
-def _read_request(value: Any) -> Asked | RowError:
+def _read_request(value: Any, partitioned: bool) -> Asked | RowError:
     if type(value) is not dict or not value:
         return RowError(None, None, "bad_request", "document must be a JSON object")
     if "id" not in value:
@@ -106,6 +108,8 @@ def _read_request(value: Any) -> Asked | RowError:
     try:
         if not (type(docid) is str and docid.startswith(LOCAL_PREFIX)):
             check_document_id(docid)
+            if partitioned:
+                check_partitioned_id(docid)
     except ProtocolError as error:
         return RowError(docid, None, error.error, error.reason)
     rev: Rev | None = None

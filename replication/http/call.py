@@ -60,6 +60,8 @@ class Call:
     """Set by routing for paths below a document: `_design/x` and `_local/x` with their prefix."""
     rest: tuple[str, ...] = ()
     """What follows the document in the path: the attachment's name."""
+    partition: str | None = None
+    """The partition that the path named; what named it is left out of `segments`."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """Headers that every response to this call gets, errors included."""
     _database: Database | None = None

@@ -38,7 +38,7 @@ async def describe(database: Database) -> dict[str, Any]:
             "external": info.external_size,
             "active": info.active_size,
         },
-        "props": {},
+        "props": {"partitioned": True} if database.partitioned else {},
         "doc_del_count": info.deleted_count,
         "doc_count": info.doc_count,
         "disk_format_version": DISK_FORMAT_VERSION,
@@ -62,12 +62,10 @@ async def create(call: Call) -> Response:
     if query.get("engine", "couch") != "couch":
         raise errors.bad_request("invalid_engine_extension")
     partitioned = query.get("partitioned", "false")
-    if partitioned == "true":
-        raise errors.not_implemented("Partitioned databases are not supported: leave out `partitioned`.")
-    if partitioned != "false":
+    if partitioned not in ("true", "false"):
         raise errors.bad_request("Invalid `partitioned` parameter")
     name = call.segments[0]
-    await call.server.store.create(name, security=DEFAULT_SECURITY)
+    await call.server.store.create(name, security=DEFAULT_SECURITY, partitioned=partitioned == "true")
     return json_response({"ok": True}, 201, headers={"location": location(call, name)})
 
 

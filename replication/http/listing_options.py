@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from replication.http.document_options import ReadOptions
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
+from replication.protocol.partitions import check_partition
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,1000}", re.ASCII)
 LARGEST_LIMIT = 576460752303423487
@@ -46,12 +47,16 @@ class ListingOptions:
 
     @property
     def start(self) -> str | None:
-        """The id where the listing begins."""
-        return self.start_docid if self.start_key is UNSET else _bound(self.start_key)
+        """The id where the listing begins. Of a partition only keys say that."""
+        if self.start_key is UNSET:
+            return self.start_docid if self.partition is None else None
+        return _bound(self.start_key)
 
     @property
     def end(self) -> str | None:
-        return self.end_docid if self.end_key is UNSET else _bound(self.end_key)
+        if self.end_key is UNSET:
+            return self.end_docid if self.partition is None else None
+        return _bound(self.end_key)
 
     @property
     def rewrites_documents(self) -> bool:
@@ -65,8 +70,8 @@ class ListingOptions:
             if reader is not None:
                 reader(self, name, value, decoded)
 
-    def check(self) -> None:
-        """Raises the 400 of parameters that don't go together."""
+    def check(self, *, partitioned: bool) -> None:
+        """Raises the 400 of parameters that don't go together. `partitioned`: for `partition`."""
         if self.reduce:
             raise errors.query_parse_error("Reduce is invalid for map-only views.")
         if self.keys:
@@ -79,7 +84,9 @@ class ListingOptions:
         if self.grouped:
             raise errors.query_parse_error("Invalid use of grouping on a map view.")
         if self.partition is not None:
-            raise errors.query_parse_error("`partition` parameter is not supported on this db")
+            check_partition(self.partition)
+            if not partitioned:
+                raise errors.query_parse_error("`partition` parameter is not supported on this db")
 
 
 def _bound(key: Any) -> str:

@@ -12,6 +12,7 @@ from replication.http.listing_options import ListingOptions
 from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.names import DESIGN_PREFIX, LOCAL_PREFIX
+from replication.protocol.partitions import id_range
 from replication.store.interface import Database, Document, KeyRange, LocalDocument
 from replication.store.paging import FIRST_PAGE, PageSize
 
@@ -111,16 +112,11 @@ class AllDocuments(RowSource):
 
     def _span(self, options: ListingOptions) -> KeyRange:
         span = KeyRange(options.start, options.end, options.inclusive_end, options.descending)
-        if self._low is None or self._high is None:
-            return span
-        start, end = span.start, span.end
-        if span.descending:
-            start = self._high if start is None else min(start, self._high)
-            end = self._low if end is None else max(end, self._low)
-        else:
-            start = self._low if start is None else max(start, self._low)
-            end = self._high if end is None else min(end, self._high)
-        return span._replace(start=start, end=end)
+        if self._low is not None and self._high is not None:
+            span = _within(span, self._low, self._high)
+        if options.partition is not None:
+            span = _within(span, *id_range(options.partition))
+        return span
 
     async def _range(self, database: Database, options: ListingOptions) -> AsyncIterator[bytes]:
         span = self._span(options)
@@ -161,7 +157,7 @@ class LocalDocuments(RowSource):
 
     async def _range(self, database: Database, options: ListingOptions) -> AsyncIterator[bytes]:
         span = _local_span(options)
-        if span is None:
+        if span is None or options.partition is not None:
             return
         skip, left = options.skip, options.limit
         most = FIRST_ROWS_WITH_DOCS if options.include_docs else ROWS
@@ -185,6 +181,18 @@ SOURCES: dict[str, RowSource] = {
     "_design_docs": AllDocuments(DESIGN_PREFIX, _AFTER_DESIGN),
     "_local_docs": LocalDocuments(),
 }
+
+
+def _within(span: KeyRange, low: str, high: str) -> KeyRange:
+    """What of a range lies between `low` and `high`, neither of which is an id."""
+    start, end = span.start, span.end
+    if span.descending:
+        start = high if start is None else min(start, high)
+        end = low if end is None else max(end, low)
+    else:
+        start = low if start is None else max(start, low)
+        end = high if end is None else min(end, high)
+    return span._replace(start=start, end=end)
 
 
 def _head(total: int | None, offset: int | None, sequence: bytes | None) -> bytes:

@@ -19,6 +19,7 @@ from replication.http.params import json_value
 from replication.http.responses import CACHE_CONTROL
 from replication.http.streaming import json_in_pieces
 from replication.protocol import errors
+from replication.protocol.partitions import check_asked_id
 from replication.store.interface import Database
 
 HEADERS = {"cache-control": CACHE_CONTROL}
@@ -46,7 +47,7 @@ async def queries(call: Call) -> Response:
         options = ListingOptions()
         options.read(call.query.items(), decoded=False)
         options.read(query.items(), decoded=True)
-        options.check()
+        _check(call, options)
         asked.append(options)
     source = SOURCES[call.segments[1]]
     answers = [_pieces(call.database, source, options) for options in asked]
@@ -75,8 +76,18 @@ async def _listing(call: Call) -> Response:
     elif "keys" in call.query:
         options.keys = key_list(json_value(call.query, "keys"), "parameter")
     options.read(call.query.items(), decoded=False)
-    options.check()
+    _check(call, options)
     return await json_in_pieces(single(_pieces(call.database, SOURCES[call.segments[1]], options)), HEADERS)
+
+
+def _check(call: Call, options: ListingOptions) -> None:
+    """Raises the 400 of parameters that don't go together, or don't go with the database."""
+    partitioned = call.database.partitioned
+    options.check(partitioned=partitioned)
+    if partitioned and call.segments[1] == "_all_docs":
+        for key in options.keys or ():
+            if isinstance(key, str):
+                check_asked_id(key)
 
 
 def key_list(keys: Any, what: str) -> list[Any]:

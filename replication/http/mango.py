@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
 from replication.http.call import Call
 from replication.http.params import Query
+from replication.http.partitions import PARAMETER
 from replication.http.responses import CACHE_CONTROL, json_response, text_response
 from replication.http.streaming import PagedResponse
 from replication.http.writing import write_documents
@@ -26,6 +28,7 @@ from replication.protocol.mango.index import (
 )
 from replication.protocol.mango.query import FindRequest, read_find
 from replication.protocol.names import DESIGN_PREFIX
+from replication.protocol.partitions import check_partition
 from replication.queries import indexes
 from replication.queries.find import Find
 from replication.queries.find import find as plan_query
@@ -42,7 +45,7 @@ _ATTEMPTS = 5
 async def find(call: Call) -> Response:
     """`POST /{db}/_find`."""
     call.require_json()
-    query = await plan_query(call.database, _read_find(await call.json_object()))
+    query = await plan_query(call.database, await _read_find(call))
     pages = query.pages()
     start: list[bytes] = []
     size = 0
@@ -72,9 +75,15 @@ def _trailer(query: Find) -> bytes:
     return jsontext.encode(query.trailer())[1:]
 
 
-def _read_find(body: dict[str, Any]) -> FindRequest:
+async def _read_find(call: Call) -> FindRequest:
+    body = await call.json_object()
     request = read_find(body)
-    if request.partition:
+    partition = call.query.get(PARAMETER)
+    if partition is not None:
+        if PARAMETER in body:
+            raise errors.bad_request("The path names the partition: leave `partition` out of the body")
+        request = replace(request, partition=check_partition(partition))
+    if request.partition and not call.database.partitioned:
         raise errors.query_parse_error(NOT_PARTITIONED)
     return request
 
@@ -82,9 +91,12 @@ def _read_find(body: dict[str, Any]) -> FindRequest:
 async def explain(call: Call) -> Response:
     """`POST /{db}/_explain`."""
     call.require_json()
-    request = _read_find(await call.json_object())
-    known = await indexes.definitions(call.database)
-    return json_response(mango_explain.explain(call.database.name, request, known))
+    request = await _read_find(call)
+    database = call.database
+    known = await indexes.definitions(database)
+    return json_response(
+        mango_explain.explain(database.name, request, known, partitioned=database.partitioned)
+    )
 
 
 async def list_indexes(call: Call) -> Response:
@@ -112,7 +124,7 @@ async def create_index(call: Call) -> Response:
     call.require_json()
     request = read_index_request(await call.json_object())
     definition = request.definition
-    if definition.partitioned:
+    if definition.partitioned and not call.database.partitioned:
         raise errors.bad_request("partitioned option cannot be true in a non-partitioned database.")
     created = await _edit(call, definition.ddoc, lambda ddoc: with_index(ddoc, request))
     return json_response(

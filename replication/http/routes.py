@@ -28,6 +28,7 @@ from replication.http import (
     mango,
     node,
     node_config,
+    partitions,
     replications,
     root,
     session,
@@ -204,6 +205,12 @@ DESIGN: Mapping[str, Route] = {
 }
 """Below a design document, whose attachments can't have these names."""
 
+PARTITION = Route(_get(partitions.info))
+IN_PARTITION = ("_all_docs", "_find", "_explain", "_index")
+"""What a partition has of what a database has. Of a design document it has `IN_PARTITION_OF_DESIGN`."""
+IN_PARTITION_OF_DESIGN: Mapping[str, int] = {"_view": 2, "_info": 1}
+"""With the segments that belong to each."""
+
 LISTING_QUERIES = Route({"POST": listings.queries})
 INDEX_BELOW = Route({"POST": mango.bulk_delete_indexes, "DELETE": mango.delete_index})
 
@@ -228,6 +235,8 @@ def match(call: Call) -> Route:
         call.docid = second
         call.rest = tuple(segments[2:])
         return ATTACHMENT if call.rest else DOCUMENT
+    if second == "_partition":
+        return _below_partition(call)
     if second in ("_design", "_local"):
         if len(segments) == 2:
             call.docid = second
@@ -268,6 +277,23 @@ def _below_node(call: Call) -> Route:
     if segments[2:3] == ["_config"] and len(call.rest) < len(NODE_CONFIG):
         return NODE_CONFIG_RELOAD if call.rest == ("_reload",) else NODE_CONFIG[len(call.rest)]
     return NODE.get(segments[2] if len(segments) > 2 else "", NODE_MISSING)
+
+
+def _below_partition(call: Call) -> Route:
+    """What the path is in the partition, as if it were in the database; sets `partition`."""
+    database, _, *names = call.segments
+    if not names:
+        raise errors.bad_request("invalid_partition_req")
+    call.partition, *below = names
+    if not below:
+        return PARTITION
+    if below[0] == "_design" and len(below) > 2:
+        if len(below) - 2 < IN_PARTITION_OF_DESIGN.get(below[2], len(below)):
+            raise errors.missing()
+    elif below[0] not in IN_PARTITION:
+        raise errors.missing()
+    call.segments = [database, *below]
+    return match(call)
 
 
 def _below_design(call: Call) -> Route:

@@ -83,7 +83,7 @@ async def judge(
 async def _check_design(call: Call, doc: DocumentWrite) -> None:
     """Raises 400 for a design document with wrong members, or views that do not compile."""
     value = jsontext.decode(doc.body)
-    check_design(value)
+    check_design(value, partitioned_database=call.database.partitioned)
     for view in views_of(value):
         if view.language != JAVASCRIPT:
             continue

@@ -9,6 +9,7 @@ from typing import Any
 from replication.http.listing_options import UNSET, ListingOptions, boolean, integer
 from replication.protocol import errors
 from replication.protocol.design import View
+from replication.protocol.partitions import check_partition
 from replication.queries.views import EXACT, UNBOUNDED, ViewQuery
 
 REVERSED = "No rows can match your key range, reverse your start_key and end_key or set descending=true"
@@ -61,13 +62,13 @@ class ViewOptions(ListingOptions):
     def check_for(self, view: View) -> ViewQuery:
         """The query. Raises the 400 of parameters that don't fit each other or the view."""
         if self.partition is not None:
-            raise errors.query_parse_error("`partition` parameter is not supported in this design doc")
+            check_partition(self.partition)
         reduces = self.reduces(view)
         if self.keys is not None and len(self.keys) == 1:
             self.keys = None  # it has become the start and the end
         self.grouped = self.group_level != 0 and not reduces
         self.reduce, asked = bool(self.reduce) and view.reduce is None, self.reduce
-        ListingOptions.check(self)
+        ListingOptions.check(self, partitioned=True)
         self.reduce = asked
         if reduces:
             if self.keys is not None and self.group_level != EXACT:
@@ -76,6 +77,10 @@ class ViewOptions(ListingOptions):
                 raise errors.query_parse_error("`include_docs` is invalid for reduce")
             if self.conflicts_given:
                 raise errors.query_parse_error("`conflicts` is invalid for reduce views.")
+        if self.partition is None and view.partitioned:
+            raise errors.query_parse_error("`partition` parameter is mandatory for queries to this view.")
+        if self.partition is not None and not view.partitioned:
+            raise errors.query_parse_error("`partition` parameter is not supported in this design doc")
         query = ViewQuery(
             keys=self.keys,
             start_key=UNBOUNDED if self.start_key is UNSET else self.start_key,
@@ -87,6 +92,7 @@ class ViewOptions(ListingOptions):
             skip=self.skip,
             limit=self.limit,
             group_level=self.group_level,
+            partition=self.partition,
         )
         if query.is_reversed(view):
             raise errors.query_parse_error(REVERSED)

@@ -63,10 +63,13 @@ class View:
     include_design: bool = False
     library: bytes = b""
     """`views.lib` as JSON, if the functions may ask for it."""
+    partitioned: bool = False
+    """Whether it is asked for the rows of one partition, and for no others."""
 
     @cached_property
     def signature(self) -> str:
         """Identifies the rows of the index."""
+        scope = ["partitioned"] if self.partitioned else []
         return digest(
             [
                 "view",
@@ -77,6 +80,7 @@ class View:
                 self.local_seq,
                 self.include_design,
                 self.library.decode("utf-8"),
+                *scope,
             ]
         )
 
@@ -94,6 +98,7 @@ class DesignDocument:
     rev: str
     text: bytes
     value: Mapping[str, Any]
+    partitioned_database: bool = False
 
     @property
     def language(self) -> str:
@@ -102,7 +107,8 @@ class DesignDocument:
 
     @cached_property
     def views(self) -> Mapping[str, View]:
-        return {view.name: view for view in views_of(self.value)}
+        views = views_of(self.value, partitioned_database=self.partitioned_database)
+        return {view.name: view for view in views}
 
     @cached_property
     def signature(self) -> str:
@@ -129,7 +135,7 @@ def digest(value: Any) -> str:
     return md5(jsontext.encode(value), usedforsecurity=False).hexdigest()
 
 
-def views_of(value: Mapping[str, Any]) -> Iterator[View]:
+def views_of(value: Mapping[str, Any], *, partitioned_database: bool = False) -> Iterator[View]:
     """The views of a design document's value, those left out that can't be any."""
     views, options = value.get("views"), value.get("options")
     if not isinstance(views, dict):
@@ -151,11 +157,12 @@ def views_of(value: Mapping[str, Any]) -> Iterator[View]:
             local_seq=options.get("local_seq") is True,
             include_design=options.get("include_design") is True,
             library=library_text if "require" in f"{source}{reduce}" else b"",
+            partitioned=partitioned_database and options.get("partitioned") is not False,
         )
 
 
-def check_design(value: Mapping[str, Any]) -> None:
-    """Raises the 400 `invalid_design_doc` of a member that has the wrong type."""
+def check_design(value: Mapping[str, Any], *, partitioned_database: bool = False) -> None:
+    """Raises the 400 `invalid_design_doc` of a wrong type, or of partitions where there are none."""
     for name, (kind, described) in _FIELDS.items():
         if name in value and not isinstance(value[name], kind):
             raise _invalid(f"`{name}` field must have {described} type")
@@ -163,6 +170,8 @@ def check_design(value: Mapping[str, Any]) -> None:
     for name in _OPTIONS:
         if name in options and not isinstance(options[name], bool):
             raise _invalid(f"`options.{name}` field must have boolean type")
+    if options.get("partitioned") and not partitioned_database:
+        raise _invalid("partitioned option cannot be true in a non-partitioned database.")
     for table in _FUNCTION_TABLES:
         for name, function in value.get(table, {}).items():
             if not isinstance(function, str | dict):

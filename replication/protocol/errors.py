@@ -49,6 +49,14 @@ def illegal_docid(reason: str) -> ProtocolError:
     return ProtocolError(400, "illegal_docid", reason)
 
 
+def illegal_partition(reason: str) -> ProtocolError:
+    return ProtocolError(400, "illegal_partition", reason)
+
+
+def not_partitioned() -> ProtocolError:
+    return bad_request("database is not partitioned")
+
+
 def illegal_database_name(name: str) -> ProtocolError:
     return ProtocolError(
         400,

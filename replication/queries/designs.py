@@ -43,7 +43,9 @@ async def _read(database: Database) -> _Known:
     span = _DESIGN_DOCUMENTS
     while True:
         page = await database.documents(span, limit=_PAGE)
-        found += [_parsed(document.id, document.rev, document.text) for document in page]
+        found += [
+            _parsed(document.id, document.rev, document.text, database.partitioned) for document in page
+        ]
         if len(page) < _PAGE:
             break
         span = span._replace(start=page[-1].id, inclusive_start=False)
@@ -63,5 +65,5 @@ async def design_document(database: Database, docid: str) -> DesignDocument:
 
 
 @lru_cache(maxsize=512)
-def _parsed(docid: str, rev: str, text: bytes) -> DesignDocument:
-    return DesignDocument(docid, rev, text, jsontext.decode(text))
+def _parsed(docid: str, rev: str, text: bytes, partitioned: bool) -> DesignDocument:
+    return DesignDocument(docid, rev, text, jsontext.decode(text), partitioned)

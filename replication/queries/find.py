@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -135,13 +135,12 @@ class Find:
                 descending=self._plan.descending,
                 limit=size.rows,
             )
-            wanted = [entry for entry in entries if entry.id.startswith(self._plan.id_prefix)]
-            winners = await self._database.winners([entry.id for entry in wanted])
+            winners = await self._database.winners([entry.id for entry in entries])
             was_full = len(entries) == size.rows
             size.saw(len(entries), sum([len(document.text) for document in winners.values()]))
             yield [
                 (entry.key, winners[entry.id])
-                for entry in wanted
+                for entry in entries
                 if entry.id in winners and not winners[entry.id].deleted
             ]
             if not was_full:
@@ -154,11 +153,13 @@ class Find:
         last = self._request.bookmark.id if self._request.bookmark else None
         size = PageSize(most=_LARGEST_PAGE)
         while True:
-            # No id holds a NUL, so an id with one is the place right behind it.
+            # No id holds a NUL, so an id with one is the place right behind it. A bookmark may be another
+            # query's, and lie outside of this one's range.
             if descending:
-                span = KeyRange(high if last is None else last, low, descending=True)
+                span = KeyRange(_nearest(min, last, high), low, descending=True)
             else:
-                span = KeyRange(low if last is None else last + "\x00", high, inclusive_end=False)
+                start = None if last is None else last + "\x00"
+                span = KeyRange(_nearest(max, start, low), high, inclusive_end=False)
             documents = await self._database.documents(span, limit=size.rows)
             was_full = len(documents) == size.rows
             size.saw(len(documents), sum([len(document.text) for document in documents]))
@@ -170,7 +171,15 @@ class Find:
 
 async def find(database: Database, request: FindRequest) -> Find:
     """The query, planned. Raises the 400s `no_usable_index` and `invalid_index`."""
-    return Find(database, plan(request, await definitions(database)))
+    known = await definitions(database)
+    return Find(database, plan(request, known, partitioned=database.partitioned))
+
+
+def _nearest(choose: Callable[[str, str], str], last: str | None, edge: str | None) -> str | None:
+    """Where to go on: behind the last row, but not outside of the range."""
+    if last is None or edge is None:
+        return edge if last is None else last
+    return choose(last, edge)
 
 
 def _docid(edge: bytes) -> str | None:

@@ -12,7 +12,12 @@ from replication.store.interface import Database
 
 async def definitions(database: Database) -> list[IndexDefinition]:
     """All JSON indexes, ordered by design document and name."""
-    found = [definition for ddoc in await design_documents(database) for definition in _parsed(ddoc.text)]
+    partitioned = database.partitioned
+    found = [
+        definition
+        for ddoc in await design_documents(database)
+        for definition in _parsed(ddoc.text, partitioned)
+    ]
     return sorted(found, key=lambda definition: (definition.ddoc, definition.name))
 
 
@@ -24,8 +29,8 @@ async def drop_unused(database: Database) -> None:
 
 
 @lru_cache(maxsize=512)
-def _parsed(text: bytes) -> tuple[IndexDefinition, ...]:
+def _parsed(text: bytes, partitioned: bool) -> tuple[IndexDefinition, ...]:
     # Design documents change rarely and every query asks for all of them.
     if LANGUAGE.encode() not in text:
         return ()
-    return tuple(definitions_of(jsontext.decode(text)))
+    return tuple(definitions_of(jsontext.decode(text), partitioned_database=partitioned))

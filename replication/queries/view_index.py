@@ -24,6 +24,7 @@ from replication.protocol.documents import with_members
 from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.index import IndexDefinition, definitions_of
 from replication.protocol.names import DESIGN_PREFIX
+from replication.protocol.partitions import key_prefix_of
 from replication.store.interface import Database, IndexedDocument, IndexRow, RowMapper
 
 FIRST_BATCH = 50
@@ -89,7 +90,7 @@ def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View
         raise ProtocolError(500, "unknown_query_language", view.language)
 
     async def rows(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
-        listed = [doc for doc in documents if view.include_design or not doc.id.startswith(DESIGN_PREFIX)]
+        listed = [doc for doc in documents if _is_listed(view, doc.id)]
         results = await emit(listed) if listed else []
         by_id: dict[str, list[IndexRow]] = {}
         known: dict[str, tuple[bytes, bytes]] = {}
@@ -104,7 +105,8 @@ def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View
                 made = 0
                 await asyncio.sleep(0)
             try:
-                by_id[doc.id] = index_rows(doc.id, result, key_of, known)
+                prefix = (key_prefix_of(doc.id) or b"") if view.partitioned else b""
+                by_id[doc.id] = index_rows(doc.id, result, key_of, known, prefix)
             except ProtocolError as error:
                 wrong.append((doc.id, error.reason))
         if wrong:
@@ -117,15 +119,22 @@ def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View
     return rows
 
 
+def _is_listed(view: View, docid: str) -> bool:
+    """Design documents are in no partition."""
+    return not docid.startswith(DESIGN_PREFIX) or (view.include_design and not view.partitioned)
+
+
 def index_rows(
     docid: str,
     emitted: Sequence[Emitted],
     key_of: Callable[[Any], bytes],
     known: dict[str, tuple[bytes, bytes]],
+    prefix: bytes = b"",
 ) -> list[IndexRow]:
     """The rows of one document. Those with the same key are in the order of their values, as CouchDB's.
 
     `known` remembers what texts are as keys, which come again and again, from one document to the next.
+    `prefix` is what all keys of the document's partition begin with.
     """
     by_key: dict[bytes, list[tuple[Any, bytes, bytes]]] = {}
     for key, value in emitted:
@@ -142,7 +151,8 @@ def index_rows(
     for sort, values in by_key.items():
         if len(values) > 1 and any(text != values[0][2] for _, _, text in values):
             values.sort(key=_raw_order)
-        rows += [IndexRow(sort, docid, place, shown, text) for place, (_, shown, text) in enumerate(values)]
+        at = prefix + sort
+        rows += [IndexRow(at, docid, place, shown, text) for place, (_, shown, text) in enumerate(values)]
     return rows
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from replication.protocol.collation import above, raw_sort_key, sort_key
 from replication.protocol.design import View
+from replication.protocol.partitions import key_prefix
 from replication.store.interface import Database, IndexRow, RowSpan
 
 ROWS = 1000
@@ -35,17 +36,35 @@ class ViewQuery:
     skip: int = 0
     limit: int | None = None
     group_level: int = 0
+    partition: str | None = None
+    """Of a partitioned view, the one that is asked for."""
+
+    @property
+    def _prefix(self) -> bytes:
+        """What the keys of all rows that may be listed begin with."""
+        return b"" if self.partition is None else key_prefix(self.partition)
+
+    @property
+    def whole(self) -> RowSpan:
+        """All rows that may be listed."""
+        prefix = self._prefix
+        return RowSpan((prefix, "", 0), (above(prefix), "", 0)) if prefix else RowSpan()
 
     def spans(self, view: View) -> list[RowSpan]:
         """The rows, as spans in the order in which they are wanted: one, or one for each key."""
         key_of = raw_sort_key if view.raw_collation else sort_key
+        prefix = self._prefix
         if self.keys is not None:
-            return [RowSpan((key, "", 0), (above(key), "", 0)) for key in map(key_of, self.keys)]
-        start = None if self.start_key is UNBOUNDED else key_of(self.start_key)
-        end = None if self.end_key is UNBOUNDED else key_of(self.end_key)
+            keys = [prefix + key_of(key) for key in self.keys]
+            return [RowSpan((key, "", 0), (above(key), "", 0)) for key in keys]
+        start = None if self.start_key is UNBOUNDED else prefix + key_of(self.start_key)
+        end = None if self.end_key is UNBOUNDED else prefix + key_of(self.end_key)
         if self.descending:
-            return [RowSpan(self._end_below(end), _behind(start, self.start_docid))]
-        return [RowSpan(_before(start, self.start_docid), self._end_above(end))]
+            low, high = self._end_below(end), _behind(start, self.start_docid)
+        else:
+            low, high = _before(start, self.start_docid), self._end_above(end)
+        whole = self.whole
+        return [RowSpan(low or whole.low, high or whole.high)]
 
     def _end_above(self, key: bytes | None) -> tuple[bytes, str, int] | None:
         return _behind(key, self.end_docid) if self.inclusive_end else _before(key, self.end_docid)
@@ -80,14 +99,15 @@ def _behind(key: bytes | None, docid: str | None) -> tuple[bytes, str, int] | No
 
 
 async def offset(database: Database, view: View, query: ViewQuery, total: int) -> int:
-    """How many rows of the view come before the first one that is answered."""
+    """How many rows of the view, or of the partition, come before the first one that is answered."""
     spans = query.spans(view)
     if not spans:
         return 0
     span = spans[-1] if query.descending else spans[0]
-    before = RowSpan(span.high, None) if query.descending else RowSpan(None, span.low)
+    whole = query.whole
+    before = RowSpan(span.high, whole.high) if query.descending else RowSpan(whole.low, span.low)
     count = 0
-    if before != RowSpan(None, None):
+    if before.low != before.high:
         count = await database.count_rows(view.signature, before)
     return min(total, count + query.skip)
 

@@ -50,6 +50,17 @@ class DatabaseInfo:
     compacting: bool
 
 
+class PartitionInfo(NamedTuple):
+    """Facts about a partition. Sizes in bytes."""
+
+    doc_count: int
+    deleted_count: int
+    active_size: int
+    """Texts of all stored revisions, their histories, and attachments as they are stored."""
+    external_size: int
+    """Texts of all stored revisions."""
+
+
 class Document(NamedTuple):
     """One stored revision with its body."""
 
@@ -235,6 +246,15 @@ class Database(ABC):
 
     @property
     @abstractmethod
+    def partitioned(self) -> bool:
+        """Whether ids are `partition:key`, as `replication.protocol.partitions` has it."""
+
+    @abstractmethod
+    async def partition_info(self, partition: str) -> PartitionInfo:
+        """Costs by the size of the partition. Only zeros for one without documents."""
+
+    @property
+    @abstractmethod
     def epochs(self) -> Epochs:
         """For `Epochs.format` and `Epochs.resolve` of sequence numbers."""
 
@@ -314,7 +334,8 @@ class Database(ABC):
         deleted document names no parent and follows the winning tombstone. Otherwise `conflict`.
         A replicated write stores the revision under its own id with its history, beside what is
         there; a known revision is no change and no error. Attachments that are stubs take over what
-        the parent has (`missing_stub`).
+        the parent has (`missing_stub`). A partitioned database refuses ids that aren't of a partition's
+        document (`illegal_docid`, `illegal_partition`), but for those of design documents.
         """
 
     @abstractmethod
@@ -525,8 +546,8 @@ class Store(ABC):
         """The databases, sorted."""
 
     @abstractmethod
-    async def create(self, name: str, *, security: bytes = b"{}") -> Database:
-        """Makes a database that has its security object from the beginning.
+    async def create(self, name: str, *, security: bytes = b"{}", partitioned: bool = False) -> Database:
+        """Makes a database that has its security object from the beginning. Partitions are for good.
 
         Raises `illegal_database_name`, `database_exists`.
         """

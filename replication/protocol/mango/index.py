@@ -31,6 +31,7 @@ from replication.protocol.mango.fields import BAD_PATH, MISSING, find, parse_pat
 from replication.protocol.mango.options import Option
 from replication.protocol.mango.selector import Selector, compile_selector
 from replication.protocol.mango.sorting import SortField, read_sort
+from replication.protocol.partitions import key_prefix_of
 
 DESIGN_PREFIX: Final = "_design/"
 LANGUAGE: Final = "query"
@@ -69,7 +70,8 @@ class IndexDefinition:
     def signature(self) -> str:
         """Identifies what the index contains, whatever it is called."""
         partial_filter = self.partial_filter.node if self.partial_filter else {}
-        return _digest(["mango", _KEY_FORMAT, COLLATION, self.columns, partial_filter])
+        scope = ["partitioned"] if self.partitioned else []
+        return _digest(["mango", _KEY_FORMAT, COLLATION, self.columns, partial_filter, *scope])
 
     @cached_property
     def _values(self) -> Callable[[Any], list[Any] | None]:
@@ -96,9 +98,13 @@ class IndexDefinition:
         return self._values(doc)
 
     def sort_keys(self, doc: Mapping[str, Any]) -> list[bytes]:
-        """`key_of` for the store: the keys under which it lists the document, none or one."""
-        key = self.key_of(doc)
-        return [] if key is None else [sort_key(key)]
+        """`key_of` for the store: the keys under which it lists the document, none or one.
+
+        Those of an index of partitions begin with the document's.
+        """
+        prefix = key_prefix_of(doc["_id"]) if self.partitioned else b""
+        key = None if prefix is None else self.key_of(doc)
+        return [] if prefix is None or key is None else [prefix + sort_key(key)]
 
     def as_json(self) -> dict[str, Any]:
         """The index as `GET _index` and `_explain` show it."""

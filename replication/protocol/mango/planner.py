@@ -32,6 +32,7 @@ from replication.protocol.mango.ranges import (
     named_fields,
     required_fields,
 )
+from replication.protocol.partitions import id_range, key_prefix
 
 SCAN_WARNING_RATIO: Final = 10
 """Documents looked at per result from which on the answer warns."""
@@ -55,18 +56,14 @@ class Plan:
     """Nothing can match; there is nothing to scan."""
     low: bytes
     high: bytes
-    """Keys to look at: low <= key < high. Of an `IndexDefinition` these are sort keys of arrays, of
-    the `PrimaryIndex` document ids in UTF-8, and 0xff above all of them."""
+    """Keys to look at: low <= key < high. Of an `IndexDefinition` these are sort keys of arrays, in
+    one of partitions behind the partition's prefix; of the `PrimaryIndex` document ids in UTF-8, and 0xff
+    above all of them."""
     descending: bool
     ranges: tuple[Range, ...]
     """The ranges of the index's first columns, as far as the selector bounds them."""
     covering: bool
     """Whether the index's columns are all the answer and the selector need."""
-
-    @property
-    def id_prefix(self) -> str:
-        """What the ids must begin with: the partition asked for."""
-        return f"{self.request.partition}:" if self.request.partition else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +229,16 @@ def _plan(candidate: Candidate, request: FindRequest) -> Plan:
     )
     index = candidate.index
     if isinstance(index, PrimaryIndex):
-        low, high = _span_of_ids(candidate.ranges[0], request.partition)
+        low, high = _span_of_ids(candidate.ranges[0])
         empty = empty or low >= high
+        if request.partition:
+            first, behind = id_range(request.partition)
+            low, high = max(low, _utf8(first)), min(high, _utf8(behind))
     else:
         low, high = _span(index.columns, candidate.ranges)
+        if index.partitioned:
+            prefix = key_prefix(request.partition)
+            low, high = prefix + low, prefix + high
     needed = named_fields(node).union(request.fields)
     return Plan(
         index=index,
@@ -278,7 +281,7 @@ def _edge(bounds: Sequence[Bound], *, low: bool) -> bytes:
     return prefix if low else above(prefix)
 
 
-def _span_of_ids(bounds: Range, partition: str) -> tuple[bytes, bytes]:
+def _span_of_ids(bounds: Range) -> tuple[bytes, bytes]:
     low, high = bounds.low, bounds.high
     if isinstance(low.value, str):
         start = _utf8(low.value) + (b"" if low.closed else b"\x00")
@@ -289,9 +292,6 @@ def _span_of_ids(bounds: Range, partition: str) -> tuple[bytes, bytes]:
     else:
         # What isn't a string sorts before all ids, where they are compared raw.
         end = b"\xff" if high.value is UNBOUNDED else b""
-    if partition:
-        start = max(start, _utf8(f"{partition}:"))
-        end = min(end, _utf8(f"{partition};"))
     return start, end
 
 

@@ -11,6 +11,7 @@ from replication.protocol.mango.fields import parse_path
 from replication.protocol.mango.options import Option
 from replication.protocol.mango.selector import Selector, compile_selector
 from replication.protocol.mango.sorting import SortField, read_sort
+from replication.protocol.partitions import check_partition
 
 DEFAULT_LIMIT: Final = 25
 
@@ -28,14 +29,8 @@ def _fields(value: Any) -> tuple[str, ...]:
 
 
 def _partition(value: Any) -> str:
-    """Rules of partition names: CouchDB's `couch_partition`."""
-    if not isinstance(value, str):
-        raise errors.rejected("illegal_partition", "Partition must be a string")
-    if value.startswith("_"):
-        raise errors.rejected("illegal_partition", "Partition must not start with an underscore")
-    if ":" in value:
-        raise errors.rejected("illegal_partition", "Partition must not contain a colon")
-    return value
+    """An empty name is none."""
+    return "" if value == "" else check_partition(value)
 
 
 def _stale(value: Any) -> bool:

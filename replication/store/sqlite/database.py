@@ -41,6 +41,7 @@ from replication.store.interface import (
     LocalDocument,
     Missing,
     MissingRevision,
+    PartitionInfo,
     PurgeRequest,
     RowMapper,
     RowsPage,
@@ -89,6 +90,7 @@ class SqliteDatabase(Database):
         self._revs_limit = int(meta["revs_limit"])
         self._purge_requests_limit = int(meta["purge_requests_limit"])
         self._security = bytes(meta["security"])
+        self._partitioned = bool(meta.get("partitioned", 0))
         self._epochs = Epochs(
             [
                 Epoch(name, first)
@@ -210,6 +212,17 @@ class SqliteDatabase(Database):
         )
 
     @property
+    def partitioned(self) -> bool:
+        return self._partitioned
+
+    async def partition_info(self, partition: str) -> PartitionInfo:
+        return await asyncio.to_thread(self._partition_info, partition)
+
+    def _partition_info(self, partition: str) -> PartitionInfo:
+        with self._snapshot() as connection:
+            return reading.partition_info(connection, partition)
+
+    @property
     def epochs(self) -> Epochs:
         return self._epochs
 
@@ -299,7 +312,8 @@ class SqliteDatabase(Database):
         check: WriteCheck | None = None,
     ) -> list[str | ProtocolError]:
         def run(transaction: Transaction) -> list[str | ProtocolError]:
-            return Batch(transaction, self._epochs, self._revs_limit, check).run(docs, replicated)
+            batch = Batch(transaction, self._epochs, self._revs_limit, check, partitioned=self._partitioned)
+            return batch.run(docs, replicated)
 
         results = await self._write(run)
         if self.staged:

@@ -15,6 +15,7 @@ from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite, stored_text
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
+from replication.protocol.partitions import check_partitioned_id
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import (
     Path,
@@ -50,6 +51,8 @@ class Batch:
         epochs: Epochs,
         revs_limit: int,
         check: WriteCheck | None,
+        *,
+        partitioned: bool = False,
     ) -> None:
         self._transaction = transaction
         self._connection = transaction.connection
@@ -57,6 +60,7 @@ class Batch:
         self._epoch = epochs.current
         self._limit = revs_limit
         self._check = check
+        self._partitioned = partitioned
         self._entries: dict[str, Entry] = {}
         self._stored_seq: dict[str, int] = {}
         self._touched: dict[str, Entry] = {}
@@ -74,6 +78,8 @@ class Batch:
             if self._branched and (not replicated or doc.attachments or self._check is not None):
                 self._settle(doc.id)
             try:
+                if self._partitioned:
+                    check_partitioned_id(doc.id)
                 results.append(apply(doc, self._entries.get(doc.id)))
             except ProtocolError as error:
                 results.append(error)

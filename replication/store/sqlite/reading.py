@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 import orjson
 
+from replication.protocol.partitions import id_range
 from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.store.interface import (
     Change,
@@ -21,6 +22,7 @@ from replication.store.interface import (
     LocalDocument,
     Missing,
     MissingRevision,
+    PartitionInfo,
     RowsPage,
 )
 from replication.store.sqlite.entries import ROW, Entry, parse_tree, revisions_text, tree_knows
@@ -188,6 +190,39 @@ def missing_revisions(connection: apsw.Connection, asked: Mapping[str, Sequence[
 
 
 # -- listings ----------------------------------------------------------------------------------
+
+
+def partition_info(connection: apsw.Connection, partition: str) -> PartitionInfo:
+    ids = id_range(partition)
+    counts = {0: 0, 1: 0}
+    external = active = 0
+    for deleted, count, texts, trees in connection.execute(
+        "SELECT deleted, count(*), sum(length(text)), sum(length(tree))"
+        " FROM docs CROSS JOIN bodies ON bodies.seq = body WHERE id >= ? AND id < ? GROUP BY deleted",
+        ids,
+    ):
+        counts[deleted] = count
+        external += texts
+        active += trees
+    (others,) = _one(
+        connection.execute(
+            "SELECT coalesce(sum(length(text)), 0) FROM docs CROSS JOIN revs ON revs.doc = docs.num"
+            " CROSS JOIN bodies ON bodies.seq = revs.body WHERE id >= ? AND id < ?",
+            ids,
+        )
+    )
+    (attached,) = _one(
+        connection.execute(
+            "SELECT coalesce(sum(stored_length), 0) FROM attachments WHERE num IN (SELECT attachment FROM"
+            " (SELECT docs.body FROM docs WHERE attached AND id >= ? AND id < ? UNION ALL"
+            " SELECT revs.body FROM docs CROSS JOIN revs ON revs.doc = docs.num"
+            " WHERE revs.attached AND id >= ? AND id < ?)"
+            " AS stored CROSS JOIN attachment_refs ON attachment_refs.body = stored.body)",
+            (*ids, *ids),
+        )
+    )
+    external += others
+    return PartitionInfo(counts[0], counts[1], active + external + attached, external)
 
 
 def _span(span: KeyRange) -> tuple[str, list[str], str]:

@@ -14,7 +14,8 @@ Everything the wire needs is stored ready for it, so that reading is copying:
 - `purges` are the latest requests to purge: an id and a JSON list of revisions.
 - `counters` has one row, rewritten by every commit that changes documents.
 - `indexes` and `index_entries` belong to Mango and views: an index knows up to which change it has read, and
-  how many entries it has. The entries of views carry the emitted key and the value.
+  how many entries it has. The entries of views carry the emitted key and the value. In indexes of partitions
+  all keys begin with the document's partition.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def configure(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA trusted_schema = 0")
 
 
-def create(connection: apsw.Connection, security: bytes) -> None:
+def create(connection: apsw.Connection, security: bytes, *, partitioned: bool) -> None:
     """Makes the tables of a new database, durable when it returns."""
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -156,6 +157,8 @@ def create(connection: apsw.Connection, security: bytes) -> None:
                 ("security", security),
             ],
         )
+        if partitioned:
+            connection.execute("INSERT INTO meta VALUES ('partitioned', 1)")
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -137,14 +137,14 @@ class SqliteStore(Store):
             raise errors.database_name_too_long(name)
         return self.directory / file_name
 
-    async def create(self, name: str, *, security: bytes = b"{}") -> Database:
+    async def create(self, name: str, *, security: bytes = b"{}", partitioned: bool = False) -> Database:
         check_database_name(name)
         path = self._path(name)
         async with self._structure:
             if name in self._names:
                 raise errors.database_exists()
             try:
-                await asyncio.to_thread(_create_file, path, security)
+                await asyncio.to_thread(_create_file, path, security, partitioned)
             except (apsw.Error, OSError) as error:
                 raise storage_error(error) from error
             self._names.add(name)
@@ -212,13 +212,13 @@ class SqliteStore(Store):
         self._lock.close()
 
 
-def _create_file(path: Path, security: bytes) -> None:
+def _create_file(path: Path, security: bytes, partitioned: bool) -> None:
     """Makes the file whole under another name first: a crash leaves no half database."""
     draft = path.with_name(f"{path.name}{_GONE}{secrets.token_hex(4)}")
     try:
         connection = apsw.Connection(str(draft))
         try:
-            create(connection, security)
+            create(connection, security, partitioned=partitioned)
         finally:
             connection.close()
         draft.rename(path)

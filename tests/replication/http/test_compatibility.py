@@ -90,6 +90,10 @@ REQUESTS = {
     "POST /{db}/_ensure_full_commit": NO_BODY,
     "POST /{db}/_find": Request(json={"selector": {}}),
     "POST /{db}/_explain": Request(json={"selector": {}}),
+    "POST /{db}/_partition/{partition_id}/_all_docs": Request(json={}),
+    "POST /{db}/_partition/{partition_id}/_find": Request(json={"selector": {}}),
+    "POST /{db}/_partition/{partition_id}/_explain": Request(json={"selector": {}}),
+    "POST /{db}/_partition/{partition_id}/_design/{ddoc}/_view/{view}": Request(json={}),
     "POST /{db}/_index": Request(json={"index": {"fields": ["b"]}}),
     "POST /{db}/_index/_bulk_delete": Request(json={"docids": ["_design/mango"]}),
     "PUT /{db}/_security": Request(json={}),
@@ -144,6 +148,8 @@ async def server(store: Store) -> AsyncIterator[httpx.AsyncClient]:
             ("PUT", "/db/doc", {"a": 1}),
             ("PUT", "/db/_local/doc", {}),
             ("PUT", "/db/_design/app", DESIGN_DOCUMENT),
+            ("PUT", "/parts?partitioned=true", None),
+            ("PUT", "/parts/_design/app", DESIGN_DOCUMENT),
             ("POST", "/db/_index", {"index": {"fields": ["a"]}, "ddoc": "mango", "name": "by-a"}),
             (
                 "PUT",
@@ -168,6 +174,8 @@ async def server(store: Store) -> AsyncIterator[httpx.AsyncClient]:
 async def _ask(client: httpx.AsyncClient, endpoint: Endpoint) -> httpx.Response:
     request = REQUESTS.get(f"{endpoint.method} {endpoint.path}", Request())
     path = _address(endpoint.path)
+    if "/_partition/" in path:
+        path = path.replace("/db/", "/parts/", 1)
     if (endpoint.method, path) == ("PUT", "/db"):
         path = "/another"
     query = dict(request.query)

@@ -98,11 +98,6 @@ async def test_create_refuses_bad_parameters(client: httpx.AsyncClient, query: s
     assert (await client.get("/x")).status_code == 404
 
 
-async def test_partitioned_databases_are_not_implemented(client: httpx.AsyncClient) -> None:
-    assert (await client.put("/x?partitioned=true")).status_code == 501
-    assert (await client.get("/x")).status_code == 404
-
-
 async def test_delete_removes_the_database(client: httpx.AsyncClient, db: str) -> None:
     assert (await client.delete(db)).json() == {"ok": True}
     assert (await client.get(db)).status_code == 404

@@ -13,7 +13,7 @@ from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Database, Document, IndexEntry, KeyRange, Store
+from replication.store.interface import Database, Document, IndexEntry, KeyRange, PartitionInfo, Store
 from tests.replication.store.writes import branch, doc, edit, replicate, status
 
 
@@ -75,6 +75,42 @@ async def test_info_counts_documents_and_deletions(db: Database) -> None:
     await edit(db, "a", rev, _deleted=True)
     info = await db.info()
     assert (info.doc_count, info.deleted_count, info.update_seq) == (1, 1, 3)
+
+
+# -- partitions --------------------------------------------------------------------------------
+
+
+async def test_a_database_is_partitioned_or_not_from_its_beginning(store: Store) -> None:
+    assert not (await store.create("flat")).partitioned
+    assert (await store.create("part", partitioned=True)).partitioned
+    assert store.get("part").partitioned
+
+
+async def test_a_partitioned_database_refuses_ids_without_a_partition(store: Store) -> None:
+    db = await store.create("part", partitioned=True)
+    outcomes = await db.write([doc("x"), doc("p:1"), doc(":1"), doc("p:"), doc("p:_1"), doc("_design/x")])
+    assert [isinstance(outcome, str) for outcome in outcomes] == [False, True, False, False, False, True]
+    (outcome,) = await db.write([branch("x", 1, "a")], replicated=True)
+    assert status(outcome) == (400, "illegal_docid")
+    assert await db.put_local("x", 0, b"{}") == "0-1"
+    assert [change["id"] for change in await _rows(db)] == ["p:1", "_design/x"]
+
+
+async def test_facts_of_a_partition_are_those_of_its_documents(store: Store) -> None:
+    db = await store.create("part", partitioned=True)
+    nothing = PartitionInfo(0, 0, 0, 0)
+    assert await db.partition_info("p") == nothing
+    rev = await edit(db, "p:1")
+    await edit(db, "p:2", text="x" * 1000)
+    for docid in ("p", "p!:1", "p;:1", "q:1", "o:1", "P:1"):
+        await db.write([doc(docid)])
+    await edit(db, "p:1", rev, _deleted=True)
+    await replicate(db, branch("p:2", 1, "other", text="y" * 500))
+    found = await db.partition_info("p")
+    assert (found.doc_count, found.deleted_count) == (1, 1)
+    assert 1500 < found.external_size < found.active_size < 2000
+    assert (await db.partition_info("q")).doc_count == 1
+    assert await db.partition_info("none") == nothing
 
 
 # -- new edits ---------------------------------------------------------------------------------
