@@ -53,6 +53,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """When the body that is coming in last made progress."""
         self._since_progress = 0
         """Bytes that came since then."""
+        self._is_inside_message = False
+        """Whether a request has begun and not ended, its answer sent or not: its body may still come."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._heard_at = self._head_since = self.loop.time()
@@ -68,7 +70,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
                 self._refuse(errors.headers_too_large())
-        elif self._is_between_requests:
+        elif self._is_between_requests and not self._is_inside_message:
             # Bytes that begin no request, such as line ends: they stop uvicorn's own clock.
             self._head_since = now
         elif self.cycle.more_body:
@@ -88,7 +90,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head_since = self._heard_at
         self._head_size = 0
+        self._is_inside_message = True
         super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._is_inside_message = False
+        super().on_message_complete()
 
     def on_headers_complete(self) -> None:
         self._head_since = None

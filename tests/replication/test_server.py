@@ -257,6 +257,17 @@ async def test_a_feed_that_waits_is_not_ended(tmp_path: Path) -> None:
         assert (await feed).json()["results"][0]["id"] == "x"
 
 
+async def test_a_body_that_arrives_after_its_refusal_is_no_head(tmp_path: Path) -> None:
+    """It used to count as the head of the next request, which was then refused as too long."""
+    async with served(tmp_path) as address:
+        head = b"PUT /nowhere/x/file HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n"
+        more = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = await exchange(address, head, *[b"x" * 100_000] * 3, more)
+        assert b" 404 " in answer.splitlines()[0]
+        assert b"HTTP/1.1 431" not in answer
+        assert b'"couchdb":"Welcome"' in answer
+
+
 @pytest.mark.parametrize("pieces", [64, 1])
 async def test_a_head_without_end_is_refused(tmp_path: Path, pieces: int) -> None:
     async with served(tmp_path) as address:
