@@ -213,7 +213,11 @@ class SqliteStore(Store):
 
 
 def _create_file(path: Path, security: bytes, partitioned: bool) -> None:
-    """Makes the file whole under another name first: a crash leaves no half database."""
+    """Makes the file whole under another name first: a crash leaves no half database.
+
+    A log beside a file that isn't there is what a crash left while a database of that name was being deleted.
+    SQLite would play it into the new one.
+    """
     draft = path.with_name(f"{path.name}{_GONE}{secrets.token_hex(4)}")
     try:
         connection = apsw.Connection(str(draft))
@@ -221,6 +225,7 @@ def _create_file(path: Path, security: bytes, partitioned: bool) -> None:
             create(connection, security, partitioned=partitioned)
         finally:
             connection.close()
+        _remove(path)
         draft.rename(path)
     except BaseException:
         _remove(draft)

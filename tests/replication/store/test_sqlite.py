@@ -88,6 +88,19 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_log_left_by_a_crash_while_deleting_is_not_the_next_databases(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path)
+    await edit(await store.create("db"), "old")
+    log = (tmp_path / "db.sqlite-wal").read_bytes()
+    await store.delete("db")
+    (tmp_path / "db.sqlite-wal").write_bytes(log)
+    db = await store.create("db")
+    assert await db.winner("old") is None
+    await edit(db, "new")
+    await store.close()
+    assert list(examine(tmp_path)) == []
+
+
 async def test_what_an_upload_left_behind_goes_with_compaction(tmp_path: Path) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"x" * 2_000_000
