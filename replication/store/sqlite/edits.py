@@ -150,10 +150,10 @@ class Batch:
                 else []
             )
             attached = self._attachments.resolve(doc, path.start, ancestors, keep_revpos=True)
-        if len(path.ids) > self._limit:
-            path = Path(path.start, path.ids[: self._limit])
+        # Only what has been united with the tree is stemmed: the part of the history that goes may be what
+        # tells that the revision follows one that is here.
         if entry is None:
-            self._create(doc, path, attached)
+            self._create(doc, Path(path.start, path.ids[: self._limit]), attached)
             return format_rev(rev)
         if entry.is_linear:
             start, ids = entry.linear

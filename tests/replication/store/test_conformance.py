@@ -284,6 +284,18 @@ async def test_revisions_beyond_the_limit_are_forgotten(db: Database) -> None:
     assert json.loads(other.revisions) == {"start": 6, "ids": ["f", "e", "d"]}
 
 
+async def test_a_history_longer_than_the_limit_still_says_what_it_follows(db: Database) -> None:
+    await db.set_revs_limit(2)
+    await replicate(db, branch("a", 1, "a"), branch("b", 1, "a"), branch("b", 1, "z"))
+    await replicate(db, branch("a", 4, "d", "c", "b", "a"), branch("b", 4, "d", "c", "b", "a"))
+    assert [leaf.rev for leaf in await db.leaves("a")] == ["4-d"]
+    assert [leaf.rev for leaf in await db.leaves("b")] == ["4-d", "1-z"]
+    for name in "ab":
+        found = await db.winner(name)
+        assert found is not None
+        assert json.loads(found.revisions) == {"start": 4, "ids": ["d", "c"]}
+
+
 async def test_missing_revisions(db: Database) -> None:
     await replicate(db, branch("a", 3, "c", "b", "a"), branch("a", 2, "x", "a"))
     answer = await db.missing_revisions(
