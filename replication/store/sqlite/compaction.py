@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from replication.store.sqlite.blobs import AttachmentTable
-from replication.store.sqlite.purging import drop_bodies
+from replication.store.sqlite.edits import drop_bodies
 from replication.store.sqlite.writer import Transaction
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ leaves no trace; the others of its batch are not touched by that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 
@@ -214,8 +214,11 @@ class Batch:
         rev = format_rev(path.leaf)
         if entry.id not in self._branched:
             self._branched[entry.id] = self.stored_bodies(entry)
+        forgotten = self._branched[entry.id].get(rev)
         self._branched[entry.id][rev] = StoredBody(seq, doc.deleted, bool(attached))
         self._put_body(seq, doc, rev, attached)
+        if forgotten is not None:  # stemmed away, and its text not yet compacted
+            self._drop_body(forgotten.body)
         entry.open_tree().add(path, doc.deleted)
         self._touch(entry, seq)
 
@@ -286,6 +289,15 @@ class Batch:
         text = stored_text(self._quote(doc.id), rev, doc.deleted, doc.body, stubs)
         self._counters.external_size += len(text)
         self._bodies[seq] = text
+
+    def _drop_body(self, seq: int) -> None:
+        pending = self._bodies.pop(seq, None)
+        if pending is None:
+            drop_bodies(self._transaction, [seq])
+            return
+        self._counters.external_size -= len(pending)
+        for num in self._attachments.release([seq]):
+            self._attachments.remove(num)
 
     def _quote(self, docid: str) -> str:
         quoted = self._quoted.get(docid)
@@ -378,3 +390,16 @@ class Batch:
         self._transaction.moved += [
             (self._stored_seq.get(docid, 0), entry.seq) for docid, entry in touched.items()
         ]
+
+
+def drop_bodies(transaction: Transaction, bodies: Iterable[int]) -> None:
+    """Deletes texts, and attachments that only they refer to."""
+    connection = transaction.connection
+    table = AttachmentTable(connection)
+    numbers = list(bodies)
+    for num in table.release(numbers):
+        table.remove(num)
+    for body in numbers:
+        size = connection.execute("SELECT length(text) FROM bodies WHERE seq = ?", (body,)).get
+        transaction.counters.external_size -= size or 0
+        connection.execute("DELETE FROM bodies WHERE seq = ?", (body,))

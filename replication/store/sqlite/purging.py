@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import apsw
 
@@ -12,8 +12,7 @@ from replication.protocol.revisions import Rev, format_rev
 from replication.protocol.sequences import Epochs
 from replication.store.interface import PurgeRequest
 from replication.store.sqlite import indexes
-from replication.store.sqlite.blobs import AttachmentTable
-from replication.store.sqlite.edits import Batch
+from replication.store.sqlite.edits import Batch, drop_bodies
 from replication.store.sqlite.writer import Transaction
 
 
@@ -81,16 +80,3 @@ def forget_requests(connection: apsw.Connection) -> None:
 def requests(connection: apsw.Connection) -> list[PurgeRequest]:
     rows = connection.execute("SELECT id, revs FROM purges ORDER BY num")
     return [PurgeRequest(docid, json.loads(revs)) for docid, revs in rows]
-
-
-def drop_bodies(transaction: Transaction, bodies: Iterable[int]) -> None:
-    """Deletes texts, and attachments that only they refer to."""
-    connection = transaction.connection
-    table = AttachmentTable(connection)
-    numbers = list(bodies)
-    for num in table.release(numbers):
-        table.remove(num)
-    for body in numbers:
-        size = connection.execute("SELECT length(text) FROM bodies WHERE seq = ?", (body,)).get
-        transaction.counters.external_size -= size or 0
-        connection.execute("DELETE FROM bodies WHERE seq = ?", (body,))

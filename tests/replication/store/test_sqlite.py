@@ -101,6 +101,21 @@ async def test_a_log_left_by_a_crash_while_deleting_is_not_the_next_databases(tm
     assert list(examine(tmp_path)) == []
 
 
+async def test_a_revision_that_comes_back_after_stemming_leaves_no_second_text(tmp_path: Path) -> None:
+    attachments = {"t": {"data": "aGVsbG8="}}
+    store = await SqliteStore.open(tmp_path)
+    db = await store.create("db")
+    await db.set_revs_limit(1)
+    rev = await edit(db, "a", _attachments=attachments)
+    await edit(db, "a", rev)
+    again = branch("a", 1, rev[2:], _attachments=attachments)
+    await replicate(db, again)
+    await replicate(db, branch("a", 2, "c", rev[2:]))
+    await replicate(db, again, branch("a", 2, "d", rev[2:]), again)
+    await store.close()
+    assert list(examine(tmp_path)) == []
+
+
 async def test_what_an_upload_left_behind_goes_with_compaction(tmp_path: Path) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"x" * 2_000_000
