@@ -28,6 +28,10 @@ from replication.protocol.partitions import check_asked_id, check_partitioned_id
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import Missing
 
+MAX_DOCUMENTS = 10_000
+"""Documents of one `_bulk_docs`, as CouchDB's `max_bulk_docs_count`. A document of two bytes takes a thousand
+times as many here while it is written."""
+
 _LOOKED_UP = 2000
 """Documents that are compared in one go."""
 
@@ -47,6 +51,8 @@ async def bulk_docs(call: Call) -> Response:
     values = body["docs"]
     if not isinstance(values, list):
         raise errors.bad_request("`docs` parameter must be an array.")
+    if len(values) > MAX_DOCUMENTS:
+        raise errors.too_many_documents(MAX_DOCUMENTS)
     new_edits = body.get("new_edits", True)
     if not isinstance(new_edits, bool):
         raise errors.bad_request("`new_edits` parameter must be a boolean.")

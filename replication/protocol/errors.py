@@ -143,6 +143,10 @@ def attachment_too_large(name: str) -> ProtocolError:
     return ProtocolError(413, "attachment_too_large", name)
 
 
+def too_many_documents(most: int) -> ProtocolError:
+    return ProtocolError(413, "max_bulk_docs_count_exceeded", str(most))
+
+
 def request_too_large() -> ProtocolError:
     return ProtocolError(413, "too_large", "the request entity is too large")
 
