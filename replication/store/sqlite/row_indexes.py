@@ -60,7 +60,7 @@ async def refresh(
         if page is None:
             return
         rows = await mapper(page.documents) if page.documents else []
-        complete = await write(_writing(page, rows)) and page.complete
+        complete = await write(_writing(signature, page, rows)) and page.complete
 
 
 def _seq(connection: apsw.Connection, signature: str) -> int | None:
@@ -111,11 +111,16 @@ def _conflicts(connection: apsw.Connection, docid: str) -> list[bytes]:
     return members
 
 
-def _writing(page: _Page, rows: Sequence[Sequence[IndexRow]]) -> Callable[[Transaction], bool]:
+def _writing(
+    signature: str, page: _Page, rows: Sequence[Sequence[IndexRow]]
+) -> Callable[[Transaction], bool]:
     def run(transaction: Transaction) -> bool:
         """False if the page is out of date."""
         connection = transaction.connection
-        seq = connection.execute("SELECT seq FROM indexes WHERE num = ?", (page.num,)).get
+        # The number of an index that was dropped meanwhile may be another's by now.
+        seq = connection.execute(
+            "SELECT seq FROM indexes WHERE num = ? AND signature = ?", (page.num, signature)
+        ).get
         if seq != page.seq or transaction.counters.purge_seq != page.purge_seq:
             return False
         gone = indexes.forget(connection, page.num, page.docids) if page.docids and seq else 0

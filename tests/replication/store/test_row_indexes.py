@@ -114,6 +114,28 @@ async def test_rows_that_two_refresh_at_once_are_there_once(db: Database) -> Non
     assert state.entries == 1200
 
 
+async def test_rows_of_an_index_that_was_dropped_do_not_end_up_in_the_next_one(db: Database) -> None:
+    await db.write([doc("a", k=["x"])])
+    began, first_is_done = asyncio.Event(), asyncio.Event()
+
+    async def other(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+        began.set()
+        await first_is_done.wait()
+        return [[IndexRow(b"y", document.id, 0, b'"y"', b"1")] for document in documents]
+
+    async def mapper(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
+        await db.drop_indexes([])
+        tasks.append(asyncio.create_task(db.refresh_rows("w", other)))
+        await began.wait()
+        return await _rows(documents)
+
+    tasks: list[asyncio.Task[None]] = []
+    await db.refresh_rows("v", mapper)
+    first_is_done.set()
+    await asyncio.gather(*tasks)
+    assert [row.key for row in await db.scan_rows("w", EVERYTHING)] == [b"y"]
+
+
 async def test_a_mapper_that_fails_leaves_what_was_before(db: Database) -> None:
     await db.write([doc("a", k=["x"])])
     await db.refresh_rows("v", _rows)
