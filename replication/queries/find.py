@@ -121,7 +121,8 @@ class Find:
         return self._index_rows(index) if isinstance(index, IndexDefinition) else self._primary_rows()
 
     async def _index_rows(self, index: IndexDefinition) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
-        if self._request.refreshes:
+        upto = self._database.update_seq if self._request.refreshes else None
+        if upto is not None:
             await self._database.refresh_index(index.signature, index.sort_keys)
         start = self._request.bookmark
         after = IndexEntry(start.key, start.id) if start else None
@@ -135,6 +136,10 @@ class Find:
                 descending=self._plan.descending,
                 limit=size.rows,
             )
+            if upto is not None and await self._is_behind(index, upto):
+                # Somebody has dropped the index since. What it had from here on is read from a new one.
+                await self._database.refresh_index(index.signature, index.sort_keys)
+                continue
             winners = await self._database.winners([entry.id for entry in entries])
             was_full = len(entries) == size.rows
             size.saw(len(entries), sum([len(document.text) for document in winners.values()]))
@@ -146,6 +151,10 @@ class Find:
             if not was_full:
                 return
             after = entries[-1]
+
+    async def _is_behind(self, index: IndexDefinition, upto: int) -> bool:
+        state = await self._database.index_state(index.signature)
+        return state is None or state.seq < upto
 
     async def _primary_rows(self) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
         descending = self._plan.descending

@@ -49,6 +49,19 @@ async def ids(db: Database, selector: Any, **options: Any) -> list[str]:
     return [doc["_id"] for doc in (await answer(db, selector, **options))["docs"]]
 
 
+async def test_an_index_that_is_dropped_while_it_is_read_is_made_again(db: Database) -> None:
+    names = [f"{n:04}" for n in range(2000)]
+    await save(db, *({"_id": name, "age": n} for n, name in enumerate(names)))
+    await save_index(db, "age", "age")
+    query = await find(db, read_find({"selector": {"age": {"$gte": 0}}, "limit": 5000}))
+    found = []
+    async for page in query.pages():
+        found += [orjson.loads(text)["_id"] for text in page]
+        if len(found) < 1500:
+            await db.drop_indexes([])
+    assert found == names
+
+
 async def test_index_follows_every_change(db: Database) -> None:
     await save_index(db, "age", "age")
     (rev,) = await save(db, {"_id": "a", "age": 1})
