@@ -93,6 +93,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_inside_message = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Drops fields behind a chunked body: uvicorn takes them for headers, and no proxy has seen them."""
+        if self._head_since is not None:
+            super().on_header(name, value)
+
     def on_message_complete(self) -> None:
         self._is_inside_message = False
         super().on_message_complete()

@@ -295,6 +295,15 @@ async def test_requests_that_two_servers_could_read_differently_are_400(tmp_path
         assert answer.endswith(b'{"error":"bad_request","reason":"Invalid HTTP request received."}\n')
 
 
+async def test_what_follows_a_body_is_no_header(tmp_path: Path) -> None:
+    """Credentials in a trailer logged in, past a proxy that looks at headers."""
+    async with served(tmp_path) as address:
+        head = b"GET /_session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+        trailers = b"Authorization: Basic eDp5\r\nCookie: AuthSession=x\r\n" + b"X: y\r\n" * 1000
+        answer = await exchange(address, head + b"\r\n2\r\nxx\r\n0\r\n" + trailers + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 async def test_garbage_behind_a_request_does_not_get_into_its_answer(tmp_path: Path) -> None:
     """The 400 for what came next was written wherever the answer before it had come to."""
     async with served(tmp_path) as address:
