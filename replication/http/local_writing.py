@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from replication.accounts.users import USERS_DATABASE
+from replication.http import access
 from replication.http.call import Call
 from replication.http.document_options import if_match
 from replication.http.document_writing import NEEDS_REVISION
@@ -92,6 +94,9 @@ async def store_local(
     Attachments are left out without a word, as in CouchDB.
     """
     name = check_local_id(docid)
+    if call.database.name == USERS_DATABASE and await access.database_admin_refusal(call) is not None:
+        # Whoever may only use his own document could still name this one as the target of a copy.
+        raise errors.forbidden(access.NOT_A_MEMBER)
     bare = {key: item for key, item in value.items() if key not in ("_rev", "_revisions")}
     doc = parse_document(bare, docid=docid)
     if doc.deleted:

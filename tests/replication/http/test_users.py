@@ -183,6 +183,12 @@ async def test_replicated_branches_give_no_roles_either(client: httpx.AsyncClien
     assert answer(response) == (403, "Only _admin may edit roles")
 
 
+async def test_users_copy_nothing_into_local_documents(client: httpx.AsyncClient) -> None:
+    copy = {"destination": "_local/checkpoint"}
+    assert answer(await client.request("COPY", ANNA_PATH, headers=copy, auth=ANNA)) == (403, NOT_MEMBER)
+    assert (await client.request("COPY", ANNA_PATH, headers=copy, auth=ADMIN)).status_code == 201
+
+
 async def test_users_may_delete_themselves(client: httpx.AsyncClient) -> None:
     rev = (await anna(client))["_rev"]
     assert (await client.delete(f"{ANNA_PATH}?rev={rev}", auth=ANNA)).status_code == 200
