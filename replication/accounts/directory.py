@@ -216,13 +216,10 @@ class Accounts:
             raise errors.unauthorized(WRONG)
         hashed = account.password if account is not None else None
         digest = self._remembered.digest(password)
-        if hashed is not None:
-            known = self._remembered.matches(name, hashed.salt + hashed.key, digest)
-        else:
-            known = None
-        if known is False:
-            self._lockout.failed(key)
-        right = await self._attempt(key, hashed, password, digest) if known is None else known
+        # A wrong password is hashed all the same: a quick no would tell who has logged in lately.
+        right = (
+            hashed is not None and self._remembered.matches(name, hashed.salt + hashed.key, digest) is True
+        ) or await self._attempt(key, hashed, password, digest)
         if not right or account is None or account.needs_token:
             raise errors.unauthorized(WRONG)
         return account

@@ -374,6 +374,22 @@ async def test_an_unknown_name_takes_a_hash_too(
     assert [hashed.iterations for hashed in computed] == [10]
 
 
+async def test_a_wrong_password_takes_a_hash_though_the_right_one_is_remembered(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await client.get("/_session", auth=("anna", "secret"))).status_code == 200
+    hashed = []
+    matches = PasswordHash.matches
+
+    def counted(self: PasswordHash, password: str) -> bool:
+        hashed.append(password)
+        return matches(self, password)
+
+    monkeypatch.setattr(PasswordHash, "matches", counted)
+    assert (await client.get("/_session", auth=("anna", "guessed"))).status_code == 401
+    assert hashed == ["guessed"]
+
+
 async def test_five_wrong_passwords_lock_a_name_for_one_address(serve: Serve) -> None:
     client = await serve(admins=dict([ADMIN]))
     await add_user(client, "anna", "secret", [])
