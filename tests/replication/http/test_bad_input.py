@@ -252,6 +252,7 @@ async def test_bad_compression(
     assert await state(app) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/db/new"), ("POST", "/db/_bulk_docs"), ("POST", "/db/_find")]
 )
