@@ -28,9 +28,9 @@ from replication.protocol.partitions import check_asked_id, check_partitioned_id
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import Missing
 
-MAX_DOCUMENTS = 10_000
-"""Documents of one `_bulk_docs`, as CouchDB's `max_bulk_docs_count`. A document of two bytes takes a thousand
-times as many here while it is written."""
+MAX_DOCUMENTS = 50_000
+"""Documents of one `_bulk_docs`. CouchDB 3.5.0 has no such limit; a document of two bytes takes thousands
+of bytes here while it is written."""
 
 _LOOKED_UP = 2000
 """Documents that are compared in one go."""

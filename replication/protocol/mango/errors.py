@@ -56,6 +56,10 @@ def selector_too_deep() -> ProtocolError:
     return rejected("invalid_selector", "The selector is nested too deeply.")
 
 
+def too_many_conditions(most: int) -> ProtocolError:
+    return rejected("invalid_selector", f"The selector has more than {most} conditions.")
+
+
 def regex_too_slow(pattern: str) -> ProtocolError:
     return bad_argument("$regex", pattern + " (it takes too long to match)")
 

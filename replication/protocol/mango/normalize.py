@@ -21,6 +21,9 @@ from replication.protocol.mango.regex import compile_pattern
 MAX_DEPTH = 100
 """Deepest nesting of conditions."""
 
+MAX_CONDITIONS = 10_000
+"""Conditions of one selector: each of them is asked of every document that is looked at."""
+
 Node = dict[str, Any]
 """A normalised selector: empty, or an object of one member."""
 
@@ -92,10 +95,14 @@ def normalize(selector: Any) -> Node:
 class _Normalizer:
     def __init__(self, *, push_negations: bool) -> None:
         self._push = push_negations
+        self._conditions = 0
 
     def condition(self, condition: Any, path: str, *, negated: bool, depth: int) -> Node:
         if depth > MAX_DEPTH:
             raise errors.selector_too_deep()
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise errors.too_many_conditions(MAX_CONDITIONS)
         if not isinstance(condition, dict) or not condition:
             return self._operator("$eq", condition, path, negated)
         if len(condition) > 1:
@@ -136,7 +143,9 @@ class _Normalizer:
         if not isinstance(argument, dict):
             raise errors.bad_argument(key, argument)
         inner = _Normalizer(push_negations=False)
+        inner._conditions = self._conditions
         members = inner.condition(argument, "", negated=False, depth=depth + 1)
+        self._conditions = inner._conditions
         return _on_field(path, {key: members}, negated)
 
     def _operator(self, key: str, argument: Any, path: str, negated: bool) -> Node:

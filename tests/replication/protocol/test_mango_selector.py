@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from replication.protocol.errors import ProtocolError
 from replication.protocol.mango import fields, regex
-from replication.protocol.mango.normalize import MAX_DEPTH, OPPOSITES, normalize
+from replication.protocol.mango.normalize import MAX_CONDITIONS, MAX_DEPTH, OPPOSITES, normalize
 from replication.protocol.mango.operators import COMPARISONS
 from replication.protocol.mango.selector import compile_selector
 
@@ -227,6 +227,19 @@ def test_endless_nesting_is_refused() -> None:
     for _ in range(MAX_DEPTH + 1):
         selector = {"$not": selector}
     with pytest.raises(ProtocolError, match="nested too deeply"):
+        compile_selector(selector)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"$or": [{"a": n} for n in range(MAX_CONDITIONS)]},
+        {f"a{n}": n for n in range(MAX_CONDITIONS)},
+        {"a": {"$elemMatch": {"$or": [{"b": n} for n in range(MAX_CONDITIONS)]}}},
+    ],
+)
+def test_conditions_without_number_are_refused(selector: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="more than 10000 conditions"):
         compile_selector(selector)
 
 
