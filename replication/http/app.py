@@ -8,6 +8,7 @@ with the request's id and answered 500.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import secrets
@@ -31,6 +32,10 @@ from replication.store.interface import Store
 
 log = logging.getLogger("replication.http")
 access_log = logging.getLogger("replication.access")
+
+_STARTED = secrets.token_hex(3)
+_REQUESTS = itertools.count(1)
+"""A request's id tells the process and counts: asking the system for chance costs more than some requests."""
 
 METHOD_OVERRIDE = "x-http-method-override"
 _OVERRIDABLE = frozenset({"PUT", "DELETE", "COPY"})
@@ -80,7 +85,7 @@ class Application:
             server=self.server,
             method=scope["method"],
             segments=[],
-            request_id=secrets.token_hex(5),
+            request_id=f"{_STARTED}{next(_REQUESTS):06x}",
         )
         status = 500
         metrics = self.server.metrics

@@ -67,6 +67,15 @@ class BySelector(ChangeFilter):
             return None
         return change.revs if change.doc is not None and self._matches(_decoded(change.doc)) else ()
 
+    async def select_page(self, changes: Sequence[Change], room: int | None) -> list[Sequence[str]]:
+        if self._all_leaves or room is not None:
+            return await super().select_page(changes, room)
+        matches = self._matches
+        return [
+            change.revs if change.doc is not None and matches(_decoded(change.doc)) else ()
+            for change in changes
+        ]
+
     async def select_leaves(self, change: Change) -> Sequence[str]:
         leaves = await self._database.leaves(change.id)
         return [leaf.rev for leaf in leaves if self._matches(_decoded(leaf.text))]
