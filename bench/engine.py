@@ -18,6 +18,8 @@ from bench.client import Client, Target, read_answer
 from bench.servers import Running, our_server, peer, proportional_memory, sync_time
 
 BATCH = 1000
+SETTLING = 0.5
+"""Seconds between turns: what a server still does after its answers must not slow the other."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Work:
     async def _put_64(self) -> float:
         async def worker(number: int) -> None:
             reader, writer = await asyncio.open_connection(self.target.host, self.target.port)
-            for n in range(30):
+            for n in range(60):
                 name = f"many-{self._made}-{number}-{n}"
                 body = json.dumps({**self.docs[n], "_id": name}).encode()
                 writer.write(self.target.request("PUT", f"{self.path}/{name}", body))
@@ -190,7 +192,7 @@ class Work:
 
         started = time.perf_counter()
         await asyncio.gather(*(worker(number) for number in range(64)))
-        return 64 * 30 / (time.perf_counter() - started)
+        return 64 * 60 / (time.perf_counter() - started)
 
 
 OPERATIONS: list[tuple[str, str, Callable[[Work], float], float]] = [
@@ -223,6 +225,7 @@ def compare(count: int, rounds: int, peer_url: str | None) -> list[Row]:
             for _ in range(rounds):
                 for place, work in enumerate(works):
                     figures[place].append(operation(work))
+                    time.sleep(SETTLING)
             medians = [statistics.median(values) for values in figures]
             rows.append(Row(name, unit, medians[0], medians[1] if other else None, goal))
             print(_line(rows[-1]), flush=True)
