@@ -19,7 +19,7 @@ from replication.protocol.design import DesignDocument, View
 from replication.queries import view_index
 from replication.queries.designs import design_document
 from replication.queries.reducing import reduced_pages
-from replication.queries.views import ViewQuery, offset, pages
+from replication.queries.views import ViewQuery, ViewRows, offset, pages
 
 _SEPARATOR = b",\r\n"
 
@@ -45,8 +45,8 @@ async def view(call: Call) -> Response:
         return await _several(call, ddoc, found)
     options = await _options(call)
     asked = (options, options.check_for(found))
-    await _refresh(call, ddoc, found, [options])
-    return await json_in_pieces(single(_pieces(call, found, asked)), HEADERS)
+    source = await _source(call, ddoc, found, [options])
+    return await json_in_pieces(single(_pieces(call, source, asked)), HEADERS)
 
 
 async def _options(call: Call) -> ViewOptions:
@@ -72,26 +72,27 @@ async def _several(call: Call, ddoc: DesignDocument, view: View) -> Response:
         options.read(call.query.items(), decoded=False)
         options.read(query.items(), decoded=True)
         asked.append((options, options.check_for(view)))
-    await _refresh(call, ddoc, view, [options for options, _ in asked])
-    return await json_in_pieces(several([_pieces(call, view, each) for each in asked]), HEADERS)
+    source = await _source(call, ddoc, view, [options for options, _ in asked])
+    return await json_in_pieces(several([_pieces(call, source, each) for each in asked]), HEADERS)
 
 
-async def _refresh(call: Call, ddoc: DesignDocument, view: View, asked: list[ViewOptions]) -> None:
+async def _source(call: Call, ddoc: DesignDocument, view: View, asked: list[ViewOptions]) -> ViewRows:
     engine = call.server.javascript
-    if any(options.refresh for options in asked):
-        await view_index.refresh(call.database, engine, ddoc, view)
-    elif any(options.refresh_after for options in asked):
+    new = any(options.refresh for options in asked)
+    source = await view_index.rows_of(call.database, engine, ddoc, view, new=new)
+    if not new and any(options.refresh_after for options in asked):
         view_index.start_refresh(call.database, engine, ddoc, view)
+    return source
 
 
-async def _pieces(call: Call, view: View, asked: Asked) -> Pieces:
+async def _pieces(call: Call, source: ViewRows, asked: Asked) -> Pieces:
     options, query = asked
-    if options.reduces(view):
-        text = await _head(call, view, options, None)
-        rows = reduced_pages(call.database, call.server.javascript, view, query)
+    if options.reduces(source.view):
+        text = await _head(call, source, options, None)
+        rows = reduced_pages(call.database, call.server.javascript, source, query)
     else:
-        text = await _head(call, view, options, query)
-        rows = _map_rows(call, view, asked)
+        text = await _head(call, source, options, query)
+        rows = _map_rows(call, source, asked)
     separator = b""
     async for page in rows:
         if separator:
@@ -102,23 +103,22 @@ async def _pieces(call: Call, view: View, asked: Asked) -> Pieces:
     yield text + b"\r\n]}", True
 
 
-async def _head(call: Call, view: View, options: ViewOptions, query: ViewQuery | None) -> bytes:
+async def _head(call: Call, source: ViewRows, options: ViewOptions, query: ViewQuery | None) -> bytes:
     """What stands before the rows; `query` is None for reduced ones, which are not counted."""
-    database = call.database
-    state = await database.index_state(view.signature)
+    state = await source.state()
     seq, total = (state.seq, state.entries) if state else (0, 0)
     members = []
     if query is not None and options.sorted:
         members.append(b'"total_rows":%d' % total)
-        members.append(b'"offset":%d' % await offset(database, view, query, total))
+        members.append(b'"offset":%d' % await offset(source, query, total))
     if options.update_seq and (query is None or options.sorted):
-        members.append(b'"update_seq":' + jsontext.encode(database.epochs.format(seq)))
+        members.append(b'"update_seq":' + jsontext.encode(call.database.epochs.format(seq)))
     return b"{" + b",".join([*members, b'"rows":[\r\n'])
 
 
-async def _map_rows(call: Call, view: View, asked: Asked) -> AsyncIterator[list[bytes]]:
+async def _map_rows(call: Call, source: ViewRows, asked: Asked) -> AsyncIterator[list[bytes]]:
     options, query = asked
-    async for rows in pages(call.database, view, query):
+    async for rows in pages(source, query):
         step = ROWS_WITH_DOCS if options.include_docs else len(rows)
         for start in range(0, len(rows), step):
             yield await rows_of(call.database, rows[start : start + step], options)

@@ -24,7 +24,7 @@ from replication.protocol.mango.query import ExecutionStats, FindRequest
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import format_rev
 from replication.queries.indexes import definitions
-from replication.store.interface import Database, Document, IndexEntry, KeyRange
+from replication.store.interface import Database, Document, IndexBehindError, IndexEntry, KeyRange
 from replication.store.paging import PageSize
 
 _LARGEST_PAGE = 1000
@@ -121,22 +121,24 @@ class Find:
         return self._index_rows(index) if isinstance(index, IndexDefinition) else self._primary_rows()
 
     async def _index_rows(self, index: IndexDefinition) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
-        upto = self._database.update_seq if self._request.refreshes else None
-        if upto is not None:
+        upto = self._database.update_seq if self._request.refreshes else 0
+        if upto:
             await self._database.refresh_index(index.signature, index.sort_keys)
         start = self._request.bookmark
         after = IndexEntry(start.key, start.id) if start else None
         size = PageSize(most=_LARGEST_PAGE)
         while True:
-            entries = await self._database.scan_index(
-                index.signature,
-                self._plan.low,
-                self._plan.high,
-                after=after,
-                descending=self._plan.descending,
-                limit=size.rows,
-            )
-            if upto is not None and await self._is_behind(index, upto):
+            try:
+                entries = await self._database.scan_index(
+                    index.signature,
+                    self._plan.low,
+                    self._plan.high,
+                    seq=upto,
+                    after=after,
+                    descending=self._plan.descending,
+                    limit=size.rows,
+                )
+            except IndexBehindError:
                 # Somebody has dropped the index since. What it had from here on is read from a new one.
                 await self._database.refresh_index(index.signature, index.sort_keys)
                 continue
@@ -151,10 +153,6 @@ class Find:
             if not was_full:
                 return
             after = entries[-1]
-
-    async def _is_behind(self, index: IndexDefinition, upto: int) -> bool:
-        state = await self._database.index_state(index.signature)
-        return state is None or state.seq < upto
 
     async def _primary_rows(self) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
         descending = self._plan.descending

@@ -23,11 +23,11 @@ from replication.javascript.engine import Engine
 from replication.javascript.functions import JavaScriptError, Thrown
 from replication.protocol import jsontext
 from replication.protocol.collation import raw_sort_key, sort_key
-from replication.protocol.design import View, builtin_name
+from replication.protocol.design import builtin_name
 from replication.protocol.errors import ProtocolError
 from replication.protocol.reducers import ReduceError, Reducer, builtin_reducer
 from replication.queries.view_index import failed
-from replication.queries.views import EXACT, ViewQuery, span_pages
+from replication.queries.views import EXACT, ViewQuery, ViewRows, span_pages
 from replication.store.interface import Database, IndexRow, RowSpan
 
 CHUNK = 500
@@ -58,8 +58,9 @@ class _Group:
 class Reduction(ABC):
     """One query of a view with a reduce function."""
 
-    def __init__(self, database: Database, view: View, query: ViewQuery) -> None:
-        self._database = database
+    def __init__(self, source: ViewRows, query: ViewQuery) -> None:
+        view = source.view
+        self._source = source
         self._view = view
         self._query = query
         self._key_of = raw_sort_key if view.raw_collation else sort_key
@@ -89,7 +90,7 @@ class Reduction(ABC):
         return self._query.spans(self._view)
 
     def _span_pages(self, span: RowSpan) -> AsyncIterator[list[IndexRow]]:
-        return span_pages(self._database, self._view, span, self._query.descending)
+        return span_pages(self._source, span, self._query.descending)
 
     def _segments(self, rows: Sequence[IndexRow]) -> list[tuple[bytes, list[IndexRow]]]:
         """Neighbours that belong to one group, with what identifies it."""
@@ -116,8 +117,8 @@ class Reduction(ABC):
 
 
 class BuiltinReduction(Reduction):
-    def __init__(self, database: Database, view: View, query: ViewQuery, name: str) -> None:
-        super().__init__(database, view, query)
+    def __init__(self, source: ViewRows, query: ViewQuery, name: str) -> None:
+        super().__init__(source, query)
         self._name = name
 
     async def _rows(self) -> AsyncIterator[list[bytes]]:
@@ -144,7 +145,7 @@ class BuiltinReduction(Reduction):
 
     async def _counted(self) -> AsyncIterator[bytes]:
         for span in self._spans():
-            count = await self._database.count_rows(self._view.signature, span)
+            count = await self._source.count(span)
             if count:
                 yield b'{"key":null,"value":%d}' % count
 
@@ -167,8 +168,8 @@ def _row(shown: bytes, reducer: Reducer) -> bytes:
 
 
 class JavaScriptReduction(Reduction):
-    def __init__(self, database: Database, view: View, query: ViewQuery, engine: Engine) -> None:
-        super().__init__(database, view, query)
+    def __init__(self, source: ViewRows, query: ViewQuery, engine: Engine) -> None:
+        super().__init__(source, query)
         self._engine = engine
 
     async def _rows(self) -> AsyncIterator[list[bytes]]:
@@ -235,10 +236,11 @@ _remembered: WeakKeyDictionary[Database, OrderedDict[object, list[bytes]]] = Wea
 
 
 async def reduced_pages(
-    database: Database, engine: Engine, view: View, query: ViewQuery
+    database: Database, engine: Engine, source: ViewRows, query: ViewQuery
 ) -> AsyncIterator[list[bytes]]:
     """The answer's rows, some at a time. Small answers are remembered as long as the index stays as it is."""
-    state = await database.index_state(view.signature)
+    view = source.view
+    state = await source.state()
     known = _remembered.setdefault(database, OrderedDict())
     key = (view.signature, view.reduce, state, repr(query))
     if key in known:
@@ -247,18 +249,19 @@ async def reduced_pages(
         return
     gathered: list[bytes] | None = []
     size = 0
-    async for rows in reduction(database, engine, view, query).pages():
+    async for rows in reduction(engine, source, query).pages():
         size += sum(map(len, rows))
         gathered = [*gathered, *rows] if gathered is not None and size <= REMEMBERED_SIZE else None
         yield rows
-    if gathered and state == await database.index_state(view.signature):
+    if gathered and state == await source.state():
         known[key] = gathered
         if len(known) > REMEMBERED:
             known.popitem(last=False)
 
 
-def reduction(database: Database, engine: Engine, view: View, query: ViewQuery) -> Reduction:
+def reduction(engine: Engine, source: ViewRows, query: ViewQuery) -> Reduction:
     """The reduction of a view that has a reduce function. Raises 400 for a built-in one there isn't."""
-    if view.reduce is not None and view.reduce.startswith("_"):
-        return BuiltinReduction(database, view, query, builtin_name(view.reduce))
-    return JavaScriptReduction(database, view, query, engine)
+    reduce = source.view.reduce
+    if reduce is not None and reduce.startswith("_"):
+        return BuiltinReduction(source, query, builtin_name(reduce))
+    return JavaScriptReduction(source, query, engine)

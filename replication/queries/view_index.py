@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,6 +25,7 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.index import IndexDefinition, definitions_of
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.partitions import key_prefix_of
+from replication.queries.views import ViewRows
 from replication.store.interface import Database, IndexedDocument, IndexRow, RowMapper
 
 FIRST_BATCH = 50
@@ -38,6 +39,22 @@ QUICK, SLOW = 0.25, 1.0
 log = logging.getLogger("replication.views")
 
 _running: WeakKeyDictionary[Database, dict[str, asyncio.Task[None]]] = WeakKeyDictionary()
+
+
+async def rows_of(
+    database: Database, engine: Engine, ddoc: DesignDocument, view: View, *, new: bool = True
+) -> ViewRows:
+    """The rows of a view: with `new` brought up to the latest change there is now, else as they are.
+
+    Raises what `refresh` does.
+    """
+    if new:
+        seq = database.update_seq
+        await refresh(database, engine, ddoc, view)
+    else:
+        state = await database.index_state(view.signature)
+        seq = state.seq if state else 0
+    return ViewRows(database, view, seq, partial(refresh, database, engine, ddoc, view))
 
 
 async def refresh(database: Database, engine: Engine, ddoc: DesignDocument, view: View) -> None:

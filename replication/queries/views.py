@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from replication.protocol.collation import above, raw_sort_key, sort_key
 from replication.protocol.design import View
 from replication.protocol.partitions import key_prefix
-from replication.store.interface import Database, IndexRow, RowSpan
+from replication.store.interface import Database, IndexBehindError, IndexRow, IndexState, RowSpan
+
+T = TypeVar("T")
 
 ROWS = 1000
 """Rows of a page: some milliseconds."""
@@ -98,9 +100,53 @@ def _behind(key: bytes | None, docid: str | None) -> tuple[bytes, str, int] | No
     return (above(key), "", 0) if docid is None else (key, docid + "\x00", 0)
 
 
-async def offset(database: Database, view: View, query: ViewQuery, total: int) -> int:
+class ViewRows:
+    """The rows of a view as long as an answer is read from them.
+
+    Its index may be dropped at any time: by `_view_cleanup`, after the design document has changed. Then it
+    is made again, as far as it had been read, so that an answer is never cut short.
+    """
+
+    def __init__(
+        self, database: Database, view: View, seq: int, refresh: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`seq` is the change up to which the index has been brought; `refresh` brings it there again."""
+        self._database = database
+        self._signature = view.signature
+        self._seq = seq
+        self._refresh = refresh
+        self.view = view
+
+    async def state(self) -> IndexState | None:
+        """None only if the index had read nothing to begin with."""
+        while True:
+            state = await self._database.index_state(self._signature)
+            if (state.seq if state else 0) >= self._seq:
+                return state
+            await self._refresh()
+
+    async def scan(self, span: RowSpan, *, descending: bool, skip: int, limit: int) -> list[IndexRow]:
+        """See `Database.scan_rows`."""
+        return await self._read(
+            lambda: self._database.scan_rows(
+                self._signature, span, seq=self._seq, descending=descending, skip=skip, limit=limit
+            )
+        )
+
+    async def count(self, span: RowSpan) -> int:
+        return await self._read(lambda: self._database.count_rows(self._signature, span, seq=self._seq))
+
+    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await read()
+            except IndexBehindError:
+                await self._refresh()
+
+
+async def offset(source: ViewRows, query: ViewQuery, total: int) -> int:
     """How many rows of the view, or of the partition, come before the first one that is answered."""
-    spans = query.spans(view)
+    spans = query.spans(source.view)
     if not spans:
         return 0
     span = spans[-1] if query.descending else spans[0]
@@ -108,19 +154,19 @@ async def offset(database: Database, view: View, query: ViewQuery, total: int) -
     before = RowSpan(span.high, whole.high) if query.descending else RowSpan(whole.low, span.low)
     count = 0
     if before.low != before.high:
-        count = await database.count_rows(view.signature, before)
+        count = await source.count(before)
     return min(total, count + query.skip)
 
 
-async def pages(database: Database, view: View, query: ViewQuery) -> AsyncIterator[list[IndexRow]]:
+async def pages(source: ViewRows, query: ViewQuery) -> AsyncIterator[list[IndexRow]]:
     """The rows a query wants, at most some at a time. With several keys, in their order."""
-    spans = query.spans(view)
+    spans = query.spans(source.view)
     if query.descending:
         spans.reverse()
     skip, left = query.skip, query.limit
     gathered: list[IndexRow] = []
     for span in spans:
-        async for rows in span_pages(database, view, span, query.descending, limit=left, skip=skip):
+        async for rows in span_pages(source, span, query.descending, limit=left, skip=skip):
             skip = 0
             gathered += rows
             if left is not None:
@@ -132,14 +178,13 @@ async def pages(database: Database, view: View, query: ViewQuery) -> AsyncIterat
         if left == 0:
             break
         if skip:
-            skip = max(0, skip - await database.count_rows(view.signature, span))
+            skip = max(0, skip - await source.count(span))
     if gathered:
         yield gathered
 
 
 async def span_pages(
-    database: Database,
-    view: View,
+    source: ViewRows,
     span: RowSpan,
     descending: bool,
     *,
@@ -149,7 +194,7 @@ async def span_pages(
     """The rows of one span, page by page; no page is empty."""
     while limit != 0:
         asked = ROWS if limit is None else min(ROWS, limit)
-        rows = await database.scan_rows(view.signature, span, descending=descending, skip=skip, limit=asked)
+        rows = await source.scan(span, descending=descending, skip=skip, limit=asked)
         if not rows:
             return
         yield rows

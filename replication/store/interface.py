@@ -215,6 +215,10 @@ class IndexState(NamedTuple):
     """Bytes of their keys and values."""
 
 
+class IndexBehindError(Exception):
+    """An index has read less than its reader knows it had: it was dropped in between."""
+
+
 class IndexedDocument(NamedTuple):
     """A winner as an index reads it."""
 
@@ -462,6 +466,7 @@ class Database(ABC):
         low: bytes,
         high: bytes | None,
         *,
+        seq: int = 0,
         after: IndexEntry | None = None,
         descending: bool = False,
         skip: int = 0,
@@ -469,7 +474,8 @@ class Database(ABC):
     ) -> list[IndexEntry]:
         """Entries with low <= key < high (None: no bound) in the order of key, then id.
 
-        `after` goes on behind an entry in the direction of the scan.
+        `after` goes on behind an entry in the direction of the scan. Raises `IndexBehindError` if the index
+        has not been brought up to `seq`.
         """
 
     @property
@@ -486,15 +492,24 @@ class Database(ABC):
 
     @abstractmethod
     async def scan_rows(
-        self, signature: str, span: RowSpan, *, descending: bool = False, skip: int = 0, limit: int = 1000
+        self,
+        signature: str,
+        span: RowSpan,
+        *,
+        seq: int = 0,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int = 1000,
     ) -> list[IndexRow]:
         """Rows in the order of key, id and place, or from the end.
 
-        At most `limit`; fewer if they are large, but none only if there are none.
+        At most `limit`; fewer if they are large, but none only if there are none. Raises `IndexBehindError`
+        if the index has not been brought up to `seq`.
         """
 
     @abstractmethod
-    async def count_rows(self, signature: str, span: RowSpan) -> int: ...
+    async def count_rows(self, signature: str, span: RowSpan, *, seq: int = 0) -> int:
+        """How many rows lie in a span. Raises `IndexBehindError` as `scan_rows` does."""
 
     @abstractmethod
     async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:

@@ -598,13 +598,15 @@ class SqliteDatabase(Database):
         low: bytes,
         high: bytes | None,
         *,
+        seq: int = 0,
         after: IndexEntry | None = None,
         descending: bool = False,
         skip: int = 0,
         limit: int = 1000,
     ) -> list[IndexEntry]:
-        with self._reader() as connection:
-            return indexes.scan(connection, signature, low, high, after, descending, skip, limit)
+        with self._snapshot() as connection:
+            num = indexes.number(connection, signature, seq)
+            return indexes.scan(connection, num, low, high, after, descending, skip, limit)
 
     @property
     def design_version(self) -> int:
@@ -614,14 +616,22 @@ class SqliteDatabase(Database):
         await row_indexes.refresh(self._snapshot, self._write, lambda: self.update_seq, signature, mapper)
 
     async def scan_rows(
-        self, signature: str, span: RowSpan, *, descending: bool = False, skip: int = 0, limit: int = 1000
+        self,
+        signature: str,
+        span: RowSpan,
+        *,
+        seq: int = 0,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int = 1000,
     ) -> list[IndexRow]:
-        with self._reader() as connection:
-            return row_indexes.scan(connection, signature, span, descending, skip, limit)
+        with self._snapshot() as connection:
+            num = indexes.number(connection, signature, seq)
+            return row_indexes.scan(connection, num, span, descending, skip, limit)
 
-    async def count_rows(self, signature: str, span: RowSpan) -> int:
-        with self._reader() as connection:
-            return row_indexes.count(connection, signature, span)
+    async def count_rows(self, signature: str, span: RowSpan, *, seq: int = 0) -> int:
+        with self._snapshot() as connection:
+            return row_indexes.count(connection, indexes.number(connection, signature, seq), span)
 
     async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:
         with self._reader() as connection:

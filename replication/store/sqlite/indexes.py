@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import apsw
 
 from replication.protocol import jsontext
-from replication.store.interface import DocumentMapper, IndexEntry
+from replication.store.interface import DocumentMapper, IndexBehindError, IndexEntry
 from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.writer import Transaction
 
@@ -104,9 +104,21 @@ def purge(connection: apsw.Connection, docid: str) -> None:
     connection.execute("DELETE FROM index_entries WHERE id = ?", (docid,))
 
 
+def number(connection: apsw.Connection, signature: str, seq: int) -> int | None:
+    """The number of an index, or None. Raises `IndexBehindError` if it has not read up to `seq`.
+
+    It is good for the transaction in which it was read: a dropped index leaves its number to the next one.
+    """
+    row: Any = connection.execute("SELECT num, seq FROM indexes WHERE signature = ?", (signature,)).fetchone()
+    num, reached = row or (None, 0)
+    if reached < seq:
+        raise IndexBehindError(f"index {signature} has read up to {reached}, not {seq}")
+    return num
+
+
 def scan(
     connection: apsw.Connection,
-    signature: str,
+    num: int | None,
     low: bytes,
     high: bytes | None,
     after: IndexEntry | None,
@@ -114,7 +126,6 @@ def scan(
     skip: int,
     limit: int,
 ) -> list[IndexEntry]:
-    num = connection.execute("SELECT num FROM indexes WHERE signature = ?", (signature,)).get
     if num is None:
         return []
     clauses = ["index_num = ?", "key >= ?"]

@@ -132,11 +132,9 @@ def _writing(
     return run
 
 
-def _span(connection: apsw.Connection, signature: str, span: RowSpan) -> tuple[str, list[Any]] | None:
-    num = connection.execute("SELECT num FROM indexes WHERE signature = ?", (signature,)).get
-    if num is None:
-        return None
-    where, args = "index_num = ?", [num]
+def _span(num: int, span: RowSpan) -> tuple[str, list[Any]]:
+    where = "index_num = ?"
+    args: list[Any] = [num]
     for bound, operator in ((span.low, ">="), (span.high, "<")):
         if bound is not None:
             where += f" AND (key, id, place) {operator} (?, ?, ?)"
@@ -145,12 +143,11 @@ def _span(connection: apsw.Connection, signature: str, span: RowSpan) -> tuple[s
 
 
 def scan(
-    connection: apsw.Connection, signature: str, span: RowSpan, descending: bool, skip: int, limit: int
+    connection: apsw.Connection, num: int | None, span: RowSpan, descending: bool, skip: int, limit: int
 ) -> list[IndexRow]:
-    found = _span(connection, signature, span)
-    if found is None:
+    if num is None:
         return []
-    where, args = found
+    where, args = _span(num, span)
     order = "key DESC, id DESC, place DESC" if descending else "key, id, place"
     found_rows: Any = connection.execute(
         f"SELECT key, id, place, shown, value FROM index_entries WHERE {where}"
@@ -167,11 +164,10 @@ def scan(
     return rows
 
 
-def count(connection: apsw.Connection, signature: str, span: RowSpan) -> int:
-    found = _span(connection, signature, span)
-    if found is None:
+def count(connection: apsw.Connection, num: int | None, span: RowSpan) -> int:
+    if num is None:
         return 0
-    where, args = found
+    where, args = _span(num, span)
     return int(connection.execute(f"SELECT count(*) FROM index_entries WHERE {where}", args).get)
 
 

@@ -15,7 +15,7 @@ from replication.protocol.collation import raw_sort_key, sort_key
 from replication.protocol.design import DesignDocument, View
 from replication.queries import reducing, view_index, views
 from replication.queries.reducing import reduction
-from replication.queries.views import EXACT, UNBOUNDED, ViewQuery
+from replication.queries.views import EXACT, UNBOUNDED, ViewQuery, ViewRows
 from replication.store.interface import Database
 from tests.replication.store.writes import doc, edit
 
@@ -28,6 +28,8 @@ REDUCERS: dict[str, Callable[[list[Any]], Any]] = {
     "_first": lambda values: values[0],
     "_bottom_1": min,
 }
+
+DDOC = DesignDocument("_design/d", "1-a", b"", {})
 
 Row = tuple[Any, str, Any]
 
@@ -138,18 +140,16 @@ def _cut(rows: list[Any], query: ViewQuery) -> list[Any]:
     return rows if query.limit is None else rows[: query.limit]
 
 
-async def answered(db: Database, view: View, query: ViewQuery) -> list[Row]:
+async def answered(source: ViewRows, query: ViewQuery) -> list[Row]:
     return [
         (json.loads(row.shown), row.id, json.loads(row.value))
-        async for page in views.pages(db, view, query)
+        async for page in views.pages(source, query)
         for row in page
     ]
 
 
-async def answered_reduced(
-    db: Database, engine: Engine, view: View, query: ViewQuery
-) -> list[tuple[Any, Any]]:
-    rows = [json.loads(row) async for page in reduction(db, engine, view, query).pages() for row in page]
+async def answered_reduced(engine: Engine, source: ViewRows, query: ViewQuery) -> list[tuple[Any, Any]]:
+    rows = [json.loads(row) async for page in reduction(engine, source, query).pages() for row in page]
     return [(row["key"], row["value"]) for row in rows]
 
 
@@ -180,15 +180,15 @@ async def test_views_answer_what_a_naive_evaluation_does(
         naive = Naive(documents, raw)
         for source in REDUCERS:
             view = View("v", MAP, reduce=source, raw_collation=raw)
-            await view_index.refresh(db, engine, DesignDocument("_design/d", "1-a", b"", {}), view)
+            listed = await view_index.rows_of(db, engine, DDOC, view)
             state = await db.index_state(view.signature)
             assert state is not None
             assert state.entries == len(naive.rows)
             for _ in range(12):
                 query = random_query(random, sorted(documents))
-                assert await answered(db, view, query) == naive.map(query), query
+                assert await answered(listed, query) == naive.map(query), query
                 if query.keys is None or query.group_level == EXACT:
-                    found = await answered_reduced(db, engine, view, query)
+                    found = await answered_reduced(engine, listed, query)
                     assert found == naive.reduce(query, source), (query, source)
 
 
@@ -213,3 +213,52 @@ async def test_a_slow_map_function_gets_smaller_batches(
     state = await db.index_state(view.signature)
     assert state is not None
     assert state.entries == 150
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new", "stale"])
+@pytest.mark.parametrize("descending", [False, True])
+async def test_an_answer_is_whole_though_its_index_is_dropped_meanwhile(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, descending: bool, new: bool
+) -> None:
+    monkeypatch.setattr(views, "ROWS", 7)
+    names = [f"{n:03}" for n in range(60)]
+    await db.write([doc(name, rows=[[name, 1]]) for name in names])
+    view = View("v", MAP, reduce="_sum")
+    await view_index.refresh(db, engine, DDOC, view)
+    source = await view_index.rows_of(db, engine, DDOC, view, new=new)
+    query = ViewQuery(descending=descending)
+    found: list[str] = []
+    async for page in views.pages(source, query):
+        found += [row.id for row in page]
+        if len(found) in (7, 28):
+            await db.drop_indexes([])
+    assert found == names[:: -1 if descending else 1]
+    groups = ViewQuery(descending=descending, group_level=EXACT)
+    reduced = 0
+    async for texts in reduction(engine, source, groups).pages():
+        reduced += len(texts)
+        if reduced < 40:
+            await db.drop_indexes([])
+    assert reduced == 60
+
+
+@pytest.mark.parametrize("reduce", ["_count", "_sum", COUNT])
+async def test_facts_of_an_answer_survive_dropped_indexes(db: Database, engine: Engine, reduce: str) -> None:
+    await db.write([doc(f"{n:03}", rows=[[n, 1]]) for n in range(20)])
+    source = await view_index.rows_of(db, engine, DDOC, View("v", MAP, reduce=reduce))
+    await db.drop_indexes([])
+    assert await answered_reduced(engine, source, ViewQuery()) == [(None, 20)]
+    await db.drop_indexes([])
+    assert await views.offset(source, ViewQuery(start_key=5), 20) == 5
+    await db.drop_indexes([])
+    state = await source.state()
+    assert state is not None
+    assert state.entries == 20
+    assert len(await answered(source, ViewQuery(skip=8))) == 12
+
+
+async def test_a_view_that_was_never_asked_has_no_rows_to_lose(db: Database, engine: Engine) -> None:
+    await db.write([doc("a", rows=[[1, 1]])])
+    source = await view_index.rows_of(db, engine, DDOC, View("v", MAP), new=False)
+    assert await source.state() is None
+    assert await answered(source, ViewQuery()) == []

@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Database, IndexedDocument, IndexRow, RowSpan
+from replication.store.interface import Database, IndexBehindError, IndexedDocument, IndexRow, RowSpan
 from replication.store.sqlite import SqliteStore
 from tests.replication.store.writes import doc, edit
 
@@ -70,6 +70,21 @@ async def test_scanning_rows_by_span_and_page(db: Database) -> None:
     assert await db.count_rows("v", span) == 3
     assert await db.count_rows("v", RowSpan()) == 6
     assert await db.count_rows("none", RowSpan()) == 0
+
+
+async def test_who_knows_how_far_an_index_was_is_told_that_it_was_dropped(db: Database) -> None:
+    await db.write([doc("a", k=["x"])])
+    await db.refresh_rows("v", _rows)
+    seq = db.update_seq
+    assert len(await db.scan_rows("v", EVERYTHING, seq=seq)) == 1
+    assert await db.count_rows("v", EVERYTHING, seq=seq) == 1
+    await db.drop_indexes([])
+    with pytest.raises(IndexBehindError):
+        await db.scan_rows("v", EVERYTHING, seq=seq)
+    with pytest.raises(IndexBehindError):
+        await db.count_rows("v", EVERYTHING, seq=seq)
+    with pytest.raises(IndexBehindError):
+        await db.scan_index("v", b"", None, seq=seq)
 
 
 async def test_large_rows_come_a_few_at_a_time(db: Database) -> None:
