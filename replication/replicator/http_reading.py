@@ -50,6 +50,15 @@ class _Asked(NamedTuple):
     rev: Rev
 
 
+class _Missing(NamedTuple):
+    """Stands in an answer where a revision should be."""
+
+    reason: str
+
+
+_Came = Revision | _Missing
+
+
 class Reader:
     """Fetches from one peer, and learns what it can and how large its documents are."""
 
@@ -104,16 +113,22 @@ class Reader:
         rows = self._rows(results, asked)
         found: list[Revision | Unreadable] = []
         seen: set[tuple[str, str]] = set()
+        # A row may answer several requests: its documents are read once.
+        read: dict[tuple[str, Rev | None], list[_Came]] = {}
         for one in asked:
-            documents = rows.get((one.want.id, one.rev)) or rows.get((one.want.id, None)) or []
-            mine = self._of_row(one, documents)
+            key: tuple[str, Rev | None] = (one.want.id, one.rev)
+            if not rows.get(key):
+                key = (one.want.id, None)
+            if key not in read:
+                read[key] = self._read_row(one.want, rows.get(key, []))
+            mine = self._of_row(one, read[key])
             if not mine:
                 # Some peers leave out what the reader may not see.
                 mine = [Unreadable(one.want.id, format_rev(one.rev), "not in the answer")]
             for item in mine:
-                key = (one.want.id, item.rev) if isinstance(item, Unreadable) else _key(item)
-                if key not in seen:
-                    seen.add(key)
+                what = (one.want.id, item.rev) if isinstance(item, Unreadable) else _key(item)
+                if what not in seen:
+                    seen.add(what)
                     found.append(item)
         self._statistics.bulk_get_docs += sum(isinstance(item, Revision) for item in found)
         return found
@@ -139,29 +154,36 @@ class Reader:
             merged.setdefault((docid, None), []).extend(docs)
         return merged
 
-    def _of_row(self, one: _Asked, documents: Sequence[Any]) -> list[Revision | Unreadable]:
-        """The documents of a row that answer what was asked; errors count if nothing does."""
-        mine: list[Revision | Unreadable] = []
-        failed: list[Revision | Unreadable] = []
+    def _read_row(self, want: Wanted, documents: Sequence[Any]) -> list[_Came]:
+        """The documents of a row: a revision, or why there is none."""
+        came: list[_Came] = []
         for item in documents:
             if isinstance(item, dict) and isinstance(item.get("ok"), dict):
-                revision = self._revision(one.want, item["ok"])
-                if revision is None:
-                    failed.append(Unreadable(one.want.id, format_rev(one.rev), "not a valid document"))
-                elif _is_beyond(revision, one.rev):
-                    # A later row of the feed brings it: it was written after this one was read.
-                    failed.append(Unreadable(one.want.id, format_rev(one.rev), "superseded"))
-                elif _answers(revision, one.rev):
-                    mine.append(revision)
+                came.append(self._revision(want, item["ok"]) or _Missing("not a valid document"))
             elif isinstance(item, dict) and isinstance(item.get("error"), dict):
                 error = item["error"]
                 told = f"{quoted(error.get('error', ''))}, {quoted(error.get('reason', ''))}"
-                failed.append(Unreadable(one.want.id, format_rev(one.rev), told))
+                came.append(_Missing(told))
             else:
                 raise self._lie("_bulk_get answered a document that is neither ok nor an error")
+        return came
+
+    def _of_row(self, one: _Asked, came: Sequence[_Came]) -> list[Revision | Unreadable]:
+        """What of a row answers what was asked; errors count if nothing does."""
+        mine: list[Revision | Unreadable] = []
+        failed: list[Revision | Unreadable] = []
+        rev = format_rev(one.rev)
+        for item in came:
+            if isinstance(item, _Missing):
+                failed.append(Unreadable(one.want.id, rev, item.reason))
+            elif _is_beyond(item, one.rev):
+                # A later row of the feed brings it: it was written after this one was read.
+                failed.append(Unreadable(one.want.id, rev, "superseded"))
+            elif _answers(item, one.rev):
+                mine.append(item)
         if mine:
             return mine
-        if any(isinstance(item, dict) and "ok" in item for item in documents) and not failed:
+        if came and not failed:
             revs = ", ".join(map(format_rev, one.want.revs))
             raise self._lie(f"asked for {quoted(one.want.id)} {revs}, other revisions came")
         return failed[:1]
@@ -198,7 +220,8 @@ class Reader:
             else item
             for item in value
         ]
-        return self._of_row(one, documents) or [Unreadable(one.want.id, rev, "not in the answer")]
+        came = self._read_row(one.want, documents)
+        return self._of_row(one, came) or [Unreadable(one.want.id, rev, "not in the answer")]
 
     # -- one document ----------------------------------------------------------------------------
 
@@ -206,9 +229,9 @@ class Reader:
         """The document; None if no database could take it. Raises `PeerLied` if it is another one."""
         if value.get("_id") != want.id:
             raise self._lie(f"asked for {quoted(want.id)}, {quoted(value.get('_id'))} came")
-        attached = value.pop("_attachments", None) or {}
+        attached = value.get("_attachments") or {}
         try:
-            write = parse_document(value)
+            write = parse_document({name: each for name, each in value.items() if name != "_attachments"})
         except ProtocolError:
             return None
         if write.path is None or write.parent != write.path.leaf:

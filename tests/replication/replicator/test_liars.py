@@ -165,6 +165,36 @@ async def test_garbage_instead_of_documents(liar: Liar, store: SqliteStore, answ
     await assert_nothing_stored(store)
 
 
+async def test_conflicts_in_one_row_keep_their_attachments(liar: Liar, store: SqliteStore) -> None:
+    """A peer may answer rows by document instead of by request: one row then answers several requests."""
+    texts = {"a": b"first", "b": b"second"}
+    revs = {letter: f"1-{letter * 32}" for letter in texts}
+    liar.feed = lambda request: {
+        "results": [{"seq": "1-x", "id": "doc", "changes": [{"rev": rev} for rev in revs.values()]}],
+        "last_seq": "1-x",
+        "pending": 0,
+    }
+    entries = {
+        letter: {"stub": True, "content_type": "text/plain", "digest": digest(text), "length": len(text)}
+        for letter, text in texts.items()
+    }
+    docs = [
+        document(
+            _rev=revs[letter],
+            _revisions={"start": 1, "ids": [letter * 32]},
+            _attachments={"note": entries[letter]},
+        )
+        for letter in texts
+    ]
+    liar.bulk_get = lambda asked: {"results": [{"id": "doc", "docs": [{"ok": each} for each in docs]}]}
+    contents = iter(texts.values())
+    liar.attachment = lambda: httpx.Response(200, content=next(contents))
+    await pull(liar, store)
+    leaves = {leaf.rev: orjson.loads(leaf.text) for leaf in await store.get("db").leaves("doc")}
+    for letter, rev in revs.items():
+        assert leaves[rev]["_attachments"]["note"]["digest"] == entries[letter]["digest"]
+
+
 async def test_documents_nobody_asked_for_are_not_stored(liar: Liar, store: SqliteStore) -> None:
     other = {**document(n=2), "_rev": "1-" + "d" * 32, "_revisions": {"start": 1, "ids": ["d" * 32]}}
     liar.bulk_get = lambda docs: {"results": [{"id": "doc", "docs": [{"ok": liar.document}, {"ok": other}]}]}

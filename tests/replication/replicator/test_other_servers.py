@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,9 @@ async def test_pouchdbs_server_both_ways(
     await source.client.delete(source.path("gone"), params={"rev": rev})
     for hashed in ("b" * 32, "c" * 32):
         revisions = {"start": 2, "ids": [hashed, "a" * 32]}
-        await source.store({"_id": "split", "_rev": f"2-{hashed}", "_revisions": revisions, "n": hashed[0]})
+        note = {"content_type": "text/plain", "data": b64encode(hashed.encode()).decode()}
+        doc = {"_id": "split", "_rev": f"2-{hashed}", "_revisions": revisions, "n": hashed[0]}
+        await source.store({**doc, "_attachments": {"note": note}})
     for number in range(120):
         await source.put(f"doc ü/{number}", n=number)
     rev = await source.attach("attached", "large.bin", os.urandom(200_000), "image/png")
