@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from starlette.responses import Response
@@ -10,14 +9,12 @@ from starlette.responses import Response
 from replication.http.access import DEFAULT_SECURITY
 from replication.http.addresses import location
 from replication.http.call import Call
-from replication.http.params import Query
 from replication.http.responses import json_response
 from replication.protocol import errors
+from replication.protocol.creation import is_partitioned
 from replication.store.interface import Database
 
 DISK_FORMAT_VERSION = 8
-
-_PLACEMENT = re.compile(r"[^:,]+:0*[1-9][0-9]*(?:,[^:,]+:0*[1-9][0-9]*)*", re.ASCII)
 
 
 async def describe(database: Database) -> dict[str, Any]:
@@ -53,26 +50,11 @@ async def info(call: Call) -> Response:
 
 
 async def create(call: Call) -> Response:
-    """`PUT /{db}`. What CouchDB takes to lay out a cluster is checked and has no effect."""
-    query = call.query
-    _check_positive(query, "n")
-    _check_positive(query, "q")
-    if "placement" in query and _PLACEMENT.fullmatch(query["placement"]) is None:
-        raise errors.bad_request("The `placement` value should be in a format `zone:n`.")
-    if query.get("engine", "couch") != "couch":
-        raise errors.bad_request("invalid_engine_extension")
-    partitioned = query.get("partitioned", "false")
-    if partitioned not in ("true", "false"):
-        raise errors.bad_request("Invalid `partitioned` parameter")
+    """`PUT /{db}`"""
+    partitioned = is_partitioned(call.query)
     name = call.segments[0]
-    await call.server.store.create(name, security=DEFAULT_SECURITY, partitioned=partitioned == "true")
+    await call.server.store.create(name, security=DEFAULT_SECURITY, partitioned=partitioned)
     return json_response({"ok": True}, 201, headers={"location": location(call, name)})
-
-
-def _check_positive(query: Query, name: str) -> None:
-    text = query.get(name)
-    if text is not None and not (text.isascii() and text.isdigit() and text.strip("0")):
-        raise errors.bad_request(f"The `{name}` value should be a positive integer.")
 
 
 async def delete(call: Call) -> Response:

@@ -94,9 +94,9 @@ class HttpPeer(Peer):
             documents=sum(count for count in counts if type(count) is int),
         )
 
-    async def create(self) -> None:
+    async def create(self, params: Mapping[str, str]) -> None:
         try:
-            await self._connection.request("PUT")
+            await self._connection.request("PUT", query=params)
         except PeerRefused as error:
             if error.status != 412:
                 raise

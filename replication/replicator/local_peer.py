@@ -16,6 +16,7 @@ from replication.protocol.attachments import (
     StagedAttachment,
     StubAttachment,
 )
+from replication.protocol.creation import is_partitioned
 from replication.protocol.documents import DocumentWrite, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.selector import compile_selector
@@ -108,9 +109,10 @@ class LocalPeer(Peer):
                 documents=info.doc_count + info.deleted_count,
             )
 
-    async def create(self) -> None:
+    async def create(self, params: Mapping[str, str]) -> None:
         try:
-            await self._store.create(self._name, security=self._security)
+            partitioned = is_partitioned(params)
+            await self._store.create(self._name, security=self._security, partitioned=partitioned)
         except ProtocolError as error:
             if error.status != 412:
                 raise InvalidReplication(f"{self.shown}: {error.reason}") from None

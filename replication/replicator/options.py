@@ -66,6 +66,8 @@ class Options:
 
     continuous: bool = False
     create_target: bool = False
+    create_target_params: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters for making the target: `q`, `n`, `partitioned`."""
     feed: Feed = field(default_factory=Feed)
     since_seq: Seq = None
     """Where to begin, whatever the checkpoints say."""
@@ -107,6 +109,7 @@ def parse_options(value: Mapping[str, Any]) -> Options:
     return Options(
         continuous=_flag(value, "continuous"),
         create_target=_flag(value, "create_target"),
+        create_target_params=_create_target_params(value),
         feed=_feed(value),
         since_seq=value.get("since_seq"),
         use_checkpoints=_flag(value, "use_checkpoints", True),
@@ -123,6 +126,23 @@ def _flag(value: Mapping[str, Any], name: str, default: bool = False) -> bool:
     if not isinstance(given, bool):
         raise InvalidReplication(f"parameter `{name}` must be a boolean")
     return given
+
+
+def _create_target_params(value: Mapping[str, Any]) -> dict[str, str]:
+    given = value.get("create_target_params", {})
+    if not isinstance(given, dict):
+        raise InvalidReplication("parameter `create_target_params` must be a JSON object")
+    params: dict[str, str] = {}
+    for name, param in given.items():
+        if isinstance(param, bool | int):
+            params[name] = jsontext.encode(param).decode()
+        elif isinstance(param, str):
+            params[name] = param
+        else:
+            raise InvalidReplication(
+                f"{quoted(name)} in `create_target_params` must be a string, a whole number or a boolean"
+            )
+    return params
 
 
 def _number(value: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:

@@ -145,8 +145,8 @@ class Peer(ABC):
         """Raises `DatabaseMissing`."""
 
     @abstractmethod
-    async def create(self) -> None:
-        """Makes the database; does nothing if it is there."""
+    async def create(self, params: Mapping[str, str]) -> None:
+        """Makes the database with the parameters of `PUT /{db}`; does nothing if it is there."""
 
     @abstractmethod
     async def changes(self, feed: Feed, since: Seq, limit: int, *, wait: bool = False) -> FeedPage:

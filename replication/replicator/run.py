@@ -189,7 +189,7 @@ class Replication:
         except DatabaseMissing:
             if not self.options.create_target:
                 raise
-        await self.target.create()
+        await self.target.create(self.options.create_target_params)
         return await self.target.info()
 
     # -- the pipeline ----------------------------------------------------------------------------

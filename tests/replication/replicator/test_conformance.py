@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from replication.replicator import Options, Progress, Result, replicate
+from replication.replicator import Options, Progress, ReplicationError, Result, replicate
 from replication.replicator.checkpoints import MAX_HISTORY
 from replication.replicator.failures import DatabaseMissing, InvalidReplication
 from replication.replicator.options import parse_options
@@ -151,6 +151,27 @@ async def test_missing_databases(pair: tuple[str, str], side: Open) -> None:
     await run(source, target, create_target=True)
     await run(source, target, create_target=True)
     assert await target.state() == await source.state()
+
+
+async def test_a_target_is_made_as_the_parameters_say(pair: tuple[str, str], side: Open) -> None:
+    source, target = await side(pair[0]), await side(pair[1], create=False)
+    await source.put("part:doc", a=1)
+    await run(
+        source, target, create_target=True, create_target_params={"partitioned": "true", "q": "1", "n": "1"}
+    )
+    facts = (await target.client.get(target.path())).json()
+    assert facts["props"] == {"partitioned": True}
+    assert await target.state() == await source.state()
+    # It is there, so the parameters ask for nothing any more.
+    await run(source, target, create_target=True, create_target_params={"partitioned": "false"})
+
+
+async def test_parameters_that_no_database_has(pair: tuple[str, str], side: Open) -> None:
+    source, target = await side(pair[0]), await side(pair[1], create=False)
+    with pytest.raises(ReplicationError, match="`q` value should be a positive integer"):
+        await run(source, target, create_target=True, create_target_params={"q": "0"})
+    with pytest.raises(DatabaseMissing):
+        await run(source, target)
 
 
 async def test_both_ends_keep_the_same_checkpoint(ends: tuple[Side, Side]) -> None:

@@ -104,6 +104,40 @@ async def test_replicate_answers_in_couchdbs_shape(host: Host) -> None:
     assert {"start_time", "end_time", "docs_read", "docs_written", "doc_write_failures"} <= some.keys()
 
 
+async def test_a_target_is_made_as_asked(host: Host) -> None:
+    assert (await host.client.put("/a?partitioned=true")).status_code == 201
+    body = {"source": "a", "target": "b", "create_target": True}
+    params = {"partitioned": True, "q": 4, "n": "1"}
+    assert (await host.client.post("/_replicate", json={**body, "create_target_params": params})).is_success
+    assert (await host.client.get("/b")).json()["props"] == {"partitioned": True}
+    params = {"partitioned": "true"}
+    await host.client.put("/_replicator/make", json={**body, "target": "c", "create_target_params": params})
+    await host.scheduled("make", "completed")
+    assert (await host.client.get("/c")).json()["props"] == {"partitioned": True}
+    plain = {**body, "target": "d", "create_target_params": {}}
+    assert (await host.client.post("/_replicate", json=plain)).is_success
+    assert (await host.client.get("/d")).json()["props"] == {}
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ([], "parameter `create_target_params` must be a JSON object"),
+        (None, "parameter `create_target_params` must be a JSON object"),
+        ({"q": [1]}, "q in `create_target_params` must be a string, a whole number or a boolean"),
+        ({"q": 1.5}, "q in `create_target_params` must be a string, a whole number or a boolean"),
+        ({"q": 0}, "b: The `q` value should be a positive integer."),
+        ({"partitioned": 1}, "b: Invalid `partitioned` parameter"),
+    ],
+)
+async def test_targets_that_cannot_be_made(host: Host, params: Any, reason: str) -> None:
+    await host.fill("a", 1)
+    body = {"source": "a", "target": "b", "create_target": True, "create_target_params": params}
+    response = await host.client.post("/_replicate", json=body)
+    assert (response.status_code, response.json()["reason"]) == (400, reason)
+    assert await host.count("b") == -1
+
+
 async def test_a_continuous_replication_is_begun_once_and_cancelled(host: Host) -> None:
     await host.fill("a", 1)
     await host.client.put("/b")
