@@ -1,6 +1,17 @@
 """The embedded driver: SQLite files in one directory."""
 
+from replication.store.sqlite.database import SqliteDatabase
+from replication.store.sqlite.extension import ChangedDocument, Extension, Reading, Revisions, Writing
 from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.store import SqliteStore
 
-__all__ = ["DirectoryInUseError", "SqliteStore"]
+__all__ = [
+    "ChangedDocument",
+    "DirectoryInUseError",
+    "Extension",
+    "Reading",
+    "Revisions",
+    "SqliteDatabase",
+    "SqliteStore",
+    "Writing",
+]

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,7 +51,7 @@ from replication.store.interface import (
 )
 from replication.store.sqlite import compaction, indexes, purging, reading, row_indexes
 from replication.store.sqlite.blobs import AttachmentTable, chunk_key
-from replication.store.sqlite.edits import Batch
+from replication.store.sqlite.extension import Extension, Reading, Writing
 from replication.store.sqlite.histogram import SequenceHistogram
 from replication.store.sqlite.ranks import IdRanks
 from replication.store.sqlite.schema import CHUNK_SIZE, configure, migrate
@@ -69,9 +70,10 @@ class SqliteDatabase(Database):
         pool: ThreadPoolExecutor,
         changed: Callable[[], None],
         opened: Callable[[SqliteDatabase], None],
+        extension: Extension | None = None,
     ) -> None:
         """`changed` is called in a writing thread when documents have changed; `opened`, in any thread, when
-        the database has opened a connection."""
+        the database has opened a connection. `extension` keeps tables of its own in the file."""
         self.name = name
         self.reads = 0
         """Documents that were read."""
@@ -108,8 +110,31 @@ class SqliteDatabase(Database):
         self._compacting = False
         self.staged: set[int] = set()
         """Attachments that are being uploaded or wait for their document."""
+        self.extension = extension
+        if extension is not None:
+            self._prepare(connection, extension)
         self._writer = Writer(connection, pool, self._committed, self._reopen)
         opened(self)
+
+    def _prepare(self, connection: apsw.Connection, extension: Extension) -> None:
+        with connection:
+            before = Counters.load(connection)
+            transaction = Transaction(connection, replace(before))
+            self._extended(transaction, extension.prepare)
+            if transaction.counters != before:
+                transaction.counters.save(connection)
+
+    def _extended(self, transaction: Transaction, run: Callable[[Writing], T]) -> T:
+        """Runs a job, then tells the extension what it has changed, until nothing follows from that."""
+        writing = Writing(transaction, self._epochs, self._revs_limit, partitioned=self._partitioned)
+        if self.extension is None:
+            return run(writing)
+        transaction.changed = []
+        result = run(writing)
+        while transaction.changed:
+            changed, transaction.changed = transaction.changed, []
+            self.extension.changed(writing, changed)
+        return result
 
     # -- connections ---------------------------------------------------------------------------
 
@@ -175,8 +200,26 @@ class SqliteDatabase(Database):
     async def _write(self, run: Callable[[Transaction], T]) -> T:
         return await asyncio.shield(self._writer.submit(run))
 
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """The database as one commit left it. The block must not wait: it holds a transaction."""
+        with self._snapshot() as connection:
+            yield Reading(connection, self._epochs)
+
+    async def transact(self, run: Callable[[Writing], T]) -> T:
+        """Runs `run` inside one transaction, in the writing thread, and answers when it is durable.
+
+        Everything `run` writes is committed together; what it raises (`ProtocolError`) undoes it. Others
+        share the commit, so it must not take long. Cancelling the caller doesn't undo it.
+        """
+        return await self._write(lambda transaction: self._extended(transaction, run))
+
     def _committed(
-        self, counters: Counters, moved: list[tuple[int, int]], shown: list[tuple[str, int]]
+        self,
+        counters: Counters,
+        moved: list[tuple[int, int]],
+        shown: list[tuple[str, int]],
+        notes: list[object],
     ) -> None:
         with self._counting:
             if self._histogram is not None:
@@ -184,6 +227,8 @@ class SqliteDatabase(Database):
             if self._ranks is not None:
                 self._ranks.move(counters.update_seq, shown)
         self.commits += 1
+        if self.extension is not None:
+            self.extension.committed(counters.update_seq, notes)
         if moved:
             self.writes += len(moved)
             self._wake()
@@ -311,21 +356,27 @@ class SqliteDatabase(Database):
         replicated: bool = False,
         check: WriteCheck | None = None,
     ) -> list[str | ProtocolError]:
-        def run(transaction: Transaction) -> list[str | ProtocolError]:
-            batch = Batch(transaction, self._epochs, self._revs_limit, check, partitioned=self._partitioned)
-            return batch.run(docs, replicated)
+        def run(writing: Writing) -> list[str | ProtocolError]:
+            return writing.write(docs, replicated=replicated, check=check)
 
-        results = await self._write(run)
+        results = await self.transact(run)
+        self.taken_up(docs)
+        return results
+
+    def taken_up(self, docs: Sequence[DocumentWrite]) -> None:
+        """What was staged for these documents waits no more. For whoever writes by `transact`."""
         if self.staged:
             for doc in docs:
                 for given in doc.attachments.values():
                     if isinstance(given, StagedAttachment):
                         self.staged.discard(given.token)
-        return results
 
     async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
         def run(transaction: Transaction) -> dict[str, list[str]]:
-            return purging.purge(transaction, self._epochs, self._revs_limit, asked)
+            return self._extended(
+                transaction,
+                lambda _: purging.purge(transaction, self._epochs, self._revs_limit, asked),
+            )
 
         return await self._write(run)
 

@@ -34,7 +34,7 @@ from replication.store.sqlite.entries import (
     leaves_text,
     revisions_text,
 )
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.writer import ChangedDocument, Transaction
 
 _FETCH_ONE = f"SELECT {ROW} FROM docs WHERE id = ?"
 _FETCH_MANY = (
@@ -390,6 +390,20 @@ class Batch:
         self._transaction.moved += [
             (self._stored_seq.get(docid, 0), entry.seq) for docid, entry in touched.items()
         ]
+        if self._transaction.changed is not None:
+            self._transaction.changed += [
+                ChangedDocument(
+                    docid,
+                    entry.num,
+                    self._stored_seq.get(docid, 0),
+                    entry.seq,
+                    entry.rev,
+                    bool(entry.deleted),
+                    self._body(entry.body),
+                    entry.leaves,
+                )
+                for docid, entry in touched.items()
+            ]
 
 
 def drop_bodies(transaction: Transaction, bodies: Iterable[int]) -> None:

@@ -13,7 +13,7 @@ from replication.protocol.sequences import Epochs
 from replication.store.interface import PurgeRequest
 from replication.store.sqlite import indexes
 from replication.store.sqlite.edits import Batch, drop_bodies
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.writer import ChangedDocument, Transaction
 
 
 def purge(
@@ -47,6 +47,9 @@ def purge(
         connection.execute("DELETE FROM docs WHERE id = ?", (docid,))
         connection.execute("DELETE FROM changes WHERE seq = ?", (entry.seq,))
         transaction.moved.append((entry.seq, 0))
+        if transaction.changed is not None:
+            gone_document = ChangedDocument(docid, entry.num, entry.seq, 0, entry.rev, True, b"", 0)
+            transaction.changed.append(gone_document)
         if entry.deleted:
             transaction.counters.deleted_count -= 1
         else:

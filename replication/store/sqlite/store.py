@@ -18,6 +18,7 @@ import secrets
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,7 @@ from replication.protocol.names import check_database_name
 from replication.store.events import DatabaseEvents, EventKind
 from replication.store.interface import Database, Store, StoreCounts
 from replication.store.sqlite.database import SqliteDatabase
+from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.schema import UnknownSchemaError, create
 from replication.store.sqlite.writer import storage_error
@@ -59,8 +61,16 @@ def _affordable() -> int:
 class SqliteStore(Store):
     """Databases in a directory that no other process serves."""
 
-    def __init__(self, directory: Path, *, most_awake: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        most_awake: int | None = None,
+        extensions: Mapping[str, Extension] | None = None,
+    ) -> None:
         """Opens the directory, making it if need be.
+
+        `extensions`: by the name of the database that each one extends, whether it exists yet or not.
 
         `most_awake`: how many databases may hold files open when nobody uses them; by default as many as
         suit the number of files that the process may open. Raises `DirectoryInUseError` if another process
@@ -79,6 +89,7 @@ class SqliteStore(Store):
         except BaseException:
             self._lock.close()
             raise
+        self._extensions = dict(extensions or {})
         self._events = DatabaseEvents(sorted(self._names))
         self._open: dict[str, SqliteDatabase] = {}
         self._closed_counts = StoreCounts(0, 0, 0, 0)
@@ -91,9 +102,15 @@ class SqliteStore(Store):
         self._structure = asyncio.Lock()
 
     @classmethod
-    async def open(cls, directory: Path | str, *, most_awake: int | None = None) -> SqliteStore:
+    async def open(
+        cls,
+        directory: Path | str,
+        *,
+        most_awake: int | None = None,
+        extensions: Mapping[str, Extension] | None = None,
+    ) -> SqliteStore:
         """See `__init__`."""
-        return await asyncio.to_thread(cls, Path(directory), most_awake=most_awake)
+        return await asyncio.to_thread(cls, Path(directory), most_awake=most_awake, extensions=extensions)
 
     @property
     def uuid(self) -> str:
@@ -158,7 +175,14 @@ class SqliteStore(Store):
                 raise errors.database_missing()
             try:
                 changed = partial(self._events.record, EventKind.UPDATED, name)
-                database = SqliteDatabase(name, self._path(name), self._pool, changed, self._note_use)
+                database = SqliteDatabase(
+                    name,
+                    self._path(name),
+                    self._pool,
+                    changed,
+                    self._note_use,
+                    self._extensions.get(name),
+                )
             except apsw.Error as error:
                 raise storage_error(error) from error
             except UnknownSchemaError as error:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import apsw
 
@@ -62,10 +62,28 @@ class Counters:
         )
 
 
+class ChangedDocument(NamedTuple):
+    """A document as a transaction left it."""
+
+    id: str
+    num: int
+    """The document's short name, for good: its first sequence number."""
+    old_seq: int
+    """Its sequence number before, 0 if it is new."""
+    seq: int
+    """0 if it was purged."""
+    rev: str
+    """The winner's."""
+    deleted: bool
+    text: bytes
+    """The winner's, as stored. Empty if it was purged."""
+    leaves: int
+
+
 class Transaction:
     """What a job works with: the connection, and counters that count only if the job succeeds."""
 
-    __slots__ = ("connection", "counters", "designs", "moved", "shown")
+    __slots__ = ("changed", "connection", "counters", "designs", "moved", "notes", "shown")
 
     def __init__(self, connection: apsw.Connection, counters: Counters) -> None:
         self.connection = connection
@@ -76,6 +94,10 @@ class Transaction:
         """(id, 1) of every document that appeared, (id, -1) of every one that went."""
         self.designs = False
         """Whether a design document changed."""
+        self.changed: list[ChangedDocument] | None = None
+        """Every change, if somebody wants to hear of it."""
+        self.notes: list[object] = []
+        """For whoever hears of the commit."""
 
 
 @dataclass(slots=True)
@@ -101,7 +123,7 @@ class Writer:
         self,
         connection: apsw.Connection,
         pool: ThreadPoolExecutor,
-        committed: Callable[[Counters, list[tuple[int, int]], list[tuple[str, int]]], None],
+        committed: Callable[[Counters, list[tuple[int, int]], list[tuple[str, int]], list[object]], None],
         reopen: Callable[[], apsw.Connection],
     ) -> None:
         """`committed` is called in the writing thread after each commit, before anyone has his answer;
@@ -211,6 +233,7 @@ class Writer:
         counters = replace(before)
         moved: list[tuple[int, int]] = []
         shown: list[tuple[str, int]] = []
+        notes: list[object] = []
         designs = False
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -239,6 +262,7 @@ class Writer:
                 counters = transaction.counters
                 moved += transaction.moved
                 shown += transaction.shown
+                notes += transaction.notes
                 designs = designs or transaction.designs
             if counters != before:
                 counters.save(connection)
@@ -250,7 +274,7 @@ class Writer:
         self._counters = counters
         if designs:
             self.design_version += 1
-        self._committed(counters, moved, shown)
+        self._committed(counters, moved, shown, notes)
 
     def _checkpoint(self) -> None:
         # With readers in the way or the disk full, the next commit tries again.

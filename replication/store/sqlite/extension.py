@@ -1,0 +1,159 @@
+"""Tables of somebody else in a database's file, kept in step with its documents.
+
+Whoever derives something from documents, such as who may see them, needs it written with them or not
+at all. An `Extension` has tables of its own in the file, hears of every change inside its transaction,
+whichever way the change came, and may write documents that follow from it.
+
+`Reading` and `Writing` are a database from inside one transaction: plain functions, no waiting.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import apsw
+
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revision_tree import RevisionTree
+from replication.protocol.revisions import Rev
+from replication.protocol.sequences import Epochs
+from replication.store.interface import AttachmentInfo, Document, LocalDocument, Missing, WriteCheck
+from replication.store.sqlite import reading
+from replication.store.sqlite.blobs import AttachmentTable
+from replication.store.sqlite.edits import Batch
+from replication.store.sqlite.writer import ChangedDocument, Transaction
+
+__all__ = ["ChangedDocument", "Extension", "Reading", "Writing"]
+
+
+class Revisions(NamedTuple):
+    """A document's tree and where it stands."""
+
+    tree: RevisionTree
+    winner: Rev
+    deleted: bool
+    """Whether the winner is a deletion."""
+    seq: int
+
+
+class Reading:
+    """A database as one commit left it, or as a transaction has it so far."""
+
+    def __init__(self, connection: apsw.Connection, epochs: Epochs) -> None:
+        self.connection = connection
+        """For the extension's own tables. Its statements see the same state."""
+        self.epochs = epochs
+
+    @property
+    def update_seq(self) -> int:
+        """The number of the latest change in this state."""
+        row = self.connection.execute("SELECT update_seq FROM counters").get
+        return int(row)
+
+    def winner(self, docid: str) -> Document | None:
+        return reading.winner(self.connection, docid)
+
+    def winners(self, docids: Iterable[str]) -> dict[str, Document]:
+        return reading.winners(self.connection, docids)
+
+    def revisions(self, docid: str) -> Revisions | None:
+        found = reading.entry(self.connection, docid)
+        return None if found is None else Revisions(found.tree, found.winner, bool(found.deleted), found.seq)
+
+    def revision(self, docid: str, rev: Rev) -> Document | None:
+        """A revision whose body is stored."""
+        found = reading.entry(self.connection, docid)
+        documents = [] if found is None else reading.revision(self.connection, found, rev, False)
+        return documents[0] if documents else None
+
+    def leaves(self, docid: str) -> list[Document]:
+        """The winner first."""
+        found = reading.entry(self.connection, docid)
+        return [] if found is None else reading.leaves(self.connection, found)
+
+    def missing_revisions(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Missing]:
+        return reading.missing_revisions(self.connection, asked)
+
+    def attachments(self, docid: str, rev: Rev) -> dict[str, AttachmentInfo]:
+        """What a stored revision has attached."""
+        found = reading.entry(self.connection, docid)
+        if found is None or not found.knows(rev):
+            return {}
+        body: int | None = found.body
+        if found.winner != rev:
+            body = self.connection.execute(
+                "SELECT body FROM revs WHERE doc = ? AND rev = ?", (found.num, f"{rev[0]}-{rev[1]}")
+            ).get
+        if body is None:
+            return {}
+        return {name: one.info(name) for name, one in AttachmentTable(self.connection).of_body(body).items()}
+
+    def local(self, docid: str) -> LocalDocument | None:
+        """`docid` without `_local/`."""
+        return reading.local(self.connection, docid)
+
+    def body(self, number: int) -> bytes | None:
+        """The text of the revision that change `number` brought, as long as it is stored."""
+        found = self.connection.execute("SELECT text FROM bodies WHERE seq = ?", (number,)).get
+        return None if found is None else bytes(found)
+
+
+class Writing(Reading):
+    """A database inside the transaction that writes it. What is written shows in reads at once."""
+
+    def __init__(
+        self, transaction: Transaction, epochs: Epochs, revs_limit: int, *, partitioned: bool
+    ) -> None:
+        super().__init__(transaction.connection, epochs)
+        self._transaction = transaction
+        self._revs_limit = revs_limit
+        self._partitioned = partitioned
+
+    @property
+    def update_seq(self) -> int:
+        return self._transaction.counters.update_seq
+
+    def next_seq(self) -> int:
+        """Uses up a sequence number for something that is no change of a document.
+
+        Readers of the whole database find no row under it, as after a purge.
+        """
+        self._transaction.counters.update_seq += 1
+        return self._transaction.counters.update_seq
+
+    def write(
+        self, docs: Sequence[DocumentWrite], *, replicated: bool = False, check: WriteCheck | None = None
+    ) -> list[str | ProtocolError]:
+        """As `Database.write`. The extension hears of it when the job that runs has ended."""
+        batch = Batch(self._transaction, self.epochs, self._revs_limit, check, partitioned=self._partitioned)
+        return batch.run(docs, replicated)
+
+    def tell(self, note: object) -> None:
+        """`note` is given to `Extension.committed` if the transaction commits."""
+        self._transaction.notes.append(note)
+
+
+class Extension(ABC):
+    """What somebody adds to a database. Methods are called in the database's writing thread."""
+
+    @abstractmethod
+    def prepare(self, writing: Writing) -> None:
+        """Makes or migrates the extension's tables, when the file is opened, in a transaction of its own.
+
+        Its tables have names with a prefix of its own. The changes it makes to documents here are
+        told to `changed` as usual.
+        """
+
+    @abstractmethod
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        """Documents have changed in this transaction. Called again for what is written here.
+
+        Raising undoes the whole job, which fails with what was raised.
+        """
+
+    @abstractmethod
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        """A commit is durable, and readers see it; nobody has been answered yet. `notes`: see `tell`."""
