@@ -86,6 +86,7 @@ async def create_product(store: Store, settings: Settings) -> Product:
         session_timeout=settings.session_timeout,
         access_log=settings.log_requests,
         replication_hosts=(*LOOPBACK, *settings.replication_hosts),
+        replication_proxies=settings.replication_proxies,
     )
     documents = create_app(store, config)
     await documents.server.prepare()

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         description="Hosts, addresses and networks beside this machine that the server's own replications"
         " may reach; comma-separated",
     )
+    replication_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="HTTP proxies, as URLs without credentials, that those replications may go through;"
+        " comma-separated",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -92,7 +97,7 @@ class Settings(BaseSettings):
                 raise ValueError("give NAME:PASSWORD; a name doesn't start with an underscore")
         return value
 
-    @field_validator("cors_origins", "replication_hosts", mode="before")
+    @field_validator("cors_origins", "replication_hosts", "replication_proxies", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -104,6 +104,12 @@ def serve(
             " may be repeated.",
         ),
     ] = None,
+    replicate_through: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL", help="HTTP proxy that replications run here may go through; may be repeated."
+        ),
+    ] = None,
     jwt_key: Annotated[
         list[str] | None,
         typer.Option(
@@ -153,6 +159,7 @@ def serve(
             same_site=same_site,
             session_timeout=session_timeout,
             replication_hosts=(*LOOPBACK, *(replicate_to or ())),
+            replication_proxies=tuple(replicate_through or ()),
             lockout_threshold=0 if lockout is LockoutMode.OFF else LOCKOUT_THRESHOLD,
             tokens=TokenSettings(
                 parse_keys(jwt_key), jwt_required_claims, jwt_roles_claim_name, jwt_roles_claim_path

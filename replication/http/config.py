@@ -42,6 +42,8 @@ class ServerConfig:
     """Smallest response in bytes that is compressed."""
     replication_hosts: tuple[str, ...] = LOOPBACK
     """Names, addresses and networks that replications run by this server may reach; `*` for any."""
+    replication_proxies: tuple[str, ...] = ()
+    """URLs of HTTP proxies that those replications may go through; hosts behind them are listed by name."""
     tokens: TokenSettings | None = None
     """Which JSON Web Tokens are believed; None for none."""
     proxy_secret: str = field(default="", repr=False)
@@ -55,4 +57,4 @@ class ServerConfig:
             check_secret(self.proxy_secret)
         if self.same_site not in ("", "strict", "lax", "none"):
             raise ValueError(f"same_site must be strict, lax, none or empty, not {self.same_site!r}")
-        AllowedHosts(self.replication_hosts)  # raises ValueError for what is none
+        AllowedHosts(self.replication_hosts, self.replication_proxies)  # raises ValueError for what is none

@@ -56,7 +56,7 @@ class Server:
         )
         self.jobs = Jobs(
             self.store,
-            allowed=AllowedHosts(config.replication_hosts),
+            allowed=AllowedHosts(config.replication_hosts, config.replication_proxies),
             rules=ServerRules(self),
             security=DEFAULT_SECURITY,
         )

@@ -30,7 +30,7 @@ from replication.replicator.failures import (
     TooLarge,
     quoted,
 )
-from replication.replicator.hosts import ANYWHERE, AllowedHosts, PinnedTransport
+from replication.replicator.hosts import ANYWHERE, AllowedHosts, PinnedTransport, ProxiedTransport
 from replication.replicator.options import Endpoint
 
 USER_AGENT = "replication/0.1 (CouchDB protocol)"
@@ -88,9 +88,7 @@ class Connection:
         self._headers = dict(endpoint.headers)
         self._authentication = authentication(endpoint.credentials, self._log_in)
         limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
-        self._transport = transport or PinnedTransport(
-            allowed, httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
-        )
+        self._transport = transport or _transport(endpoint, allowed, limits)
 
     async def close(self) -> None:
         await self._transport.aclose()
@@ -259,6 +257,15 @@ class Connection:
             return response.headers.get_list("set-cookie")
         finally:
             await response.aclose()
+
+
+def _transport(endpoint: Endpoint, allowed: AllowedHosts, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
+    proxy = endpoint.proxy
+    if proxy is None:
+        return PinnedTransport(allowed, httpx.AsyncHTTPTransport(limits=limits, trust_env=False))
+    through = httpx.Proxy(proxy.url, auth=proxy.credentials)
+    inner = httpx.AsyncHTTPTransport(limits=limits, trust_env=False, proxy=through)
+    return ProxiedTransport(allowed, proxy, inner)
 
 
 def _retry_after(response: httpx.Response) -> float | None:

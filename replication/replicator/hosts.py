@@ -7,6 +7,10 @@ else a moment later gains nothing.
 
 An entry is a host name, an address, a network (`10.1.0.0/16`) or `*`. A listed name may resolve to
 anything but link-local and other special addresses; those must be listed as addresses.
+
+Through a proxy the list is applied to what the URL says, for it is the proxy that resolves the name: the host
+has to be listed by its name, or be an address of a listed network that is special to nobody. The proxy has
+to be listed, too.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from collections.abc import Iterable
 import httpx
 
 from replication.replicator.failures import HostForbidden, PeerUnavailable, quoted
+from replication.replicator.proxies import Proxy, read_proxy
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -29,8 +34,17 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 class AllowedHosts:
     """A list of hosts, ready to be asked."""
 
-    def __init__(self, entries: Iterable[str] = LOOPBACK) -> None:
-        """Raises `ValueError` for an entry with a scheme, a port or a path."""
+    def __init__(self, entries: Iterable[str] = LOOPBACK, proxies: Iterable[str] = ()) -> None:
+        """`proxies` are URLs; `*` among the entries allows all of them, too.
+
+        Raises `ValueError` for an entry with a scheme, a port or a path, and for a proxy with credentials.
+        """
+        self._proxies: set[str] = set()
+        for url in proxies:
+            proxy = read_proxy(url)
+            if proxy.credentials is not None:
+                raise ValueError("a proxy is listed without credentials: those belong into the replication")
+            self._proxies.add(proxy.url)
         self._any = False
         self._names: set[str] = set()
         self._networks: list[_Network] = []
@@ -65,6 +79,28 @@ class AllowedHosts:
                 f"this server may not connect to {quoted(host)}: an administrator has to list the host first"
             )
         return found
+
+    def check_proxied(self, host: str, proxy: Proxy) -> None:
+        """Raises `HostForbidden` unless `host` may be asked for through `proxy`."""
+        if self._any:
+            return
+        if proxy.url not in self._proxies:
+            raise HostForbidden(
+                f"this server may not use the proxy {quoted(proxy.url)}: an administrator has to list it"
+            )
+        if host.lower().rstrip(".") in self._names:
+            return
+        try:
+            address = _plain(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
+        except ValueError:
+            allowed = False
+        else:
+            allowed = not _is_special(address) and any(address in network for network in self._networks)
+        if not allowed:
+            raise HostForbidden(
+                f"this server may not reach {quoted(host)} through a proxy: an administrator has to list the"
+                " host first, by this name"
+            )
 
 
 ANYWHERE = AllowedHosts(["*"])
@@ -125,6 +161,23 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error  # nothing was sent: the next address may answer
         raise failure or httpx.ConnectError(f"{host} has no address")
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class ProxiedTransport(httpx.AsyncBaseTransport):
+    """Asks a proxy for allowed hosts."""
+
+    def __init__(self, allowed: AllowedHosts, proxy: Proxy, inner: httpx.AsyncBaseTransport) -> None:
+        """`inner` connects to the proxy."""
+        self._allowed = allowed
+        self._proxy = proxy
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._allowed.check_proxied(request.url.host, self._proxy)
+        return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

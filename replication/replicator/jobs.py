@@ -128,8 +128,8 @@ class Job:
             "error_count": self.error_count,
             "last_updated": timestamp(self.updated),
             "start_time": timestamp(self.created),
-            "source_proxy": None,
-            "target_proxy": None,
+            "source_proxy": _shown_proxy(self.description.source),
+            "target_proxy": _shown_proxy(self.description.target),
         }
 
     def as_task(self) -> dict[str, Any]:
@@ -151,6 +151,10 @@ class Job:
             "updated_on": int(self.updated),
             **_info(self.progress or Progress()),
         }
+
+
+def _shown_proxy(end: Endpoint) -> str | None:
+    return None if end.proxy is None else end.proxy.url
 
 
 def _info(progress: Progress) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from replication.protocol.mango.selector import compile_selector
 from replication.protocol.names import check_database_name
 from replication.replicator.failures import InvalidReplication, quoted
 from replication.replicator.peer import Feed, Seq
+from replication.replicator.proxies import Proxy, read_proxy
 
 _PLAIN_HEADERS = frozenset({"authorization", "cookie", "user-agent", "x-auth-couchdb-token"})
 _REFUSED_HEADERS = frozenset({
@@ -25,6 +26,7 @@ _REFUSED_HEADERS = frozenset({
     "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 """Headers that the transport makes; given ones would change what a request means."""
+_PROXIES = frozenset({"proxy", "source_proxy", "target_proxy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Endpoint:
     is_local: bool = False
     credentials: Credentials | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: Proxy | None = None
+    """What stands in between; never for a database of this server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,9 @@ class Description:
 
 def parse(value: Mapping[str, Any]) -> Description:
     """A replication from its JSON object. Raises `InvalidReplication`."""
-    for side in ("source", "target"):
-        if value.get(f"{side}_proxy") is not None:
-            raise InvalidReplication(f"`{side}_proxy` is not supported")
     return Description(
-        source=parse_endpoint(value.get("source")),
-        target=parse_endpoint(value.get("target")),
+        source=parse_endpoint(value.get("source"), _proxy(value, "source_proxy")),
+        target=parse_endpoint(value.get("target"), _proxy(value, "target_proxy")),
         options=parse_options(value),
     )
 
@@ -190,19 +191,35 @@ def _unquoted(docid: str) -> str:
 # -- endpoints -----------------------------------------------------------------------------------
 
 
-def parse_endpoint(value: Any) -> Endpoint:
-    """One end from its JSON. Raises `InvalidReplication`."""
+def _proxy(value: Mapping[str, Any], name: str) -> Proxy | None:
+    given = {key: value[key] for key in ("proxy", name) if value.get(key) not in (None, "")}
+    if len(given) > 1:
+        raise InvalidReplication(f"`proxy` is mutually exclusive with `{name}`")
+    for key, url in given.items():
+        if not isinstance(url, str):
+            raise InvalidReplication(f"`{key}` must be a URL")
+        try:
+            return read_proxy(url)
+        except ValueError as error:
+            raise InvalidReplication(f"`{key}`: {error}") from None
+    return None
+
+
+def parse_endpoint(value: Any, proxy: Proxy | None = None) -> Endpoint:
+    """One end from its JSON, to be reached through `proxy`. Raises `InvalidReplication`."""
     if isinstance(value, str) and value:
-        return _located(value, None, {})
+        return _located(value, None, {}, proxy)
     if isinstance(value, dict):
         url = value.get("url")
         if not isinstance(url, str):
             raise InvalidReplication("an endpoint must have a `url`")
-        return _located(url, _credentials(value.get("auth")), _headers(value.get("headers")))
+        return _located(url, _credentials(value.get("auth")), _headers(value.get("headers")), proxy)
     raise InvalidReplication("Missing replicator database")
 
 
-def _located(text: str, credentials: Credentials | None, headers: dict[str, str]) -> Endpoint:
+def _located(
+    text: str, credentials: Credentials | None, headers: dict[str, str], proxy: Proxy | None = None
+) -> Endpoint:
     if "://" not in text:
         try:
             return Endpoint(check_database_name(text), is_local=True)
@@ -229,7 +246,10 @@ def _located(text: str, credentials: Credentials | None, headers: dict[str, str]
     bracketed = f"[{host}]" if ":" in host else host
     netloc = bracketed if port is None else f"{bracketed}:{port}"
     return Endpoint(
-        urlunsplit((parts.scheme, netloc, path + "/", "", "")), credentials=credentials, headers=headers
+        urlunsplit((parts.scheme, netloc, path + "/", "", "")),
+        credentials=credentials,
+        headers=headers,
+        proxy=proxy,
     )
 
 
@@ -281,7 +301,16 @@ def stripped(value: Mapping[str, Any]) -> dict[str, Any]:
         end = shown[side]
         url = end.get("url") if isinstance(end, dict) else end
         shown[side] = _without_credentials(url) if isinstance(url, str) else None
+    for name in _PROXIES.intersection(shown):
+        shown[name] = _proxy_without_credentials(shown[name])
     return shown
+
+
+def _proxy_without_credentials(url: Any) -> str | None:
+    try:
+        return read_proxy(url).url if isinstance(url, str) else None
+    except ValueError:
+        return None
 
 
 def _without_credentials(url: str) -> str:
