@@ -155,6 +155,8 @@ def _check_single_document(call: Call) -> None:
         return
     if not call.docid or call.docid.startswith(DESIGN_PREFIX) or call.method == "COPY":
         raise errors.forbidden("Only administrators can list, search or copy replication documents.")
+    if call.docid.startswith(LOCAL_PREFIX):
+        raise errors.forbidden(NOT_A_MEMBER)
 
 
 def _always_open(call: Call) -> bool:

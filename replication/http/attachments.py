@@ -14,6 +14,7 @@ from replication.http.document_options import agreed_revision, read_options
 from replication.http.document_reading import open_document
 from replication.http.document_writing import write_one, written
 from replication.http.ranges import Span, content_range, parse_ranges
+from replication.http.replicator_documents import NOT_YOURS, check_readable
 from replication.http.responses import CACHE_CONTROL, etag_matches, not_modified
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import (
@@ -48,6 +49,7 @@ async def get(call: Call) -> Response:
     """`GET` or `HEAD /{db}/{id}/{name}`."""
     options = read_options(call.query)
     document = await open_document(call.database, call.docid, options.rev)
+    await check_readable(call, document)
     info = await _attached(call, document)
     etag = '"' + info.digest.removeprefix("md5-") + '"'
     if etag_matches(call.headers.get("if-none-match"), etag):
@@ -200,6 +202,7 @@ async def _known(call: Call, rev: Rev) -> Document:
     found = await call.database.revision(call.docid, rev)
     if not found:
         raise ProtocolError(409, "not_found", "missing_rev")
+    await check_readable(call, found[0], NOT_YOURS)
     return found[0]
 
 

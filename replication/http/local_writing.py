@@ -20,6 +20,7 @@ from replication.http.responses import etag_of
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import parse_document, stored_text
 from replication.protocol.names import LOCAL_PREFIX, MAX_DOCUMENT_ID_BYTES
+from replication.replicator.documents import REPLICATOR_DATABASE
 
 INVALID_ID = "Invalid _local document id."
 NO_ATTACHMENTS = "_local documents do not accept attachments."
@@ -94,8 +95,9 @@ async def store_local(
     Attachments are left out without a word, as in CouchDB.
     """
     name = check_local_id(docid)
-    if call.database.name == USERS_DATABASE and await access.database_admin_refusal(call) is not None:
-        # Whoever may only use his own document could still name this one as the target of a copy.
+    is_guarded = call.database.name in (USERS_DATABASE, REPLICATOR_DATABASE)
+    if is_guarded and await access.database_admin_refusal(call) is not None:
+        # Whoever may only use single documents could still name this one in a batch, or as a copy's target.
         raise errors.forbidden(access.NOT_A_MEMBER)
     bare = {key: item for key, item in value.items() if key not in ("_rev", "_revisions")}
     doc = parse_document(bare, docid=docid)

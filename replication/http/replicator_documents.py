@@ -2,7 +2,8 @@
 
 Everybody who may write there gets his name put into what he writes as its `owner`; only server
 administrators change what others own. Owners and administrators see a document whole; others see it
-without credentials, one document at a time, and nothing that lists or searches them.
+without credentials and attachments, one document at a time, and nothing that lists or searches them. Local
+documents have no owner, so they are the administrators'.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from replication.http.document_options import read_options
 from replication.http.document_reading import open_document
 from replication.http.responses import json_response
 from replication.protocol import errors, jsontext
+from replication.protocol.attachments import StubAttachment
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
@@ -27,6 +29,7 @@ from replication.replicator.failures import InvalidReplication
 from replication.replicator.options import parse, stripped
 from replication.store.interface import Document, WriteCheck
 
+NOT_YOURS_TO_READ = "Only its owner and administrators can read what is attached to a replication document."
 NOT_YOURS = "Can't update replication documents from other users."
 
 
@@ -45,7 +48,16 @@ async def read_stripped(call: Call) -> Response | None:
     value: dict[str, Any] = jsontext.decode(document.text)
     if not _is_owner(call.principal.name, value):
         value = stripped(value)
+        value.pop("_attachments", None)
     return json_response(value)
+
+
+async def check_readable(call: Call, document: Document, reason: str = NOT_YOURS_TO_READ) -> None:
+    """Raises 403 if the caller may not see a revision with all that belongs to it."""
+    if not is_replicator(call) or _is_owner(call.principal.name, jsontext.decode(document.text)):
+        return
+    if await access.database_admin_refusal(call) is not None:
+        raise errors.forbidden(reason)
 
 
 def _is_owner(name: str | None, value: dict[str, Any]) -> bool:
@@ -68,9 +80,13 @@ def prepare_replications(
         prepared.append(doc)
 
     def check(write: DocumentWrite, stored: Document | None) -> None:
-        if is_admin or stored is None or stored.deleted:
+        if is_admin or stored is None:
             return
-        if not _is_owner(name, jsontext.decode(stored.text)):
+        if stored.deleted:
+            # The id is free again, but what was attached before remains that owner's.
+            if any(isinstance(each, StubAttachment) for each in write.attachments.values()):
+                raise errors.forbidden(NOT_YOURS)
+        elif not _is_owner(name, jsontext.decode(stored.text)):
             raise errors.forbidden(NOT_YOURS)
 
     return prepared, refused, check

@@ -300,7 +300,8 @@ def stripped(value: Mapping[str, Any]) -> dict[str, Any]:
             continue
         end = shown[side]
         url = end.get("url") if isinstance(end, dict) else end
-        shown[side] = _without_credentials(url) if isinstance(url, str) else None
+        bare = _without_credentials(url) if isinstance(url, str) else None
+        shown[side] = {"url": bare} if isinstance(end, dict) else bare
     for name in _PROXIES.intersection(shown):
         shown[name] = _proxy_without_credentials(shown[name])
     return shown

@@ -221,7 +221,7 @@ def test_stripping_credentials() -> None:
     }
     assert stripped(document) == {
         "source": "https://host:6984/db/",
-        "target": "http://host/db/",
+        "target": {"url": "http://host/db/"},
         "owner": "me",
     }
     for odd in ("http://me:s3cret@", "ftp://me:s3cret@host/db", "http://me:s3cret@host:bad/db?x"):

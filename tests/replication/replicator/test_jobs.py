@@ -361,7 +361,7 @@ async def test_credentials_are_for_owners_and_administrators(
         response = await ann.get("/_replicator/mine", params=params)
         assert "s3cret" not in response.text
         assert response.json()["source"] == "http://127.0.0.1:9/db/"
-        assert response.json()["target"] == "http://127.0.0.1:9/other/"
+        assert response.json()["target"] == {"url": "http://127.0.0.1:9/other/"}
     for path in (
         "mine?open_revs=all",
         "mine?latest=true",
@@ -383,6 +383,63 @@ async def test_credentials_are_for_owners_and_administrators(
         assert (await ann.get(f"/_replicator/{path}")).status_code in (401, 403), path
     copied = await ann.request("COPY", "/_replicator/mine", headers={"destination": "yours"})
     assert copied.status_code == 403
+
+
+async def test_what_belongs_to_a_document_is_for_its_owner_and_administrators(
+    host: Host, people: tuple[httpx.AsyncClient, httpx.AsyncClient]
+) -> None:
+    jo, ann = people
+    attached = {"key": {"content_type": "application/octet-stream", "data": "czNjcmV0"}}
+    first = (await jo.put("/_replicator/mine", json={**SECRET, "_attachments": attached})).json()["rev"]
+    kept = {"key": {"stub": True}}
+    body = {**SECRET, "source": "http://127.0.0.1:9/db", "_rev": first, "_attachments": kept}
+    rev = (await jo.put("/_replicator/mine", json=body)).json()["rev"]
+    for params in ({}, {"rev": first}, {"rev": rev}):
+        for reader in (jo, host.client):
+            assert (await reader.get("/_replicator/mine/key", params=params)).content == b"s3cret"
+        for method in ("GET", "HEAD"):
+            response = await ann.request(method, "/_replicator/mine/key", params=params)
+            assert response.status_code == 403
+            assert "etag" not in response.headers
+        for shown in ({}, {"attachments": "true"}, {"att_encoding_info": "true"}):
+            for accept in ("application/json", "multipart/related", "multipart/mixed"):
+                response = await ann.get(
+                    "/_replicator/mine", params={**params, **shown}, headers={"accept": accept}
+                )
+                assert "czNjcmV0" not in response.text
+                assert "s3cret" not in response.text
+                assert "_attachments" not in response.json()
+    for method in ("PUT", "DELETE"):
+        response = await ann.request(method, "/_replicator/mine/key", params={"rev": rev}, content=b"mine")
+        assert response.status_code == 403
+    # Whoever writes a deleted document anew does not get what was attached before.
+    gone = (await jo.delete("/_replicator/mine", params={"rev": rev})).json()["rev"]
+    history = {"start": 4, "ids": ["f" * 32, gone.partition("-")[2], rev.partition("-")[2], first[2:]]}
+    taken = {**SECRET, "_id": "mine", "_rev": f"4-{'f' * 32}", "_revisions": history, "_attachments": kept}
+    answer = await ann.post("/_replicator/_bulk_docs", json={"new_edits": False, "docs": [taken]})
+    assert [row["error"] for row in answer.json()] == ["forbidden"]
+    again = await ann.put("/_replicator/mine", json={**SECRET, "_attachments": kept})
+    assert again.status_code == 403
+    assert (await ann.put("/_replicator/mine", json=SECRET)).status_code == 201
+    for old in (first, rev):
+        assert (await ann.get("/_replicator/mine/key", params={"rev": old})).status_code == 403
+        response = await ann.get("/_replicator/mine", params={"rev": old})
+        assert "s3cret" not in response.text
+
+
+async def test_local_documents_of_the_replicator_are_for_administrators(
+    host: Host, people: tuple[httpx.AsyncClient, httpx.AsyncClient]
+) -> None:
+    _, ann = people
+    path = "/_replicator/_local/note"
+    assert (await host.client.put(path, json={"key": "s3cret"})).status_code == 201
+    for method, body in (("GET", None), ("HEAD", None), ("PUT", {"a": 1}), ("DELETE", None), ("COPY", None)):
+        headers = {"destination": "_local/copy"}
+        assert (await ann.request(method, path, json=body, headers=headers)).status_code == 403, method
+    assert (await ann.post("/_replicator", json={"_id": "_local/note", "a": 1})).status_code == 403
+    answer = await ann.post("/_replicator/_bulk_docs", json={"docs": [{"_id": "_local/note", "a": 1}]})
+    assert "forbidden" in answer.text
+    assert (await host.client.get(path)).json()["key"] == "s3cret"
 
 
 async def test_nobody_changes_what_another_wrote(
