@@ -35,7 +35,10 @@ def run_engine(
     readme: Annotated[bool, typer.Option(help="write the table into README.md")] = False,
 ) -> None:
     """What replication does: bulk writes and reads, feeds, single requests; memory and idle feeds."""
-    print(engine.HEADER)
+    if readme and not peer:
+        raise typer.BadParameter(
+            "the README's figures are beside CouchDB: name it by --peer", param_hint="--readme"
+        )
     rows = engine.compare(documents, rounds, peer)
     if footprint:
         engine.footprint(documents, feeds)

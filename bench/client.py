@@ -9,6 +9,17 @@ import socket
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+ANSWER_SECONDS = 120
+"""How long a server may be silent in the middle of a call."""
+
+
+class Refused(RuntimeError):
+    """A status from 400."""
+
+    def __init__(self, status: int, what: str, data: bytes) -> None:
+        super().__init__(f"{what}: {status} {data[:200]!r}")
+        self.status = status
+
 
 class Target:
     """A server by its URL; user and password may be part of it."""
@@ -35,7 +46,7 @@ class Client:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._socket = socket.create_connection((target.host, target.port))
+        self._socket = socket.create_connection((target.host, target.port), ANSWER_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb", buffering=1 << 18)
 
@@ -44,9 +55,12 @@ class Client:
         self._socket.close()
 
     def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """The body of the answer; raises for a status from 400."""
+        """The body of the answer. Raises `Refused` for a status from 400, `OSError` if the server is gone."""
         self._socket.sendall(self._target.request(method, path, body))
-        status = int(self._file.readline().split()[1])
+        first = self._file.readline()
+        if not first:
+            raise ConnectionError(f"{method} {path}: the server hung up without an answer")
+        status = int(first.split()[1])
         length, chunked = 0, False
         while (line := self._file.readline()) not in (b"\r\n", b""):
             name, _, value = line.partition(b":")
@@ -57,7 +71,7 @@ class Client:
                 chunked = True
         data = self._chunks() if chunked else self._file.read(length)
         if status >= 400:
-            raise RuntimeError(f"{method} {path}: {status} {data[:200]!r}")
+            raise Refused(status, f"{method} {path}", data)
         return data
 
     def _chunks(self) -> bytes:
@@ -101,5 +115,5 @@ async def read_answer(reader: asyncio.StreamReader) -> bytes:
         start = lowered.index(b"content-length:") + 15
         data = await reader.readexactly(int(lowered[start : lowered.index(b"\r\n", start)]))
     if status >= 400:
-        raise RuntimeError(f"{status} {data[:200]!r}")
+        raise Refused(status, "a request", data)
     return data

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent.parent
+PEER_VERSION = "4.2.0"
+PEER_HOME = ROOT / ".venv" / "pouchdb-server"
+"""Where the peer from npm is kept once it was fetched."""
+INSTALL_SECONDS = 240
+START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = START_SECONDS) -> None:
+    """Returns when somebody listens. Raises `RuntimeError` if the process ended or time is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -41,12 +49,21 @@ def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -
             return
         except OSError:
             time.sleep(0.05)
-    raise RuntimeError("the server did not answer in time")
+    raise RuntimeError(f"the server did not answer on port {port} within {seconds:g} s")
 
 
 @contextmanager
-def _process(command: list[str], name: str, port: int, directory: str, url: str) -> Iterator[Running]:
-    process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL)
+def _process(
+    command: list[str], name: str, port: int, directory: str, url: str, **variables: str
+) -> Iterator[Running]:
+    # A session of its own: a server may be a script that starts the real one.
+    process = subprocess.Popen(
+        command,
+        cwd=directory,
+        env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         wait_for(port, process)
         yield Running(name, url, process.pid)
@@ -57,6 +74,8 @@ def _process(command: list[str], name: str, port: int, directory: str, url: str)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        with suppress(ProcessLookupError):  # nobody is left: the rule
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -73,32 +92,68 @@ def our_server() -> Iterator[Running]:
             "--log-level",
             "warning",
         ]
-        os.environ["PYTHONPATH"] = str(ROOT)
-        with _process(command, "ours", port, directory, f"http://bench:bench@127.0.0.1:{port}") as running:
+        url = f"http://bench:bench@127.0.0.1:{port}"
+        with _process(command, "ours", port, directory, url, PYTHONPATH=str(ROOT)) as running:
             yield running
+
+
+def _peer_program() -> str | None:
+    """pouchdb-server from PATH, else from npm; None, and a line why, if neither can be had."""
+    if found := shutil.which("pouchdb-server"):
+        return found
+    program = PEER_HOME / "node_modules" / ".bin" / "pouchdb-server"
+    if program.exists():
+        return str(program)
+    npm = shutil.which("npm")
+    if npm is None:
+        print("No peer: give one by --peer URL, or install Node.js for pouchdb-server.")
+        return None
+    print(
+        f"Fetching pouchdb-server {PEER_VERSION} from npm to compare with, once; 45 MB, up to minutes",
+        flush=True,
+    )
+    # Its store comes prebuilt: no package has to run code while it is installed.
+    command = [npm, "install", "--prefix", str(PEER_HOME), "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        subprocess.run(
+            [*command, "--loglevel=error", f"pouchdb-server@{PEER_VERSION}"],
+            stdout=subprocess.DEVNULL,
+            timeout=INSTALL_SECONDS,
+            check=True,
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        print(f"No peer: {error}. Give one by --peer URL.")
+        return None
+    return str(program)
 
 
 @contextmanager
 def peer(url: str | None) -> Iterator[Running | None]:
-    """The server at `url`; without one, pouchdb-server from npm if it can be had."""
+    """The server at `url`; without one, pouchdb-server from PATH or npm if it can be had."""
     if url:
-        yield Running("peer", url, None)
+        yield Running(f"at {urlsplit(url).hostname}:{urlsplit(url).port}", url, None)
         return
-    npx = shutil.which("npx")
-    if npx is None:
-        print("No peer: give one by --peer URL, or install Node.js for pouchdb-server.")
+    program = _peer_program()
+    if program is None:
         yield None
         return
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="bench-peer-") as directory:
-        command = [npx, "--yes", "pouchdb-server", "--port", str(port), "--host", "127.0.0.1"]
-        with _process(
-            [*command, "--dir", directory, "--no-stdout-logs"],
-            "pouchdb-server",
-            port,
+    # It writes its settings and its log where it is started.
+    with tempfile.TemporaryDirectory(prefix="bench-peer-", dir=os.environ.get("TMPDIR")) as directory:
+        command = [
+            program,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--dir",
             directory,
-            f"http://127.0.0.1:{port}",
-        ) as running:
+            "--no-stdout-logs",
+        ]
+        # It is older than Node.js ending a program for a promise that nobody looked at.
+        options = f"{os.environ.get('NODE_OPTIONS', '')} --unhandled-rejections=none".strip()
+        url = f"http://127.0.0.1:{port}"
+        with _process(command, "pouchdb-server", port, directory, url, NODE_OPTIONS=options) as running:
             yield running
 
 

@@ -1,7 +1,7 @@
 # Sourced after _venv.sh: `ensure_node_packages` puts PouchDB into pwa-contract/node_modules, with a folder as its
-# argument what that folder's package-lock.json names. Uses Node.js from PATH if it is recent enough, else the one
-# the Python Package Index carries. Returns 1 and says why when neither can be had; what to do about that is the
-# caller's decision.
+# argument what that folder's package-lock.json names; `ensure_node` sees to Node.js alone. They use Node.js from PATH
+# if it is recent enough, else the one the Python Package Index carries. They return 1 and say why when it can't be had;
+# what to do about that is the caller's decision.
 
 _node_works() {
     command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 &&
@@ -28,15 +28,18 @@ print(spec.submodule_search_locations[0] if spec else "")')
     hash -r # forget the ones that were too old
 }
 
+ensure_node() {
+    _node_works && return
+    PATH=$PWD/.venv/bin:$PATH
+    export PATH
+    _node_works || _node_from_index || {
+        echo "Node.js 20 or newer was not found and could not be installed from the Python Package Index."
+        return 1
+    }
+}
+
 ensure_node_packages() {
-    if ! _node_works; then
-        PATH=$PWD/.venv/bin:$PATH
-        export PATH
-        _node_works || _node_from_index || {
-            echo "Node.js 20 or newer was not found and could not be installed from the Python Package Index."
-            return 1
-        }
-    fi
+    ensure_node || return 1
     node_folder=${1:-pwa-contract}
     node_stamp_file=$node_folder/node_modules/.installed
     node_wanted=$(cksum <"$node_folder/package-lock.json")
