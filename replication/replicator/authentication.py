@@ -7,6 +7,7 @@ no longer knows it. The cookie goes to the origin that gave it and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from abc import ABC, abstractmethod
 from base64 import b64encode
@@ -18,6 +19,9 @@ from replication.replicator.options import Basic, Bearer, Credentials, Session
 
 _COOKIE = "AuthSession"
 _LONGEST_COOKIE = 4096
+_COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]+")
+"""RFC 6265, 4.1.1: printable ASCII without blanks, quotes, commas, semicolons and backslashes."""
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _DEFAULT_LIFE = 600.0
 _RENEW_AFTER = 0.7
 """Share of a session's life after which it is renewed."""
@@ -90,10 +94,11 @@ class _BySession(Authentication):
             morsel = SimpleCookie(text).get(_COOKIE)
         except CookieError:
             return
-        if morsel is None or not morsel.value:
+        if morsel is None or _COOKIE_VALUE.fullmatch(morsel.value) is None:
+            # Quotes may hide anything in a cookie, line ends included; it goes back in a header.
             return
-        life = morsel["max-age"]
-        seconds = float(life) if str(life).isdigit() and int(life) > 0 else _DEFAULT_LIFE
+        life = str(morsel["max-age"])
+        seconds = float(life) if _SECONDS.fullmatch(life) and int(life) > 0 else _DEFAULT_LIFE
         self._cookie = morsel.value
         self._renew_at = time.monotonic() + seconds * _RENEW_AFTER
 

@@ -132,6 +132,28 @@ async def test_a_login_without_a_cookie_is_no_login() -> None:
         await peer.info()
 
 
+@pytest.mark.parametrize("value", ['"a\\015\\012X-Evil: 1"', '"a\\351"', '"a\\001"', '"a b"', '"a;b"'])
+async def test_a_cookie_that_is_no_header_is_no_login(value: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"ok": True}, headers={"set-cookie": f"AuthSession={value}"})
+
+    peer = HttpPeer(endpoint("session"), transport=httpx.MockTransport(answer), retries=0)
+    with pytest.raises(PeerLied, match="no AuthSession cookie"):
+        await peer.info()
+
+
+async def test_odd_lives_of_cookies_are_overlooked() -> None:
+    lives = iter(["²", "9" * 400, "-1", "soon"])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        headers = [(b"set-cookie", f"AuthSession=abc; Max-Age={next(lives)}".encode())]
+        return httpx.Response(200, json={"update_seq": 1}, headers=headers)
+
+    peer = HttpPeer(endpoint("session"), transport=httpx.MockTransport(answer), retries=0)
+    await peer.info()
+    await peer.info()
+
+
 async def test_other_cookies_are_not_sent_back() -> None:
     seen: list[str | None] = []
 
