@@ -289,7 +289,7 @@ def _headers(value: Any) -> dict[str, str]:
 def _header_value(text: Any, name: str) -> str:
     if not isinstance(text, str) or not text.isascii() or not text.isprintable():
         raise InvalidReplication(f"{quoted(name)} must be printable ASCII")
-    return text
+    return text.strip()  # blanks around it are no part of a header's value
 
 
 def stripped(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,7 +300,7 @@ def stripped(value: Mapping[str, Any]) -> dict[str, Any]:
             continue
         end = shown[side]
         url = end.get("url") if isinstance(end, dict) else end
-        bare = _without_credentials(url) if isinstance(url, str) else None
+        bare = without_credentials(url) if isinstance(url, str) else None
         shown[side] = {"url": bare} if isinstance(end, dict) else bare
     for name in _PROXIES.intersection(shown):
         shown[name] = _proxy_without_credentials(shown[name])
@@ -314,7 +314,8 @@ def _proxy_without_credentials(url: Any) -> str | None:
         return None
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
+    """An address as it may be shown, be it a good one or not."""
     if "://" not in url:
         return url
     try:

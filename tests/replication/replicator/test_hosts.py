@@ -14,7 +14,7 @@ import pytest
 
 from replication.replicator import LocalPeer, Options, connect, replicate
 from replication.replicator import hosts as hosts_module
-from replication.replicator.failures import HostForbidden, PeerLied, PeerUnavailable
+from replication.replicator.failures import HostForbidden, PeerLied, PeerUnavailable, ReplicationError
 from replication.replicator.hosts import AllowedHosts, PinnedTransport
 from replication.replicator.options import parse_endpoint, stripped
 from replication.store.sqlite import SqliteStore
@@ -211,6 +211,20 @@ async def test_messages_hold_no_password(tmp_path: Path) -> None:
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in repr(parse_endpoint(url))
     await store.close()
+
+
+@pytest.mark.parametrize("secret", [" s3cret", "s3cret\t", "s3cret "])
+async def test_blanks_around_a_secret_do_not_bring_it_into_a_message(raw: Serve, secret: str) -> None:
+    """An HTTP library that refuses to send a header says which."""
+    server = await raw(OK)
+    url = f"http://127.0.0.1:{server.port}/db"
+    for end in (
+        {"url": url, "headers": {"x-auth-couchdb-token": secret}},
+        {"url": url, "auth": {"bearer": {"token": secret}}},
+    ):
+        with pytest.raises(ReplicationError) as caught:  # `{}` is no database
+            await connect(parse_endpoint(end), ONCE).info()
+        assert "s3cret" not in str(caught.value)
 
 
 def test_stripping_credentials() -> None:
