@@ -9,8 +9,9 @@ become a large one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -31,7 +32,7 @@ from replication.replicator.failures import (
     quoted,
 )
 from replication.replicator.hosts import ANYWHERE, AllowedHosts, PinnedTransport, ProxiedTransport
-from replication.replicator.options import Endpoint
+from replication.replicator.options import Endpoint, without_credentials
 
 USER_AGENT = "replication/0.1 (CouchDB protocol)"
 
@@ -43,6 +44,9 @@ SERVER_ROOT = "/"
 
 _MAX_ERROR = 16 * 1024
 _TOTAL_SECONDS = 300.0
+_PACE_SECONDS = 60.0
+_PACE_BYTES = 1024
+"""At least so many bytes have to come in so much waiting."""
 _MAX_CONNECTIONS = 20
 
 Body = bytes | Callable[[], AsyncIterator[bytes]]
@@ -126,7 +130,7 @@ class Connection:
                     data = await self._read(response, limit)
                     return Answer(response.status_code, response.headers, data)
             except TimeoutError:
-                raise PeerUnavailable(f"{self.shown} took more than {total:.0f} s to answer") from None
+                raise self._slow(total) from None
 
         return await retrying(attempt, self._retries)
 
@@ -135,17 +139,45 @@ class Connection:
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> AsyncIterator[httpx.Response]:
         """A response whose body the caller reads, from `raw`. One attempt."""
-        async with self._open("GET", self._url + path, query, None, headers) as response:
+        async with AsyncExitStack() as stack:
+            opening = self._open("GET", self._url + path, query, None, headers)
+            try:
+                async with asyncio.timeout(_TOTAL_SECONDS):
+                    response = await stack.enter_async_context(opening)
+            except TimeoutError:
+                raise self._slow(_TOTAL_SECONDS) from None
             yield response
 
     async def raw(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """The bytes as they were sent. Raises `PeerUnavailable` when the connection breaks."""
+        """The bytes as they were sent.
+
+        Raises `PeerUnavailable` when the connection breaks, and when bytes merely trickle: a peer that is
+        never silent for long but sends next to nothing would be read for years. The caller's own time
+        does not count.
+        """
         assert isinstance(response.stream, httpx.AsyncByteStream)
+        pieces = aiter(response.stream)
+        waited, got = 0.0, 0
         try:
-            async for piece in response.stream:
+            while True:
+                began = time.monotonic()
+                piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                waited += time.monotonic() - began
+                got += len(piece)
+                if waited >= _PACE_SECONDS:
+                    if got < _PACE_BYTES:
+                        raise PeerUnavailable(
+                            f"{self.shown} sent {got} bytes in {waited:.0f} s: that is too slow to wait for"
+                        )
+                    waited, got = 0.0, 0
                 yield piece
         except httpx.TransportError as error:
             raise self._broken(error) from None
+
+    def _slow(self, seconds: float) -> PeerUnavailable:
+        return PeerUnavailable(f"{self.shown} took more than {seconds:.0f} s to answer")
 
     @asynccontextmanager
     async def _open(
@@ -209,13 +241,15 @@ class Connection:
         return b"".join(pieces)
 
     def _broken(self, error: httpx.TransportError) -> PeerUnavailable:
-        what = str(error) or type(error).__name__
+        # A request that can't be sent is quoted by its error, credentials included.
+        mine = isinstance(error, httpx.LocalProtocolError)
+        what = "the request can't be sent" if mine else str(error) or type(error).__name__
         return PeerUnavailable(f"no connection to {self.shown}: {quoted(what)}")
 
     async def _failure(self, method: str, path: str, response: httpx.Response) -> ReplicationError:
         status = response.status_code
         if 300 <= status < 400:
-            where = quoted(response.headers.get("location", "nowhere"))
+            where = quoted(without_credentials(response.headers.get("location", "nowhere")))
             return PeerLied(f"{self.shown} redirects to {where}: name the right address instead")
         try:
             value = jsontext.decode(await self._read(response, _MAX_ERROR))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import tracemalloc
 from base64 import b64encode
@@ -15,7 +16,13 @@ import orjson
 import pytest
 
 from replication.replicator import LocalPeer, Options, replicate
-from replication.replicator.failures import PeerLied, PeerRefused, ReplicationError, TooLarge
+from replication.replicator.failures import (
+    PeerLied,
+    PeerRefused,
+    PeerUnavailable,
+    ReplicationError,
+    TooLarge,
+)
 from replication.replicator.http_peer import HttpPeer
 from replication.replicator.options import parse_endpoint
 from replication.store.sqlite import SqliteStore
@@ -360,6 +367,45 @@ async def test_attachments_that_are_not_what_they_should_be(
     liar.attachment = lambda: answer
     with pytest.raises(ReplicationError):
         await pull(liar, store)
+    await assert_nothing_stored(store)
+
+
+class Trickle(httpx.AsyncByteStream):
+    """A byte now and then, for ever."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0.01)
+            yield b"x"
+
+
+async def test_an_attachment_that_merely_trickles_is_given_up(
+    liar: Liar, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replication.replicator.connection._PACE_SECONDS", 0.1)
+    monkeypatch.setattr("replication.replicator.local_peer._ATTACHMENT_RETRIES", 0)
+    liar.document["_attachments"] = stub(b"x" * 100_000)
+    liar.attachment = lambda: httpx.Response(200, stream=Trickle())
+    with pytest.raises(PeerUnavailable, match="too slow"):
+        await asyncio.wait_for(pull(liar, store), 10)
+    await assert_nothing_stored(store)
+
+
+async def test_an_attachment_whose_answer_never_begins_is_given_up(
+    liar: Liar, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replication.replicator.connection._TOTAL_SECONDS", 0.1)
+    monkeypatch.setattr("replication.replicator.local_peer._ATTACHMENT_RETRIES", 0)
+    liar.document["_attachments"] = stub()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/db/doc/"):
+            await asyncio.sleep(60)  # a line of a header each second
+        return liar(request)
+
+    peer = HttpPeer(parse_endpoint("http://liar/db"), transport=httpx.MockTransport(answer), retries=0)
+    with pytest.raises(PeerUnavailable, match="to answer"):
+        await asyncio.wait_for(replicate(peer, LocalPeer(store, "db"), OPTIONS), 10)
     await assert_nothing_stored(store)
 
 
