@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from replication.http.compression import IN_LOOP
 from replication.protocol import errors
 from replication.protocol.attachments import (
-    GZIP_WINDOW,
     StagedAttachment,
     gzip_packer,
     is_compressible,
 )
+from replication.protocol.unpacking import Unpacker
 from replication.store.interface import Database
 
 MAX_ATTACHMENT_SIZE = 1024 * 1024 * 1024
 """Bytes, as CouchDB's `max_attachment_size`; of a compressed upload before and after unpacking."""
-
-PIECE = 256 * 1024
 
 UNPACK_IN_LOOP = 1024
 """Bytes that are unpacked in the event loop's thread: they may become a thousand times as many."""
@@ -129,28 +127,6 @@ class GzipCheck:
             self.length += len(unpacked)
             if self.length > MAX_ATTACHMENT_SIZE:
                 raise errors.attachment_too_large(self._name)
-
-
-class Unpacker:
-    """Unpacks gzip piece by piece, several members in a row included."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(GZIP_WINDOW)
-
-    @property
-    def complete(self) -> bool:
-        """Whether what was fed so far ends where a member ends."""
-        return self._inflate.eof
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """What `data` adds, at most `PIECE` bytes at a time. Raises `zlib.error`."""
-        while data:
-            if self._inflate.eof:
-                self._inflate = zlib.decompressobj(GZIP_WINDOW)
-            out = self._inflate.decompress(data, PIECE)
-            data = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
-            if out:
-                yield out
 
 
 async def unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -39,6 +39,9 @@ _COMPRESSIBLE = re.compile(
 )
 """CouchDB's `compressible_types`."""
 
+MAX_REVPOS = 10**15
+"""No revision has a higher generation."""
+
 
 @dataclass(frozen=True, slots=True)
 class InlineAttachment:
@@ -128,7 +131,7 @@ def _parse_entry(name: str, entry: Any) -> AttachmentWrite:
     if not isinstance(entry, dict):
         raise errors.bad_request(f"Attachment '{name}' must be an object")
     revpos = entry.get("revpos")
-    if revpos is not None and (not isinstance(revpos, int) or isinstance(revpos, bool) or revpos < 0):
+    if revpos is not None and (type(revpos) is not int or not 0 <= revpos <= MAX_REVPOS):
         raise errors.doc_validation(f"Invalid revpos of attachment '{name}'")
     digest = entry.get("digest")
     if digest is not None and not isinstance(digest, str):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from hashlib import md5
 
+from replication.protocol.unpacking import Unpacker
 from replication.replicator.failures import PeerLied, quoted
+from replication.replicator.peer import SourceAttachment
 
 MAX_ATTACHMENT = 1024**3
 """Bytes of an attachment, as CouchDB's `max_attachment_size`."""
 
 SMALL = 64 * 1024
 """Attachments up to this many bytes travel inside their document."""
+
+_UNPACK_IN_LOOP = 1024
+"""Bytes that are unpacked in the event loop's thread: they may become a thousand times as many."""
 
 
 async def verified(
@@ -42,21 +48,56 @@ async def verified(
 
 async def unpacked(chunks: AsyncIterator[bytes], length: int, what: str) -> AsyncIterator[bytes]:
     """Gzipped `chunks` as they were before. Raises `PeerLied` if they aren't, or aren't `length` bytes."""
-    unpacker = zlib.decompressobj(wbits=31)
+    unpacker = Unpacker()
     size = 0
     try:
         async for piece in chunks:
-            while piece:
-                data = unpacker.decompress(piece, SMALL)
-                piece = unpacker.unconsumed_tail
+            for data in unpacker.feed(piece):
                 size += len(data)
                 if size > length:
                     raise PeerLied(f"{what} unpacks to more than the {length} bytes it should have")
                 yield data
     except zlib.error:
         raise PeerLied(f"{what} is not gzip as announced") from None
-    if size != length or not unpacker.eof:
+    if size != length or not unpacker.complete:
         raise PeerLied(f"{what} unpacks to {size} bytes and should have {length}")
+
+
+class Measured:
+    """Passes the stored bytes of an attachment on and finds out its `length` before encoding.
+
+    A peer may have, from an upload, what says that it is gzip and isn't: that passes too, and `length` is
+    that of the bytes.
+    """
+
+    def __init__(self, attachment: SourceAttachment) -> None:
+        self._attachment = attachment
+        self.length = 0
+        """Known when all has passed."""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Raises `PeerLied` for what unpacks to more than an attachment may have."""
+        unpacker = None if self._attachment.encoding is None else Unpacker()
+        size = self.length = 0
+        async for piece in self._attachment.open():
+            size += len(piece)
+            if unpacker is not None:
+                try:
+                    if len(piece) > _UNPACK_IN_LOOP:
+                        await asyncio.to_thread(self._count, unpacker, piece)
+                    else:
+                        self._count(unpacker, piece)
+                except zlib.error:
+                    unpacker = None
+            yield piece
+        if unpacker is None or not unpacker.complete:
+            self.length = size
+
+    def _count(self, unpacker: Unpacker, piece: bytes) -> None:
+        for unpacked in unpacker.feed(piece):
+            self.length += len(unpacked)
+            if self.length > MAX_ATTACHMENT:
+                raise PeerLied(f"an attachment unpacks to more than {MAX_ATTACHMENT} bytes")
 
 
 async def collected(chunks: AsyncIterator[bytes]) -> bytes:

@@ -44,6 +44,9 @@ _NO_BULK_GET = frozenset({400, 404, 405, 415, 501})
 
 _MAX_ATTACHMENTS = 10_000
 
+_LARGEST_REVPOS = 10**15
+"""No revision has a higher generation. CouchDB keeps what it is given."""
+
 
 class _Asked(NamedTuple):
     want: Wanted
@@ -268,7 +271,7 @@ class Reader:
             length=length,
             stored_length=stored,
             encoding="gzip" if packed else None,
-            revpos=revpos,
+            revpos=revpos if revpos is None or revpos <= _LARGEST_REVPOS else None,
             open=partial(self._read, docid, rev, name, digest, stored, packed, what),
         )
 

@@ -22,7 +22,7 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.selector import compile_selector
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev, parse_rev, parse_revisions
-from replication.replicator.attachment_streams import SMALL, collected, verified
+from replication.replicator.attachment_streams import MAX_ATTACHMENT, SMALL, Measured, collected, verified
 from replication.replicator.backoff import retrying
 from replication.replicator.failures import (
     DatabaseMissing,
@@ -259,6 +259,9 @@ class LocalPeer(Peer):
     # -- writing ---------------------------------------------------------------------------------
 
     async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
+        refused = [_too_large(each) for each in revisions if _has_too_large(each)]
+        if refused:
+            revisions = [each for each in revisions if not _has_too_large(each)]
         with self._database() as database:
             staged: list[StagedAttachment] = []
             try:
@@ -272,7 +275,6 @@ class LocalPeer(Peer):
             finally:
                 if staged:
                     await database.discard_attachments(staged)
-            refused = []
             for write, outcome in zip(writes, outcomes, strict=True):
                 if isinstance(outcome, ProtocolError):
                     if outcome.status >= 500 and outcome.status != 501:
@@ -304,19 +306,11 @@ class LocalPeer(Peer):
             ):
                 given[name] = StubAttachment(digest=attachment.digest)
             elif attachment.stored_length is not None and attachment.stored_length <= SMALL:
-                given[name] = InlineAttachment(
-                    content_type=attachment.content_type,
-                    data=await retrying(partial(_collect, attachment), _ATTACHMENT_RETRIES),
-                    digest=attachment.digest,
-                    revpos=attachment.revpos,
-                    encoding=attachment.encoding,
-                    length=attachment.length,
-                )
+                given[name] = await retrying(partial(_collect, attachment), _ATTACHMENT_RETRIES)
             else:
                 taken = await retrying(partial(_stage, database, attachment), _ATTACHMENT_RETRIES)
                 staged.append(taken)
-                length = taken.length if attachment.encoding is None else attachment.length
-                given[name] = replace(taken, length=length, revpos=attachment.revpos)
+                given[name] = taken
         return given
 
     # -- local documents -------------------------------------------------------------------------
@@ -334,14 +328,37 @@ class LocalPeer(Peer):
             await database.put_local(docid, parent, jsontext.encode(body))
 
 
-async def _collect(attachment: SourceAttachment) -> bytes:
-    return await collected(attachment.open())
+def _has_too_large(revision: Revision) -> bool:
+    return any(
+        max(each.length, each.stored_length or 0) > MAX_ATTACHMENT for each in revision.attachments.values()
+    )
+
+
+def _too_large(revision: Revision) -> Refusal:
+    assert revision.write.path is not None
+    rev = format_rev(revision.write.path.leaf)
+    reason = f"it has an attachment of more than {MAX_ATTACHMENT} bytes"
+    return Refusal(revision.write.id, rev, "attachment_too_large", reason)
+
+
+async def _collect(attachment: SourceAttachment) -> InlineAttachment:
+    measured = Measured(attachment)
+    return InlineAttachment(
+        content_type=attachment.content_type,
+        data=await collected(measured.chunks()),
+        digest=attachment.digest,
+        revpos=attachment.revpos,
+        encoding=attachment.encoding,
+        length=measured.length,
+    )
 
 
 async def _stage(database: Database, attachment: SourceAttachment) -> StagedAttachment:
-    return await database.stage_attachment(
-        attachment.open(), content_type=attachment.content_type, encoding=attachment.encoding
+    measured = Measured(attachment)
+    taken = await database.stage_attachment(
+        measured.chunks(), content_type=attachment.content_type, encoding=attachment.encoding
     )
+    return replace(taken, length=measured.length, revpos=attachment.revpos)
 
 
 def _resolve(database: Database, since: Seq) -> int:

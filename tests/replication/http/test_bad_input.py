@@ -465,6 +465,7 @@ BAD_DOCUMENTS: list[tuple[Any, Error]] = [
     ),
     (attachment({"data": "YQ==", "revpos": "1"}), validation("Invalid revpos of attachment 'f'")),
     (attachment({"data": "YQ==", "revpos": -1}), validation("Invalid revpos of attachment 'f'")),
+    (attachment({"data": "YQ==", "revpos": 10**30}), validation("Invalid revpos of attachment 'f'")),
     (attachment({"data": "YQ==", "digest": 1}), validation("Invalid digest of attachment 'f'")),
     (attachment({"data": "YQ==", "content_type": 1}), bad("Invalid content_type of attachment 'f'")),
     (

@@ -370,6 +370,65 @@ async def test_attachments_that_are_not_what_they_should_be(
     await assert_nothing_stored(store)
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("announced", [0, 5, 10**9])
+@pytest.mark.parametrize(
+    ("data", "length"),
+    [(PACKED, len(DATA)), (PACKED + PACKED, 2 * len(DATA)), (PACKED[:-1], len(PACKED) - 1), (b"no gzip", 7)],
+)
+async def test_the_length_before_packing_is_found_out(
+    liar: Liar,
+    store: SqliteStore,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    length: int,
+    announced: int,
+    size: str,
+) -> None:
+    """A digest says nothing about it, and readers are told it before the bytes come."""
+    if size == "large":
+        monkeypatch.setattr("replication.replicator.local_peer.SMALL", 0)
+    liar.document["_attachments"] = stub(data, encoding="gzip", length=announced)
+    liar.attachment = lambda: httpx.Response(
+        200, stream=httpx.ByteStream(data), headers={"content-encoding": "gzip"}
+    )
+    await pull(liar, store)
+    info = (await store.get("db").attachments("doc", (1, "a" * 32)))["a"]
+    assert (info.length, info.stored_length, info.encoding) == (length, len(data), "gzip")
+
+
+async def test_a_packed_bomb_is_no_attachment(
+    liar: Liar, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replication.replicator.attachment_streams.MAX_ATTACHMENT", 1_000_000)
+    data = gzip.compress(bytes(10_000_000))
+    liar.document["_attachments"] = stub(data, encoding="gzip", length=5)
+    liar.attachment = lambda: httpx.Response(
+        200, stream=httpx.ByteStream(data), headers={"content-encoding": "gzip"}
+    )
+    with pytest.raises(PeerLied, match="unpacks to more"):
+        await pull(liar, store)
+    await assert_nothing_stored(store)
+
+
+@pytest.mark.parametrize("announced", [{"length": 10**12}, {"encoding": "gzip", "encoded_length": 2 * 10**9}])
+async def test_an_attachment_that_is_too_large_is_left_out_and_named(
+    liar: Liar, store: SqliteStore, announced: dict[str, Any]
+) -> None:
+    liar.document["_attachments"] = stub(**announced)
+    result = await pull(liar, store)
+    assert [each.error for each in result.progress.refused] == ["attachment_too_large"]
+    assert result.progress.statistics.doc_write_failures == 1
+    await assert_nothing_stored(store)
+
+
+async def test_a_revpos_beyond_all_generations_counts_for_nothing(liar: Liar, store: SqliteStore) -> None:
+    liar.document["_attachments"] = stub(revpos=10**30)
+    liar.attachment = lambda: httpx.Response(200, content=DATA)
+    await pull(liar, store)
+    assert (await store.get("db").attachments("doc", (1, "a" * 32)))["a"].revpos == 1
+
+
 class Trickle(httpx.AsyncByteStream):
     """A byte now and then, for ever."""
 
