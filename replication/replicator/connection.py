@@ -311,5 +311,10 @@ def document_path(docid: str) -> str:
     """The path of a document below its database. Peers take the slash of `_design/` as it is only."""
     for prefix in ("_design/", "_local/"):
         if docid.startswith(prefix):
-            return f"/{prefix}{quote(docid[len(prefix) :], safe='')}"
-    return "/" + quote(docid, safe="")
+            return f"/{prefix}{path_segment(docid[len(prefix) :])}"
+    return "/" + path_segment(docid)
+
+
+def path_segment(text: str) -> str:
+    """`text` as one segment of a path. `.` and `..` as they are would lead to another path."""
+    return quote(text, safe="") if text.strip(".") or len(text) > 2 else text.replace(".", "%2E")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from replication.protocol import jsontext
 from replication.protocol.documents import parse_document
@@ -19,7 +18,7 @@ from replication.protocol.names import check_attachment_name
 from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.replicator.attachment_streams import unpacked, verified
 from replication.replicator.checkpoints import Statistics
-from replication.replicator.connection import Connection, document_path
+from replication.replicator.connection import Connection, document_path, path_segment
 from replication.replicator.failures import (
     AttachmentGone,
     DatabaseMissing,
@@ -280,7 +279,7 @@ class Reader:
     ) -> AsyncIterator[bytes]:
         connection = self._connection
         headers = {"accept": "*/*", "accept-encoding": "gzip" if packed else "identity"}
-        path = f"{document_path(docid)}/{'/'.join(quote(part, safe='') for part in name.split('/'))}"
+        path = f"{document_path(docid)}/{'/'.join(map(path_segment, name.split('/')))}"
         try:
             async with connection.stream(path, {"rev": rev}, headers) as response:
                 sent = response.headers.get("content-encoding", "identity").lower()

@@ -42,6 +42,8 @@ class Side:
         for prefix in ("_design/", "_local/"):
             if docid.startswith(prefix):
                 return f"/{self.name}/{prefix}{quote(docid[len(prefix) :], safe='')}"
+        if docid in (".", ".."):
+            return f"/{self.name}/{docid.replace('.', '%2E')}"
         return f"/{self.name}/{quote(docid, safe='')}"
 
     async def create(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -85,6 +86,20 @@ async def test_awkward_ids_and_numbers(ends: tuple[Side, Side]) -> None:
         )
     await run(source, target)
     assert await target.state() == await source.state()
+
+
+async def test_ids_and_names_that_a_path_would_swallow(ends: tuple[Side, Side]) -> None:
+    """An HTTP library takes `/db/..` for `/`: what is meant for a document would reach something else."""
+    source, target = ends
+    name, data = "../../_all_dbs", os.urandom(100_000)
+    entry = {"content_type": "image/png", "data": b64encode(data).decode("ascii")}
+    for docid in (".", "..", "...", "plain"):
+        await source.put(docid, _attachments={name: entry})
+    result = await run(source, target)
+    assert (result.progress.refused, result.progress.unreadable) == ([], [])
+    for docid in (".", "..", "...", "plain"):
+        found = await target.get(docid, attachments="true")
+        assert found["_attachments"][name]["data"] == entry["data"]
 
 
 async def test_attachments_small_large_and_compressible(ends: tuple[Side, Side]) -> None:
