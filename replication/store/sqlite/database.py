@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,10 +131,9 @@ class SqliteDatabase(Database):
         if self.extension is None:
             return run(writing)
         transaction.changed = []
+        writing.told = partial(self.extension.changed, writing)
         result = run(writing)
-        while transaction.changed:
-            changed, transaction.changed = transaction.changed, []
-            self.extension.changed(writing, changed)
+        writing.settle()
         return result
 
     # -- connections ---------------------------------------------------------------------------

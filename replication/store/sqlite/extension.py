@@ -10,7 +10,7 @@ whichever way the change came, and may write documents that follow from it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import apsw
@@ -109,6 +109,8 @@ class Writing(Reading):
     ) -> None:
         super().__init__(transaction.connection, epochs)
         self._transaction = transaction
+        self.told: Callable[[Sequence[ChangedDocument]], None] | None = None
+        """Who hears of changes; set by the database."""
         self._revs_limit = revs_limit
         self._partitioned = partitioned
 
@@ -130,6 +132,13 @@ class Writing(Reading):
         """As `Database.write`. The extension hears of it when the job that runs has ended."""
         batch = Batch(self._transaction, self.epochs, self._revs_limit, check, partitioned=self._partitioned)
         return batch.run(docs, replicated)
+
+    def settle(self) -> None:
+        """Lets the extension hear now of what was written so far, for who must see what follows from it."""
+        transaction = self._transaction
+        while self.told is not None and transaction.changed:
+            changed, transaction.changed = transaction.changed, []
+            self.told(changed)
 
     def tell(self, note: object) -> None:
         """`note` is given to `Extension.committed` if the transaction commits."""

@@ -132,3 +132,25 @@ async def test_it_is_there_again_after_a_restart(tmp_path: Path) -> None:
         assert seen(database) == {"a": 1, "b": 2}
     finally:
         await store.close()
+
+
+async def test_a_job_sees_what_follows_from_its_own_writes_once_it_settles(tmp_path: Path) -> None:
+    names = Names()
+    store, database = await open_database(tmp_path, names)
+
+    def run(writing: Writing) -> list[object]:
+        def told() -> object:
+            return writing.connection.execute("SELECT count(*) FROM names_seen").get
+
+        writing.write([DocumentWrite("a", False, b"{}")])
+        before = told()
+        writing.settle()
+        between = told()
+        writing.write([DocumentWrite("x", False, b"{}")])
+        return [before, between]
+
+    try:
+        assert await database.transact(run) == [0, 1]
+        assert seen(database) == {"a": 1, "x": 2, "copy-of-x": 3}
+    finally:
+        await store.close()
