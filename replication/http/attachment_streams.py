@@ -10,15 +10,14 @@ import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from replication.http.compression import IN_LOOP
 from replication.protocol import errors
 from replication.protocol.attachments import (
     StagedAttachment,
-    gzip_packer,
     is_compressible,
 )
 from replication.protocol.unpacking import Unpacker
 from replication.store.interface import Database
+from replication.store.packing import stage_packed
 
 MAX_ATTACHMENT_SIZE = 1024 * 1024 * 1024
 """Bytes, as CouchDB's `max_attachment_size`; of a compressed upload before and after unpacking."""
@@ -59,31 +58,8 @@ async def stage(
         )
         return replace(staged, length=check.length)
     if is_compressible(content_type):
-        packing = Packing()
-        staged = await database.stage_attachment(
-            packing.packed(pieces), content_type=content_type, encoding="gzip"
-        )
-        return replace(staged, length=packing.length)
+        return await stage_packed(database, pieces, content_type=content_type)
     return await database.stage_attachment(pieces, content_type=content_type)
-
-
-class Packing:
-    """Compresses bytes on their way to the store and counts them in `length`."""
-
-    def __init__(self) -> None:
-        self.length = 0
-
-    async def packed(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        packer = gzip_packer()
-        async for piece in pieces:
-            self.length += len(piece)
-            if len(piece) > IN_LOOP:
-                out = await asyncio.to_thread(packer.compress, piece)
-            else:
-                out = packer.compress(piece)
-            if out:
-                yield out
-        yield packer.flush()
 
 
 class GzipCheck:

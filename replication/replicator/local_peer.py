@@ -15,6 +15,8 @@ from replication.protocol.attachments import (
     InlineAttachment,
     StagedAttachment,
     StubAttachment,
+    as_stored,
+    is_compressible,
 )
 from replication.protocol.creation import is_partitioned
 from replication.protocol.documents import DocumentWrite, parse_document
@@ -47,6 +49,7 @@ from replication.replicator.peer import (
     Wanted,
 )
 from replication.store.interface import AttachmentInfo, Change, Database, Document, Store
+from replication.store.packing import stage_packed
 
 _SCANNED_ROWS = 500
 _WAIT_SECONDS = 60.0
@@ -295,16 +298,15 @@ class LocalPeer(Peer):
         assert path is not None
         history = set(path.revisions())
         known: dict[str, AttachmentInfo] = {}
+        generation = 0
         for rev in sorted(history.intersection(revision.ancestors), reverse=True)[:1]:
+            generation = rev[0]
             known = await database.attachments(revision.write.id, rev)
         given: dict[str, AttachmentWrite] = {}
         for name, attachment in revision.attachments.items():
             held = known.get(name)
-            if held is not None and (held.digest, held.content_type) == (
-                attachment.digest,
-                attachment.content_type,
-            ):
-                given[name] = StubAttachment(digest=attachment.digest)
+            if held is not None and _is_held(held, attachment, generation):
+                given[name] = StubAttachment(digest=held.digest)
             elif attachment.stored_length is not None and attachment.stored_length <= SMALL:
                 given[name] = await retrying(partial(_collect, attachment), _ATTACHMENT_RETRIES)
             else:
@@ -343,7 +345,7 @@ def _too_large(revision: Revision) -> Refusal:
 
 async def _collect(attachment: SourceAttachment) -> InlineAttachment:
     measured = Measured(attachment)
-    return InlineAttachment(
+    taken = InlineAttachment(
         content_type=attachment.content_type,
         data=await collected(measured.chunks()),
         digest=attachment.digest,
@@ -351,13 +353,28 @@ async def _collect(attachment: SourceAttachment) -> InlineAttachment:
         encoding=attachment.encoding,
         length=measured.length,
     )
+    return as_stored(taken)
+
+
+def _is_held(held: AttachmentInfo, attachment: SourceAttachment, generation: int) -> bool:
+    """Whether an attachment of the revision's ancestor, which has `generation`, is the one of the source."""
+    if held.content_type != attachment.content_type:
+        return False
+    if held.encoding is not None and attachment.encoding is None:
+        # Packed when it came, so the digests differ. It came with the revision that both name.
+        same = (held.revpos, held.length) == (attachment.revpos, attachment.length)
+        return same and held.revpos <= generation
+    return held.digest == attachment.digest
 
 
 async def _stage(database: Database, attachment: SourceAttachment) -> StagedAttachment:
     measured = Measured(attachment)
-    taken = await database.stage_attachment(
-        measured.chunks(), content_type=attachment.content_type, encoding=attachment.encoding
-    )
+    if attachment.encoding is None and is_compressible(attachment.content_type):
+        taken = await stage_packed(database, measured.chunks(), content_type=attachment.content_type)
+    else:
+        taken = await database.stage_attachment(
+            measured.chunks(), content_type=attachment.content_type, encoding=attachment.encoding
+        )
     return replace(taken, length=measured.length, revpos=attachment.revpos)
 
 

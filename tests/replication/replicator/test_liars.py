@@ -182,7 +182,7 @@ async def test_conflicts_in_one_row_keep_their_attachments(liar: Liar, store: Sq
         "pending": 0,
     }
     entries = {
-        letter: {"stub": True, "content_type": "text/plain", "digest": digest(text), "length": len(text)}
+        letter: {"stub": True, "content_type": "image/png", "digest": digest(text), "length": len(text)}
         for letter, text in texts.items()
     }
     docs = [
