@@ -58,7 +58,7 @@ class FunctionFilter(ChangeFilter):
     async def check(self) -> None:
         """Raises 500 `compilation_error` for what is no function."""
         try:
-            await functions.check(self._engine, self._source, self._modules)
+            await functions.check(self._engine, self._database.name, self._source, self._modules)
         except JavaScriptError as error:
             raise failed(error) from error
 
@@ -98,7 +98,13 @@ class FunctionFilter(ChangeFilter):
     async def _call(self, texts: Sequence[bytes]) -> list[bool | Thrown]:
         try:
             return await functions.filter_documents(
-                self._engine, self._source, self._modules, self._request, texts, view=self._view
+                self._engine,
+                self._database.name,
+                self._source,
+                self._modules,
+                self._request,
+                texts,
+                view=self._view,
             )
         except JavaScriptError as error:
             raise failed(error) from error

@@ -61,6 +61,7 @@ async def update(call: Call) -> Response:
     try:
         result = await functions.update(
             call.server.javascript,
+            call.database.name,
             source,
             ddoc.text.decode("utf-8"),
             await _stored(call, docid),

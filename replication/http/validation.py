@@ -92,7 +92,7 @@ async def _check_design(call: Call, doc: DocumentWrite) -> None:
             sources.append(("reduce", view.reduce))
         for kind, source in sources:
             try:
-                await functions.check(call.server.javascript, source, view.modules)
+                await functions.check(call.server.javascript, call.database.name, source, view.modules)
             except JavaScriptError as error:
                 reason = f"Compilation of the {kind} function in the '{view.name}' view failed: {error}"
                 raise ProtocolError(400, "compilation_error", reason) from error
@@ -140,10 +140,12 @@ async def _ask(
 ) -> list[ProtocolError | None]:
     """Why one function refuses each document, if it does. One that can't be run refuses all."""
     assert ddoc.validation is not None
+    if ddoc.language != JAVASCRIPT:
+        return [ProtocolError(500, "unknown_query_language", ddoc.language)] * len(pairs)
     modules = ddoc.text.decode("utf-8")
     try:
         results = await functions.validate(
-            call.server.javascript, ddoc.validation, modules, pairs, user, security
+            call.server.javascript, call.database.name, ddoc.validation, modules, pairs, user, security
         )
     except JavaScriptError as error:
         return [failed(error)] * len(pairs)

@@ -2,6 +2,10 @@
 
 A process is started when it is first needed and serves one job after the other. One that dies, hangs or
 says that it has grown too large is replaced. Jobs wait in threads, so the event loop never does.
+
+A job ends after about a second, with results for the first of its items, unless a single call takes longer.
+Databases take turns, and one process is always left for the others: whose functions hang makes only
+himself wait.
 """
 
 from __future__ import annotations
@@ -14,9 +18,10 @@ import subprocess
 import sys
 import threading
 import weakref
-from asyncio import get_running_loop
+from asyncio import wrap_future
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,11 +30,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from replication.javascript.turns import Turns
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 
 WORKERS = max(2, min(4, os.cpu_count() or 1))
-"""Not one: whoever's function hangs must not make all others wait."""
+"""Processes for the functions of one database. There is one more, for the others."""
 CALL_SECONDS = 5.0
 """Processor time of one call of a function, as CouchDB's `os_process_timeout`."""
 JOB_SECONDS = 60.0
@@ -45,11 +51,15 @@ _WORKER = Path(__file__).with_name("worker.py")
 class Job:
     """Calls of one function with one item after the other."""
 
+    owner: str
+    """Whose function it is: the name of the database."""
     kind: str
     """One of `KINDS` in environment.js."""
     source: str
-    body: bytes
-    """JSON that holds the items."""
+    items: Sequence[bytes] = ()
+    """JSON."""
+    shared: str = "null"
+    """JSON of what is the same for all items."""
     modules: str = ""
     """JSON object whose strings the function may `require`, and its `this`."""
 
@@ -78,33 +88,57 @@ class Engine:
     ) -> None:
         self._call_seconds = call_seconds
         self._job_seconds = job_seconds
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="javascript")
+        self._threads = ThreadPoolExecutor(workers + 1, thread_name_prefix="javascript")
+        self._turns: Turns[tuple[Job, Future[list[Any]]]] = Turns(workers)
         self._workers: set[_Worker] = set()
         self._idle: deque[_Worker] = deque()
         self._closed = threading.Event()
-        self._end = weakref.finalize(self, _end_all, self._threads, self._workers, self._closed)
+        self._end = weakref.finalize(self, _end_all, self._threads, self._turns, self._workers, self._closed)
 
     async def run(self, job: Job) -> list[Any]:
         """For each item what the function returned, any JSON, or `Thrown`.
 
+        When they take long or are a lot, only for the first ones; at least for one.
         Raises `JavaScriptError`.
         """
-        return await get_running_loop().run_in_executor(self._threads, self._run, job)
+        if self._closed.is_set():
+            raise RuntimeError("The JavaScript engine is closed.")
+        future: Future[list[Any]] = Future()
+        self._turns.put(job.owner, (job, future))
+        self._threads.submit(self._serve)
+        return await wrap_future(future)
 
     def close(self) -> None:
         """Ends the processes. Jobs are given up."""
         self._end()
+
+    def _serve(self) -> None:
+        """Runs what may begin now. A job that may not is taken by the thread that ends another one."""
+        while (taken := self._turns.take()) is not None:
+            owner, (job, future) = taken
+            try:
+                if not future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    results = self._run(job)
+                except BaseException as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(results)
+            finally:
+                self._turns.done(owner)
 
     def _run(self, job: Job) -> list[Any]:
         head = {
             "kind": job.kind,
             "source": job.source,
             "modules": job.modules,
+            "shared": job.shared,
             "seconds": self._call_seconds,
+            "sizes": [len(item) for item in job.items],
         }
-        request = b"".join(
-            _LENGTH.pack(len(part)) + part for part in (json.dumps(head).encode("ascii"), job.body)
-        )
+        frames = (json.dumps(head).encode("ascii"), b"".join(job.items))
+        request = b"".join(_LENGTH.pack(len(frame)) + frame for frame in frames)
         worker = self._worker()
         answer = worker.answer(request, self._job_seconds)
         if answer is None:
@@ -116,7 +150,10 @@ class Engine:
             worker.end()
         else:
             self._idle.append(worker)
-        return _results(text)
+        results = _results(text)
+        if len(results) > len(job.items) or (job.items and not results):
+            raise _nonsense()
+        return results
 
     def _worker(self) -> _Worker:
         """A process that nobody uses, and that is still there."""
@@ -155,19 +192,21 @@ def _results(text: bytes) -> list[Any]:
     if "failed" in value:
         raise JavaScriptError(str(value["failed"]), limit=value.get("limit") is not False)
     results, logged = value.get("results"), value.get("log")
-    if not isinstance(results, list) or not isinstance(logged, list):
+    if not isinstance(results, list) or not isinstance(logged, dict):
         raise _nonsense()
-    for message in logged:
+    for message in logged.values():
         log.info("log: %s", message)
     return [_result(result) for result in results]
 
 
 def _result(value: Any) -> Any:
     match value:
-        case [0, returned]:
-            return returned
-        case [1, {"error": str(error), "reason": str(reason)}]:
+        case {"error": str(error), "reason": str(reason)}:
             return Thrown(error, reason)
+        case {"value": returned}:
+            return returned
+        case {} if not value:
+            return None  # the function returned what JSON does not know
     raise _nonsense()
 
 
@@ -235,8 +274,15 @@ class _Worker:
         process.wait()
 
 
-def _end_all(threads: ThreadPoolExecutor, workers: set[_Worker], closed: threading.Event) -> None:
+def _end_all(
+    threads: ThreadPoolExecutor,
+    turns: Turns[tuple[Job, Future[list[Any]]]],
+    workers: set[_Worker],
+    closed: threading.Event,
+) -> None:
     closed.set()
+    for _, future in turns.clear():
+        future.cancel()
     for worker in list(workers):
         worker.kill()
     threads.shutdown(wait=True, cancel_futures=True)

@@ -3,22 +3,25 @@
 // Evaluated once in each fresh engine. Everything the harness needs of the language is taken before the
 // function is there, for that may change what it likes. `load` and `step` are the only ways in; both
 // return JSON text, as `stringify` makes it: the engine's Python side can't read a text that was put
-// together from long ones.
+// together from long ones. What the harness itself says is in objects without a prototype, so that no
+// `toJSON` which a function left there has a say in it.
 (function (global) {
   "use strict";
   const { parse, stringify } = JSON;
-  const { freeze, keys } = Object;
+  const { freeze, getPrototypeOf, keys } = Object;
   const { isArray } = Array;
   const text = String;
   const evaluate = global.eval;
   const NativeError = Error;
+  const NativePromise = Promise;
   const OutOfBounds = InternalError;
+  const plain = getPrototypeOf(function () {});
   const LONGEST_MESSAGE = 4000;
   const MOST_LOGGED = 100;
 
   let rows = [];
-  let logged = [];
-  let items = [];
+  const logged = { __proto__: null };
+  let messageCount = 0;
   let call = null;
 
   // -- what functions see --------------------------------------------------------------------
@@ -38,8 +41,8 @@
       return total;
     },
     log(message) {
-      if (logged.length < MOST_LOGGED) {
-        logged.push(clip(typeof message === "string" ? message : toJSON(message)));
+      if (messageCount < MOST_LOGGED) {
+        logged[messageCount++] = clip(typeof message === "string" ? message : toJSON(message));
       }
     },
     isArray,
@@ -88,16 +91,6 @@
     }
   }
 
-  function wellFormed(key, value) {
-    return typeof value === "string" ? value.toWellFormed() : value;
-  }
-
-  // A lone surrogate is escaped by `stringify`, but is no text that could be stored.
-  function written(value) {
-    const result = toJSON(value);
-    return result.includes("\\ud") ? toJSON(parse(result, wellFormed)) : result;
-  }
-
   // -- functions and modules -------------------------------------------------------------------
 
   function compiled(source) {
@@ -112,7 +105,10 @@
     }
     if (typeof made !== "function") made = global.$function;
     delete global.$function;
-    if (typeof made !== "function") throw new NativeError("Expression does not eval to a function.");
+    // Generators and asynchronous functions return before they have done anything; CouchDB takes none.
+    if (typeof made !== "function" || getPrototypeOf(made) !== plain) {
+      throw new NativeError("Expression does not eval to a function.");
+    }
     return made;
   }
 
@@ -145,7 +141,11 @@
 
   function sealed(value) {
     if (typeof value === "object" && value !== null) {
-      for (const key of keys(value)) sealed(value[key]);
+      if (isArray(value)) {
+        for (let index = 0; index < value.length; index++) sealed(value[index]);
+      } else {
+        for (const key of keys(value)) sealed(value[key]);
+      }
       freeze(value);
     }
     return value;
@@ -153,46 +153,45 @@
 
   // -- kinds of calls ----------------------------------------------------------------------------
   //
-  // Each takes the function, `this` for it and the job's body, and returns the function that `step` calls with
-  // an item. Items are documents, or whatever one call needs.
+  // Each takes the function, `this` for it and what is the same for all items, and returns the function that
+  // `step` calls with an item: a document, or whatever one call needs.
+
+  function decided(result) {
+    if (result instanceof NativePromise) throw new NativeError("The function must decide at once, not later.");
+    return result;
+  }
 
   const KINDS = {
     compile() {
-      items = [];
+      return null;
     },
-    map(made, self, documents) {
-      items = documents;
+    map(made, self) {
       return (doc) => {
         rows = [];
         made.call(self, sealed(doc));
         return rows;
       };
     },
-    reduce(made, self, groups) {
-      items = groups;
+    reduce(made, self) {
       return ([entries, values]) => made.call(self, entries, values, entries === null);
     },
-    filter(made, self, body) {
-      items = body.docs;
-      return (doc) => Boolean(made.call(self, doc, body.req));
+    filter(made, self, { req }) {
+      return (doc) => Boolean(decided(made.call(self, doc, req)));
     },
-    view_filter(made, self, body) {
-      items = body.docs;
+    view_filter(made, self) {
       return (doc) => {
         rows = [];
         made.call(self, sealed(doc));
         return rows.length > 0;
       };
     },
-    validate(made, self, body) {
-      items = body.docs;
+    validate(made, self, { user, security }) {
       return ([changed, stored]) => {
-        made.call(self, changed, stored, body.user, body.security);
+        decided(made.call(self, changed, stored, user, security));
         return null;
       };
     },
-    update(made, self, body) {
-      items = [body];
+    update(made, self) {
       return ({ doc, req }) => {
         const [document, answer] = made.call(self, doc, req);
         return [document, answer];
@@ -200,7 +199,7 @@
     },
   };
 
-  function load(kind, source, modules, body) {
+  function load(kind, source, modules, shared) {
     const root = modules === "" ? {} : parse(modules);
     define("require", requirer(root, new Map(), []));
     let made;
@@ -209,22 +208,23 @@
     } catch (wrong) {
       const { error, reason } = described(wrong);
       const message = wrong instanceof NativeError && error !== "Error" ? `${error}: ${reason}` : reason;
-      return written({ failed: clip(`${message} (${source})`) });
+      return stringify({ __proto__: null, failed: clip(`${message} (${source})`) });
     }
-    call = KINDS[kind](made, kind === "map" || kind === "view_filter" ? {} : root, parse(body));
-    return written({ count: items.length });
+    call = KINDS[kind](made, kind === "map" || kind === "view_filter" ? {} : root, parse(shared));
+    return "{}";
   }
 
-  function step(index) {
+  function step(item) {
     try {
-      return written([0, call(items[index])]);
+      return stringify({ __proto__: null, value: call(parse(item)) });
     } catch (thrown) {
-      return written([1, described(thrown)]);
+      const { error, reason } = described(thrown);
+      return stringify({ __proto__: null, error, reason });
     }
   }
 
   function messages() {
-    return written(logged);
+    return stringify(logged);
   }
 
   define("$harness", { load, step, messages });

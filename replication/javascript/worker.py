@@ -1,42 +1,51 @@
 """The process that runs JavaScript. Started by `engine` as a script; it imports nothing of this program.
 
 It reads jobs from standard input and answers on standard output. A frame is a length in four bytes, big
-endian, and that many bytes. A job is two frames: a JSON object (`kind`, `source`, `modules`, `seconds`) and
-the JSON text that the functions work on, which is never decoded here. The answer is a byte, 1 if this
-process ends after it, and one frame: `{"results": […], "log": […]}`, or `{"failed": reason, "limit":
-whether a limit was the reason}`. There is a result per item: `[0, value]`, or `[1, what was thrown]`; of a
-map job maybe for the first ones only.
+endian, and that many bytes. A job is two frames: a JSON object (`kind`, `source`, `modules`, `shared`,
+`seconds`, `sizes`) and the items that the function is called with one after the other: JSON texts of these
+sizes in bytes, which are never decoded here. The answer is a byte, 1 if this process ends after it, and one
+frame: `{"results": […], "log": {…}}`, or `{"failed": reason, "limit": whether a limit was the reason}`.
+There is a result per item: `{"value": …}`, or `{"error": …, "reason": …}` if something was thrown. When
+they take long or are a lot, there are results for the first items only, at least for one.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import struct
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 sys.path.extend(sys.argv[1:])  # where the engine is installed: this process looks nowhere else
 
 import quickjs
 
 HEAP = 64 << 20
-"""Bytes of one engine's heap."""
+"""Bytes of one engine's heap, not counting what it was given."""
+EXPANSION = 80
+"""Bytes of heap for each byte that it was given: so many are needed for `[[],[],[]]`, frozen."""
+LARGEST_HEAP = 768 << 20
 STACK = 1 << 20
 PROCESS = 1 << 30
 """Bytes of address space of this process, should the engine's own count be wrong."""
 LARGEST_ANSWER = 32 << 20
 """Characters of the results of one job, at most."""
 ENOUGH = 4 << 20
-"""Characters after which a map job ends early. The caller asks again for the other documents."""
+"""Characters after which a job ends early. The caller asks again for the other items."""
+TURN = 1.0
+"""Seconds after which it ends early, too: others wait."""
 RESIDENT = 64 << 20
 """Bytes of memory in use, at some time, after which the process makes place for a fresh one."""
 GRACE = 1.0
 """Seconds of processor time beyond a call's limit until the process is ended by the system."""
 
-_NULL_THROWN = '[1,{"error":"unknown_error","reason":"null"}]'
+_NULL_THROWN = '{"error":"unknown_error","reason":"null"}'
+_ESCAPE = re.compile(r"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 _LENGTH = struct.Struct(">I")
 _ENVIRONMENT = Path(__file__).with_name("environment.js").read_text("utf-8")
 
@@ -47,10 +56,12 @@ class FailedError(Exception):
         self.limit = limit
 
 
-def run(job: dict[str, str], body: str, seconds: float) -> str:
+def run(job: dict[str, Any], body: bytes) -> str:
     """The answer to one job, as JSON. Raises `FailedError` if there is none for the job as a whole."""
+    seconds = job["seconds"]
+    given = len(job["source"]) + len(job["modules"]) + len(job["shared"])
     context = quickjs.Context()
-    context.set_memory_limit(HEAP)
+    context.set_memory_limit(heap(given))
     context.set_max_stack_size(STACK)
     context.set_time_limit(seconds)
     context.eval(_ENVIRONMENT)
@@ -58,26 +69,41 @@ def run(job: dict[str, str], body: str, seconds: float) -> str:
     context.eval("delete globalThis.$harness")
     try:
         begin_call(seconds)
-        loaded = json.loads(load(job["kind"], job["source"], job["modules"], body))
+        loaded = json.loads(well_formed(load(job["kind"], job["source"], job["modules"], job["shared"])))
         if "failed" in loaded:
             raise FailedError(loaded["failed"], limit=False)
         results = []
         size = 0
-        for index in range(loaded["count"]):
+        start = 0
+        end_of_turn = time.monotonic() + TURN
+        for length in job["sizes"]:
+            context.set_memory_limit(heap(given + length))
             begin_call(seconds)
-            result = step(index)
+            result = step(body[start : start + length].decode("utf-8"))
+            start += length
             if result == _NULL_THROWN and peak() > RESIDENT:
                 # With no memory left for an error, the engine throws null.
                 raise FailedError(explained("out of memory", seconds))
             size += len(result)
             if size > LARGEST_ANSWER:
                 raise FailedError("The function made more than can be taken at once.")
-            results.append(result)
-            if size > ENOUGH and job["kind"] == "map":
+            results.append(well_formed(result))
+            if size > ENOUGH or time.monotonic() > end_of_turn:
                 break
-        return f'{{"results":[{",".join(results)}],"log":{messages()}}}'
+        return f'{{"results":[{",".join(results)}],"log":{well_formed(messages())}}}'
     except (quickjs.JSException, quickjs.StackOverflow) as error:
         raise FailedError(explained(str(error), seconds)) from None
+
+
+def heap(given: int) -> int:
+    return min(HEAP + EXPANSION * given, LARGEST_HEAP)
+
+
+def well_formed(text: str) -> str:
+    """JSON text without lone surrogates, which the engine escapes but nobody could store."""
+    if "\\ud" not in text:
+        return text
+    return _ESCAPE.sub(lambda escape: "\ufffd" if len(escape[0]) == 6 else escape[0], text)
 
 
 def explained(message: str, seconds: float) -> str:
@@ -85,7 +111,7 @@ def explained(message: str, seconds: float) -> str:
     if "interrupted" in first:
         return f"The function ran for more than {seconds:g} seconds."
     if "out of memory" in first or first == "null":
-        return f"The function needed more than {HEAP >> 20} MB of memory."
+        return f"The function needed more than {HEAP >> 20} MB of memory beside what it was given."
     return first[:1000]
 
 
@@ -137,11 +163,11 @@ def main() -> None:
     while True:
         try:
             job = json.loads(read_frame(source))
-            body = read_frame(source).decode("utf-8")
+            body = read_frame(source)
         except EOFError:
             return
         try:
-            answer = run(job, body, job["seconds"])
+            answer = run(job, body)
         except FailedError as error:
             answer = json.dumps({"failed": str(error), "limit": error.limit})
         except (TypeError, ValueError):

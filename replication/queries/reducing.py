@@ -171,6 +171,7 @@ class JavaScriptReduction(Reduction):
     def __init__(self, source: ViewRows, query: ViewQuery, engine: Engine) -> None:
         super().__init__(source, query)
         self._engine = engine
+        self._database_name = source.database_name
 
     async def _rows(self) -> AsyncIterator[list[bytes]]:
         for span in self._spans():
@@ -211,20 +212,27 @@ class JavaScriptReduction(Reduction):
         if not work:
             return
         assert self._view.reduce is not None
+        left = iter(work)
+        results = functions.reduce(
+            self._engine,
+            self._database_name,
+            self._view.reduce,
+            self._view.modules,
+            [given for _, given in work],
+        )
         try:
-            results = await functions.reduce(
-                self._engine, self._view.reduce, self._view.modules, [given for _, given in work]
-            )
+            async for result in results:
+                group, given = next(left)
+                value = jsontext.encode(None if isinstance(result, Thrown) else result)
+                if len(value) > OVERFLOW_SIZE and len(value) * OVERFLOW_RATIO > len(given):
+                    group.error = b'"error":"reduce_overflow_error","reason":%b' % jsontext.encode(
+                        "Reduce output must shrink more rapidly:"
+                        f" input size: {len(given)} output size: {len(value)}"
+                    )
+                    value = b"null"  # nobody asks for it, and it may be large
+                group.parts.append(value)
         except JavaScriptError as error:
             raise failed(error) from error
-        for (group, given), result in zip(work, results, strict=True):
-            value = jsontext.encode(None if isinstance(result, Thrown) else result)
-            if len(value) > OVERFLOW_SIZE and len(value) * OVERFLOW_RATIO > len(given):
-                group.error = b'"error":"reduce_overflow_error","reason":%b' % jsontext.encode(
-                    "Reduce output must shrink more rapidly:"
-                    f" input size: {len(given)} output size: {len(value)}"
-                )
-            group.parts.append(value)
 
 
 def _rows_input(rows: Sequence[IndexRow]) -> bytes:

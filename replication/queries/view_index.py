@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -28,13 +27,8 @@ from replication.protocol.partitions import key_prefix_of
 from replication.queries.views import ViewRows
 from replication.store.interface import Database, IndexedDocument, IndexRow, RowMapper
 
-FIRST_BATCH = 50
-LARGEST_BATCH = 500
-"""Documents of one job. The first ones show how long the function takes."""
 ROWS_AT_A_TIME = 1000
 """Rows after which others get their turn."""
-QUICK, SLOW = 0.25, 1.0
-"""Seconds of a job below which batches grow, and above which they shrink."""
 
 log = logging.getLogger("replication.views")
 
@@ -100,7 +94,7 @@ def failed(error: JavaScriptError) -> ProtocolError:
 def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View) -> RowMapper:
     key_of = raw_sort_key if view.raw_collation else sort_key
     if view.language == JAVASCRIPT:
-        emit = _JavaScriptMap(engine, view).emit
+        emit = _JavaScriptMap(engine, database.name, view).emit
     elif view.language == QUERY:
         emit = _QueryMap(ddoc, view).emit
     else:
@@ -109,6 +103,9 @@ def _mapper(database: Database, engine: Engine, ddoc: DesignDocument, view: View
     async def rows(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
         listed = [doc for doc in documents if _is_listed(view, doc.id)]
         results = await emit(listed) if listed else []
+        if len(results) < len(listed):
+            documents = documents[: documents.index(listed[len(results)])]
+            listed = listed[: len(results)]
         by_id: dict[str, list[IndexRow]] = {}
         known: dict[str, tuple[bytes, bytes]] = {}
         wrong: list[tuple[str, str]] = []
@@ -178,32 +175,22 @@ def _raw_order(row: tuple[Any, bytes, bytes]) -> bytes:
 
 
 class _JavaScriptMap:
-    """A map function, given as many documents at a time as it takes quickly."""
+    """A map function. It may answer for the first documents only."""
 
-    def __init__(self, engine: Engine, view: View) -> None:
+    def __init__(self, engine: Engine, owner: str, view: View) -> None:
         self._engine = engine
+        self._owner = owner
         self._view = view
-        self._batch = FIRST_BATCH
 
     async def emit(self, documents: Sequence[IndexedDocument]) -> list[list[Emitted] | Thrown]:
         view = self._view
         texts = [document.text for document in documents]
         if view.local_seq:
             texts = [with_members(doc.text, [b'"_local_seq":%d' % doc.seq]) for doc in documents]
-        results: list[list[Emitted] | Thrown] = []
-        while len(results) < len(texts):
-            some = texts[len(results) : len(results) + self._batch]
-            started = time.monotonic()
-            try:
-                results += await functions.map_documents(self._engine, view.map, view.modules, some)
-            except JavaScriptError as error:
-                raise failed(error) from error
-            taken = time.monotonic() - started
-            if taken > SLOW:
-                self._batch = max(1, self._batch // 4)
-            elif taken < QUICK:
-                self._batch = min(LARGEST_BATCH, 2 * self._batch)
-        return results
+        try:
+            return await functions.map_documents(self._engine, self._owner, view.map, view.modules, texts)
+        except JavaScriptError as error:
+            raise failed(error) from error
 
 
 class _QueryMap:

@@ -116,6 +116,7 @@ class ViewRows:
         self._seq = seq
         self._refresh = refresh
         self.view = view
+        self.database_name = database.name
 
     async def state(self) -> IndexState | None:
         """None only if the index had read nothing to begin with."""

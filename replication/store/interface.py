@@ -235,7 +235,8 @@ DocumentMapper = Callable[[Mapping[str, Any]], Sequence[bytes]]
 """Called with a decoded winner; returns the keys under which an index lists it."""
 
 RowMapper = Callable[[Sequence[IndexedDocument]], Awaitable[Sequence[Sequence[IndexRow]]]]
-"""Called with winners, none of them deleted; returns the rows of each one."""
+"""Called with winners, none of them deleted; returns the rows of each one, or of the first ones, at least
+one, when they are a lot: the others come again."""
 
 
 class Database(ABC):

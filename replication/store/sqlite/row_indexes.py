@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apsw
@@ -35,8 +35,23 @@ class _Page:
     purge_seq: int
     reached: int
     complete: bool
-    docids: list[str]
+    changes: list[tuple[int, str]]
+    """Sequence and document of each."""
     documents: list[IndexedDocument]
+
+    def cut(self, count: int) -> _Page:
+        """The same with the first `count` documents only."""
+        if count >= len(self.documents):
+            return self
+        end = self.documents[count].seq
+        changes = [change for change in self.changes if change[0] < end]
+        return replace(
+            self,
+            reached=changes[-1][0],
+            complete=False,
+            changes=changes,
+            documents=self.documents[:count],
+        )
 
 
 async def refresh(
@@ -60,6 +75,7 @@ async def refresh(
         if page is None:
             return
         rows = await mapper(page.documents) if page.documents else []
+        page = page.cut(len(rows))
         complete = await write(_writing(signature, page, rows)) and page.complete
 
 
@@ -75,7 +91,7 @@ def _read(connection: apsw.Connection, signature: str) -> _Page | None:
     if row is None:
         return None
     num, seq, update_seq, purge_seq = row
-    docids: list[str] = []
+    changes: list[tuple[int, str]] = []
     documents: list[IndexedDocument] = []
     reached, size = seq, 0
     for at, docid, deleted, text, leaves in connection.execute(
@@ -85,7 +101,7 @@ def _read(connection: apsw.Connection, signature: str) -> _Page | None:
         (seq, DOCUMENTS_A_STEP),
     ):
         reached = at
-        docids.append(docid)
+        changes.append((at, docid))
         if not deleted:
             if leaves:
                 text = with_members(text, _conflicts(connection, docid))
@@ -93,8 +109,8 @@ def _read(connection: apsw.Connection, signature: str) -> _Page | None:
             size += len(text)
             if size > BYTES_A_STEP:
                 break
-    complete = len(docids) < DOCUMENTS_A_STEP and size <= BYTES_A_STEP
-    return _Page(num, seq, purge_seq, update_seq if complete else reached, complete, docids, documents)
+    complete = len(changes) < DOCUMENTS_A_STEP and size <= BYTES_A_STEP
+    return _Page(num, seq, purge_seq, update_seq if complete else reached, complete, changes, documents)
 
 
 def _conflicts(connection: apsw.Connection, docid: str) -> list[bytes]:
@@ -123,7 +139,8 @@ def _writing(
         ).get
         if seq != page.seq or transaction.counters.purge_seq != page.purge_seq:
             return False
-        gone = indexes.forget(connection, page.num, page.docids) if page.docids and seq else 0
+        docids = [docid for _, docid in page.changes]
+        gone = indexes.forget(connection, page.num, docids) if docids and seq else 0
         entries = [(page.num, *row) for document in rows for row in document]
         connection.executemany("INSERT INTO index_entries VALUES (?, ?, ?, ?, ?, ?)", entries)
         indexes.note(connection, page.num, page.reached, len(entries) - gone)

@@ -29,7 +29,7 @@ def engine() -> Iterator[Engine]:
 
 
 async def emitted(engine: Engine, source: str, modules: str = "") -> Any:
-    return await functions.map_documents(engine, source, modules, DOCUMENTS)
+    return await functions.map_documents(engine, "db", source, modules, DOCUMENTS)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,14 @@ async def test_forms_of_functions(engine: Engine, source: str) -> None:
         ("5", "Expression does not eval to a function. (5)"),
         ("", "Expression does not eval to a function. ()"),
         ("missing.member", "ReferenceError: missing is not defined"),
+        ("async function(doc) {}", "Expression does not eval to a function."),
+        ("function*(doc) {}", "Expression does not eval to a function."),
+        ("async (doc) => {}", "Expression does not eval to a function."),
     ],
 )
 async def test_what_is_no_function_does_not_compile(engine: Engine, source: str, reason: str) -> None:
     with pytest.raises(JavaScriptError, match=reason.replace("(", r"\(").replace(")", r"\)")) as caught:
-        await functions.check(engine, source)
+        await functions.check(engine, "db", source)
     assert not caught.value.limit
 
 
@@ -80,6 +83,7 @@ async def test_what_is_no_function_does_not_compile(engine: Engine, source: str,
         ("new Date(0)", "1970-01-01T00:00:00.000Z"),
         ("'\\ud800'", "\ufffd"),
         ("{a: '\\udfff', b: '😀'}", {"a": "\ufffd", "b": "😀"}),
+        ("{'\\udfff': ['\\\\ud800', '\\\\\\ud800', '\\u0001']}", {"\ufffd": ["\\ud800", "\\\ufffd", "\x01"]}),
         ("'x'.repeat(10000) + 'y'", "x" * 10000 + "y"),
         ("['process', 'std', 'os', 'fetch', 'setTimeout', 'console'].filter(n => n in globalThis)", []),
     ],
@@ -216,7 +220,7 @@ async def test_one_function_does_not_change_the_world_of_another(engine: Engine)
 async def test_a_document_cannot_reach_the_prototypes(engine: Engine) -> None:
     text = b'{"_id":"a","__proto__":{"x":1},"constructor":{"prototype":{"x":1}}}'
     source = "function(doc) { emit(({}).x === undefined, Object.keys(doc)) }"
-    rows = await functions.map_documents(engine, source, "", [text])
+    rows = await functions.map_documents(engine, "db", source, "", [text])
     assert rows == [[Emitted(True, ["_id", "__proto__", "constructor"])]]
 
 
@@ -236,7 +240,7 @@ async def test_others_are_served_while_one_hangs(engine: Engine) -> None:
 async def test_a_process_that_is_stopped_or_killed_is_replaced() -> None:
     others = _children()
     engine = Engine(1, job_seconds=0.5)
-    job = Job("map", "function(doc) { emit(1) }", functions.array(DOCUMENTS))
+    job = Job("db", "map", "function(doc) { emit(1) }", DOCUMENTS)
     await engine.run(job)
     (pid,) = _children() - others
     os.kill(pid, signal.SIGSTOP)
@@ -254,7 +258,7 @@ async def test_a_process_that_is_stopped_or_killed_is_replaced() -> None:
 async def test_closing_ends_what_runs() -> None:
     others = _children()
     engine = Engine(2, call_seconds=30)
-    job = Job("map", "function(doc) { for (;;); }", functions.array(DOCUMENTS))
+    job = Job("db", "map", "function(doc) { for (;;); }", DOCUMENTS)
     running = asyncio.create_task(engine.run(job))
     await asyncio.sleep(0.2)
     assert _children() - others
@@ -277,7 +281,7 @@ async def test_a_process_serves_many_jobs_however_large_the_server_is() -> None:
     ballast = bytearray(100 << 20)
     ballast[::4096] = bytes(len(ballast[::4096]))
     engine = Engine(1)
-    job = Job("map", "function(doc) { emit(1) }", functions.array(DOCUMENTS))
+    job = Job("db", "map", "function(doc) { emit(1) }", DOCUMENTS)
     await engine.run(job)
     started = _children() - others
     for _ in range(5):
@@ -289,15 +293,89 @@ async def test_a_process_serves_many_jobs_however_large_the_server_is() -> None:
 
 async def test_a_job_takes_a_batch_of_documents(engine: Engine) -> None:
     documents = [b'{"_id":"%d"}' % n for n in range(5000)]
-    rows = await functions.map_documents(engine, "function(doc) { emit(doc._id) }", "", documents)
+    rows = await functions.map_documents(engine, "db", "function(doc) { emit(doc._id) }", "", documents)
     assert rows == [[Emitted(str(n), None)] for n in range(5000)]
+
+
+@pytest.mark.parametrize("view", [False, True])
+async def test_every_document_is_judged_though_it_takes_many_jobs(engine: Engine, view: bool) -> None:
+    documents = [b'{"_id":"%d","n":%d}' % (n, n) for n in range(30)]
+    wait = "const until = Date.now() + 100; while (Date.now() < until);"
+    source = f"function(doc) {{ {wait} if (doc.n % 2) emit(1); return doc.n % 2 }}"
+    passing = await functions.filter_documents(engine, "db", source, "", b"{}", documents, view=view)
+    assert passing == [bool(n % 2) for n in range(30)]
+    source = f"function(doc) {{ {wait} if (doc.n % 2) throw {{forbidden: doc._id}} }}"
+    pairs = [(text, b"null") for text in documents]
+    verdicts = await functions.validate(engine, "db", source, "", pairs, b"{}", b"{}")
+    assert verdicts == [Thrown("forbidden", str(n)) if n % 2 else None for n in range(30)]
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, [[], {}] * 10_000], ids=["large", "dense"])
+async def test_a_batch_may_be_larger_than_what_the_engine_holds_at_a_time(engine: Engine, text: Any) -> None:
+    document = json.dumps({"_id": "a", "text": text}).encode()
+    pairs = [(document, document)] * 40
+    assert await functions.validate(engine, "db", "function() {}", "", pairs, b"{}", b"{}") == [None] * 40
+    passing = await functions.filter_documents(
+        engine, "db", "function() { return 1 }", "", b"{}", [document] * 40
+    )
+    assert passing == [True] * 40
+
+
+async def test_the_largest_document_can_be_mapped() -> None:
+    engine = Engine(1)
+    document = b'{"_id":"a","dense":[' + b"[]," * 2_660_000 + b"0]}"
+    rows = await functions.map_documents(engine, "db", "function(doc) { emit(doc._id) }", "", [document])
+    assert rows == [[Emitted("a", None)]]
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "Array.prototype.toJSON = () => [0, null]",
+        "Object.prototype.toJSON = () => ({value: null})",
+        "Array.prototype[Symbol.iterator] = null",
+        "JSON.stringify = () => '{\"value\":null}'",
+    ],
+)
+async def test_a_refusal_stands_whatever_the_function_leaves_behind(engine: Engine, spoil: str) -> None:
+    source = f"function() {{ {spoil}; throw {{forbidden: 'no'}} }}"
+    (verdict,) = await functions.validate(engine, "db", source, "", [(b"{}", b"null")], b"{}", b"{}")
+    assert verdict is not None
+
+
+@pytest.mark.parametrize("source", ["() => Promise.reject(1)", "() => Promise.resolve(false)"])
+async def test_who_judges_later_has_not_judged(engine: Engine, source: str) -> None:
+    expected = [Thrown("Error", "The function must decide at once, not later.")]
+    assert await functions.validate(engine, "db", source, "", [(b"{}", b"null")], b"{}", b"{}") == expected
+    assert await functions.filter_documents(engine, "db", source, "", b"{}", [b"{}"]) == expected
+
+
+async def test_no_database_makes_the_others_wait() -> None:
+    engine = Engine(2, call_seconds=1)
+    hanging = [Job("bad", "map", f"function() {{ for (;;); {n} }}", DOCUMENTS) for n in range(10)]
+    tasks = [asyncio.create_task(engine.run(job)) for job in hanging]
+    await asyncio.sleep(0.3)
+    started = time.perf_counter()
+    for owner in ("good", "fine"):
+        for _ in range(5):
+            await engine.run(Job(owner, "map", "function(doc) { emit(1) }", DOCUMENTS))
+    assert time.perf_counter() - started < 1
+    assert sum(task.done() for task in tasks) <= 2
+    tasks[-1].cancel()
+    for task in tasks:
+        with pytest.raises((JavaScriptError, asyncio.CancelledError)):
+            await task
+    engine.close()
 
 
 async def test_a_map_job_that_makes_a_lot_ends_early(engine: Engine) -> None:
     documents = [b'{"_id":"%d"}' % n for n in range(10)]
-    rows = await functions.map_documents(engine, "function() { emit('x'.repeat(2e6)) }", "", documents)
+    rows = await functions.map_documents(engine, "db", "function() { emit('x'.repeat(2e6)) }", "", documents)
     assert len(rows) == 3
-    (row,) = await functions.map_documents(engine, "function() { emit('x'.repeat(2e7)) }", "", documents)
+    (row,) = await functions.map_documents(
+        engine, "db", "function() { emit('x'.repeat(2e7)) }", "", documents
+    )
     assert isinstance(row, list)
     assert len(row[0].key) == 2e7
 

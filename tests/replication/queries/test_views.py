@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from replication.javascript.engine import Engine
+from replication.javascript import functions
+from replication.javascript.engine import Engine, Job
 from replication.protocol.collation import raw_sort_key, sort_key
 from replication.protocol.design import DesignDocument, View
 from replication.queries import reducing, view_index, views
 from replication.queries.reducing import reduction
 from replication.queries.views import EXACT, UNBOUNDED, ViewQuery, ViewRows
-from replication.store.interface import Database
+from replication.store.interface import Database, RowSpan
 from tests.replication.store.writes import doc, edit
 
 MAP = "function(doc) { for (const [key, value] of doc.rows) emit(key, value) }"
@@ -160,7 +161,7 @@ async def test_views_answer_what_a_naive_evaluation_does(
 ) -> None:
     monkeypatch.setattr(views, "ROWS", 7)
     monkeypatch.setattr(reducing, "CHUNK", 5)
-    monkeypatch.setattr(view_index, "FIRST_BATCH", 3)
+    monkeypatch.setattr(functions, "JOB_SIZE", 200)
     random = Random(seed)
     documents: dict[str, list[list[Any]]] = {}
     revs: dict[str, str] = {}
@@ -192,27 +193,41 @@ async def test_views_answer_what_a_naive_evaluation_does(
                     assert found == naive.reduce(query, source), (query, source)
 
 
-async def test_a_slow_map_function_gets_smaller_batches(
-    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "source",
+    [
+        "function(doc) { const until = Date.now() + 50; while (Date.now() < until); emit(doc._id) }",
+        "function(doc) { emit(doc._id, 'x'.repeat(1 << 20)) }",
+    ],
+    ids=["slow", "large"],
+)
+async def test_a_map_function_is_given_the_documents_in_turns(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    monkeypatch.setattr(view_index, "SLOW", 0.02)
-    sizes = []
+    done = []
     run = engine.run
 
-    async def counted(job: Any) -> Any:
-        sizes.append(len(json.loads(job.body)))
-        return await run(job)
+    async def counted(job: Job) -> list[Any]:
+        results = await run(job)
+        done.append(len(results))
+        return results
 
     monkeypatch.setattr(engine, "run", counted)
-    await db.write([doc(f"{n:03}") for n in range(150)])
-    view = View("v", "function(doc) { for (let i = 0; i < 1e5; i++); emit(doc._id) }")
+    names = [f"{n:03}" for n in range(60)]
+    await db.write([doc(name) for name in names])
+    found = await db.winner("030")
+    assert found is not None
+    await db.write([doc("030", found.rev, _deleted=True)])
+    view = View("v", source)
     await view_index.refresh(db, engine, DesignDocument("_design/d", "1-a", b"", {}), view)
-    assert sizes[0] == view_index.FIRST_BATCH
-    assert min(sizes) < view_index.FIRST_BATCH
-    assert sum(sizes) == 150
-    state = await db.index_state(view.signature)
-    assert state is not None
-    assert state.entries == 150
+    assert len(done) > 2
+    assert sum(done) == 59
+    ids = []
+    span = RowSpan()
+    while rows := await db.scan_rows(view.signature, span):
+        ids += [row.id for row in rows]
+        span = RowSpan((rows[-1].key, rows[-1].id, rows[-1].place + 1))
+    assert ids == [name for name in names if name != "030"]
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["new", "stale"])
