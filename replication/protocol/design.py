@@ -102,8 +102,7 @@ class DesignDocument:
 
     @property
     def language(self) -> str:
-        language = self.value.get("language", JAVASCRIPT)
-        return language if isinstance(language, str) else JAVASCRIPT
+        return _language(self.value)
 
     @cached_property
     def views(self) -> Mapping[str, View]:
@@ -126,9 +125,17 @@ class DesignDocument:
 
     @property
     def validation(self) -> str | None:
-        """The source of `validate_doc_update`."""
+        """The source of `validate_doc_update`, in whatever language it is."""
         source = self.value.get("validate_doc_update")
-        return source if isinstance(source, str) and self.language == JAVASCRIPT else None
+        return source if isinstance(source, str) else None
+
+
+def _language(value: Mapping[str, Any]) -> str:
+    """The language of a design document. `JavaScript` is `javascript`, as for CouchDB."""
+    language = value.get("language", JAVASCRIPT)
+    if not isinstance(language, str) or language.lower() == JAVASCRIPT:
+        return JAVASCRIPT
+    return language
 
 
 def digest(value: Any) -> str:
@@ -141,7 +148,7 @@ def views_of(value: Mapping[str, Any], *, partitioned_database: bool = False) ->
     if not isinstance(views, dict):
         return
     options = options if isinstance(options, dict) else {}
-    language = value.get("language", JAVASCRIPT)
+    language = _language(value)
     library = views.get(LIBRARY)
     library_text = jsontext.encode(library) if isinstance(library, dict) else b""
     for name, view in views.items():
@@ -152,7 +159,7 @@ def views_of(value: Mapping[str, Any], *, partitioned_database: bool = False) ->
             name=name,
             map=source,
             reduce=reduce if isinstance(reduce, str) and reduce.strip() else None,
-            language=language if isinstance(language, str) else JAVASCRIPT,
+            language=language,
             raw_collation=options.get("collation") == "raw",
             local_seq=options.get("local_seq") is True,
             include_design=options.get("include_design") is True,

@@ -379,6 +379,31 @@ async def test_design_documents_that_may_not_be_stored(
     assert (await client.get("/db/_design/d")).status_code == 404
 
 
+@pytest.mark.parametrize("language", ["erlang", "query", "other", ""])
+async def test_a_validation_function_in_another_language_refuses_everything(
+    client: httpx.AsyncClient, db: str, language: str
+) -> None:
+    await design(client, "v", language=language, validate_doc_update="function() {}")
+    error = {"error": "unknown_query_language", "reason": language}
+    answer = await client.put("/db/a", json={})
+    assert (answer.status_code, answer.json()) == (500, error)
+    for new_edits in (True, False):
+        body = {"docs": [{"_id": "a", **({} if new_edits else {"_rev": "1-a"})}], "new_edits": new_edits}
+        (row,) = (await client.post("/db/_bulk_docs", json=body)).json()
+        assert row["error"] == "unknown_query_language"
+    assert (await client.get("/db/a")).status_code == 404
+
+
+async def test_the_name_of_a_language_is_read_as_couchdb_reads_it(client: httpx.AsyncClient, db: str) -> None:
+    views = {"v": {"map": "function(doc) { emit(doc.n) }"}}
+    await design(client, "v", language="JavaScript", validate_doc_update=REFUSES, views=views)
+    refused(await client.put("/db/a", json={"bad": 1}))
+    assert (await client.put("/db/a", json={"n": 1})).status_code == 201
+    assert (await client.get("/db/_design/v/_view/v")).json()["rows"] == [
+        {"id": "a", "key": 1, "value": None}
+    ]
+
+
 async def test_other_functions_are_compiled_when_they_are_used(client: httpx.AsyncClient, db: str) -> None:
     value: dict[str, Any] = {"filters": {"f": "("}, "updates": {"u": "("}, "shows": {"s": "("}}
     assert (await client.put("/db/_design/d", json=value)).status_code == 201
