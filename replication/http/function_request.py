@@ -12,8 +12,9 @@ from replication.http.database import describe
 from replication.http.root import new_uuid
 from replication.protocol import jsontext
 
-_HIDDEN = frozenset({"authorization", "cookie"})
-"""Headers that say who somebody is: whoever may write functions must not learn others' passwords."""
+_HIDDEN = frozenset({"authorization", "cookie", "proxy-authorization", "x-auth-couchdb-token"})
+"""Headers that prove who somebody is: whoever may write functions must not learn others' passwords, nor the
+token of a proxy, which is good for ever."""
 
 _FORM = "application/x-www-form-urlencoded"
 
