@@ -56,6 +56,14 @@ def test_protocol_rules_import_no_other_layer(file: Path) -> None:
     assert [module for module in own if not module.startswith("replication.protocol")] == []
 
 
+@pytest.mark.parametrize("file", sources("kompass/access"), ids=name)
+def test_access_rules_import_no_io_and_no_other_layer(file: Path) -> None:
+    used = list(imports(file))
+    assert [module for module in used if module.split(".")[0] in IO_MODULES] == []
+    own = [module for module in used if module.split(".")[0] in ("kompass", "replication")]
+    assert [module for module in own if not module.startswith("kompass.access")] == []
+
+
 @pytest.mark.parametrize("file", sources("replication/store"), ids=name)
 def test_stores_know_nothing_of_http(file: Path) -> None:
     assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []
