@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kompass.access.audiences import AUDIENCES
 from kompass.access.principals import Role
 
 BELONGS: Mapping[str, Mapping[str, str]] = {
@@ -79,10 +80,11 @@ WRITERS: Mapping[str, Mapping[str, frozenset[Role]]] = {
 }
 """Type -> field -> who may change it. `NOBODY`: the server numbers, derives or erases."""
 
-COMMON_WRITERS: Mapping[str, frozenset[Role]] = dict.fromkeys(
-    ("changeLog", "immutableAt", "immutableHash", "finalized"), NOBODY
-)
-"""The same for documents of every type."""
+EVERYWHERE = ("changeLog", "immutableAt", "immutableHash", "finalized")
+"""Fields of every type that nobody writes."""
+
+DEFAULTS: Mapping[str, Any] = {"decisionMakingRole": "informational", "authorityLevel": "low"}
+"""What a required field says in a new document whose author may not write it."""
 
 OWNERS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     "customer": {"owner": frozenset({Role.INNEN, Role.GF})},
@@ -125,11 +127,16 @@ CARD_SUFFICES = frozenset({"projectId"})
 """References that may be written by whoever sees the target's card: the office works for projects it
 doesn't see."""
 
+_WRITERS_WITH_COMMON: Mapping[str, Mapping[str, frozenset[Role]]] = {
+    doctype: {**dict.fromkeys(EVERYWHERE, NOBODY), **WRITERS.get(doctype, {})} for doctype in AUDIENCES
+}
 _EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {})
 
 
 def same(one: object, other: object) -> bool:
     """Whether two JSON values are equal; true and 1 are not."""
+    if isinstance(one, str):
+        return one == other
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Mapping):
@@ -147,36 +154,47 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
-def changed(field: str, doc: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
-    """Whether the document writes the field. A new document doesn't by naming it with nothing in it."""
+def changed(field: str, doc: Mapping[str, Any], base: Mapping[str, Any] | None) -> bool:
+    """Whether the document writes the field. A new one doesn't if it has nothing, or the default, in it."""
     value = doc.get(field)
-    if before is None:
-        return value not in _EMPTY
+    if base is None:
+        return value not in _EMPTY and value != DEFAULTS.get(field)
+    stored = base.get(field)
+    if value is stored:
+        return False
     try:
-        return not same(value, before.get(field))
+        return not same(value, stored)
     except RecursionError:  # nobody nests like this but to get past a comparison
         return True
 
 
-def misplaced(doc: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, str]:
-    """Fields that the document writes although they belong to a companion, with the companion's type."""
-    belongs = BELONGS.get(doc["type"])
-    if belongs is None or belongs.keys().isdisjoint(doc):
-        return {}
+def moved(doc: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[str, ...]:
+    """References to parents that the document changes."""
+    fixed = (*FIXED, *FIXED_ALSO.get(doc["type"], ()))
+    return tuple(field for field in fixed if (field in doc or field in base) and changed(field, doc, base))
+
+
+def misplaced(doc: Mapping[str, Any], base: Mapping[str, Any] | None) -> dict[str, str]:
+    """Fields that the document writes although they belong to a companion, with the companion's type.
+
+    A new document may not have them at all, not even as zero; nothing (null) may stand there.
+    """
+    belongs = BELONGS.get(doc["type"], {})
     return {
         field: companion
         for field, companion in belongs.items()
-        if doc.get(field) is not None and (before is None or changed(field, doc, before))
+        if doc.get(field) is not None and (base is None or changed(field, doc, base))
     }
 
 
 def unwritable(
-    doc: Mapping[str, Any], before: Mapping[str, Any] | None, roles: frozenset[Role]
+    doc: Mapping[str, Any], base: Mapping[str, Any] | None, roles: frozenset[Role]
 ) -> dict[str, frozenset[Role]]:
     """Fields that the document writes and none of the roles may write, with the roles that may."""
     return {
         field: writers
-        for table in (COMMON_WRITERS, WRITERS.get(doc["type"], {}))
-        for field, writers in table.items()
-        if not writers & roles and changed(field, doc, before)
+        for field, writers in _WRITERS_WITH_COMMON[doc["type"]].items()
+        if (field in doc or (base is not None and field in base))
+        and writers.isdisjoint(roles)
+        and changed(field, doc, base)
     }

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from kompass.access.audiences import AUDIENCES, SHARED
 from kompass.access.principals import Role
 from kompass.access.rules import Action, Rule
-from kompass.access.table import COMPANIONS, DEFAULT_CELLS, SERVER_WRITTEN, Cells, Rules
+from kompass.access.table import COMPANIONS, DEFAULT_CELLS, SERVER_WRITTEN, Cells, Limit, Rules, limit
 
 OVERRIDABLE = frozenset(AUDIENCES) - SERVER_WRITTEN - COMPANIONS - {"comment"}
 """Types whose cells a matrix document may change."""
@@ -51,6 +51,14 @@ class Reading:
     """Audiences he belongs to if a document says so."""
 
 
+class Grant(NamedTuple):
+    """One right out of a cell."""
+
+    role: Role
+    rule: Rule
+    limit: Limit | None
+
+
 @dataclass(frozen=True, eq=False)
 class Matrix:
     """The table that is in force. Immutable."""
@@ -58,10 +66,25 @@ class Matrix:
     version: str
     cells: Cells
     _readings: dict[frozenset[Role], Reading] = field(default_factory=dict, repr=False)
+    _grants: dict[tuple[str, Action, frozenset[Role]], tuple[Grant, ...]] = field(
+        default_factory=dict, repr=False
+    )
 
     def rules(self, doctype: str, role: Role, action: Action) -> Rules:
         """The record rules of a cell; empty means denied."""
         return self.cells.get((doctype, role, action), frozenset())
+
+    def grants(self, doctype: str, action: Action, roles: frozenset[Role]) -> tuple[Grant, ...]:
+        """The rights of all the roles together."""
+        key = (doctype, action, roles)
+        known = self._grants.get(key)
+        if known is None:
+            known = self._grants[key] = tuple(
+                Grant(role, rule, limit(doctype, role, action, rule))
+                for role in sorted(roles)
+                for rule in sorted(self.rules(doctype, role, action))
+            )
+        return known
 
     def reading(self, roles: frozenset[Role]) -> Reading:
         """What the roles read together."""

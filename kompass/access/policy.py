@@ -5,11 +5,12 @@ judged in this order, and the first refusal is the answer:
 
 1. the type is known and not written by the server alone
 2. the stored document is visible to the writer; if not, the answer is that of a document that doesn't exist
-3. some role has a record rule, for the stored document and for the new one: nobody gives a document away to
-   get out of a rule, nor moves it where he may not create
-4. type, parents, author and owner stay, unless his role may change the owner
-5. fields stand in the document they belong to, and only those change that he may write
-6. what a new document refers to is visible to him
+3. what a new document refers to is visible to him
+4. some role gives him a right to the document, within its limits
+5. type, parents, author and owner stay, unless his role may change the owner
+6. fields stand in the document they belong to, and only those change that he may write
+7. some role gives him a right to the changed document as well: nobody gives a document away to get out of a
+   rule, nor moves it where he may not create
 
 Not judged here, but by the layers after this one: shapes, transitions between states, frozen fields, and
 what needs more than one document to agree. A deletion is judged on the stored document alone; its body is
@@ -32,17 +33,17 @@ from kompass.access.companions import BASE_FIELD, companion_id
 from kompass.access.fields import (
     CARD_SUFFICES,
     FIXED,
-    FIXED_ALSO,
     OWNERS,
     TARGETS,
     changed,
     misplaced,
+    moved,
     unwritable,
 )
-from kompass.access.matrix import DEFAULT, Matrix
+from kompass.access.matrix import DEFAULT, Grant, Matrix
 from kompass.access.principals import Principal, Role
 from kompass.access.rules import Action, Rule
-from kompass.access.table import COMPANIONS, SERVER_WRITTEN, Limit, limit
+from kompass.access.table import COMPANIONS, SERVER_WRITTEN, Limit
 
 UNKNOWN = "document.unknown"
 """The rule of every refusal that must not tell whether the document exists."""
@@ -63,16 +64,29 @@ class Decision:
     """Names of the fields that are wrong."""
 
 
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """What a decision is made from, beside the documents themselves."""
+    """What a decision is made from, beside the documents themselves. Nothing changes it."""
 
-    principal: Principal
-    relations: AbstractSet[Relation]
-    parents: Parents
-    matrix: Matrix
-    now: datetime | None
-    received: datetime | None
+    __slots__ = ("matrix", "now", "parents", "principal", "received", "relations")
+
+    def __init__(
+        self,
+        principal: Principal,
+        relations: AbstractSet[Relation],
+        parents: Parents,
+        matrix: Matrix,
+        now: datetime | None = None,
+        received: datetime | None = None,
+    ) -> None:
+        self.principal = principal
+        self.relations = relations
+        self.parents = parents
+        self.matrix = matrix
+        self.now = now
+        self.received = received
+
+    def grants(self, doctype: str, action: Action) -> tuple[Grant, ...]:
+        return self.matrix.grants(doctype, action, self.principal.roles)
 
     def holds(self, channel: Channel) -> bool:
         return holds(self.principal.name, self.principal.roles, self.relations, self.matrix, channel)
@@ -99,6 +113,7 @@ def decide(
     doc: Mapping[str, Any],
     *,
     before: Mapping[str, Any] | None = None,
+    base: Mapping[str, Any] | None = None,
     relations: AbstractSet[Relation] = _NO_RELATIONS,
     parents: Parents = _NO_PARENTS,
     matrix: Matrix = DEFAULT,
@@ -107,28 +122,26 @@ def decide(
 ) -> Decision:
     """Whether the principal may do this, and why.
 
-    `doc` is the document as it is (read, delete) or shall be (create, update), `before` the stored winner
-    (update, delete). `relations` are the facts that stored documents state about the principal. `now` is
-    the server's time and `received` the server's time of the document's first revision: a right that ends
-    after a while needs both and is denied without them.
+    `doc` is the document as it is (read) or shall be (create, update); a deletion's body is ignored.
+    `before` is the stored winner (update, delete). `base` is the stored revision that the writer edited,
+    where it is another one: what he changed is the difference from it.
+    `relations` are the facts that stored documents state about the principal.
+    `now` is the server's time and `received` the server's time of the document's first revision: a right that
+    ends after a while needs both and is denied without them.
     """
     facts = Facts(principal, relations, parents, matrix, now, received)
     if action is Action.DELETE:
-        doc = before if before is not None else doc
+        return _delete(facts, before)
     doctype = type_of(doc)
     if doctype is None:
         return _no("type.unknown", "There is no such type of document.", "type")
     if action is Action.READ:
-        return _read(facts, doctype, doc)
+        return _read(facts, doctype, audiences(doc, parents))
     if doctype in SERVER_WRITTEN:
-        return _no(
-            "type.server_written", f"Documents of type {doctype} are written by the server alone.", "type"
-        )
+        return _server_written(doctype)
     if action is Action.CREATE:
         return _create(facts, doctype, doc)
-    if action is Action.UPDATE:
-        return _update(facts, doctype, doc, before)
-    return _delete(facts, doctype, doc)
+    return _update(facts, doctype, doc, before, base if base is not None else before)
 
 
 def may_read(
@@ -138,82 +151,90 @@ def may_read(
     matrix: Matrix = DEFAULT,
 ) -> bool:
     """Whether somebody may read a document with these (stored) channels."""
-    return any(holds(principal.name, principal.roles, relations, matrix, channel) for channel in channels)
+    facts = Facts(principal, relations, _NO_PARENTS, matrix)
+    return any(facts.holds(channel) for channel in channels)
 
 
-def _read(facts: Facts, doctype: str, doc: Mapping[str, Any]) -> Decision:
-    for audience in audiences(doc, facts.parents):
+def _read(facts: Facts, doctype: str, found: tuple[Audience, ...]) -> Decision:
+    for audience in found:
         for channel in audience.channels:
             if facts.holds(channel):
                 return Decision(True, _read_rule(facts, doctype, audience), f"Readable through {channel}.")
-    return _no(UNKNOWN, "There is no such document, or you may not read it.")
+    return _INVISIBLE
 
 
 def _read_rule(facts: Facts, doctype: str, audience: Audience) -> str:
-    for role in sorted(facts.principal.roles):
-        if audience.rule in facts.matrix.rules(doctype, role, Action.READ):
-            return f"{doctype}.read.{role}.{audience.rule}"
+    for role, rule, _ in facts.grants(doctype, Action.READ):
+        if rule is audience.rule:
+            return f"{doctype}.read.{role}.{rule}"
     return f"{doctype}.read.{audience.rule}"
 
 
 def _create(facts: Facts, doctype: str, doc: Mapping[str, Any]) -> Decision:
-    name = facts.principal.name
-    if doc.get("createdBy") != name:
-        return _no("escape.author", f"createdBy must be {name}, who sends the document.", "createdBy")
-    found = audiences(doc, facts.parents)
-    granted = _granted(facts, doctype, Action.CREATE, found, doc, None)
-    if not granted.allowed and not found:
-        granted = _no("type.malformed", f"Fields that say who reads this {doctype} are missing or malformed.")
-    return (
-        _absent_first(facts, doctype, doc, granted)
-        or _modifier(facts, doc)
-        or _companion(doctype, doc)
-        or _field_rights(facts, doc, None)
-        or granted
-    )
-
-
-def _absent_first(facts: Facts, doctype: str, doc: Mapping[str, Any], granted: Decision) -> Decision | None:
-    """What a new document refers to comes before the record rules: it may be what they miss."""
-    if not _roles(facts, doctype, Action.CREATE):
-        return granted
+    if not facts.grants(doctype, Action.CREATE):
+        return _no_role(doctype, Action.CREATE)
+    # What it refers to comes before the record rules: it may be what they miss, and it may still come.
     absent = tuple(_absent(facts, doctype, doc))
     if absent:
         names = ", ".join(f"{field} {_quote(doc[field])}" for field in absent)
         return _no(ABSENT, f"There is no such document, or you may not read it: {names}.", *absent)
-    return granted if not granted.allowed else None
+    found = audiences(doc, facts.parents)
+    if not found:
+        return _no("type.malformed", f"Fields that say who reads this {doctype} are missing or malformed.")
+    granted = _granted(facts, doctype, Action.CREATE, found, doc, None, None)
+    if not granted.allowed:
+        return granted
+    name = facts.principal.name
+    if doc.get("createdBy") != name:
+        return _no("escape.author", f"createdBy must be {name}, who sends the document.", "createdBy")
+    return (
+        _modifier(facts, doc)
+        or _companion(doctype, doc)
+        or _field_rights(facts, doctype, doc, None)
+        or granted
+    )
 
 
-def _update(facts: Facts, doctype: str, doc: Mapping[str, Any], before: Mapping[str, Any] | None) -> Decision:
-    if before is None:
-        return _no(UNKNOWN, "There is no such document, or you may not change it.")
-    visible = _read(facts, type_of(before) or "", before)
-    if not visible.allowed:
-        return visible
+def _update(
+    facts: Facts,
+    doctype: str,
+    doc: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
+    base: Mapping[str, Any] | None,
+) -> Decision:
+    if before is None or base is None:
+        return _INVISIBLE
+    found = audiences(before, facts.parents)
+    if not _visible(facts, found):
+        return _INVISIBLE
     if before.get("type") != doctype:
         return _no("escape.type", "The type of a document never changes.", "type")
-    granted = _granted(facts, doctype, Action.UPDATE, audiences(before, facts.parents), doc, before)
+    granted = _granted(facts, doctype, Action.UPDATE, found, doc, before, base)
     if not granted.allowed:
         return granted
     return (
-        _escape(facts, doctype, doc, before)
+        _escape(facts, doctype, doc, base)
         or _modifier(facts, doc)
-        or _field_rights(facts, doc, before)
+        or _field_rights(facts, doctype, doc, base)
         or _lands(facts, doctype, doc)
         or granted
     )
 
 
-def _delete(facts: Facts, doctype: str, before: Mapping[str, Any]) -> Decision:
-    visible = _read(facts, doctype, before)
-    if not visible.allowed:
-        return visible
-    return _granted(facts, doctype, Action.DELETE, audiences(before, facts.parents), before, before)
+def _delete(facts: Facts, before: Mapping[str, Any] | None) -> Decision:
+    doctype = type_of(before) if before is not None else None
+    if before is None or doctype is None:
+        return _INVISIBLE
+    found = audiences(before, facts.parents)
+    if not _visible(facts, found):
+        return _INVISIBLE
+    if doctype in SERVER_WRITTEN:
+        return _server_written(doctype)
+    return _granted(facts, doctype, Action.DELETE, found, before, before, before)
 
 
-def _roles(facts: Facts, doctype: str, action: Action) -> list[Role]:
-    """The principal's roles that have some right to the action."""
-    return [role for role in sorted(facts.principal.roles) if facts.matrix.rules(doctype, role, action)]
+def _visible(facts: Facts, found: tuple[Audience, ...]) -> bool:
+    return any(facts.holds(channel) for audience in found for channel in audience.channels)
 
 
 def _granted(
@@ -223,43 +244,43 @@ def _granted(
     found: tuple[Audience, ...],
     doc: Mapping[str, Any],
     before: Mapping[str, Any] | None,
+    base: Mapping[str, Any] | None,
 ) -> Decision:
     """Whether a role gives the right to the document with these audiences, within its limits."""
+    grants = facts.grants(doctype, action)
+    if not grants:
+        return _no_role(doctype, action)
     refused: Decision | None = None
-    roles = _roles(facts, doctype, action)
-    for role in roles:
-        rules = facts.matrix.rules(doctype, role, action)
+    for role, rule, limit in grants:
         for audience in found:
-            if audience.rule not in rules or not facts.belongs(audience):
+            if audience.rule is not rule or not facts.belongs(audience):
                 continue
-            rule = f"{doctype}.{action}.{role}.{audience.rule}"
-            narrowed = limit(doctype, role, action, audience.rule)
-            why = _exceeds(facts, narrowed, doc, before) if narrowed is not None else None
+            name = f"{doctype}.{action}.{role}.{rule}"
+            why = _exceeds(facts, limit, doc, before, base) if limit is not None else None
             if why is None:
-                return Decision(True, rule, f"{role} may {action} {doctype}: {audience.rule}.")
-            refused = _no(rule, why)
+                return Decision(True, name, f"{role} may {action} {doctype}: {rule}.")
+            refused = _no(name, why)
     if refused is not None:
         return refused
-    if not roles:
-        return _no(f"{doctype}.{action}", f"None of your roles may {action} {doctype}.")
-    rules_named = " or ".join(
-        sorted({rule.value for role in roles for rule in facts.matrix.rules(doctype, role, action)})
-    )
-    return _no(f"{doctype}.{action}", f"You may {action} {doctype} only where it is: {rules_named}.")
+    rules = " or ".join(sorted({grant.rule for grant in grants}))
+    return _no(f"{doctype}.{action}", f"You may {action} {doctype} only where it is: {rules}.")
 
 
 def _exceeds(
-    facts: Facts, limit: Limit, doc: Mapping[str, Any], before: Mapping[str, Any] | None
+    facts: Facts,
+    limit: Limit,
+    doc: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
+    base: Mapping[str, Any] | None,
 ) -> str | None:
     """Why the right doesn't reach this far, None if it does."""
     if limit.statuses is not None:
         status = (before if before is not None else doc).get("status")
         if not isinstance(status, str) or status not in limit.statuses:
             return f"Only while its status is {' or '.join(sorted(limit.statuses))}; it is {_quote(status)}."
-    if limit.only is not None and before is not None:
-        more = sorted(
-            field for field in {*doc, *before} - limit.only - _HOUSEKEEPING if changed(field, doc, before)
-        )
+    if limit.only is not None and base is not None:
+        fields = {*doc, *base} - limit.only - _HOUSEKEEPING
+        more = sorted(field for field in fields if changed(field, doc, base))
         if more:
             return f"Only {', '.join(sorted(limit.only))} may change, not {', '.join(map(_quote, more))}."
     if limit.within is not None and (
@@ -277,29 +298,28 @@ def _exceeds(
 _HOUSEKEEPING = frozenset({"_id", "_rev", "_revisions", "modifiedBy", "modifiedAt", "version"})
 
 
-def _escape(facts: Facts, doctype: str, doc: Mapping[str, Any], before: Mapping[str, Any]) -> Decision | None:
-    if changed("createdBy", doc, before):
+def _escape(facts: Facts, doctype: str, doc: Mapping[str, Any], base: Mapping[str, Any]) -> Decision | None:
+    if changed("createdBy", doc, base):
         return _no("escape.author", "createdBy never changes.", "createdBy")
-    moved = tuple(field for field in (*FIXED, *FIXED_ALSO.get(doctype, ())) if changed(field, doc, before))
-    if moved:
-        text = f"A document keeps its place: no device changes {', '.join(moved)}. Ask the office to move it."
-        return _no("escape.parent", text, *moved)
+    fields = moved(doc, base)
+    if fields:
+        text = (
+            f"A document keeps its place: no device changes {', '.join(fields)}. Ask the office to move it."
+        )
+        return _no("escape.parent", text, *fields)
     for field, roles in OWNERS.get(doctype, {}).items():
-        if changed(field, doc, before) and not roles & facts.principal.roles:
-            text = f"{field} of {doctype} is changed by {_names(roles)} only."
-            return _no("escape.owner", text, field)
+        if changed(field, doc, base) and roles.isdisjoint(facts.principal.roles):
+            return _no("escape.owner", f"{field} of {doctype} is changed by {_names(roles)} only.", field)
     return None
 
 
 def _lands(facts: Facts, doctype: str, doc: Mapping[str, Any]) -> Decision | None:
     """Refuses a new text that the writer could neither have made nor change afterwards."""
-    after = audiences(doc, facts.parents)
-    for role in facts.principal.roles:
-        rules = facts.matrix.rules(doctype, role, Action.UPDATE) | facts.matrix.rules(
-            doctype, role, Action.CREATE
-        )
-        if any(audience.rule in rules and facts.belongs(audience) for audience in after):
-            return None
+    found = audiences(doc, facts.parents)
+    for action in (Action.UPDATE, Action.CREATE):
+        for _, rule, _ in facts.grants(doctype, action):
+            if any(audience.rule is rule and facts.belongs(audience) for audience in found):
+                return None
     return _no("escape.audience", f"The change would move this {doctype} out of your reach; ask the office.")
 
 
@@ -314,24 +334,26 @@ def _companion(doctype: str, doc: Mapping[str, Any]) -> Decision | None:
     """There is one companion of a base, because its id follows from the base's."""
     if doctype not in COMPANIONS:
         return None
-    base = key_of(doc.get(BASE_FIELD[doctype]))
+    field = BASE_FIELD[doctype]
+    base = key_of(doc.get(field))
     wanted = companion_id(doctype, base) if base is not None else None
     if wanted is not None and doc.get("_id") == wanted:
         return None
-    field = BASE_FIELD[doctype]
     text = f"{field} must name the document it belongs to, and _id must be {wanted or 'made from it'}."
     return _no("companion.id", text, "_id", field)
 
 
-def _field_rights(facts: Facts, doc: Mapping[str, Any], before: Mapping[str, Any] | None) -> Decision | None:
-    wrong = misplaced(doc, before)
+def _field_rights(
+    facts: Facts, doctype: str, doc: Mapping[str, Any], base: Mapping[str, Any] | None
+) -> Decision | None:
+    wrong = misplaced(doc, base)
     if wrong:
-        text = "; ".join(f"{doc['type']}.{field} belongs in {to}" for field, to in wrong.items())
+        text = "; ".join(f"{doctype}.{field} belongs in {to}" for field, to in wrong.items())
         return _no("field.misplaced", text + ".", *wrong)
-    refused = unwritable(doc, before, facts.principal.roles)
+    refused = unwritable(doc, base, facts.principal.roles)
     if refused:
         text = "; ".join(
-            f"{doc['type']}.{field} is written by {_names(roles) or 'the server alone'}"
+            f"{doctype}.{field} is written by {_names(roles) or 'the server alone'}"
             for field, roles in refused.items()
         )
         return _no("field.writers", text + ".", *refused)
@@ -348,11 +370,9 @@ def _absent(facts: Facts, doctype: str, doc: Mapping[str, Any]) -> Iterator[str]
 
 def _sees(facts: Facts, doctype: str, doc: Mapping[str, Any], field: str, value: object) -> bool:
     docid = key_of(value)
-    if docid is None:
-        return False
-    target = facts.parents.document(docid)
+    target = facts.parents.document(docid) if docid is not None else None
     wanted = TARGETS.get(field)
-    if target is None or (wanted is not None and type_of(target) != wanted):
+    if docid is None or target is None or (wanted is not None and type_of(target) != wanted):
         return False
     channels = facts.parents.channels(docid)
     if channels is not None and any(facts.holds(channel) for channel in channels):
@@ -374,6 +394,17 @@ def _parent(facts: Facts, doc: Mapping[str, Any], field: str, doctype: str) -> M
 
 def _no(rule: str, reason: str, *fields: str) -> Decision:
     return Decision(False, rule, reason, fields)
+
+
+_INVISIBLE = _no(UNKNOWN, "There is no such document, or you may not read it.")
+
+
+def _server_written(doctype: str) -> Decision:
+    return _no("type.server_written", f"Documents of type {doctype} are written by the server alone.", "type")
+
+
+def _no_role(doctype: str, action: Action) -> Decision:
+    return _no(f"{doctype}.{action}", f"None of your roles may {action} {doctype}.")
 
 
 def _names(roles: frozenset[Role]) -> str:
