@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from replication.accounts.remembered import RememberedPasswords
 from replication.accounts.users import (
     ID_PREFIX,
     USERS_DATABASE,
+    check_reserved,
     check_user_document,
     plain_password,
     user_id,
@@ -64,10 +65,13 @@ class Account:
     conflicted: bool = False
     needs_token: bool = False
     """The document asks for a one-time token too, which this server doesn't know how to check."""
+    session_salt: str = ""
+    """The document's `session_salt`: whoever writes another one ends all sessions of the user."""
 
     @property
     def salt(self) -> str:
-        return self.password.salt if self.password is not None else ""
+        """What the user's part in the key of his session cookies is."""
+        return (self.password.salt if self.password is not None else "") + self.session_salt
 
 
 def _admin_account(name: str, text: str, secret: bytes, iterations: int) -> Account:
@@ -82,6 +86,7 @@ def _admin_account(name: str, text: str, secret: bytes, iterations: int) -> Acco
 def _account(document: Document) -> Account:
     members: Mapping[str, Any] = jsontext.decode(document.text)
     roles = members.get("roles")
+    session_salt = members.get("session_salt")
     return Account(
         document.id.removeprefix(ID_PREFIX),
         tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
@@ -89,6 +94,7 @@ def _account(document: Document) -> Account:
         document.rev,
         document.conflicted,
         members.get("totp") is not None,
+        session_salt if isinstance(session_salt, str) else "",
     )
 
 
@@ -289,8 +295,11 @@ class Accounts:
         return passwords.hash_password(password, iterations=self._iterations)
 
 
-def user_write_check(writer: str | None, *, is_admin: bool) -> WriteCheck:
-    """The rules of `_users` for one writer, to be applied inside the write's transaction."""
+def user_write_check(writer: str | None, *, is_admin: bool, reserved: Collection[str] = ()) -> WriteCheck:
+    """The rules of `_users` for one writer, to be applied inside the write's transaction.
+
+    `reserved`: members that only administrators may set; if there are any, only they may delete.
+    """
 
     def check(write: DocumentWrite, stored: Document | None) -> None:
         if write.id.startswith(DESIGN_PREFIX):
@@ -298,13 +307,9 @@ def user_write_check(writer: str | None, *, is_admin: bool) -> WriteCheck:
         if not is_admin and writer is not None and write.id != user_id(writer):
             raise errors.missing()
         before = None if stored is None or stored.deleted else jsontext.decode(stored.text)
-        check_user_document(
-            write.id,
-            write.deleted,
-            jsontext.decode(write.body),
-            before,
-            writer=writer,
-            writer_is_admin=is_admin,
-        )
+        body = jsontext.decode(write.body)
+        check_user_document(write.id, write.deleted, body, before, writer=writer, writer_is_admin=is_admin)
+        if reserved and not is_admin:
+            check_reserved(body, before, reserved, deleted=write.deleted)
 
     return check

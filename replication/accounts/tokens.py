@@ -90,6 +90,8 @@ class Bearer(NamedTuple):
 
     name: str
     roles: tuple[str, ...]
+    expires: float | None = None
+    """Seconds since 1970 at which the token ends; None if it doesn't say."""
 
 
 def read_key(name: str, text: str) -> Key:
@@ -163,7 +165,7 @@ class Tokens:
             raise errors.unauthorized("Token missing sub claim.")
         if not isinstance(name, str) or not name:
             raise _malformed()
-        return Bearer(name, self._roles(claims))
+        return Bearer(name, self._roles(claims), claims.get("exp"))
 
     def _claims(self, token: str) -> dict[str, Any]:
         """The claims of a token whose signature is right."""

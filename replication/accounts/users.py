@@ -6,7 +6,7 @@ the hashing of a plain password that comes in a document.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from replication.accounts.passwords import PASSWORD_MEMBERS, PasswordHash
@@ -74,6 +74,21 @@ def check_user_document(
         raise errors.forbidden("Username may not start with underscore.")
     if ":" in name:
         raise errors.forbidden("Character `:` is not allowed in usernames.")
+
+
+def check_reserved(
+    body: Mapping[str, Any],
+    stored: Mapping[str, Any] | None,
+    reserved: Collection[str],
+    *,
+    deleted: bool,
+) -> None:
+    """Raises 403 where somebody who is no administrator deletes a user, or sets what is not his to set."""
+    if deleted:
+        raise errors.forbidden("Only administrators may delete users.")
+    for name in reserved:
+        if body.get(name) != (stored or {}).get(name):
+            raise errors.forbidden(f"Only administrators may set {name}.")
 
 
 def _check_shape(docid: str, body: Mapping[str, Any]) -> str:

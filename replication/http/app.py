@@ -22,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 from replication.http import access, cors, partitions, session
 from replication.http.call import Call
 from replication.http.compression import compressed
+from replication.http.identity import Identity
 from replication.http.metrics import CLIENT_LEFT
 from replication.http.responses import error_response
 from replication.http.routes import match
@@ -138,9 +139,11 @@ class Application:
                 call.method = override.upper()
             call.segments = split_path(call.scope["raw_path"])
             route = match(call)
+            cors.check_origin(call)
             await session.authenticate(call)
             handler = route.handler(call.method)
-            await access.check(call, route.access_for(call.method).name)
+            call.access = route.access_for(call.method).name
+            await access.check(call, call.access)
             partitions.check(call)
             return await handler(call)
         except ProtocolError as error:
@@ -169,6 +172,8 @@ class Application:
                 return
 
 
-def create_app(store: Store, config: ServerConfig | None = None) -> Application:
+def create_app(
+    store: Store, config: ServerConfig | None = None, *, identity: Identity | None = None
+) -> Application:
     """An ASGI application that serves `store`. It closes the store at shutdown."""
-    return Application(Server(store, config or ServerConfig()))
+    return Application(Server(store, config or ServerConfig(), identity or Identity()))

@@ -42,7 +42,7 @@ class Principal:
 ANONYMOUS = Principal()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """The request, taken apart as far as routing needs it. Handlers take one and return a response."""
 
@@ -56,6 +56,16 @@ class Call:
     principal: Principal = ANONYMOUS
     authenticated_by: str = ""
     """`cookie`, `proxy`, `jwt`, `default` (Basic) or empty."""
+    session: str = ""
+    """The id of the session, of a cookie that has one."""
+    salt: str = ""
+    """The account's salt when a cookie or Basic was believed: another one since, and it would not be."""
+    expires: float | None = None
+    """When what the caller proved himself with ends, in seconds since 1970; None for no such time."""
+    context: object = None
+    """Whatever the server's `Identity` remembers of the caller."""
+    access: str = "PUBLIC"
+    """The name of the member of `routes.Access` that the route asks for."""
     docid: str = ""
     """Set by routing for paths below a document: `_design/x` and `_local/x` with their prefix."""
     rest: tuple[str, ...] = ()

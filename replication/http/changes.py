@@ -30,7 +30,7 @@ async def changes(call: Call) -> Response:
     reader = PageReader(database, options, change_filter)
     await reader.prepare(since, options.limit)
     if options.feed is not Feed.NORMAL:
-        return FeedResponse(database, options, reader, since, call.server.config.max_feed_seconds)
+        return FeedResponse(call, options, reader, since)
     etag = await _etag(call)
     if etag_matches(call.headers.get("if-none-match"), etag):
         return not_modified(etag)

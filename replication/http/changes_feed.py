@@ -3,7 +3,8 @@
 A waiting feed costs its connection, one task of its own (`Client`) and a few small objects; there may
 be thousands. It reads nothing while it waits, and a page only when the one before has been taken. It
 ends when its client leaves, when it has been idle for as long as the client said, when its database
-is deleted, and in any case after the server's longest time; then clients come back by themselves.
+is deleted, when its caller would not be let in any more (`live_feeds`), and in any case after the server's
+longest time; then clients come back by themselves.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from replication.http.call import Call
 from replication.http.changes_framing import FRAMING, thinned
 from replication.http.changes_options import ChangesOptions, Feed
 from replication.http.changes_pages import Page, PageReader
+from replication.http.identity import still_admitted
 from replication.http.streaming import Client, json_in_pieces
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Database
@@ -104,16 +107,9 @@ class FeedResponse(Response):
     live = True
     """Its rows must not wait in any buffer."""
 
-    def __init__(
-        self,
-        database: Database,
-        options: ChangesOptions,
-        reader: PageReader,
-        since: int,
-        longest: float,
-    ) -> None:
-        """`longest`: seconds after which the feed ends even if there is something to send."""
-        self._database = database
+    def __init__(self, call: Call, options: ChangesOptions, reader: PageReader, since: int) -> None:
+        self._call = call
+        self._database = call.database
         self._options = options
         self._reader = reader
         self._since = since
@@ -122,7 +118,7 @@ class FeedResponse(Response):
         self._silent = True
         self._clock = asyncio.get_running_loop().time
         self._idle = options.timeout if options.heartbeat is None else options.heartbeat
-        self._ends_at = self._clock() + longest
+        self._ends_at = self._clock() + call.server.config.max_feed_seconds
         self._idle_at = self._clock() + self._idle
         self.status_code = 200
         self.background = None
@@ -136,8 +132,13 @@ class FeedResponse(Response):
             )
             if scope["method"] == "HEAD":
                 await client.send_end()
-            else:
+                return
+            feeds = self._call.server.feeds
+            feeds.add(self._call, client.dismiss)
+            try:
                 await client.send_end(await self._run(client))
+            finally:
+                feeds.remove(self._call)
 
     async def _run(self, client: Client) -> bytes:
         """Sends the feed but for its last piece, which it returns."""
@@ -157,7 +158,7 @@ class FeedResponse(Response):
 
     async def _catch_up(self, client: Client, woken: bool) -> bool:
         """Sends what there is, but for the last page. True if that was all the reader wanted."""
-        if self._rows.full():
+        if self._rows.full() or (woken and not await still_admitted(self._call)):
             return True
         read = self._reader.shared_page if woken else self._reader.page
         while True:
@@ -166,7 +167,7 @@ class FeedResponse(Response):
             if page.count:
                 self._text += self._rows.write(page)
                 self._put_off()
-            if self._rows.full() or self._clock() >= self._ends_at:
+            if self._rows.full() or client.dismissed or self._clock() >= self._ends_at:
                 return True
             if not page.more:
                 longpoll = self._options.feed is Feed.LONGPOLL
@@ -201,7 +202,7 @@ class FeedResponse(Response):
                 client.waited()
             if client.gone:
                 raise ClientDisconnect
-            if self._options.heartbeat is None or self._clock() >= self._ends_at:
+            if client.dismissed or self._options.heartbeat is None or self._clock() >= self._ends_at:
                 return False
             self._text = self._rows.framing.heartbeat
             await self._flush(client)

@@ -31,8 +31,18 @@ class ServerConfig:
     lockout_threshold: int = LOCKOUT_THRESHOLD
     """Wrong passwords for a name from one address after which it is locked; 0 for never."""
     lockout_seconds: int = 300
+    lockout_address_threshold: int = 0
+    """The same for all that fails from one address, whatever the name; 0 for never."""
+    lockout_name_threshold: int = 0
+    """The same for all wrong passwords for one name, whatever the address; 0 for never."""
+    same_origin: bool = False
+    """Refuse what pages of other origins than `cors_origins` make browsers send, unless it only reads."""
+    reserved_user_members: tuple[str, ...] = ()
+    """Members of user documents that only administrators may set; if any, only they may delete users."""
     cors_origins: tuple[str, ...] = ()
     """Origins that browsers may call from; `*` for any."""
+    cors_headers: tuple[str, ...] = ()
+    """Headers, in small letters, that those may send beside the usual ones."""
     cors_credentials: bool = True
     access_log: bool = True
     max_feed_seconds: int = 3600

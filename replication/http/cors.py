@@ -10,6 +10,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from replication.http.call import Call
+from replication.protocol import errors
 
 METHODS = ("COPY", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT")
 
@@ -46,6 +47,8 @@ EXPOSED = (
 )
 """What a page may read, besides what browsers show anyway."""
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
 MAX_AGE = 600
 """Seconds that a browser may remember a preflight's answer."""
 
@@ -80,6 +83,39 @@ def apply(call: Call) -> None:
         headers["Access-Control-Allow-Credentials"] = "true"
 
 
+def check_origin(call: Call) -> None:
+    """Raises 403 for a request that changes something and that a page of another origin made.
+
+    Only where the server was told to look (`same_origin`). Programs send no `Origin`, and a token never
+    goes along by itself.
+    """
+    if call.method in _READING or not call.server.config.same_origin:
+        return
+    origin = _header(call, b"origin")
+    if origin is None or is_own_origin(call, origin) or _allowed(call, origin):
+        return
+    if (_header(call, b"authorization") or "")[:7].lower() == "bearer " and _header(call, b"cookie") is None:
+        return
+    raise errors.forbidden(f"Pages of {origin[:200]} may not change anything here.")
+
+
+def is_own_origin(call: Call, origin: str) -> bool:
+    """Whether a page with this origin came from this server, as the client called it."""
+    scheme, separator, host = origin.partition("://")
+    own = _header(call, b"host")
+    if not separator or own is None:
+        return False
+    # A proxy that ends TLS and isn't trusted leaves our scheme as http: https there is no other origin.
+    ours = call.scope.get("scheme", "http")
+    schemes = (ours, "https") if ours == "http" else (ours,)
+    return scheme.lower() in schemes and _host(host, scheme) == _host(own, scheme)
+
+
+def _host(text: str, scheme: str) -> str:
+    """A host with its port, unless that is the scheme's own."""
+    return text.lower().removesuffix(":443" if scheme.lower() == "https" else ":80")
+
+
 def is_preflight(call: Call) -> bool:
     """Whether a browser asks for permission, and for nothing that isn't to be had."""
     if call.method != "OPTIONS" or not call.server.config.cors_origins:
@@ -88,7 +124,8 @@ def is_preflight(call: Call) -> bool:
     method = _header(call, b"access-control-request-method")
     if origin is None or method not in METHODS or not _allowed(call, origin):
         return False
-    return all(name in REQUEST_HEADERS for name in _asked_headers(call))
+    own = call.server.config.cors_headers
+    return all(name in REQUEST_HEADERS or name in own for name in _asked_headers(call))
 
 
 def _asked_headers(call: Call) -> list[str]:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from replication.http.call import Call
 from replication.http.changes_options import ChangesOptions, Feed, read_changes_options
+from replication.http.identity import still_admitted
 from replication.http.responses import CACHE_CONTROL, etag_matches, etag_of, not_modified
 from replication.http.streaming import Client
 from replication.protocol import jsontext
@@ -65,7 +66,7 @@ async def db_updates(call: Call) -> Response:
     query = {name: text for name, text in call.query.items() if (name, text) != ("heartbeat", "false")}
     options = read_changes_options(query, call.headers.get("last-event-id"))
     events = call.server.store.events
-    feed = UpdatesFeed(events, options, call.server.config.max_feed_seconds)
+    feed = UpdatesFeed(call, events, options)
     if options.feed is not Feed.NORMAL:
         return feed
     text = feed.everything()
@@ -82,8 +83,8 @@ class UpdatesFeed(Response):
     live = True
     """Its rows must not wait in any buffer."""
 
-    def __init__(self, events: DatabaseEvents, options: ChangesOptions, longest: float) -> None:
-        """`longest`: seconds after which the feed ends in any case."""
+    def __init__(self, call: Call, events: DatabaseEvents, options: ChangesOptions) -> None:
+        self._call = call
         self._events = events
         self._options = options
         self._form = FORMS[options.feed]
@@ -91,7 +92,7 @@ class UpdatesFeed(Response):
         self._wanted = options.limit
         self._any = False
         self._clock = asyncio.get_running_loop().time
-        self._ends_at = self._clock() + longest
+        self._ends_at = self._clock() + call.server.config.max_feed_seconds
         self._idle = options.timeout if options.heartbeat is None else options.heartbeat
         self.status_code = 200
         self.background = None
@@ -105,14 +106,22 @@ class UpdatesFeed(Response):
         async with Client(receive, send) as client:
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await client.send(start)
-            await client.send_end(b"" if scope["method"] == "HEAD" else await self._run(client))
+            if scope["method"] == "HEAD":
+                await client.send_end()
+                return
+            feeds = self._call.server.feeds
+            feeds.add(self._call, client.dismiss)
+            try:
+                await client.send_end(await self._run(client))
+            finally:
+                feeds.remove(self._call)
 
     async def _run(self, client: Client) -> bytes:
         """Sends the feed but for its last piece, which it returns."""
         text = self._form.head.encode() + self._rows()
         while not self._is_complete():
             await client.send_piece(text or b"\n")
-            if not await self._woken(client):
+            if not await self._woken(client) or not await still_admitted(self._call):
                 text = b""
                 break
             await asyncio.sleep(GATHERED)
@@ -137,7 +146,7 @@ class UpdatesFeed(Response):
                 client.waited()
             if client.gone:
                 raise ClientDisconnect
-            if self._options.heartbeat is None or self._clock() >= self._ends_at:
+            if client.dismissed or self._options.heartbeat is None or self._clock() >= self._ends_at:
                 return False
             await client.send_piece(self._form.heartbeat)
 

@@ -13,7 +13,9 @@ from replication.http.call import Call
 from replication.http.changed_settings import ChangedSettings
 from replication.http.config import ServerConfig
 from replication.http.config_keys import LOG_LEVELS
+from replication.http.identity import Identity
 from replication.http.job_rules import ServerRules
+from replication.http.live_feeds import LiveFeeds
 from replication.http.metrics import Metrics
 from replication.javascript.engine import Engine
 from replication.replicator.documents import ReplicatorDocuments
@@ -29,6 +31,8 @@ class Server:
     store: Store
     config: ServerConfig
     """As it is now: see `changes`."""
+    identity: Identity = field(default_factory=Identity)
+    """Has the last word about who asks."""
     changes: ChangedSettings = field(init=False)
     """What was set while the server ran, now or before its last start."""
     lockout: Lockout = field(init=False)
@@ -41,6 +45,8 @@ class Server:
     """Replications that run here."""
     replications: ReplicatorDocuments = field(init=False)
     """The database that describes them."""
+    feeds: LiveFeeds = field(init=False)
+    """Those that wait for changes."""
     _log_level: int = field(init=False)
     """What it was before it was set here."""
 
@@ -49,7 +55,14 @@ class Server:
         self.javascript = Engine()
         config = self.config
         self.tokens = None if config.tokens is None else Tokens(config.tokens)
-        self.lockout = Lockout(threshold=config.lockout_threshold, seconds=config.lockout_seconds)
+        self.lockout = Lockout(
+            threshold=config.lockout_threshold,
+            seconds=config.lockout_seconds,
+            address_threshold=config.lockout_address_threshold,
+            name_threshold=config.lockout_name_threshold,
+        )
+        self.feeds = LiveFeeds(self.store)
+        self.identity.attach(self)
         self.changes = ChangedSettings(self.store, config, self._reconfigure)
         self.accounts = Accounts(
             self.store, admins=config.admins, iterations=config.password_iterations, lockout=self.lockout
@@ -75,6 +88,7 @@ class Server:
         logging.getLogger("replication").setLevel(level)
 
     async def close(self) -> None:
+        self.feeds.close()
         await self.replications.close()
         await self.jobs.close()
         self.javascript.close()

@@ -52,23 +52,34 @@ async def authenticate(call: Call) -> None:
             if cookie is not None and await _by_cookie(call, cookie):
                 return
     if call.server.config.proxy_secret and _by_proxy(call):
+        await call.server.identity.admit(call)
         return
     for name, value in call.scope["headers"]:
         if name == _AUTHORIZATION:
-            if value[:7].lower() == _BEARER and call.server.tokens is not None:
-                bearer = call.server.tokens.bearer(value[7:].strip().decode("latin-1"))
-                call.principal = Principal(bearer.name, bearer.roles)
+            token = _bearer_token(call, value)
+            if token is not None:
+                await call.server.identity.by_token(call, token)
                 call.authenticated_by = "jwt"
+                await call.server.identity.admit(call)
                 return
             credentials = basic_credentials(value)
             if credentials is not None:
-                account = await call.server.accounts.log_in(*credentials, _address(call))
+                account = await call.server.accounts.log_in(*credentials, address(call))
                 call.principal = Principal(account.name, account.roles)
                 call.authenticated_by = "default"
+                call.salt = account.salt
+                await call.server.identity.admit(call)
                 return
     if not call.server.accounts.has_admins and not call.server.config.require_valid_user:
         call.principal = EVERYBODY_ADMIN
         call.authenticated_by = "default"
+
+
+def _bearer_token(call: Call, header: bytes) -> str | None:
+    """The token of an `Authorization` header, where the server takes tokens."""
+    if header[:7].lower() != _BEARER or not call.server.identity.takes_tokens:
+        return None
+    return header[7:].strip().decode("latin-1")
 
 
 def _by_proxy(call: Call) -> bool:
@@ -88,20 +99,22 @@ async def _by_cookie(call: Call, text: str) -> bool:
             400,
             "bad_request",
             "Malformed AuthSession cookie. Please clear your cookies.",
-            headers={"Set-Cookie": _cleared_cookie(call)},
+            headers={"Set-Cookie": cleared_cookie(call)},
         ) from None
     now = int(time.time())
     timeout = call.server.config.session_timeout
     left = cookie.time + timeout - now
-    if left <= 0:
-        return False
-    account = await call.server.accounts.find(cookie.name)
+    account = await call.server.accounts.find(cookie.name) if left > 0 else None
     if account is None or not cookie.is_genuine(call.server.store.secret, account.salt):
+        await call.server.identity.refused_cookie(cookie)
         return False
     call.principal = Principal(account.name, account.roles)
     call.authenticated_by = "cookie"
+    call.session = cookie.session
+    call.salt = account.salt
+    await call.server.identity.admit(call)
     if left < timeout * RENEW_BELOW:
-        call.response_headers["Set-Cookie"] = _session_cookie(call, account)
+        call.response_headers["Set-Cookie"] = _session_cookie(call, account, cookie.session)
     return True
 
 
@@ -125,17 +138,19 @@ def basic_credentials(header: bytes) -> tuple[str, str] | None:
     return name, password
 
 
-def _address(call: Call) -> str:
+def address(call: Call) -> str:
+    """Where the call came from; empty if that isn't known."""
     client = call.scope.get("client")
     return client[0] if client else ""
 
 
-def _session_cookie(call: Call, account: Account) -> str:
-    value = make_cookie(account.name, account.salt, call.server.store.secret, int(time.time()))
+def _session_cookie(call: Call, account: Account, session: str) -> str:
+    value = make_cookie(account.name, account.salt, call.server.store.secret, int(time.time()), session)
     return _set_cookie(call, value, call.server.config.session_timeout)
 
 
-def _cleared_cookie(call: Call) -> str:
+def cleared_cookie(call: Call) -> str:
+    """`Set-Cookie` of a cookie that has ended."""
     return _set_cookie(call, "", 0)
 
 
@@ -174,31 +189,45 @@ async def show(call: Call) -> Response:
 def _handlers(call: Call) -> list[str]:
     """The ways to log in, in the order in which they are tried."""
     proxy = ["proxy"] if call.server.config.proxy_secret else []
-    tokens = ["jwt"] if call.server.tokens is not None else []
+    tokens = ["jwt"] if call.server.identity.takes_tokens else []
     return ["cookie", *proxy, *tokens, "default"]
 
 
 async def login(call: Call) -> Response:
-    """Exchanges name and password for a cookie; `next` sends a browser on to a path of this server."""
-    name, password = await _login_form(call)
+    """Exchanges name and password for a cookie; `next` sends a browser on to a path of this server.
+
+    Where the server's `Identity` does that, a token in the `Authorization` header is exchanged as well.
+    """
     after, failed = _redirect(call, "next"), _redirect(call, "fail")
+    account = await _account_of_token(call)
+    by_token = account is not None
+    form = None if by_token else await _login_form(call)
     call.response_headers.pop("Set-Cookie", None)
     try:
-        account = await call.server.accounts.log_in(name, password, _address(call))
+        if form is not None:
+            account = await call.server.accounts.log_in(*form, address(call))
+        assert account is not None
+        opened = await call.server.identity.open_session(call, account, by_token=by_token)
     except ProtocolError as error:
         if error.status != 401:
             raise
         headers = {"Set-Cookie": _set_cookie(call, "", call.server.config.session_timeout), **failed}
         return json_response(error.body(), 302 if failed else 401, headers=headers)
-    answer = {"ok": True, "name": account.name, "roles": list(account.roles)}
-    headers = {"Set-Cookie": _session_cookie(call, account), **after}
+    answer = {"ok": True, "name": account.name, "roles": list(account.roles), **opened.members}
+    headers = {"Set-Cookie": _session_cookie(call, account, opened.id), **after}
     return json_response(answer, 302 if after else 200, headers=headers)
+
+
+async def _account_of_token(call: Call) -> Account | None:
+    header = call.headers.get("authorization")
+    token = None if header is None else _bearer_token(call, header.encode("latin-1"))
+    return None if token is None else await call.server.identity.account_of_token(call, token)
 
 
 async def logout(call: Call) -> Response:
     after = _redirect(call, "next")
     call.response_headers.pop("Set-Cookie", None)
-    headers = {"Set-Cookie": _cleared_cookie(call), **after}
+    headers = {"Set-Cookie": cleared_cookie(call), **after}
     return json_response({"ok": True}, 302 if after else 200, headers=headers)
 
 

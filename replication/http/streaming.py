@@ -28,7 +28,7 @@ JSON_PIECE = 1024 * 1024
 class Client:
     """The other end of one response. Use it as an asynchronous context manager."""
 
-    __slots__ = ("_receive", "_send", "_timer", "_watcher", "gone")
+    __slots__ = ("_receive", "_send", "_timer", "_watcher", "dismissed", "gone")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -36,6 +36,8 @@ class Client:
         self._timer: asyncio.Timeout | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.gone = False
+        self.dismissed = False
+        """Whether he is no longer to be told anything: see `dismiss`."""
 
     async def __aenter__(self) -> Self:
         self._watcher = asyncio.create_task(self._watch())
@@ -49,13 +51,24 @@ class Client:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.gone = True
+        self._wake()
+
+    def dismiss(self) -> None:
+        """Whoever waits in `wait_until` stops waiting, and finds `dismissed` set."""
+        self.dismissed = True
+        self._wake()
+
+    def _wake(self) -> None:
         if self._timer is not None:
             with suppress(RuntimeError):  # it has run out at the same moment
                 self._timer.reschedule(0)
 
     def wait_until(self, when: float) -> asyncio.Timeout:
-        """A block that is left with `TimeoutError` at `when` in loop time, or when the client leaves."""
-        self._timer = asyncio.timeout_at(0 if self.gone else when)
+        """A block that is left with `TimeoutError` at `when` in loop time, or when the client leaves.
+
+        Or when he is dismissed.
+        """
+        self._timer = asyncio.timeout_at(0 if self.gone or self.dismissed else when)
         return self._timer
 
     def waited(self) -> None:

@@ -50,7 +50,8 @@ async def write_documents(
             refused = {place: refusal for place, doc in enumerate(docs) if doc.id.startswith(DESIGN_PREFIX)}
     if call.database.name == USERS_DATABASE:
         is_admin = await access.database_admin_refusal(call) is None
-        check = user_write_check(call.principal.name, is_admin=is_admin)
+        reserved = call.server.config.reserved_user_members
+        check = user_write_check(call.principal.name, is_admin=is_admin, reserved=reserved)
         docs, refused = await _prepare_users(call, docs, refused)
     elif call.database.name == REPLICATOR_DATABASE:
         docs, refused, check = prepare_replications(call, docs, refused)

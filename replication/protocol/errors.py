@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 
 class ProtocolError(Exception):
-    """An answer other than success: `status`, `error`, `reason`, and headers to add."""
+    """An answer other than success: `status`, `error`, `reason`, headers and members of the body to add."""
 
     def __init__(
         self,
@@ -21,16 +21,18 @@ class ProtocolError(Exception):
         reason: str,
         *,
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(f"{status} {error}: {reason}")
         self.status = status
         self.error = error
         self.reason = reason
         self.headers: Mapping[str, str] = headers or {}
+        self.members: Mapping[str, object] = members or {}
 
-    def body(self) -> dict[str, str]:
+    def body(self) -> dict[str, object]:
         """The JSON object that goes on the wire."""
-        return {"error": self.error, "reason": self.reason}
+        return {"error": self.error, "reason": self.reason, **self.members}
 
 
 def bad_request(reason: str) -> ProtocolError:
@@ -74,8 +76,10 @@ def doc_validation(reason: str) -> ProtocolError:
     return ProtocolError(400, "doc_validation", reason)
 
 
-def unauthorized(reason: str, *, headers: Mapping[str, str] | None = None) -> ProtocolError:
-    return ProtocolError(401, "unauthorized", reason, headers=headers)
+def unauthorized(
+    reason: str, *, headers: Mapping[str, str] | None = None, members: Mapping[str, object] | None = None
+) -> ProtocolError:
+    return ProtocolError(401, "unauthorized", reason, headers=headers, members=members)
 
 
 def forbidden(reason: str) -> ProtocolError:
@@ -179,8 +183,8 @@ def not_implemented(reason: str) -> ProtocolError:
     return ProtocolError(501, "not_implemented", reason)
 
 
-def unavailable(reason: str) -> ProtocolError:
-    return ProtocolError(503, "service_unavailable", reason)
+def unavailable(reason: str, *, headers: Mapping[str, str] | None = None) -> ProtocolError:
+    return ProtocolError(503, "service_unavailable", reason, headers=headers)
 
 
 def insufficient_storage(reason: str) -> ProtocolError:

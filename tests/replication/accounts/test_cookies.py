@@ -77,3 +77,13 @@ def test_the_cookie_is_found_among_others() -> None:
     assert find_cookie("AuthSession=") is None
     assert find_cookie("XAuthSession=abc") is None
     assert find_cookie("a=b") is None
+
+
+def test_a_session_is_part_of_what_is_signed() -> None:
+    value = make_cookie("anna", "salt", b"secret", 1000, "a-b.c_9")
+    cookie = parse_cookie(value)
+    assert (cookie.name, cookie.time, cookie.session) == ("anna", 1000, "a-b.c_9")
+    assert cookie.is_genuine(b"secret", "salt")
+    other = parse_cookie(make_cookie("anna", "salt", b"secret", 1000, "other"))
+    assert not cookie._replace(signed=other.signed).is_genuine(b"secret", "salt")
+    assert parse_cookie(make_cookie("anna", "salt", b"secret", 1000)).session == ""

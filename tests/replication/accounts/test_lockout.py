@@ -81,3 +81,55 @@ def test_the_memory_of_passwords_keeps_what_is_used() -> None:
     assert len(memory) == 2
     assert memory.matches("a", "", digest) is True
     assert memory.matches("b", "", digest) is None
+
+
+def test_one_address_that_tries_many_names_is_locked() -> None:
+    lockout = Lockout(threshold=5, address_threshold=8)
+    for place in range(8):
+        assert not lockout.is_locked(("1.2.3.4", "next"))
+        lockout.failed(("1.2.3.4", f"name{place}"))
+    assert lockout.is_locked(("1.2.3.4", "next"))
+    assert lockout.is_address_locked("1.2.3.4")
+    assert not lockout.is_locked(("5.6.7.8", "next"))
+
+
+def test_one_name_that_many_addresses_try_is_locked() -> None:
+    lockout = Lockout(threshold=5, name_threshold=8)
+    for place in range(8):
+        assert not lockout.is_locked(("9.9.9.9", "anna"))
+        lockout.failed((f"1.2.3.{place}", "anna"))
+    assert lockout.is_locked(("9.9.9.9", "anna"))
+    assert not lockout.is_locked(("9.9.9.9", "bert"))
+
+
+def test_a_right_password_doesn_t_hide_what_else_failed_from_the_address() -> None:
+    lockout = Lockout(threshold=5, address_threshold=8)
+    for place in range(20):
+        lockout.failed(("1.2.3.4", f"name{place}"))
+        lockout.failed(("1.2.3.4", "own"))
+        lockout.succeeded(("1.2.3.4", "own"))
+    assert lockout.is_address_locked("1.2.3.4")
+
+
+def test_right_passwords_alone_lock_nobody() -> None:
+    lockout = Lockout(threshold=5, address_threshold=8, name_threshold=8)
+    for _ in range(50):
+        lockout.failed(("1.2.3.4", "anna"))
+        lockout.succeeded(("1.2.3.4", "anna"))
+    assert not lockout.is_locked(("1.2.3.4", "anna"))
+
+
+def test_forged_tokens_count_for_their_address() -> None:
+    lockout = Lockout(threshold=5, address_threshold=3)
+    for _ in range(3):
+        assert not lockout.is_address_locked("1.2.3.4")
+        lockout.address_failed("1.2.3.4")
+    assert lockout.is_locked(("1.2.3.4", "anna"))
+    assert lockout.is_address_locked("1.2.3.4")
+
+
+def test_without_a_threshold_nothing_is_counted() -> None:
+    lockout = Lockout(threshold=0, address_threshold=1, name_threshold=1)
+    lockout.failed(("1.2.3.4", "anna"))
+    lockout.address_failed("1.2.3.4")
+    assert len(lockout) == 0

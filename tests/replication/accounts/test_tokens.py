@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication.accounts.tokens import Bearer, Tokens, TokenSettings, read_required
+from replication.accounts.tokens import Tokens, TokenSettings, read_required
 from replication.protocol.errors import ProtocolError
 
 SECRET = bytes(range(64))
@@ -68,7 +68,7 @@ def _refusal(tokens: Tokens, token: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 def test_shared_secrets(algorithm: str) -> None:
-    assert _tokens().bearer(jwt.encode(GOOD, SECRET, algorithm)) == Bearer("anna", ())
+    assert _tokens().bearer(jwt.encode(GOOD, SECRET, algorithm))[:2] == ("anna", ())
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512"])
