@@ -26,7 +26,7 @@ from replication.http.identity import Identity
 from replication.http.metrics import CLIENT_LEFT
 from replication.http.responses import error_response
 from replication.http.routes import match
-from replication.http.server import Server, ServerConfig
+from replication.http.server import Server, ServerConfig, View
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Store
@@ -173,7 +173,14 @@ class Application:
 
 
 def create_app(
-    store: Store, config: ServerConfig | None = None, *, identity: Identity | None = None
+    store: Store,
+    config: ServerConfig | None = None,
+    *,
+    identity: Identity | None = None,
+    view: View | None = None,
 ) -> Application:
-    """An ASGI application that serves `store`. It closes the store at shutdown."""
-    return Application(Server(store, config or ServerConfig(), identity or Identity()))
+    """An ASGI application that serves `store`. It closes the store at shutdown.
+
+    `view`: what everybody but server administrators uses in place of a database.
+    """
+    return Application(Server(store, config or ServerConfig(), identity or Identity(), view))

@@ -58,23 +58,26 @@ class BySelector(ChangeFilter):
     ) -> None:
         self._database = database
         self._matches = selector.matches
-        self._all_leaves = all_leaves
+        # In a guarded database other leaves have no bodies to be judged by: they go with the winner.
+        self._all_leaves = all_leaves and not database.guarded
         self._project = projection(fields) if fields else None
         self.key = b"_selector" + key
 
     def select(self, change: Change) -> Sequence[str] | None:
         if self._all_leaves and len(change.revs) > 1:
             return None
-        return change.revs if change.doc is not None and self._matches(_decoded(change.doc)) else ()
+        return change.revs if self._passes(change) else ()
+
+    def _passes(self, change: Change) -> bool:
+        if change.unfiltered:
+            return True
+        return change.doc is not None and self._matches(_decoded(change.doc))
 
     async def select_page(self, changes: Sequence[Change], room: int | None) -> list[Sequence[str]]:
         if self._all_leaves or room is not None:
             return await super().select_page(changes, room)
-        matches = self._matches
-        return [
-            change.revs if change.doc is not None and matches(_decoded(change.doc)) else ()
-            for change in changes
-        ]
+        passes = self._passes
+        return [change.revs if passes(change) else () for change in changes]
 
     async def select_leaves(self, change: Change) -> Sequence[str]:
         leaves = await self._database.leaves(change.id)

@@ -51,6 +51,7 @@ class FunctionFilter(ChangeFilter):
         self._request = request
         self._view = view
         self._all_leaves = all_leaves
+        self._guarded = database.guarded
         self._needs_history = "_revisions" in source or "_revisions" in modules
         # Its answers depend on who asks and how, so no other feed shares them.
         self.key = b"function" + token_bytes(16)
@@ -76,24 +77,39 @@ class FunctionFilter(ChangeFilter):
     async def _judge(self, changes: Sequence[Change]) -> list[Sequence[str]]:
         """The passing revisions of each change, found in one job."""
         texts: list[bytes] = []
-        owners: list[tuple[int, str]] = []
+        owners: list[tuple[int, Sequence[str]]] = []
+        selected: list[list[str]] = [[] for _ in changes]
         for at, change in enumerate(changes):
-            revs = change.revs
+            revs: Sequence[str] = change.revs
+            if change.unfiltered:
+                selected[at] = [*revs]
+                continue
+            if self._guarded:
+                # Leaves beside the winner have no bodies to be judged by: they go with it.
+                texts += await self._winner(change)
+                owners += [(at, revs)] * (len(texts) - len(owners))
+                continue
             if change.doc is not None and not self._needs_history and len(revs) == 1:
                 texts.append(change.doc)
-                owners.append((at, revs[0]))
+                owners.append((at, revs))
                 continue
             leaves = await self._database.leaves(change.id)
             for leaf in leaves if self._all_leaves else leaves[:1]:
                 texts.append(with_members(leaf.text, [b'"_revisions":' + leaf.revisions]))
-                owners.append((at, leaf.rev))
-        selected: list[list[str]] = [[] for _ in changes]
-        for (at, rev), passes in zip(owners, await self._call(texts), strict=True):
+                owners.append((at, (leaf.rev,)))
+        for (at, revs), passes in zip(owners, await self._call(texts), strict=True):
             if isinstance(passes, Thrown):
                 raise ProtocolError(500, passes.error, passes.reason)
             if passes:
-                selected[at].append(rev)
+                selected[at] += revs
         return [*selected]
+
+    async def _winner(self, change: Change) -> list[bytes]:
+        """What the function sees of a change in a guarded database: nothing if that was lost meanwhile."""
+        if not self._needs_history:
+            return [] if change.doc is None else [change.doc]
+        winner = await self._database.winner(change.id)
+        return [] if winner is None else [with_members(winner.text, [b'"_revisions":' + winner.revisions])]
 
     async def _call(self, texts: Sequence[bytes]) -> list[bool | Thrown]:
         try:

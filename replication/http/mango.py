@@ -155,7 +155,8 @@ async def bulk_delete_indexes(call: Call) -> Response:
             success.append({"id": ddoc, "ok": True})
         except ProtocolError as error:
             fail.append({"id": ddoc, "error": error.error})
-    await indexes.drop_unused(call.database)
+    if success:
+        await indexes.drop_unused(call.database)
     return json_response({"success": success, "fail": fail})
 
 

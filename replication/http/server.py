@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from replication.accounts.directory import Accounts
 from replication.accounts.lockout import Lockout
 from replication.accounts.tokens import Tokens
 from replication.http.access import DEFAULT_SECURITY
-from replication.http.call import Call
+from replication.http.call import Call, Principal
 from replication.http.changed_settings import ChangedSettings
 from replication.http.config import ServerConfig
 from replication.http.config_keys import LOG_LEVELS
@@ -23,7 +24,10 @@ from replication.replicator.hosts import AllowedHosts
 from replication.replicator.jobs import Jobs
 from replication.store.interface import Database, Store
 
-__all__ = ["Server", "ServerConfig"]
+__all__ = ["Server", "ServerConfig", "View"]
+
+View = Callable[[Database, Principal], Database]
+"""What somebody who is no server administrator may use of a database. Raises why he may use nothing of it."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class Server:
     """As it is now: see `changes`."""
     identity: Identity = field(default_factory=Identity)
     """Has the last word about who asks."""
+    view: View | None = None
+    """None: everybody whom a database's `_security` lets in may use all of it."""
     changes: ChangedSettings = field(init=False)
     """What was set while the server ran, now or before its last start."""
     lockout: Lockout = field(init=False)
@@ -97,4 +103,7 @@ class Server:
 
     def database(self, call: Call, name: str) -> Database:
         """The database `name` as this caller may use it. Raises `database_missing`."""
-        return self.store.get(name)
+        database = self.store.get(name)
+        if self.view is None or call.principal.is_server_admin:
+            return database
+        return self.view(database, call.principal)

@@ -45,6 +45,7 @@ async def view(call: Call) -> Response:
         return await _several(call, ddoc, found)
     options = await _options(call)
     asked = (options, options.check_for(found))
+    _check(call, found, options)
     source = await _source(call, ddoc, found, [options])
     return await json_in_pieces(single(_pieces(call, source, asked)), HEADERS)
 
@@ -72,17 +73,26 @@ async def _several(call: Call, ddoc: DesignDocument, view: View) -> Response:
         options.read(call.query.items(), decoded=False)
         options.read(query.items(), decoded=True)
         asked.append((options, options.check_for(view)))
+        _check(call, view, options)
     source = await _source(call, ddoc, view, [options for options, _ in asked])
     return await json_in_pieces(several([_pieces(call, source, each) for each in asked]), HEADERS)
 
 
 async def _source(call: Call, ddoc: DesignDocument, view: View, asked: list[ViewOptions]) -> ViewRows:
     engine = call.server.javascript
+    if call.database.guarded:
+        # What rows were before the latest changes may be what the reader wasn't meant to see then.
+        return await view_index.rows_of(call.database, engine, ddoc, view)
     new = any(options.refresh for options in asked)
     source = await view_index.rows_of(call.database, engine, ddoc, view, new=new)
     if not new and any(options.refresh_after for options in asked):
         view_index.start_refresh(call.database, engine, ddoc, view)
     return source
+
+
+def _check(call: Call, view: View, options: ViewOptions) -> None:
+    if call.database.guarded and options.reduces(view):
+        raise errors.forbidden("Only server administrators may reduce: ask with reduce=false.")
 
 
 async def _pieces(call: Call, source: ViewRows, asked: Asked) -> Pieces:
@@ -104,7 +114,12 @@ async def _pieces(call: Call, source: ViewRows, asked: Asked) -> Pieces:
 
 
 async def _head(call: Call, source: ViewRows, options: ViewOptions, query: ViewQuery | None) -> bytes:
-    """What stands before the rows; `query` is None for reduced ones, which are not counted."""
+    """What stands before the rows; `query` is None for reduced ones, which are not counted.
+
+    In a guarded database nothing does: its rows are some of all, and only going through all would count them.
+    """
+    if call.database.guarded:
+        return b'{"rows":[\r\n'
     state = await source.state()
     seq, total = (state.seq, state.entries) if state else (0, 0)
     members = []
@@ -130,6 +145,8 @@ async def info(call: Call) -> Response:
         raise errors.missing()
     database = call.database
     ddoc = await design_document(database, call.docid)
+    if database.guarded:
+        raise errors.forbidden("Only server administrators may see how large an index is.")
     states = [await database.index_state(view.signature, sized=True) for view in ddoc.views.values()]
     known = [state for state in states if state is not None]
     seq = min((state.seq for state in known), default=0) if len(known) == len(states) else 0

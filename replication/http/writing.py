@@ -42,6 +42,8 @@ async def write_documents(
     concerns one document is its outcome.
     """
     await _pack(docs)
+    if call.database.guarded:
+        return await call.database.write(docs, replicated=replicated)
     refused: dict[int, ProtocolError] = {}
     check: WriteCheck | None = None
     if any(doc.id.startswith(DESIGN_PREFIX) for doc in docs):

@@ -121,7 +121,8 @@ class Find:
         return self._index_rows(index) if isinstance(index, IndexDefinition) else self._primary_rows()
 
     async def _index_rows(self, index: IndexDefinition) -> AsyncIterator[Sequence[tuple[bytes, Document]]]:
-        upto = self._database.update_seq if self._request.refreshes else 0
+        refreshes = self._request.refreshes or self._database.guarded
+        upto = self._database.update_seq if refreshes else 0
         if upto:
             await self._database.refresh_index(index.signature, index.sort_keys)
         start = self._request.bookmark

@@ -95,6 +95,9 @@ class Change(NamedTuple):
     """The row as JSON without its closing brace: `{"seq":…,"id":…,"changes":[{"rev":…}…]`."""
     doc: bytes | None
     """The winner's text, if asked for."""
+    unfiltered: bool = False
+    """Whether it passes every filter that looks into documents: it takes away what its reader may hold, and
+    has nothing left to look into."""
 
     @property
     def revs(self) -> tuple[str, ...]:
@@ -245,6 +248,15 @@ class Database(ABC):
     name: str
 
     # -- facts ---------------------------------------------------------------------------------
+
+    @property
+    def guarded(self) -> bool:
+        """Whether this is what one principal may use of a database.
+
+        It judges writes itself, so nobody else does before: `check` of `write` is always None. What its
+        principal may not know is missing without a word; numbers that tell of what others have are left out.
+        """
+        return False
 
     @abstractmethod
     async def info(self) -> DatabaseInfo: ...
