@@ -43,6 +43,11 @@ class Epochs:
         self._epochs = tuple(epochs)
 
     @property
+    def all(self) -> tuple[Epoch, ...]:
+        """From the first to the running one."""
+        return self._epochs
+
+    @property
     def current(self) -> str:
         return self._epochs[-1].name
 

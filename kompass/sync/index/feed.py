@@ -1,0 +1,481 @@
+"""Reading one person's feed out of the index.
+
+A document that somebody sees stands at its place, or at the grant that shows it to him if that is later;
+within a grant, by its place. One that he saw and sees no more stands at the revocation, within it by its
+number. One of his revisions that was refused puts its document where the refusal is. Each document has one
+row, at its latest position.
+
+Two ways lead to a page. Near the end of the feed everything after `since` is asked for at once and sorted.
+Far from it every channel is a stream in order of positions, and the streams are merged only as far as the
+page goes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from kompass.sync.positions import LAST, position, split
+from kompass.sync.tombstones import Tombstones
+from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
+from replication.store.sqlite import Reading
+
+NEAR = 2000
+"""Changes of the database behind `since` from which on a page is merged."""
+
+
+class FeedRow(NamedTuple):
+    """A document in somebody's feed."""
+
+    position: int
+    id: str
+    visible: bool
+    winner: str | None
+    """The revision he may read; None if he may not see the document."""
+    deleted: bool
+    """Whether the row says so: the winner is a deletion, or there are only tombstones."""
+    closed: tuple[str, ...]
+    """Deleted leaves besides the winner."""
+    tombstones: tuple[str, ...]
+    """Synthetic tombstones of revisions he may hold and must not show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What the index knows of somebody besides documents, as of one version."""
+
+    name: str
+    version: int
+    roles: str
+    held: Mapping[int, int]
+    """Channel -> since when."""
+    lost: Sequence[tuple[int, int, int]]
+    """(channel, since, until) of what he held before."""
+    refused: Mapping[str, int]
+    """Document -> place of its latest refusal."""
+
+    @property
+    def latest_grant(self) -> int:
+        return max(self.held.values(), default=0)
+
+
+NOBODY = Person("", 0, "", {}, (), {})
+
+_GROUPED = """
+SELECT doc, place, max(since) AS granted FROM (
+    SELECT e.doc AS doc, e.place AS place, h.since AS since
+    FROM access_holdings h CROSS JOIN access_entries e ON e.channel = h.channel AND e.place > :number
+    WHERE h.user = :user AND h.since <= :number
+    UNION ALL
+    SELECT e.doc, e.place, h.since
+    FROM access_holdings h CROSS JOIN access_entries e ON e.channel = h.channel
+    WHERE h.user = :user AND h.since > :number
+) GROUP BY doc
+"""
+_MAIN = "(CASE WHEN place > granted THEN place ELSE granted END)"
+
+
+def person(reading: Reading, name: str) -> Person:
+    row = reading.connection.execute(
+        "SELECT version, roles FROM access_users WHERE name = ?", (name,)
+    ).fetchone()
+    if row is None:
+        version, roles = 0, ""
+    else:
+        version, roles = row
+    execute = reading.connection.execute
+    held: Any = execute("SELECT channel, since FROM access_holdings WHERE user = ?", (name,))
+    lost: Any = execute("SELECT channel, since, until FROM access_lost WHERE user = ?", (name,))
+    refused: Any = execute("SELECT id, max(place) FROM access_refused WHERE user = ? GROUP BY id", (name,))
+    return Person(name, version, roles, dict(held), tuple(lost), dict(refused))
+
+
+class _Found(NamedTuple):
+    """A row before its revisions are known."""
+
+    position: int
+    id: str
+    visible: bool
+
+
+class FeedReader:
+    """One person's feed in one snapshot."""
+
+    def __init__(self, reading: Reading, who: Person, tombstones: Tombstones) -> None:
+        self._reading = reading
+        self._execute = reading.connection.execute
+        self._person = who
+        self._tombstones = tombstones
+
+    # -- positions -----------------------------------------------------------------------------
+
+    def rows(self, since: int, limit: int, *, descending: bool = False) -> list[FeedRow]:
+        """At most `limit` rows after `since`, or before it and downwards."""
+        if limit <= 0:
+            return []
+        found: list[_Found] = []
+        for one in self._ordered(since, descending):
+            found.append(one)
+            if len(found) == limit:
+                break
+        return self._completed(found)
+
+    def rows_of(self, docids: Iterable[str], since: int = 0, *, descending: bool = False) -> list[FeedRow]:
+        """The rows of these documents that are after `since`, in order."""
+        wanted = list(dict.fromkeys(docids))
+        found = []
+        for docid in wanted:
+            one = self._locate(docid)
+            if one is not None and (one.position < since if descending else one.position > since):
+                found.append(one)
+        found.sort(reverse=descending)
+        return self._completed(found)
+
+    def pending(self, since: int) -> int:
+        """How many rows there are after `since`."""
+        number, within = split(since)
+        number = number if within == LAST else number - 1
+        counted: Any = self._execute(
+            f"SELECT count(*) FROM ({_GROUPED}) WHERE {_MAIN} > :main"
+            f" OR ({_MAIN} = :main AND (CASE WHEN place > granted THEN :last ELSE place END) > :within)",
+            {
+                "user": self._person.name,
+                "number": number,
+                "main": split(since)[0],
+                "within": within,
+                "last": LAST,
+            },
+        ).get
+        count = int(counted)
+        count += len(self._revoked(since))
+        for docid, place in self._person.refused.items():
+            if position(place) > since:
+                otherwise = self._locate(docid, refusals=False)
+                count += otherwise is None or otherwise.position <= since
+        return count
+
+    def is_after(self, since: int) -> bool:
+        """Whether there is a row after `since`."""
+        return bool(self._first(since))
+
+    def _first(self, since: int) -> list[_Found]:
+        for one in self._ordered(since, descending=False):
+            return [one]
+        return []
+
+    def _ordered(self, since: int, descending: bool) -> Iterator[_Found]:
+        who = self._person
+        number, within = split(since)
+        if descending:
+            streams = self._streams_down(since)
+        elif self._reading.update_seq - number <= NEAR and who.latest_grant <= number:
+            streams = [self._near(number if within == LAST else number - 1, since)]
+        else:
+            streams = self._streams_up(since)
+        others = sorted(
+            [
+                *((at, docid, False) for at, docid in self._revoked(0 if descending else since)),
+                *((position(place), docid, None) for docid, place in who.refused.items()),
+            ],
+            key=lambda one: one[0],
+            reverse=descending,
+        )
+        inside = (one for one in others if (one[0] < since if descending else one[0] > since))
+        last = -1
+        for at, docid, visible in heapq.merge(*streams, inside, key=lambda one: one[0], reverse=descending):
+            if at == last:
+                continue
+            refused = who.refused.get(docid)
+            if refused is not None or visible is None:
+                found = self._locate(docid)
+                if found is None or found.position != at:
+                    continue
+                visible = found.visible
+            last = at
+            yield _Found(at, docid, bool(visible))
+
+    def _near(self, number: int, since: int) -> Iterator[tuple[int, str, bool | None]]:
+        rows: Any = self._execute(
+            f"SELECT g.place, g.granted, d.id FROM ({_GROUPED}) g CROSS JOIN access_docs d ON d.num = g.doc",
+            {"user": self._person.name, "number": number},
+        )
+        found = [(_position(place, granted), docid, True) for place, granted, docid in rows]
+        return iter(sorted(one for one in found if one[0] > since))
+
+    def _streams_up(self, since: int) -> list[Iterator[tuple[int, str, bool | None]]]:
+        number, within = split(since)
+        streams = []
+        for channel, granted in self._person.held.items():
+            if granted > number:
+                after = -1
+            elif granted == number:
+                after = within if within < LAST else number
+            else:
+                after = number if within == LAST else number - 1
+            rows: Any = self._execute(
+                "SELECT place, doc FROM access_entries WHERE channel = ? AND place > ? ORDER BY place",
+                (channel, after),
+            )
+            streams.append(self._stream(rows, granted))
+        return streams
+
+    def _streams_down(self, since: int) -> list[Iterator[tuple[int, str, bool | None]]]:
+        streams = []
+        for channel, granted in self._person.held.items():
+            rows: Any = self._execute(
+                "SELECT place, doc FROM access_entries WHERE channel = ? ORDER BY place DESC", (channel,)
+            )
+            streams.append(self._stream(rows, granted, before=since))
+        return streams
+
+    def _stream(
+        self, rows: Iterable[tuple[int, int]], granted: int, before: int | None = None
+    ) -> Iterator[tuple[int, str, bool | None]]:
+        """One channel's documents in order of position, but those that stand elsewhere because of another."""
+        held = self._person.held
+        several_grants = len(set(held.values())) > 1
+        for place, doc in rows:
+            at = _position(place, granted)
+            if before is not None and at >= before:
+                continue
+            if several_grants:
+                latest = max(
+                    held.get(channel, 0)
+                    for (channel,) in self._execute(
+                        "SELECT channel FROM access_entries WHERE doc = ?", (doc,)
+                    )
+                )
+                if latest != granted and at != _position(place, latest):
+                    continue
+            docid = self._execute("SELECT id FROM access_docs WHERE num = ?", (doc,)).get
+            yield at, docid, True
+
+    # -- what is gone --------------------------------------------------------------------------
+
+    def _revoked(self, since: int) -> list[tuple[int, str]]:
+        """(position, id) of documents he saw and doesn't see any more, if that ended after `since`."""
+        number = split(since)[0]
+        candidates: set[int] = set()
+        channels = {*self._person.held, *(channel for channel, _, _ in self._person.lost)}
+        if not channels:
+            return []
+        listed = orjson.dumps(sorted(channels)).decode()
+        for (doc,) in self._execute(
+            "SELECT DISTINCT doc FROM json_each(?) CROSS JOIN access_left ON channel = value AND until >= ?",
+            (listed, number),
+        ):
+            candidates.add(doc)
+        for channel, began, ended in self._person.lost:
+            if ended < number:
+                continue
+            for (doc,) in self._execute(
+                "SELECT doc FROM access_entries WHERE channel = ? AND since < ?", (channel, ended)
+            ):
+                candidates.add(doc)
+            for (doc,) in self._execute(
+                "SELECT doc FROM access_left WHERE channel = ? AND until > ? AND since < ?",
+                (channel, began, ended),
+            ):
+                candidates.add(doc)
+        found = []
+        for doc in candidates:
+            end = self.ended(doc)
+            if end is not None:
+                at = position(end, doc)
+                docid = self._id(doc)
+                if at > since and not self._superseded(doc, docid, at):
+                    found.append((at, docid))
+        return found
+
+    def _superseded(self, doc: int, docid: str, at: int) -> bool:
+        """Whether the id has been purged since and come again, with a later row."""
+        if self._numbers(docid)[-1] == doc:
+            return False
+        latest = self._locate(docid, refusals=False)
+        return latest is not None and latest.position != at
+
+    def ended(self, doc: int) -> int | None:
+        """When a document that he saw became invisible to him; None if he sees it or never saw it."""
+        held, lost = self._person.held, self._person.lost
+        spans: list[tuple[int, int, int | None]] = [
+            (channel, since, None)
+            for channel, since in self._execute(
+                "SELECT channel, since FROM access_entries WHERE doc = ?", (doc,)
+            )
+        ]
+        if any(channel in held for channel, _, _ in spans):
+            return None
+        spans += [
+            (channel, since, until)
+            for channel, since, until in self._execute(
+                "SELECT channel, since, until FROM access_left WHERE doc = ?", (doc,)
+            )
+        ]
+        latest: int | None = None
+        for channel, since, until in spans:
+            holdings = [(began, ended) for lost_channel, began, ended in lost if lost_channel == channel]
+            if channel in held and until is not None:
+                holdings.append((held[channel], until))
+            for began, ended in holdings:
+                end = ended if until is None else min(ended, until)
+                if max(began, since) < end and (latest is None or end > latest):
+                    latest = end
+        return latest
+
+    def _id(self, doc: int) -> str:
+        return str(self._execute("SELECT id FROM access_docs WHERE num = ?", (doc,)).get)
+
+    # -- one document --------------------------------------------------------------------------
+
+    def _locate(self, docid: str, *, refusals: bool = True) -> _Found | None:
+        """Where a document stands in his feed."""
+        best: _Found | None = None
+        numbers: Any = self._execute("SELECT num, place FROM access_docs WHERE id = ? ORDER BY num", (docid,))
+        for num, place in numbers.fetchall():
+            grants = [
+                self._person.held[channel]
+                for (channel,) in self._execute("SELECT channel FROM access_entries WHERE doc = ?", (num,))
+                if channel in self._person.held
+            ]
+            if grants:
+                best = _Found(_position(place, max(grants)), docid, True)
+                break
+            ended = self.ended(num)
+            if ended is not None and (best is None or position(ended, num) > best.position):
+                best = _Found(position(ended, num), docid, False)
+        refused = self._person.refused.get(docid) if refusals else None
+        if refused is not None and (best is None or position(refused) > best.position):
+            best = _Found(position(refused), docid, best is not None and best.visible)
+        return best
+
+    def _numbers(self, docid: str) -> list[int]:
+        """The numbers an id has had: another one after each purge."""
+        return [
+            num for (num,) in self._execute("SELECT num FROM access_docs WHERE id = ? ORDER BY num", (docid,))
+        ]
+
+    def row_of(self, docid: str) -> FeedRow | None:
+        found = self._locate(docid)
+        return None if found is None else self._completed([found])[0]
+
+    # -- revisions -----------------------------------------------------------------------------
+
+    def _completed(self, found: Sequence[_Found]) -> list[FeedRow]:
+        visible = [one.id for one in found if one.visible]
+        winners: dict[str, tuple[str, bool, int]] = {}
+        if visible:
+            rows: Any = self._execute(
+                "SELECT d.id, d.rev, d.deleted, d.leaves FROM json_each(?) CROSS JOIN docs d ON d.id = value",
+                (orjson.dumps(visible).decode(),),
+            )
+            winners = {docid: (rev, bool(deleted), leaves) for docid, rev, deleted, leaves in rows}
+        return [self._complete(one, winners.get(one.id)) for one in found]
+
+    def _complete(self, one: _Found, winner: tuple[str, bool, int] | None) -> FeedRow:
+        tombstones = tuple(format_rev(rev) for rev in self.tombstones_of(one.id, frozen=not one.visible))
+        if winner is None:
+            return FeedRow(one.position, one.id, False, None, True, (), tombstones)
+        rev, deleted, leaves = winner
+        closed: tuple[str, ...] = ()
+        if leaves > 1:
+            found = self._reading.revisions(one.id)
+            assert found is not None
+            closed = tuple(
+                format_rev(leaf)
+                for leaf in found.tree.leaves()
+                if leaf != found.winner and found.tree.is_deleted(leaf)
+            )
+        return FeedRow(one.position, one.id, True, rev, deleted, closed, tombstones)
+
+    def tombstones_of(self, docid: str, *, frozen: bool) -> list[Rev]:
+        """T of his refused revisions of a document, and with `frozen` of the leaves he last saw."""
+        revs: list[Rev] = []
+        numbers = self._numbers(docid)
+        for num in numbers:
+            # What was purged, and has come again under another number, is gone for good.
+            if frozen or num != numbers[-1]:
+                ended = self.ended(num)
+                if ended is not None:
+                    revs += self.leaves_at(num, ended)
+        if docid in self._person.refused:
+            revs += [
+                parse_rev(rev)
+                for (rev,) in self._execute(
+                    "SELECT rev FROM access_refused WHERE user = ? AND id = ? ORDER BY place",
+                    (self._person.name, docid),
+                )
+            ]
+        return [self._tombstones.of(docid, rev) for rev in revs]
+
+    def leaves_at(self, doc: int, number: int) -> list[Rev]:
+        """The leaves of a document after change `number`."""
+        revs = self._execute(
+            "SELECT revs FROM access_leaves WHERE doc = ? AND since <= ? ORDER BY since DESC LIMIT 1",
+            (doc, number),
+        ).get
+        return [parse_rev(rev) for rev in (revs or "").split()]
+
+    def shadowed(self, docid: str) -> bool:
+        """Whether the live winner was closed on a device of his: itself, or a refused child of it."""
+        state = self._reading.revisions(docid)
+        if state is None or state.deleted:
+            return False
+        for (path,) in self._execute(
+            "SELECT path FROM access_refused WHERE user = ? AND id = ?", (self._person.name, docid)
+        ):
+            value = orjson.loads(path)
+            if _is_above(Path(value["start"], value["ids"]), state.winner):
+                return True
+        num = self._execute(
+            "SELECT num FROM access_docs WHERE id = ? ORDER BY num DESC LIMIT 1", (docid,)
+        ).get
+        return num is not None and any(
+            state.winner in self.leaves_at(num, number) for number in self._endings(num)
+        )
+
+    def _endings(self, doc: int) -> set[int]:
+        """Every time a document became invisible to him."""
+        held, lost = self._person.held, self._person.lost
+        spans: list[tuple[int, int, int | None]] = [
+            (channel, since, None)
+            for channel, since in self._execute(
+                "SELECT channel, since FROM access_entries WHERE doc = ?", (doc,)
+            )
+        ]
+        spans += [
+            (channel, since, until)
+            for channel, since, until in self._execute(
+                "SELECT channel, since, until FROM access_left WHERE doc = ?", (doc,)
+            )
+        ]
+        seen: list[tuple[int, int | None]] = []
+        for channel, since, until in spans:
+            holdings: list[tuple[int, int | None]] = [(b, e) for c, b, e in lost if c == channel]
+            if channel in held:
+                holdings.append((held[channel], None))
+            for began, ended in holdings:
+                start = max(began, since)
+                ends = [one for one in (ended, until) if one is not None]
+                end = min(ends) if ends else None
+                if end is None or start < end:
+                    seen.append((start, end))
+        endings = {end for _, end in seen if end is not None}
+        return {
+            end
+            for end in endings
+            if not any(start <= end and (stop is None or stop > end) for start, stop in seen)
+        }
+
+
+def _position(place: int, granted: int) -> int:
+    return position(place) if place > granted else position(granted, place)
+
+
+def _is_above(path: Path, rev: Rev) -> bool:
+    """Whether `rev` is on the path."""
+    at = path.start - rev[0]
+    return 0 <= at < len(path.ids) and path.ids[at] == rev[1]

@@ -1,0 +1,478 @@
+"""The feed index of the embedded engine: who sees which documents, and in which order he hears of them.
+
+It is an extension of the database's file: what a write does to anybody's feed is part of the write. Whoever
+reads gives a `Reading`, one snapshot, so that what is shown and what is checked belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from kompass.access.principals import Role, known_roles
+from kompass.sync.index import schema
+from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
+from kompass.sync.index.keeping import PURGED, Step, StoredParents, Touched
+from kompass.sync.index.rules import Rules
+from kompass.sync.index.waiting import Wakers
+from kompass.sync.positions import position
+from kompass.sync.tombstones import Tombstones
+from replication.protocol.attachments import parse_attachments
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
+from replication.store.interface import Document, KeyRange
+from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing
+
+BROAD = 5000
+"""Documents from which on somebody's ids are found by going through all ids."""
+_REMEMBERED = 2000
+
+_MINE = (
+    "SELECT e.doc FROM access_holdings h CROSS JOIN access_entries e ON e.channel = h.channel"
+    " WHERE h.user = :user"
+)
+_SEES = (
+    "EXISTS (SELECT 1 FROM access_entries e CROSS JOIN access_holdings h"
+    " ON h.user = :user AND h.channel = e.channel WHERE e.doc = d.num)"
+)
+
+
+class FeedIndex(Extension):
+    """See the module. One per database; give it to `SqliteStore.open`."""
+
+    def __init__(self, database: str, rules: Rules) -> None:
+        """`rules` as they are without any document that sets other ones."""
+        self.database_name = database
+        self._rules: dict[str, Rules] = {"": rules}
+        """By the document and change that set them."""
+        self._tombstones: Tombstones | None = None
+        self._wakers = Wakers()
+        self._people: dict[str, Person] = {}
+        self._counts: dict[str, tuple[int, tuple[int, int]]] = {}
+        self.touches_waiting: Callable[[], None] = lambda: None
+        """Called in a writing thread when there is work for the toucher."""
+
+    # -- the extension -------------------------------------------------------------------------
+
+    def prepare(self, writing: Writing) -> None:
+        new = schema.prepare(writing.connection)
+        self._tombstones = Tombstones(schema.key(writing.connection), self.database_name)
+        if new:
+            self._index_everything(writing)
+
+    def _index_everything(self, writing: Writing) -> None:
+        """A database that was there before its index: everything is granted as of now."""
+        rows: Any = writing.connection.execute(
+            "SELECT docs.id, num, docs.seq, rev, deleted, text, leaves"
+            " FROM docs JOIN bodies ON bodies.seq = body ORDER BY docs.seq"
+        ).fetchall()
+        documents = [
+            ChangedDocument(docid, num, 0, seq, rev, bool(deleted), bytes(text), leaves)
+            for docid, num, seq, rev, deleted, text, leaves in rows
+        ]
+        if documents:
+            self.changed(writing, documents)
+
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        writing.tell(Step(writing, self.rules(writing)).run(documents))
+
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        channels: set[int] = set()
+        users: set[str] = set()
+        touches = False
+        for note in notes:
+            if isinstance(note, Touched):
+                channels |= note.channels
+                users |= note.users
+                touches = touches or note.touches
+        self._wakers.wake(channels, users)
+        if touches:
+            self.touches_waiting()
+
+    # -- people --------------------------------------------------------------------------------
+
+    @property
+    def tombstones(self) -> Tombstones:
+        assert self._tombstones is not None, "the database has not been opened"
+        return self._tombstones
+
+    def person(self, reading: Reading, user: str) -> Person:
+        """Somebody as this snapshot has him."""
+        version = reading.connection.execute("SELECT version FROM access_users WHERE name = ?", (user,)).get
+        known = self._people.get(user)
+        if known is None or version is None or known.version != version:
+            known = person(reading, user)
+            if len(self._people) >= _REMEMBERED:
+                self._people.clear()
+            if version is not None:
+                self._people[user] = known
+        return known
+
+    def roles(self, reading: Reading, user: str) -> frozenset[Role] | None:
+        """By the user's document; None if there is none, or it isn't active."""
+        found = reading.connection.execute(
+            "SELECT roles FROM access_users WHERE name = ? AND active", (user,)
+        ).get
+        return None if found is None else known_roles(found.split())
+
+    def parents(self, reading: Reading) -> StoredParents:
+        return StoredParents(reading)
+
+    def rules(self, reading: Reading) -> Rules:
+        """The access rules as this snapshot has them."""
+        setting: str = (
+            reading.connection.execute("SELECT value FROM access_meta WHERE name = 'rules'").get or ""
+        )
+        rules = self._rules.get(setting)
+        if rules is None:
+            docid = setting.partition("@")[2]
+            winner = reading.winner(docid)
+            body = None if winner is None or winner.deleted else orjson.loads(winner.text)
+            rules = self._rules[""].changed_by(docid, body) or self._rules[""]
+            self._rules = {"": self._rules[""], setting: rules}
+        return rules
+
+    def channels_of(self, reading: Reading, docid: str) -> dict[str, int]:
+        """The channels a document is in, each since which change."""
+        rows: Any = reading.connection.execute(
+            "SELECT c.name, e.since FROM access_docs d CROSS JOIN access_entries e ON e.doc = d.num"
+            " CROSS JOIN access_channels c ON c.num = e.channel WHERE d.id = ?",
+            (docid,),
+        )
+        return dict(rows)
+
+    def channels_held(self, reading: Reading, user: str) -> dict[str, int]:
+        """The channels somebody holds, each since which change."""
+        rows: Any = reading.connection.execute(
+            "SELECT c.name, h.since FROM access_holdings h CROSS JOIN access_channels c ON c.num = h.channel"
+            " WHERE h.user = ?",
+            (user,),
+        )
+        return dict(rows)
+
+    def holders(self, reading: Reading, channel: str) -> dict[str, int]:
+        """Who holds a channel, each since which change."""
+        rows: Any = reading.connection.execute(
+            "SELECT h.user, h.since FROM access_channels c CROSS JOIN access_holdings h ON h.channel = c.num"
+            " WHERE c.name = ?",
+            (channel,),
+        )
+        return dict(rows)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def sees(self, reading: Reading, user: str, docids: Iterable[str]) -> set[str]:
+        """Which of these documents somebody may read now, deleted ones included."""
+        rows: Any = reading.connection.execute(
+            f"SELECT d.id FROM json_each(:ids) CROSS JOIN access_docs d ON d.id = value WHERE {_SEES}",
+            {"ids": orjson.dumps(list(docids)).decode(), "user": user},
+        )
+        return {docid for (docid,) in rows}
+
+    def _feed(self, reading: Reading, user: str) -> FeedReader:
+        return FeedReader(reading, self.person(reading, user), self.tombstones)
+
+    def rows(
+        self,
+        reading: Reading,
+        user: str,
+        since: int,
+        limit: int,
+        *,
+        descending: bool = False,
+        docids: Iterable[str] | None = None,
+    ) -> list[FeedRow]:
+        """At most `limit` rows of somebody's feed after the position `since`; descending: before it.
+
+        With `docids` only the rows of these documents.
+        """
+        feed = self._feed(reading, user)
+        if docids is not None:
+            return feed.rows_of(docids, since, descending=descending)[:limit]
+        return feed.rows(since, limit, descending=descending)
+
+    def row_of(self, reading: Reading, user: str, docid: str) -> FeedRow | None:
+        """The row of one document; None if he never heard of it."""
+        return self._feed(reading, user).row_of(docid)
+
+    def pending(self, reading: Reading, user: str, since: int) -> int:
+        """How many rows there are after `since`."""
+        return self._feed(reading, user).pending(since)
+
+    def latest(self, reading: Reading, user: str) -> int:
+        """The end of everybody's feed at this moment."""
+        return position(reading.update_seq)
+
+    def counts(self, reading: Reading, user: str) -> tuple[int, int]:
+        """(live, deleted) documents somebody sees."""
+        number = reading.update_seq
+        known = self._counts.get(user)
+        if known is not None and known[0] == number:
+            return known[1]
+        live = deleted = 0
+        for is_deleted, count in reading.connection.execute(
+            f"SELECT d.deleted, count(*) FROM (SELECT DISTINCT doc FROM ({_MINE})) m"
+            " CROSS JOIN access_docs d ON d.num = m.doc GROUP BY d.deleted",
+            {"user": user},
+        ):
+            live, deleted = (live, count) if is_deleted else (count, deleted)
+        if len(self._counts) >= _REMEMBERED:
+            self._counts.clear()
+        self._counts[user] = (number, (live, deleted))
+        return live, deleted
+
+    def ids(
+        self, reading: Reading, user: str, span: KeyRange, *, skip: int = 0, limit: int = 1000
+    ) -> list[str]:
+        """Ids of live documents somebody sees, in the order of the range."""
+        where, args, order = _span(span)
+        rows: Any = reading.connection.execute(
+            f"SELECT d.id FROM access_docs d WHERE NOT d.deleted AND {self._mine(reading, user)}{where}"
+            f" ORDER BY d.id {order} LIMIT :limit OFFSET :skip",
+            {"user": user, "limit": limit, "skip": skip, **args},
+        )
+        return [docid for (docid,) in rows]
+
+    def count_before(self, reading: Reading, user: str, span: KeyRange) -> int:
+        """How many live documents he sees come before the range."""
+        if span.start is None:
+            return 0
+        operator = ">" if span.descending else "<"
+        found = reading.connection.execute(
+            f"SELECT count(*) FROM access_docs d WHERE NOT d.deleted AND d.id {operator} :start"
+            f" AND {self._mine(reading, user)}",
+            {"user": user, "start": span.start},
+        ).get
+        return int(found)
+
+    def _mine(self, reading: Reading, user: str) -> str:
+        """The condition for documents somebody sees, in the form that suits how many they are."""
+        entries = reading.connection.execute(
+            f"SELECT count(*) FROM ({_MINE} LIMIT :most)", {"user": user, "most": BROAD}
+        ).get
+        return _SEES if entries >= BROAD else f"d.num IN ({_MINE})"
+
+    async def wait(self, database: SqliteDatabase, user: str, since: int) -> None:
+        """Returns when somebody's feed has a row after `since`, or the database is gone."""
+        while True:
+            with database.reading() as reading:
+                who = self.person(reading, user)
+                if FeedReader(reading, who, self.tombstones).is_after(since):
+                    return
+                at = reading.update_seq
+            waiter = self._wakers.add(user, who.held)
+            try:
+                # A commit between the reading and here has woken nobody.
+                if database.update_seq != at:
+                    continue
+                await waiter.future
+            finally:
+                self._wakers.remove(waiter)
+
+    def database_closed(self) -> None:
+        """Ends all waiting."""
+        self._wakers.wake_all()
+
+    # -- tombstones ----------------------------------------------------------------------------
+
+    def knows_tombstone(self, docid: str, rev: Rev) -> bool:
+        """Whether a revision is a synthetic tombstone of this server."""
+        return self.tombstones.made(docid, rev)
+
+    def tombstone(self, docid: str, rev: Rev) -> Rev:
+        return self.tombstones.of(docid, rev)
+
+    def tombstone_text(self, docid: str, tombstone: Rev) -> bytes:
+        return self.tombstones.text(docid, tombstone)
+
+    def tombstone_path(self, reading: Reading, user: str, docid: str, tombstone: Rev) -> Path | None:
+        """A tombstone's history, back to where its document's begins; None if its revision is unknown.
+
+        Known are the document's own revisions and those of this user that were refused.
+        """
+        wanted = tombstone[0] - 1
+        state = reading.revisions(docid)
+        if state is not None:
+            for rev in state.tree:
+                if rev[0] == wanted and self.tombstones.closes(docid, tombstone, rev):
+                    path = state.tree.path(rev)
+                    return Path(path.start + 1, [tombstone[1], *path.ids])
+        for (revs,) in reading.connection.execute(
+            "SELECT revs FROM access_docs d CROSS JOIN access_leaves l ON l.doc = d.num"
+            " WHERE d.id = ? AND d.lineage = ?",
+            (docid, PURGED),
+        ):
+            for rev in map(parse_rev, revs.split()):
+                if rev[0] == wanted and self.tombstones.closes(docid, tombstone, rev):
+                    return Path(tombstone[0], [tombstone[1], rev[1]])
+        for (text,) in reading.connection.execute(
+            "SELECT path FROM access_refused WHERE user = ? AND id = ?", (user, docid)
+        ):
+            value = orjson.loads(text)
+            for at, name in enumerate(value["ids"]):
+                rev = (value["start"] - at, name)
+                if rev[0] == wanted and self.tombstones.closes(docid, tombstone, rev):
+                    return Path(rev[0] + 1, [tombstone[1], *value["ids"][at:]])
+        return None
+
+    def keyed_revision(self, docid: str, parent: Rev | None, body: bytes) -> str:
+        """The id (without its generation) of a revision that the server writes itself."""
+        return self.tombstones.keyed_revision(docid, parent, body)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def refuse(self, writing: Writing, user: str, docid: str, path: Path) -> None:
+        """From now on T of this revision is in the user's feed, with every later row of the document.
+
+        If the refused revision hides the winner, which he may see, the winner is touched at once.
+        """
+        place = writing.next_seq()
+        rev = format_rev(path.leaf)
+        writing.connection.execute(
+            "INSERT OR IGNORE INTO access_refused VALUES (?, ?, ?, ?, ?)",
+            (user, docid, rev, orjson.dumps({"start": path.start, "ids": list(path.ids)}).decode(), place),
+        )
+        if not writing.connection.changes():
+            return
+        writing.connection.execute(
+            "INSERT INTO access_users VALUES (?, '', 0, ?)"
+            " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+            (user, place),
+        )
+        writing.tell(Touched(users={user}))
+        if docid in self.sees(writing, user, [docid]) and self._shadowed(writing, user, docid):
+            self.touch(writing, docid)
+
+    def refused(self, reading: Reading, docid: str, rev: Rev) -> bool:
+        """Whether this revision was refused, whoever sent it."""
+        found = reading.connection.execute(
+            "SELECT 1 FROM access_refused WHERE id = ? AND rev = ?", (docid, format_rev(rev))
+        ).get
+        return found is not None
+
+    def _shadowed(self, reading: Reading, user: str, docid: str) -> bool:
+        who = person(reading, user)  # not the remembered one: this transaction may have changed him
+        return FeedReader(reading, who, self.tombstones).shadowed(docid)
+
+    def touch(self, writing: Writing, docid: str) -> bool:
+        """Writes a child of the live winner that says the same. False if there is none.
+
+        On a device a closed revision can only come back as something that follows it.
+        """
+        winner = writing.winner(docid)
+        state = writing.revisions(docid)
+        if winner is None or state is None or state.deleted:
+            return False
+        body, attachments = _body(winner)
+        name = self.keyed_revision(docid, state.winner, body)
+        path = state.tree.path(state.winner)
+        outcome = writing.write(
+            [
+                DocumentWrite(
+                    docid,
+                    False,
+                    body,
+                    path=Path(path.start + 1, [name, *path.ids]),
+                    attachments=parse_attachments(attachments) if attachments else {},
+                )
+            ],
+            replicated=True,
+        )[0]
+        if isinstance(outcome, ProtocolError):
+            raise outcome
+        return True
+
+    def touch_some(self, writing: Writing, most: int) -> int:
+        """Works on what grants have left to touch. Returns how much it looked at; 0 when nothing is left."""
+        looked = 0
+        while looked < most:
+            row = writing.connection.execute(
+                "SELECT num, user, channel, doc FROM access_touches ORDER BY num LIMIT 1"
+            ).fetchone()
+            if row is None:
+                break
+            num, user, channel, doc = row
+            if doc is not None:
+                looked += self._touch_for_all(writing, doc)
+                done = True
+            else:
+                count, done = self._touch_channel(writing, num, user, channel, most - looked)
+                looked += count
+            if done:
+                writing.connection.execute("DELETE FROM access_touches WHERE num = ?", (num,))
+            looked += 1
+        return looked
+
+    def _touch_for_all(self, writing: Writing, doc: int) -> int:
+        docid = writing.connection.execute("SELECT id FROM access_docs WHERE num = ?", (doc,)).get
+        users = [
+            user
+            for (user,) in writing.connection.execute(
+                "SELECT DISTINCT h.user FROM access_entries e"
+                " CROSS JOIN access_holdings h ON h.channel = e.channel"
+                " WHERE e.doc = ?",
+                (doc,),
+            )
+        ]
+        if docid is not None and any(self._shadowed(writing, user, docid) for user in users):
+            self.touch(writing, docid)
+        return len(users)
+
+    def _touch_channel(
+        self, writing: Writing, num: int, user: str, channel: int, most: int
+    ) -> tuple[int, bool]:
+        """Touches what a grant shows again, going on where the last call ended."""
+        key = f"touched {num}"
+        after = writing.connection.execute("SELECT value FROM access_meta WHERE name = ?", (key,)).get or 0
+        upto = writing.connection.execute(
+            "SELECT value FROM access_meta WHERE name = ?", (f"{key} upto",)
+        ).get
+        if upto is None:
+            upto = writing.update_seq
+            writing.connection.execute("INSERT INTO access_meta VALUES (?, ?)", (f"{key} upto", upto))
+        held = writing.connection.execute(
+            "SELECT 1 FROM access_holdings WHERE user = ? AND channel = ?", (user, channel)
+        ).get
+        documents: list[tuple[int, str]] = []
+        if held is not None:
+            rows: Any = writing.connection.execute(
+                "SELECT e.place, d.id FROM access_entries e CROSS JOIN access_docs d ON d.num = e.doc"
+                " WHERE e.channel = ? AND e.place > ? AND e.place <= ? ORDER BY e.place LIMIT ?",
+                (channel, after, upto, max(most, 1)),
+            )
+            documents = list(rows)
+        who = person(writing, user)
+        feed = FeedReader(writing, who, self.tombstones)
+        for place, docid in documents:
+            after = place
+            if feed.shadowed(docid):
+                self.touch(writing, docid)
+        done = len(documents) < max(most, 1)
+        if done:
+            writing.connection.execute("DELETE FROM access_meta WHERE name IN (?, ?)", (key, f"{key} upto"))
+        else:
+            writing.connection.execute("INSERT OR REPLACE INTO access_meta VALUES (?, ?)", (key, after))
+        return len(documents), done
+
+
+def _body(document: Document) -> tuple[bytes, dict[str, Any] | None]:
+    """What a document says, without the members of the protocol, and its attachments' stubs."""
+    value = orjson.loads(document.text)
+    attachments = value.get("_attachments")
+    return orjson.dumps({key: one for key, one in value.items() if key[:1] != "_"}), attachments
+
+
+def _span(span: KeyRange) -> tuple[str, dict[str, Any], str]:
+    clauses, args = "", {}
+    if span.start is not None:
+        operator = "<" if span.descending else ">"
+        clauses += f" AND d.id {operator}{'=' if span.inclusive_start else ''} :start"
+        args["start"] = span.start
+    if span.end is not None:
+        operator = ">" if span.descending else "<"
+        clauses += f" AND d.id {operator}{'=' if span.inclusive_end else ''} :end"
+        args["end"] = span.end
+    return clauses, args, "DESC" if span.descending else ""
