@@ -63,7 +63,7 @@ class HttpWriter:
         for revision in revisions:
             if any(each.encoding for each in revision.attachments.values()) and not await self._reads_gzip():
                 revision = replace(revision, attachments=_identity(revision))
-            kept = _kept(revision)
+            kept = await self._kept(revision)
             if self._takes_multipart and not _goes_inline(revision, kept):
                 refused += await self._store_alone(revision, kept)
                 continue
@@ -93,6 +93,43 @@ class HttpWriter:
                 welcome = None
             self._understands_gzip = isinstance(welcome, dict) and "couchdb" in welcome
         return self._understands_gzip
+
+    async def _kept(self, revision: Revision) -> frozenset[str]:
+        """Attachments that the target has from an ancestor, by their digests.
+
+        That they are no newer than the ancestor (`revpos`) is not enough: CouchDB gives a document that is
+        made again on a deleted one attachments of generation 1, and takes any stub of a name that it has.
+        A few bytes are sent without asking.
+        """
+        path = revision.write.path
+        assert path is not None
+        common = set(path.revisions()).intersection(revision.ancestors)
+        if not common or not revision.attachments:
+            return frozenset()
+        nearest = max(common)
+        old = {
+            name: each
+            for name, each in revision.attachments.items()
+            if each.digest and each.revpos and each.revpos <= nearest[0]
+        }
+        if sum(each.length for each in old.values()) <= SMALL:
+            return frozenset()
+        held = await self._held(revision.write.id, format_rev(nearest))
+        return frozenset(name for name, each in old.items() if held.get(name) == each.digest)
+
+    async def _held(self, docid: str, rev: str) -> Mapping[str, str]:
+        """Digests of what a revision at the target has attached; none if it can't be read."""
+        try:
+            answer = await self._connection.request("GET", document_path(docid), query={"rev": rev})
+        except DatabaseMissing:
+            raise
+        except (PeerRefused, TooLarge):
+            return {}
+        document = answer.json(self._connection.shown)
+        entries = document.get("_attachments") if isinstance(document, dict) else None
+        if not isinstance(entries, dict):
+            return {}
+        return {name: str(each.get("digest")) for name, each in entries.items() if isinstance(each, dict)}
 
     # -- many at once ----------------------------------------------------------------------------
 
@@ -170,10 +207,10 @@ class HttpWriter:
         entries: dict[str, Any] = {}
         size = 0
         for name, attachment in _identity(revision).items():
-            entry = _entry(attachment)
             if name in kept:
-                entries[name] = {**entry, "stub": True}
+                entries[name] = {**_entry(revision.attachments[name]), "stub": True}
                 continue
+            entry = _entry(attachment)
             size += attachment.length
             if size > _LARGEST_INLINE:
                 raise TooLarge(
@@ -259,21 +296,6 @@ def _identity(revision: Revision) -> Mapping[str, SourceAttachment]:
         )
         for name, attachment in revision.attachments.items()
     }
-
-
-def _kept(revision: Revision) -> frozenset[str]:
-    """Attachments that the target has from an ancestor: they are no newer than it."""
-    path = revision.write.path
-    assert path is not None
-    if not revision.attachments or not revision.ancestors:
-        return frozenset()
-    common = set(path.revisions()).intersection(revision.ancestors)
-    if not common:
-        return frozenset()
-    nearest = max(common)[0]
-    return frozenset(
-        name for name, each in revision.attachments.items() if each.revpos and each.revpos <= nearest
-    )
 
 
 def _goes_inline(revision: Revision, kept: frozenset[str]) -> bool:

@@ -88,6 +88,27 @@ async def test_awkward_ids_and_numbers(ends: tuple[Side, Side]) -> None:
     assert await target.state() == await source.state()
 
 
+async def test_another_attachment_of_an_old_name(ends: tuple[Side, Side]) -> None:
+    """A document made again on a deleted one: CouchDB says that its attachments are of generation 1."""
+    source, target = ends
+    old, new = os.urandom(100_000), os.urandom(100_000)
+    rev = await source.attach("doc", "note", old, "text/plain")
+    await run(source, target)
+    await source.client.delete(source.path("doc"), params={"rev": rev})
+    await run(source, target)
+    await source.attach("doc", "note", new, "text/plain")
+    await source.attach("other", "note", new, "image/png")
+    await run(source, target)
+    assert await target.attachment("doc", "note") == new
+    assert await target.state() == await source.state()
+    # The same after an edit: what is there is not sent again, and is what it was.
+    doc = await source.get("doc")
+    await source.put("doc", **{**doc, "n": 1})
+    await run(source, target)
+    assert await target.attachment("doc", "note") == new
+    assert await target.state() == await source.state()
+
+
 async def test_ids_and_names_that_a_path_would_swallow(ends: tuple[Side, Side]) -> None:
     """An HTTP library takes `/db/..` for `/`: what is meant for a document would reach something else."""
     source, target = ends
