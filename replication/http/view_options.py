@@ -12,7 +12,7 @@ from replication.protocol.design import View
 from replication.protocol.partitions import check_partition
 from replication.queries.views import EXACT, UNBOUNDED, ViewQuery
 
-REVERSED = "No rows can match your key range, reverse your start_key and end_key or set descending=true"
+REVERSED = "No rows can match your key range, reverse your start_key and end_key or set descending={}"
 
 
 @dataclass(slots=True)
@@ -95,5 +95,5 @@ class ViewOptions(ListingOptions):
             partition=self.partition,
         )
         if query.is_reversed(view):
-            raise errors.query_parse_error(REVERSED)
+            raise errors.query_parse_error(REVERSED.format("false" if self.descending else "true"))
         return query

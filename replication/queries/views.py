@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from replication.protocol import jsontext
 from replication.protocol.collation import above, raw_sort_key, sort_key
 from replication.protocol.design import View
 from replication.protocol.partitions import key_prefix
@@ -58,15 +59,19 @@ class ViewQuery:
         prefix = self._prefix
         if self.keys is not None:
             keys = [prefix + key_of(key) for key in self.keys]
-            return [RowSpan((key, "", 0), (above(key), "", 0)) for key in keys]
+            return [self._span(key, key) for key in keys]
         start = None if self.start_key is UNBOUNDED else prefix + key_of(self.start_key)
         end = None if self.end_key is UNBOUNDED else prefix + key_of(self.end_key)
+        return [self._span(start, end)]
+
+    def _span(self, start: bytes | None, end: bytes | None) -> RowSpan:
+        """The rows from one key to the other. The bounds by id hold for each key that is asked for."""
         if self.descending:
             low, high = self._end_below(end), _behind(start, self.start_docid)
         else:
             low, high = _before(start, self.start_docid), self._end_above(end)
         whole = self.whole
-        return [RowSpan(low or whole.low, high or whole.high)]
+        return RowSpan(low or whole.low, high or whole.high)
 
     def _end_above(self, key: bytes | None) -> tuple[bytes, str, int] | None:
         return _behind(key, self.end_docid) if self.inclusive_end else _before(key, self.end_docid)
@@ -75,8 +80,10 @@ class ViewQuery:
         return _before(key, self.end_docid) if self.inclusive_end else _behind(key, self.end_docid)
 
     def is_reversed(self, view: View) -> bool:
-        """Whether the bounds leave no room because the start lies behind the end."""
+        """Whether the start lies behind the end. No key lies behind itself, whatever the ids: as in CouchDB."""
         if self.keys is not None or self.start_key is UNBOUNDED or self.end_key is UNBOUNDED:
+            return False
+        if jsontext.encode(self.start_key) == jsontext.encode(self.end_key):
             return False
         key_of = raw_sort_key if view.raw_collation else sort_key
         start, end = key_of(self.start_key), key_of(self.end_key)

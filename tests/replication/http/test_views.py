@@ -117,6 +117,12 @@ async def test_rows_come_in_the_order_of_keys_then_ids(client: httpx.AsyncClient
         ("keys=[1,3]&skip=2", 2, "c"),
         ("keys=[3,1]&descending=true", 3, "fac"),
         ("keys=[4,4]", 4, "dd"),
+        ("keys=[1,2]&startkey_docid=b", 1, "fb"),
+        ("keys=[1,2]&endkey_docid=b", 0, "ab"),
+        ("keys=[1,2]&inclusive_end=false", 0, ""),
+        ("keys=[1,2]&endkey_docid=f&inclusive_end=false", 0, "ab"),
+        ("key=1&startkey_docid=b&endkey_docid=a", 1, ""),
+        ("descending=true&key=1&startkey_docid=a&endkey_docid=b", 4, ""),
         ("keys=[2]", 2, "b"),
         ("keys=[]", 0, ""),
         ("keys=[9]", 5, ""),
@@ -175,11 +181,20 @@ async def test_queries_that_are_refused(
     assert answer.json() == {"error": error, "reason": reason}
 
 
-@pytest.mark.parametrize("query", ["descending=true&startkey=2&endkey=4", 'startkey=["z"]&endkey=["a"]'])
-async def test_a_range_that_is_reversed_is_refused(client: httpx.AsyncClient, views: str, query: str) -> None:
-    assert (await client.get(f"{views}/x?{query}")).status_code == 400
-    same = "startkey=1&endkey=1&startkey_docid=b&endkey_docid=a"
-    assert (await client.get(f"{views}/x?{same}")).status_code == 400
+@pytest.mark.parametrize(
+    ("query", "advice"),
+    [
+        ("descending=true&startkey=2&endkey=4", "set descending=false"),
+        ('startkey=["z"]&endkey=["a"]', "set descending=true"),
+        ("startkey=1&endkey=1.0&startkey_docid=b&endkey_docid=a", "set descending=true"),
+    ],
+)
+async def test_a_range_that_is_reversed_is_refused(
+    client: httpx.AsyncClient, views: str, query: str, advice: str
+) -> None:
+    answer = await client.get(f"{views}/x?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["reason"].endswith(advice)
 
 
 async def test_what_is_not_there(client: httpx.AsyncClient, views: str) -> None:

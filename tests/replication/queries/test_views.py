@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from random import Random
 from typing import Any
@@ -87,7 +88,8 @@ class Naive:
         """Rows in the answer's order, one list for each key."""
         rows = self.rows[::-1] if query.descending else self.rows
         if query.keys is not None:
-            return [[row for row in rows if self._key(row[0]) == self._key(key)] for key in query.keys]
+            each = [replace(query, start_key=key, end_key=key) for key in query.keys]
+            return [[row for row in rows if self._is_within(row, one)] for one in each]
         return [[row for row in rows if self._is_within(row, query)]]
 
     def _is_within(self, row: Row, query: ViewQuery) -> bool:
