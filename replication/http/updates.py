@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -26,6 +27,7 @@ from replication.queries.designs import design_document
 from replication.queries.view_index import failed
 
 NEW_REVISION = "x-couch-update-newrev"
+DOCUMENT_ID = "x-couch-id"
 NO_ANSWER = "undefined response from update function"
 
 _HTML = "text/html; charset=utf-8"
@@ -35,6 +37,8 @@ _OURS = frozenset(
     {"connection", "content-length", "date", "server", "transfer-encoding", "x-couch-request-id"}
 )
 """Headers that a function has no say in."""
+
+_WITHOUT_BODY = (204, 205, 304)
 
 _SAFE = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 """What a function answers must not act in our origin on behalf of whoever looks at it."""
@@ -77,8 +81,10 @@ async def update(call: Call) -> Response:
     code = 200
     if isinstance(document, dict):
         headers[NEW_REVISION] = await _write(call, document)
+        headers[DOCUMENT_ID] = quote(document["_id"], safe="")
         code = 201
-    return Response(answer.body, code if answer.code is None else answer.code, headers)
+    code = code if answer.code is None else answer.code
+    return Response(b"" if code in _WITHOUT_BODY else answer.body, code, headers)
 
 
 async def _stored(call: Call, docid: str | None) -> bytes:

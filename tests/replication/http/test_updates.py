@@ -60,7 +60,8 @@ async def test_a_document_is_made_of_a_request(client: httpx.AsyncClient, update
 
 
 async def test_an_id_may_have_slashes(client: httpx.AsyncClient, updates: str) -> None:
-    assert (await client.post(f"{updates}/new/a/b%2Fc")).status_code == 201
+    answer = await client.post(f"{updates}/new/a/b%2Fc")
+    assert (answer.status_code, answer.headers["x-couch-id"]) == (201, "a%2Fb%2Fc")
     assert (await client.get("/db/a%2Fb%2Fc")).status_code == 200
 
 
@@ -111,6 +112,8 @@ async def test_what_the_function_sees(client: httpx.AsyncClient, updates: str) -
         ("[5, 'text']", 200, "text/html; charset=utf-8", b"text"),
         ("[{_id: 'n'}, {code: 500, body: 'x'}]", 500, "text/html; charset=utf-8", b"x"),
         ("[{_id: 'n'}, 'x', 1]", 201, "text/html; charset=utf-8", b"x"),
+        ("[null, {code: 204, body: 'x'}]", 204, "text/html; charset=utf-8", b""),
+        ("[null, {code: 304, body: 'x'}]", 304, "text/html; charset=utf-8", b""),
     ],
 )
 async def test_answers(
