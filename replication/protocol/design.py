@@ -115,12 +115,17 @@ class DesignDocument:
         return digest([[name, view.signature, view.reduce] for name, view in sorted(self.views.items())])
 
     def function(self, kind: str, name: str) -> str:
-        """A function of `filters`, `updates` or the like. Raises 404 with the part that is missing."""
+        """A function of `filters`, `updates` or the like, in JavaScript.
+
+        Raises 404 with the part that is missing, 500 `unknown_query_language` for another language.
+        """
         member: Any = self.value
         for key in (kind, name):
             member = member.get(key) if isinstance(member, Mapping) else None
             if member is None:
                 raise errors.not_found(f"missing json key: {key}")
+        if self.language != JAVASCRIPT:
+            raise ProtocolError(500, "unknown_query_language", self.language)
         return member if isinstance(member, str) else jsontext.encode(member).decode("utf-8")
 
     @property

@@ -80,7 +80,7 @@ class ViewQuery:
         return _before(key, self.end_docid) if self.inclusive_end else _behind(key, self.end_docid)
 
     def is_reversed(self, view: View) -> bool:
-        """Whether the start lies behind the end. No key lies behind itself, whatever the ids: as in CouchDB."""
+        """Whether the start lies behind the end. No key lies behind itself, as in CouchDB."""
         if self.keys is not None or self.start_key is UNBOUNDED or self.end_key is UNBOUNDED:
             return False
         if jsontext.encode(self.start_key) == jsontext.encode(self.end_key):

@@ -138,6 +138,22 @@ async def test_the_request_as_the_function_sees_it(client: httpx.AsyncClient, fe
     assert (req["method"], req["body"]) == ("POST", {"a": 1})
 
 
+@pytest.mark.parametrize("language", ["erlang", "query"])
+async def test_functions_in_another_language_are_not_run(
+    client: httpx.AsyncClient, db: str, language: str
+) -> None:
+    source = "function() { return [null, 'x'] }"
+    views = {"v": {"map": {"fields": {"a": "asc"}}}} if language == "query" else {"v": {"map": source}}
+    await design(client, "d", language=language, filters={"f": source}, updates={"f": source}, views=views)
+    for answer in (
+        await client.get("/db/_changes?filter=d/f"),
+        await client.get("/db/_changes?filter=_view&view=d/v"),
+        await client.post("/db/_design/d/_update/f"),
+    ):
+        error = {"error": "unknown_query_language", "reason": language}
+        assert (answer.status_code, answer.json()) == (500, error)
+
+
 async def test_parameters_of_the_query_reach_the_filter(client: httpx.AsyncClient, feed: str) -> None:
     assert await passing(client, feed, filter="f/query", x=1) == ["a"]
     assert await passing(client, feed, filter="f/query", x=2) == ["b"]
