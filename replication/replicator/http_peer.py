@@ -37,6 +37,11 @@ _LONGEST_IDLE = 60.0
 """Seconds that a feed without changes is waited for."""
 _MAX_SEQ = 64 * 1024
 _LONGEST_QUERY = 5000
+_FEED_PARAMETERS = frozenset({
+    "attachments", "att_encoding_info", "conflicts", "descending", "feed", "filter", "heartbeat",
+    "include_docs", "last-event-id", "limit", "seq_interval", "since", "style", "timeout",
+})  # fmt: skip
+"""What a replication's `query_params` can't say."""
 
 
 class HttpPeer(Peer):
@@ -138,7 +143,9 @@ class HttpPeer(Peer):
         return self._page(value, since, limit)
 
     async def _read_feed(self, feed: Feed, since: Seq, limit: int, more: Mapping[str, str]) -> Any:
-        query = {key: _parameter(value) for key, value in feed.query_params.items()}
+        # They are for the filter's function. Others would change what the feed is.
+        params = feed.query_params if feed.filter is not None else {}
+        query = {key: _parameter(value) for key, value in params.items() if key not in _FEED_PARAMETERS}
         query |= {
             "style": "all_docs" if feed.all_leaves else "main_only",
             "since": since if isinstance(since, str) else jsontext.encode(since).decode(),
@@ -176,8 +183,8 @@ class HttpPeer(Peer):
         last_seq = since if last_seq is None else last_seq
         if rows and last_seq == since:
             raise self._lie("the feed does not get on: it ends where it began, with rows in between")
-        if isinstance(last_seq, str | list) and len(str(last_seq)) > _MAX_SEQ:
-            raise self._lie("the feed has a sequence that is far too long")
+        if isinstance(last_seq, dict) or len(str(last_seq)) > _MAX_SEQ:
+            raise self._lie("the feed has a sequence that is none, or far too long")
         pending = value.get("pending")
         return FeedPage(rows, last_seq, pending if type(pending) is int else None)
 

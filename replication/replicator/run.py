@@ -370,7 +370,8 @@ def _most_changes(info: PeerInfo) -> int | None:
     if isinstance(number, str):
         digits = number.partition("-")[0]
         number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 18 else 0
-    return max(number, info.documents) if type(number) is int and number > 0 else None
+    most = max(number, info.documents) if type(number) is int else info.documents
+    return most if most > 0 else None
 
 
 async def run_for_ever(replication: Callable[[], Replication]) -> None:

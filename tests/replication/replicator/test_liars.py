@@ -7,6 +7,7 @@ import gzip
 import tracemalloc
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from replication.replicator.failures import (
     TooLarge,
 )
 from replication.replicator.http_peer import HttpPeer
-from replication.replicator.options import parse_endpoint
+from replication.replicator.options import parse_endpoint, parse_options
 from replication.store.sqlite import SqliteStore
 
 REV = "1-" + "a" * 32
@@ -228,6 +229,7 @@ async def test_documents_nobody_asked_for_are_not_stored(liar: Liar, store: Sqli
         {"results": [{"seq": "1", "id": "doc", "changes": [5]}], "last_seq": "1"},
         {"results": [{"seq": "1", "id": "doc", "changes": [{"rev": REV}]}], "last_seq": 0},
         {"results": [{"seq": "1", "id": "doc", "changes": [{"rev": REV}]}], "last_seq": "x" * 100_000},
+        {"results": [{"seq": "1", "id": "doc", "changes": [{"rev": REV}]}], "last_seq": {"a": 1}},
         {"results": [{"seq": 1, "id": "doc", "changes": [{"rev": REV}]}] * 101, "last_seq": 9},
         httpx.Response(200, content=b'{"results":['),
     ],
@@ -255,8 +257,9 @@ async def test_a_feed_that_never_ends_ends(liar: Liar, store: SqliteStore) -> No
     assert pages <= 7
 
 
-async def test_a_feed_that_goes_in_circles_ends(liar: Liar, store: SqliteStore) -> None:
-    liar.info = {"db_name": "db", "update_seq": "2-x", "instance_start_time": "0"}
+@pytest.mark.parametrize("told", [{"update_seq": "2-x"}, {"update_seq": "opaque", "doc_count": 2}])
+async def test_a_feed_that_goes_in_circles_ends(liar: Liar, store: SqliteStore, told: dict[str, Any]) -> None:
+    liar.info = {"db_name": "db", "instance_start_time": "0", **told}
     pages = 0
 
     def circling(request: httpx.Request) -> Answer:
@@ -283,6 +286,26 @@ class Endless(httpx.AsyncByteStream):
         while self.sent < 10 * 1024**3:
             self.sent += len(self._piece)
             yield self._piece
+
+
+async def test_query_params_do_not_change_what_the_feed_is(liar: Liar, store: SqliteStore) -> None:
+    """They belong to a filter's function: without one they count for nothing, as in CouchDB."""
+    asked: list[httpx.QueryParams] = []
+    honest = liar.feed
+
+    def feed(request: httpx.Request) -> Answer:
+        asked.append(request.url.params)
+        return honest(request)
+
+    liar.feed = feed
+    params = {"filter": "other/one", "feed": "continuous", "descending": "true", "x": "1"}
+    for filtered in (False, True):
+        chosen = parse_options({"query_params": params, **({"filter": "_design"} if filtered else {})})
+        await replicate(liar.peer(), LocalPeer(store, "db"), replace(OPTIONS, feed=chosen.feed))
+    unfiltered, filtered_by = asked[0], asked[-1]
+    assert set(unfiltered) == {"style", "since", "limit"}
+    assert set(filtered_by) == {"style", "since", "limit", "filter", "x"}
+    assert filtered_by["filter"] == "_design"
 
 
 @pytest.fixture
