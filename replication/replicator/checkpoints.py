@@ -25,6 +25,9 @@ VERSION = 4
 MAX_HISTORY = 50
 """Sessions that are remembered."""
 
+_LONGEST_SESSION = 64 * 1024
+"""Bytes of a session as JSON: what one end remembers is written at the other one."""
+
 _MADE_BY = "replication-1"
 """Goes into the id: other replicators make theirs of other things."""
 
@@ -96,6 +99,7 @@ def _sessions(document: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
         if isinstance(entry, dict)
         and isinstance(entry.get("session_id"), str)
         and entry.get("recorded_seq") is not None
+        and len(canonical(entry)) <= _LONGEST_SESSION
     ]
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import httpx
+
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.selector import compile_selector
@@ -224,8 +226,10 @@ def _located(
         try:
             return Endpoint(check_database_name(text), is_local=True)
         except ProtocolError:
+            # Somebody may have left out the scheme before his name and password.
+            shown = text.rpartition("@")[2]
             raise InvalidReplication(
-                f"{quoted(text)} is neither a URL with http:// or https:// nor the name of a database"
+                f"{quoted(shown)} is neither a URL with http:// or https:// nor the name of a database"
             ) from None
     try:
         parts = urlsplit(text)
@@ -245,12 +249,12 @@ def _located(
         credentials = Basic(unquote(parts.username), unquote(parts.password or ""))
     bracketed = f"[{host}]" if ":" in host else host
     netloc = bracketed if port is None else f"{bracketed}:{port}"
-    return Endpoint(
-        urlunsplit((parts.scheme, netloc, path + "/", "", "")),
-        credentials=credentials,
-        headers=headers,
-        proxy=proxy,
-    )
+    url = urlunsplit((parts.scheme, netloc, path + "/", "", ""))
+    try:
+        httpx.URL(url).host  # noqa: B018 - decodes international names
+    except (httpx.InvalidURL, UnicodeError):
+        raise InvalidReplication(f"{quoted(host)} can't be the name of a host") from None
+    return Endpoint(url, credentials=credentials, headers=headers, proxy=proxy)
 
 
 def _credentials(value: Any) -> Credentials | None:
@@ -317,7 +321,7 @@ def _proxy_without_credentials(url: Any) -> str | None:
 def without_credentials(url: str) -> str:
     """An address as it may be shown, be it a good one or not."""
     if "://" not in url:
-        return url
+        return url.rpartition("@")[2]
     try:
         return _located(url, None, {}).url
     except InvalidReplication:

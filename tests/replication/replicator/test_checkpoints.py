@@ -69,6 +69,13 @@ def test_one_session_is_one_entry_however_often_it_records() -> None:
     assert [entry["recorded_seq"] for entry in document["history"]] == [3]
 
 
+def test_what_one_end_remembers_does_not_swell_the_other() -> None:
+    document = checkpoint(Start(0, []), "s", 7)
+    swollen = {**document, "history": [{**document["history"][0], "more": "x" * 100_000}] * 50}
+    start = find_start(swollen, document)
+    assert (start.since, start.history) == (7, [])
+
+
 def test_an_end_that_forgot_makes_it_begin_at_the_beginning() -> None:
     document = checkpoint(Start(0, []), "s", 7)
     assert find_start(document, document).since == 7

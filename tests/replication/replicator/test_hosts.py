@@ -14,7 +14,13 @@ import pytest
 
 from replication.replicator import LocalPeer, Options, connect, replicate
 from replication.replicator import hosts as hosts_module
-from replication.replicator.failures import HostForbidden, PeerLied, PeerUnavailable, ReplicationError
+from replication.replicator.failures import (
+    HostForbidden,
+    InvalidReplication,
+    PeerLied,
+    PeerUnavailable,
+    ReplicationError,
+)
 from replication.replicator.hosts import AllowedHosts, PinnedTransport
 from replication.replicator.options import parse_endpoint, stripped
 from replication.store.sqlite import SqliteStore
@@ -225,6 +231,13 @@ async def test_blanks_around_a_secret_do_not_bring_it_into_a_message(raw: Serve,
         with pytest.raises(ReplicationError) as caught:  # `{}` is no database
             await connect(parse_endpoint(end), ONCE).info()
         assert "s3cret" not in str(caught.value)
+
+
+def test_a_password_in_front_of_no_url_is_not_quoted() -> None:
+    with pytest.raises(InvalidReplication) as caught:
+        parse_endpoint("me:s3cret@host:5984/db")
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in str(stripped({"source": "me:s3cret@host:5984/db"}))
 
 
 def test_stripping_credentials() -> None:

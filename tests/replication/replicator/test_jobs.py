@@ -174,6 +174,8 @@ async def test_a_continuous_replication_is_begun_once_and_cancelled(host: Host) 
         ({"source": "A B", "target": "b"}, 400, "bad_request"),
         ({"source": "ftp://host/db", "target": "b"}, 400, "bad_request"),
         ({"source": "http://host", "target": "b"}, 400, "bad_request"),
+        ({"source": "http://xn--/db", "target": "b"}, 400, "bad_request"),
+        ({"source": "http://0251.0376.0251.0376/db", "target": "b"}, 400, "bad_request"),
         ({"source": "http://host/db?x=1", "target": "b"}, 400, "bad_request"),
         ({"source": "a", "target": "b", "doc_ids": ["x"], "selector": {}}, 400, "bad_request"),
         ({"source": "a", "target": "b", "selector": {"$nonsense": 1}}, 400, "bad_request"),
