@@ -55,6 +55,9 @@ class PlainRules:
         own = frozenset(one.key for one in relations)
         return own | frozenset({"all"} if Role.GF in roles else ())
 
+    def cards(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return []
+
     def changed_by(self, docid: str, doc: Mapping[str, Any] | None) -> None:
         return None
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from kompass.access.principals import Role, known_roles
-from kompass.sync.index import schema
+from kompass.sync.index import cards, schema
 from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
 from kompass.sync.index.keeping import PURGED, Step, StoredParents, Touched
 from kompass.sync.index.rules import Rules
@@ -47,7 +47,7 @@ class FeedIndex(Extension):
         """`rules` as they are without any document that sets other ones."""
         self.database_name = database
         self._rules: dict[str, Rules] = {"": rules}
-        """By the document and change that set them."""
+        """By what set them."""
         self._tombstones: Tombstones | None = None
         self._wakers = Wakers()
         self._people: dict[str, Person] = {}
@@ -77,7 +77,9 @@ class FeedIndex(Extension):
             self.changed(writing, documents)
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
-        writing.tell(Step(writing, self.rules(writing)).run(documents))
+        rules = self.rules(writing)
+        cards.follow(writing, documents, rules, self.tombstones)
+        writing.tell(Step(writing, rules).run(documents))
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         channels: set[int] = set()
@@ -128,10 +130,9 @@ class FeedIndex(Extension):
         )
         rules = self._rules.get(setting)
         if rules is None:
-            docid = setting.partition("@")[2]
-            winner = reading.winner(docid)
-            body = None if winner is None or winner.deleted else orjson.loads(winner.text)
-            rules = self._rules[""].changed_by(docid, body) or self._rules[""]
+            # What set them, as it was then: the document itself may be changing in this very transaction.
+            source = orjson.loads(setting)
+            rules = self._rules[""].changed_by(source["id"], source["doc"]) or self._rules[""]
             self._rules = {"": self._rules[""], setting: rules}
         return rules
 

@@ -161,7 +161,8 @@ class Step:
             self._rules = changed_rules
             self._other_rules = True
             self._execute(
-                "INSERT OR REPLACE INTO access_meta VALUES ('rules', ?)", (f"{document.seq}@{document.id}",)
+                "INSERT OR REPLACE INTO access_meta VALUES ('rules', ?)",
+                (orjson.dumps({"id": document.id, "doc": None if document.deleted else body}).decode(),),
             )
 
     def _leaves(self, document: ChangedDocument) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from kompass.access import channels, matrix
+from kompass.access import channels, companions, matrix
 from kompass.access.audiences import Parents
 from kompass.access.channels import Relation
 from kompass.access.matrix import Matrix
@@ -32,6 +32,9 @@ class Rules(Protocol):
     def principal_channels(
         self, name: str, roles: frozenset[Role], relations: Iterable[Relation]
     ) -> frozenset[str]: ...
+
+    def cards(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Documents that the server keeps beside a live one, whole with their `_id`."""
 
     def changed_by(self, docid: str, doc: Mapping[str, Any] | None) -> Rules | None:
         """Other rules, if this document sets rules; None if not. `doc` is None for a deleted document."""
@@ -58,6 +61,9 @@ class MatrixRules:
         self, name: str, roles: frozenset[Role], relations: Iterable[Relation]
     ) -> frozenset[str]:
         return channels.principal_channels(name, roles, relations, self.matrix)
+
+    def cards(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return companions.cards(doc)
 
     def changed_by(self, docid: str, doc: Mapping[str, Any] | None) -> MatrixRules | None:
         if not docid.startswith(MATRIX_PREFIX):

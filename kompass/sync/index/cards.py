@@ -1,0 +1,88 @@
+"""Cards follow their documents in the same transaction, so what basic readers get is never out of date.
+
+A card is written by the server alone, and only when what it says has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from kompass.sync.index.rules import Rules
+from kompass.sync.tombstones import Tombstones
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path, Rev
+from replication.store.sqlite import ChangedDocument, Reading, Writing
+
+Card = dict[str, Any]
+
+
+def follow(
+    writing: Writing, documents: Iterable[ChangedDocument], rules: Rules, tombstones: Tombstones
+) -> None:
+    """Writes, changes and ends the cards of documents that have changed."""
+    writes = []
+    for document in documents:
+        if document.seq and not document.deleted:
+            for card in rules.cards(orjson.loads(document.text)):
+                write = _written(writing, card, tombstones.keyed_revision)
+                if write is not None:
+                    writes.append(write)
+        else:
+            for docid in _cards_before(writing, document, rules):
+                write = server_made(writing, docid, b"{}", tombstones.keyed_revision, deleted=True)
+                if write is not None:
+                    writes.append(write)
+    if writes:
+        raise_refusals(writing.write(writes, replicated=True))
+
+
+def _written(
+    writing: Writing, card: Card, keyed_revision: Callable[[str, Rev | None, bytes], str]
+) -> DocumentWrite | None:
+    docid = card["_id"]
+    body = {key: value for key, value in card.items() if key != "_id"}
+    winner = writing.winner(docid)
+    if winner is not None and not winner.deleted:
+        stored = orjson.loads(winner.text)
+        if {key: value for key, value in stored.items() if key[:1] != "_"} == body:
+            return None
+    return server_made(writing, docid, orjson.dumps(body), keyed_revision)
+
+
+def _cards_before(writing: Writing, document: ChangedDocument, rules: Rules) -> list[str]:
+    """The cards of a document that has ended, by what it was when it lived."""
+    kept = writing.connection.execute("SELECT lineage FROM access_docs WHERE num = ?", (document.num,)).get
+    if not kept:
+        return []
+    return [card["_id"] for card in rules.cards({**orjson.loads(kept), "_id": document.id})]
+
+
+def server_made(
+    reading: Reading,
+    docid: str,
+    body: bytes,
+    keyed_revision: Callable[[str, Rev | None, bytes], str],
+    *,
+    deleted: bool = False,
+) -> DocumentWrite | None:
+    """A child of the winner with an id that nobody can guess. None for the end of what isn't there."""
+    state = reading.revisions(docid)
+    if state is None or (deleted and state.deleted):
+        if deleted:
+            return None
+        if state is None:
+            return DocumentWrite(docid, False, body, path=Path(1, [keyed_revision(docid, None, body)]))
+    above = state.tree.path(state.winner)
+    name = keyed_revision(docid, state.winner, body + (b"-" if deleted else b""))
+    return DocumentWrite(docid, deleted, body, path=Path(above.start + 1, [name, *above.ids]))
+
+
+def raise_refusals(outcomes: Sequence[str | ProtocolError]) -> None:
+    """What the server writes itself is written, or the whole transaction fails."""
+    for outcome in outcomes:
+        if isinstance(outcome, ProtocolError):
+            raise outcome
