@@ -11,11 +11,13 @@ from typing import Any
 
 import orjson
 
+from kompass.access import DEFAULT, Matrix
+from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import Role, known_roles
 from kompass.sync.index import cards, schema
 from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
 from kompass.sync.index.keeping import PURGED, Step, StoredParents, Touched
-from kompass.sync.index.rules import Rules
+from kompass.sync.index.rules import MatrixRules, Rules
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.positions import position
 from kompass.sync.tombstones import Tombstones
@@ -136,6 +138,18 @@ class FeedIndex(Extension):
             self._rules = {"": self._rules[""], setting: rules}
         return rules
 
+    def matrix(self, reading: Reading) -> Matrix:
+        """The permissions that are in force."""
+        rules = self.rules(reading)
+        return rules.matrix if isinstance(rules, MatrixRules) else DEFAULT
+
+    def relations(self, reading: Reading, user: str) -> frozenset[Relation]:
+        """What stored documents say about somebody."""
+        rows: Any = reading.connection.execute(
+            "SELECT DISTINCT kind, key FROM access_relations WHERE user = ?", (user,)
+        )
+        return frozenset(Relation(user, RelationKind(kind), key) for kind, key in rows)
+
     def channels_of(self, reading: Reading, docid: str) -> dict[str, int]:
         """The channels a document is in, each since which change."""
         rows: Any = reading.connection.execute(
@@ -170,6 +184,14 @@ class FeedIndex(Extension):
         rows: Any = reading.connection.execute(
             f"SELECT d.id FROM json_each(:ids) CROSS JOIN access_docs d ON d.id = value WHERE {_SEES}",
             {"ids": orjson.dumps(list(docids)).decode(), "user": user},
+        )
+        return {docid for (docid,) in rows}
+
+    def knew(self, reading: Reading, docids: Iterable[str]) -> set[str]:
+        """Which of these documents there are or ever were, purged ones included."""
+        rows: Any = reading.connection.execute(
+            "SELECT DISTINCT d.id FROM json_each(?) CROSS JOIN access_docs d ON d.id = value",
+            (orjson.dumps(list(docids)).decode(),),
         )
         return {docid for (docid,) in rows}
 

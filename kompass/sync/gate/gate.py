@@ -1,0 +1,452 @@
+"""The way by which everything is written that people send: judged, stored, or held back with nothing lost.
+
+One batch goes through these steps, and a crash between two of them only means that the device sends it again:
+
+1. Everything is judged and what is accepted is stored, in one transaction.
+2. What is refused, or waits for something, is stored in quarantine, with its bytes.
+3. In a second transaction the device's feed gets the end of every refused revision, and its author a
+   `rejected_change` that tells him why.
+4. What others were waiting for and is there now lets them be judged again.
+5. Only then there is an answer: nothing for what was stored or waits, `forbidden` for what was refused.
+
+If there is no room left in somebody's quarantine the whole request is answered 503. A device must not be told
+`forbidden` then: it would not send the document again, and nobody else would have it. As it is it tries
+again, and what was stored the first time is no change the second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from kompass.access.principals import Principal
+from kompass.sync import notices
+from kompass.sync.gate import records, references
+from kompass.sync.gate.judging import Judgement, Remembered, Terms
+from kompass.sync.gate.merging import Merge, merge_fields
+from kompass.sync.gate.ports import Index
+from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
+from kompass.sync.gate.shape import Validate, no_rules
+from kompass.sync.quarantine.entries import Entry, State
+from kompass.sync.quarantine.store import Known, Quarantine, QuarantineFullError, copied
+from kompass.sync.refusals import Refusal
+from replication.protocol import errors, jsontext
+from replication.protocol.attachments import AttachmentWrite, StagedAttachment
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.names import DESIGN_PREFIX
+from replication.protocol.revisions import Path, Rev, format_rev, parse_rev, parse_revisions
+from replication.store.interface import Missing
+from replication.store.sqlite import SqliteDatabase, Writing
+
+CHUNK = 500
+"""Documents that are judged in one transaction: others wait meanwhile."""
+PATIENCE = timedelta(days=7)
+"""How long a document waits for what it belongs to."""
+_ROUNDS = 20
+"""How often what was stored may let something else be stored, at one go."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldBack:
+    """A refused document whose text is in quarantine, on its way to its author's feed."""
+
+    pushed: Pushed
+    entry: str
+    refusal: Refusal
+
+
+class Gate:
+    """The gate of one database. Methods are safe to call from any number of tasks of one event loop."""
+
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        index: Index,
+        quarantine: Quarantine,
+        *,
+        validate: Validate = no_rules,
+        merge: Merge = merge_fields,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`index` is the database's extension. `validate` and `merge` are the rules of the business."""
+        self.database = database
+        self.index = index
+        self.quarantine = quarantine
+        self._validate = validate
+        self._merge = merge
+        self._now = now
+
+    async def prepare(self) -> None:
+        """Makes the gate's tables. Call it before anything else."""
+        await self.database.transact(records.prepare)
+
+    # -- what devices ask before they push -------------------------------------------------------
+
+    async def missing_revisions(
+        self, principal: Principal, asked: Mapping[str, Sequence[Rev]]
+    ) -> dict[str, Missing]:
+        """`Database.missing_revisions` for somebody.
+
+        Not missing are stored revisions, whoever asks (nobody can guess one), synthetic tombstones, design
+        documents, and what he has sent before and lies in quarantine or waits. The ancestors are those of
+        documents he sees.
+        """
+        with self.database.reading() as reading:
+            found = reading.missing_revisions(asked)
+            if not found:
+                return {}
+            visible = self.index.sees(reading, principal.name, found)
+        held = self.quarantine.known(principal.name, found)
+        answer: dict[str, Missing] = {}
+        for docid, missing in found.items():
+            if docid.startswith(DESIGN_PREFIX):
+                continue
+            revs = [
+                rev
+                for rev in missing.missing
+                if (docid, rev) not in held and not self.index.knows_tombstone(docid, parse_rev(rev))
+            ]
+            if revs:
+                highest = max(parse_rev(rev)[0] for rev in revs)
+                ancestors = [rev for rev in missing.possible_ancestors if parse_rev(rev)[0] < highest]
+                answer[docid] = Missing(revs, ancestors if docid in visible else [])
+        return answer
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def write(
+        self, principal: Principal, docs: Sequence[DocumentWrite], *, replicated: bool
+    ) -> list[str | ProtocolError]:
+        """Writes for somebody; per document, in order, its revision or why it was refused.
+
+        `replicated`: revisions of a device with their history. What can't be stored is kept in quarantine,
+        and the only error of a document is `forbidden`. Otherwise edits of somebody who sees the answer:
+        `conflict` and `not_found` are answers as well, what he may not see is answered like what isn't there,
+        and nothing is kept.
+
+        Raises `service_unavailable` if his quarantine is full, and 412 `missing_stub` for an attachment that
+        the client must send again with its bytes.
+        """
+        if replicated:
+            return await _to_the_end(self._push(principal, docs))
+        results: list[str | ProtocolError] = []
+        for start in range(0, len(docs), CHUNK):
+            pushed = [read(doc, online=True) for doc in docs[start : start + CHUNK]]
+            results += await _to_the_end(self._edit(principal, pushed))
+        return results
+
+    async def write_as(self, principal: Principal, doc: DocumentWrite, *, author: str | None = None) -> str:
+        """An online edit of one document. A new one has this author. Raises why it is refused."""
+        (result,) = await _to_the_end(self._edit(principal, [read(doc, online=True, author=author)]))
+        if isinstance(result, ProtocolError):
+            raise result
+        return result
+
+    async def _edit(self, principal: Principal, pushed: list[Pushed]) -> list[str | ProtocolError]:
+        outcomes = await self._judge(principal, pushed, {})
+        await self._let_in(pushed, outcomes)
+        return [_answer_online(outcome) for outcome in outcomes]
+
+    async def _push(self, principal: Principal, docs: Sequence[DocumentWrite]) -> list[str | ProtocolError]:
+        pushed = []
+        for doc in docs:
+            pushed.append(read(doc))
+            if len(pushed) % CHUNK == 0:
+                await asyncio.sleep(0)
+        order: list[int] = list(range(len(pushed)))
+        if len(pushed) > CHUNK:
+            groups = references.levels([(one.doc.id, one.body) for one in pushed])
+            order = [place for group in groups for place in group]
+        results: dict[int, str | ProtocolError] = {}
+        full: QuarantineFullError | None = None
+        for start in range(0, len(order), CHUNK):
+            places = order[start : start + CHUNK]
+            some = [pushed[place] for place in places]
+            known = self.quarantine.known(principal.name, {one.doc.id for one in some})
+            outcomes = await self._judge(principal, some, known)
+            try:
+                await self._hold_back(principal, some, outcomes, known)
+            except QuarantineFullError as error:
+                full = error
+            await self._supersede(principal, some, outcomes, known)
+            await self._let_in(some, outcomes)
+            await self._discard(some, outcomes)
+            for place, outcome in zip(places, outcomes, strict=True):
+                results[place] = _answer(pushed[place], outcome)
+        if full is not None:
+            raise errors.unavailable(str(full))
+        return [results[place] for place in range(len(pushed))]
+
+    async def _judge(
+        self, principal: Principal, pushed: Sequence[Pushed], known: Mapping[tuple[str, str], Known]
+    ) -> list[Outcome]:
+        terms = Terms(
+            principal,
+            self._now(),
+            self.index,
+            self._validate,
+            self._merge,
+            {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
+        )
+        outcomes = await self.database.transact(lambda writing: Judgement(writing, terms, pushed).run())
+        self.database.taken_up(
+            [one.doc for one, outcome in zip(pushed, outcomes, strict=True) if _is_new(outcome)]
+        )
+        return outcomes
+
+    # -- what is not stored --------------------------------------------------------------------
+
+    async def _hold_back(
+        self,
+        principal: Principal,
+        pushed: Sequence[Pushed],
+        outcomes: Sequence[Outcome],
+        known: Mapping[tuple[str, str], Known],
+    ) -> None:
+        """Puts what was refused, or waits, into quarantine; then the author's feed learns of it."""
+        refused = []
+        full: QuarantineFullError | None = None
+        for one, outcome in zip(pushed, outcomes, strict=True):
+            if not isinstance(outcome, Refused | Waits):
+                continue
+            before = known.get((one.doc.id, one.rev))
+            if before is not None:
+                # Kept before; but whether its author was told isn't known if that broke off.
+                if before.state is State.QUARANTINED and isinstance(outcome, Refused):
+                    refused.append(_HeldBack(one, before.id, outcome.refusal))
+                continue
+            try:
+                entry = await self._keep(principal, one, outcome)
+            except QuarantineFullError as error:
+                full = error
+                continue
+            if isinstance(outcome, Refused):
+                refused.append(_HeldBack(one, entry, outcome.refusal))
+        if refused:
+            await self._tell(principal.name, refused)
+        if full is not None:
+            raise full
+
+    async def _keep(self, principal: Principal, pushed: Pushed, outcome: Refused | Waits) -> str:
+        waits = isinstance(outcome, Waits)
+        return await self.quarantine.keep(
+            self.database,
+            principal.name,
+            principal.device,
+            pushed.doc,
+            State.WAITING if waits else State.QUARANTINED,
+            outcome.refusal,
+            now=self._now(),
+            parents=outcome.parents if isinstance(outcome, Waits) else (),
+        )
+
+    async def _tell(self, user: str, refused: Sequence[_HeldBack]) -> None:
+        """Ends refused revisions on the author's devices and tells him why, in one transaction."""
+        now = self._now()
+
+        def run(writing: Writing) -> None:
+            written = []
+            for one in refused:
+                doc = one.pushed.doc
+                if writing.winner(notices.rejected_id(user, doc.id, one.pushed.rev)) is not None:
+                    continue  # he was told before, and both is done at once
+                self.index.refuse(writing, user, doc.id, one.pushed.path)
+                notice = notices.rejected_notice(
+                    user,
+                    doc.id,
+                    one.pushed.rev,
+                    entry=one.entry,
+                    text=None if doc.deleted else jsontext.decode(doc.body),
+                    deleted=doc.deleted,
+                    attachments=list(doc.attachments),
+                    rule=one.refusal.rule,
+                    reason=one.refusal.reason,
+                    grund=one.refusal.grund,
+                    fields=one.refusal.fields,
+                    now=now,
+                )
+                name = self.index.keyed_revision(notice.id, None, notice.body)
+                written.append(DocumentWrite(notice.id, False, notice.body, path=Path(1, [name])))
+            _stored(writing.write(written, replicated=True))
+
+        await self.database.transact(run)
+
+    async def close_notice(self, user: str, docid: str, rev: str) -> None:
+        """What somebody was told of a refused revision is settled: the `rejected_change` goes."""
+        notice = notices.rejected_id(user, docid, rev)
+
+        def run(writing: Writing) -> None:
+            winner = writing.winner(notice)
+            if winner is None or winner.deleted:
+                return
+            path = parse_revisions(jsontext.decode(winner.revisions))
+            name = self.index.keyed_revision(notice, path.leaf, b"")
+            ended = DocumentWrite(notice, True, b"{}", path=Path(path.start + 1, [name, *path.ids]))
+            _stored(writing.write([ended], replicated=True))
+
+        await self.database.transact(run)
+
+    async def _supersede(
+        self,
+        principal: Principal,
+        pushed: Sequence[Pushed],
+        outcomes: Sequence[Outcome],
+        known: Mapping[tuple[str, str], Known],
+    ) -> None:
+        """What waits goes when its author has sent a later version, and a refused one is settled when that is
+        stored.
+        """
+        if not known:
+            return
+        for one, outcome in zip(pushed, outcomes, strict=True):
+            for rev in one.path.revisions()[1:]:
+                entry = known.get((one.doc.id, format_rev(rev)))
+                if entry is None:
+                    continue
+                if entry.state is State.WAITING:
+                    await self.quarantine.remove(entry.id)
+                elif entry.state is State.QUARANTINED and _is_new(outcome):
+                    await self.quarantine.change(
+                        entry.id, State.CORRECTED, by=principal.name, now=self._now()
+                    )
+                    await self.close_notice(principal.name, one.doc.id, format_rev(rev))
+
+    async def _discard(self, pushed: Sequence[Pushed], outcomes: Sequence[Outcome]) -> None:
+        """Bytes that were uploaded for documents that aren't stored. Whoever is told of an error discards his
+        own.
+        """
+        idle = [
+            attachment
+            for one, outcome in zip(pushed, outcomes, strict=True)
+            if one.doc.attachments
+            and (isinstance(outcome, Waits) or (isinstance(outcome, Accepted) and not outcome.is_new))
+            for attachment in one.doc.attachments.values()
+            if isinstance(attachment, StagedAttachment)
+        ]
+        if idle:
+            await self.database.discard_attachments(idle)
+
+    # -- what waits ----------------------------------------------------------------------------
+
+    async def _let_in(self, pushed: Sequence[Pushed], outcomes: Sequence[Outcome]) -> None:
+        """Judges again what was waiting for these documents, and for those that are stored thereby."""
+        arrived = [one.doc.id for one, outcome in zip(pushed, outcomes, strict=True) if _is_new(outcome)]
+        for _ in range(_ROUNDS):
+            if not arrived:
+                return
+            waiting = self.quarantine.awaiting(arrived)
+            if not waiting:
+                return
+            arrived = await self._judge_again(waiting)
+
+    async def _judge_again(self, waiting: Sequence[str]) -> list[str]:
+        """Judges waiting entries, as their authors are now. Returns the ids of documents that were stored."""
+        arrived = []
+        for number in waiting:
+            entry = await self.quarantine.get(number)
+            if entry is None or entry.state is not State.WAITING:
+                continue
+            with self.database.reading() as reading:
+                roles = self.index.roles(reading, entry.user)
+            if roles is None:
+                continue
+            principal = Principal(entry.user, roles, entry.device)
+            pushed = read(await self._sent(entry))
+            (outcome,) = await self._judge(principal, [pushed], {})
+            if not _is_new(outcome):
+                await self._discard_staged(pushed)
+            if isinstance(outcome, Waits):
+                continue
+            if isinstance(outcome, Refused):
+                await self._quarantine(entry, outcome.refusal, pushed)
+                continue
+            await self.quarantine.remove(number)
+            arrived.append(entry.docid)
+        return arrived
+
+    async def _sent(self, entry: Entry) -> DocumentWrite:
+        """What the author had sent, its bytes uploaded to the documents' database."""
+        attached: dict[str, AttachmentWrite] = {
+            name: await copied(self.quarantine.database, self.database, info)
+            for name, info in (await self.quarantine.attachments(entry)).items()
+        }
+        return DocumentWrite(entry.docid, entry.deleted, entry.body, path=entry.path, attachments=attached)
+
+    async def _discard_staged(self, pushed: Pushed) -> None:
+        staged = [one for one in pushed.doc.attachments.values() if isinstance(one, StagedAttachment)]
+        if staged:
+            await self.database.discard_attachments(staged)
+
+    async def _quarantine(self, entry: Entry, refusal: Refusal, pushed: Pushed) -> None:
+        await self.quarantine.change(
+            entry.id, State.QUARANTINED, by=entry.user, now=self._now(), refusal=refusal
+        )
+        await self._tell(entry.user, [_HeldBack(pushed, entry.id, refusal)])
+
+    async def housekeep(self) -> None:
+        """Judges again all that waits, for what it waits for may have come on other ways or become visible;
+        what has waited too long is refused.
+        """
+        after = 0
+        expired = self._now() - PATIENCE
+        while page := self.quarantine.waiting(100, after):
+            after = page[-1][0]
+            await self._judge_again([number for _, number, _ in page])
+            for _, number, received in page:
+                entry = await self.quarantine.get(number) if received < expired else None
+                if entry is not None and entry.state is State.WAITING:
+                    doc = DocumentWrite(entry.docid, entry.deleted, entry.body, path=entry.path)
+                    await self._quarantine(entry, entry.refusal, read(doc))
+
+    async def keep_house(self, interval: float = 60.0) -> None:
+        """`housekeep` every `interval` seconds, until it is cancelled."""
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                await self.housekeep()
+            except Exception:
+                log.exception("what waits could not be looked at")
+
+
+def _answer(pushed: Pushed, outcome: Outcome) -> str | ProtocolError:
+    if isinstance(outcome, Refused):
+        return outcome.refusal.error()
+    return outcome if isinstance(outcome, ProtocolError) else pushed.rev
+
+
+def _answer_online(outcome: Outcome) -> str | ProtocolError:
+    if isinstance(outcome, Accepted):
+        return outcome.rev
+    return outcome if isinstance(outcome, ProtocolError) else outcome.refusal.error()
+
+
+def _is_new(outcome: Outcome) -> bool:
+    return isinstance(outcome, Accepted) and outcome.is_new
+
+
+def _stored(results: Sequence[str | ProtocolError]) -> None:
+    for result in results:
+        if isinstance(result, ProtocolError):
+            raise result
+
+
+async def _to_the_end(work: Awaitable[T]) -> T:
+    """What was begun is finished even if nobody waits for it any more."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await task
+        raise

@@ -1,0 +1,40 @@
+"""What the gate needs to know of the feed index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from kompass.access import Matrix, Parents, Relation, Role
+from replication.protocol.revisions import Path, Rev
+from replication.store.sqlite import Reading, Writing
+
+
+class Index(Protocol):
+    """Who sees what, and what a device may have been told. `user` is a person's name."""
+
+    def sees(self, reading: Reading, user: str, docids: Iterable[str]) -> set[str]:
+        """Which of these he may read now, deleted documents included."""
+
+    def knew(self, reading: Reading, docids: Iterable[str]) -> set[str]:
+        """Which of these the database has ever had, purged ones included."""
+
+    def roles(self, reading: Reading, user: str) -> frozenset[Role] | None:
+        """None if he has no active record."""
+
+    def relations(self, reading: Reading, user: str) -> frozenset[Relation]:
+        """What stored documents say about him."""
+
+    def parents(self, reading: Reading) -> Parents: ...
+
+    def knows_tombstone(self, docid: str, rev: Rev) -> bool:
+        """Whether the revision is a synthetic tombstone of ours."""
+
+    def keyed_revision(self, docid: str, parent: Rev | None, body: bytes) -> str:
+        """The hash of a revision that the server makes: nobody can confirm a body by it."""
+
+    def matrix(self, reading: Reading) -> Matrix:
+        """The permissions that are in force."""
+
+    def refuse(self, writing: Writing, user: str, docid: str, path: Path) -> None:
+        """Closes the refused revision on his devices. Calling it again changes nothing."""

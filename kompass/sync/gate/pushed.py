@@ -1,0 +1,77 @@
+"""A document on its way through the gate, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kompass.sync.gate import shape
+from kompass.sync.gate.records import Origin
+from kompass.sync.refusals import Refusal
+from replication.protocol import errors, jsontext
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path, format_rev
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It is stored, or it was, or there is nothing of it to store."""
+
+    rev: str
+    is_new: bool = False
+    """Whether this push stored it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What it belongs to isn't there for its author; it may come."""
+
+    parents: tuple[str, ...]
+    refusal: Refusal
+    """What it would be refused with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    refusal: Refusal
+
+
+Outcome = Accepted | Waits | Refused | ProtocolError
+
+
+@dataclass(slots=True)
+class Pushed:
+    """What somebody sent, read as far as that needs no database."""
+
+    doc: DocumentWrite
+    body: dict[str, Any]
+    """The members, with `_id`; of a deletion `_id` alone."""
+    unfit: Refusal | None
+    """Why it is refused whatever is stored."""
+    origin: Origin = Origin.PUSHED
+    """`PUSHED`, or `EDITED`: then it gets its revision when it is judged."""
+    author: str | None = None
+    """Who wrote it, if that isn't who sends it: the office may release somebody's work."""
+
+    @property
+    def path(self) -> Path:
+        assert self.doc.path is not None
+        return self.doc.path
+
+    @property
+    def rev(self) -> str:
+        return format_rev(self.path.leaf)
+
+
+def read(doc: DocumentWrite, *, online: bool = False, author: str | None = None) -> Pushed:
+    """Raises `bad_request` only for a body that isn't JSON, which nobody hands in."""
+    origin = Origin.EDITED if online else Origin.PUSHED
+    if doc.deleted:
+        return Pushed(doc, {"_id": doc.id}, None, origin, author)
+    body = jsontext.decode_request(doc.body)
+    if type(body) is not dict:
+        raise errors.bad_request("Document must be a JSON object")
+    unfit = shape.unfit(doc.id, body, len(doc.body))
+    body["_id"] = doc.id
+    return Pushed(doc, body, unfit, origin, author)

@@ -1,0 +1,114 @@
+"""What is kept beside the documents about how their revisions came: tables in the database's own file.
+
+`gate_revisions` says who sent an accepted revision, from which device, and when the server took it: these are
+what rules trust, not what a body says. `gate_merges` says which branch went into which revision, so that a
+later change of that branch is compared with what it really comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from replication.protocol.revisions import Rev, format_rev, parse_rev
+from replication.store.sqlite import Reading, Writing
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS gate_revisions (
+    doc TEXT NOT NULL,
+    rev TEXT NOT NULL,
+    user TEXT NOT NULL,
+    device TEXT,
+    received INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    PRIMARY KEY (doc, rev)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gate_merges (
+    doc TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    merged TEXT NOT NULL,
+    PRIMARY KEY (doc, branch)
+) WITHOUT ROWID;
+"""
+
+
+class Origin(StrEnum):
+    """How a revision came."""
+
+    PUSHED = "pushed"
+    """A device sent it as it is."""
+    EDITED = "edited"
+    """Somebody online changed the document; the server made the revision."""
+    MERGED = "merged"
+    """The server united a branch with the winner."""
+    CLOSED = "closed"
+    """The server ended a branch, or a document for its author."""
+
+
+class Record(NamedTuple):
+    docid: str
+    rev: str
+    user: str
+    """Who caused it."""
+    device: str | None
+    received: datetime
+    """Server time."""
+    origin: Origin
+
+
+def prepare(writing: Writing) -> None:
+    """Makes the tables unless they are there."""
+    writing.connection.execute(_TABLES)
+
+
+def keep(writing: Writing, records: Iterable[Record]) -> None:
+    """A revision that came before keeps its first record."""
+    writing.connection.executemany(
+        "INSERT OR IGNORE INTO gate_revisions VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (docid, rev, user, device, int(received.timestamp() * 1000), origin.value)
+            for docid, rev, user, device, received, origin in records
+        ],
+    )
+
+
+def of_revision(reading: Reading, docid: str, rev: Rev) -> Record | None:
+    """None for a revision that didn't come through the gate."""
+    row = reading.connection.execute(
+        "SELECT doc, rev, user, device, received, origin FROM gate_revisions WHERE doc = ? AND rev = ?",
+        (docid, format_rev(rev)),
+    ).fetchone()
+    if row is None:
+        return None
+    doc, name, user, device, received, origin = row
+    return Record(doc, name, user, device, _time(received), Origin(origin))
+
+
+def first_received(reading: Reading, docid: str) -> datetime | None:
+    """When the document's first revision came; None if it didn't come through the gate."""
+    found = reading.connection.execute("SELECT min(received) FROM gate_revisions WHERE doc = ?", (docid,)).get
+    return None if found is None else _time(found)
+
+
+def keep_merge(writing: Writing, docid: str, branch: Rev, merged: Rev) -> None:
+    """`branch` is contained in `merged`, a revision of the winner's line."""
+    writing.connection.execute(
+        "INSERT OR REPLACE INTO gate_merges VALUES (?, ?, ?)",
+        (docid, format_rev(branch), format_rev(merged)),
+    )
+
+
+def merges(reading: Reading, docid: str) -> dict[Rev, Rev]:
+    """Branch -> the revision that contains it."""
+    return {
+        parse_rev(branch): parse_rev(merged)
+        for branch, merged in reading.connection.execute(
+            "SELECT branch, merged FROM gate_merges WHERE doc = ?", (docid,)
+        )
+    }
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,67 @@
+"""The order in which the documents of a batch are judged: parents come first.
+
+PouchDB pushes by the latest change on the device, so a contact may come before its customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MOST_LEVELS = 12
+"""How long a chain of documents that refer to one another is followed. What is deeper is judged last."""
+
+
+def levels(docs: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[int]]:
+    """Places of documents, given as (id, body), in groups: each refers to documents of earlier groups alone.
+
+    Two revisions of one document are never in one group, and come in the order given. Documents that refer to
+    one another in a circle end up in the last group.
+    """
+    places: dict[str, list[int]] = {}
+    for place, (docid, _) in enumerate(docs):
+        places.setdefault(docid, []).append(place)
+    if len(places) == 1 and len(docs) == 1:
+        return [[0]]
+    waits: dict[int, set[int]] = {}
+    for place, (docid, body) in enumerate(docs):
+        before = {
+            other
+            for name, value in body.items()
+            if name[-2:] == "Id" and type(value) is str and value in places and value != docid
+            for other in places[value]
+        }
+        same = places[docid]
+        if len(same) > 1:
+            before.update(other for other in same if other < place)
+        if before:
+            waits[place] = before
+    if not waits:
+        return [list(range(len(docs)))]
+    groups: list[list[int]] = []
+    left = list(range(len(docs)))
+    while left and len(groups) < MOST_LEVELS:
+        ready = [place for place in left if not waits.get(place)]
+        if not ready:
+            break
+        groups.append(ready)
+        done = set(ready)
+        left = [place for place in left if place not in done]
+        for place in left:
+            if place in waits:
+                waits[place] -= done
+    return groups + _one_by_one_id(left, docs)
+
+
+def _one_by_one_id(left: Sequence[int], docs: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[int]]:
+    """What is left over, with the revisions of one document in groups of their own."""
+    groups: list[list[int]] = []
+    count: dict[str, int] = {}
+    for place in left:
+        docid = docs[place][0]
+        at = count.get(docid, 0)
+        count[docid] = at + 1
+        if at == len(groups):
+            groups.append([])
+        groups[at].append(place)
+    return groups

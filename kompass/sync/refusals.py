@@ -1,0 +1,66 @@
+"""Why a document was refused, for the people who read it: in English, and in German for who wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kompass.access import Decision
+from kompass.access.policy import UNKNOWN
+from replication.protocol import errors
+from replication.protocol.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refused write. Quotes only what was pushed and what its author may read."""
+
+    rule: str
+    """Stable name of what refused it."""
+    reason: str
+    grund: str
+    """The reason in German."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields that are wrong."""
+
+    def error(self) -> ProtocolError:
+        return errors.forbidden(self.reason)
+
+
+NO_SUCH_DOCUMENT = Refusal(
+    UNKNOWN,
+    "There is no such document, or you may not write it.",
+    "Dieses Dokument gibt es nicht, oder Sie dürfen es nicht ändern.",
+)
+"""For whatever must not tell whether the document exists: one text for everything."""
+
+DELETED = Refusal(
+    "document.deleted",
+    "The document has been deleted, and a device can't bring it back. Ask the office to restore it.",
+    "Das Dokument wurde gelöscht; vom Gerät aus lässt es sich nicht zurückholen, aber im Büro.",
+)
+
+_GERMAN = {
+    "type": "Dokumente dieser Art kann ein Gerät nicht schreiben.",
+    "escape.type": "Die Art eines Dokuments ändert sich nie.",
+    "escape.author": "Als Verfasser muss eingetragen sein, wer das Dokument sendet.",
+    "escape.parent": "Ein Dokument bleibt, wo es hingehört; verschieben kann es das Büro.",
+    "escape.owner": "Den Verantwortlichen ändert nur das Büro.",
+    "escape.audience": "Mit dieser Änderung könnten Sie das Dokument selbst nicht mehr bearbeiten.",
+    "reference.absent": "Ein Dokument, zu dem dieses gehört, gibt es nicht, oder Sie dürfen es nicht sehen.",
+    "field.misplaced": "Diese Angaben gehören in ein anderes Dokument.",
+    "field.writers": "Diese Angaben dürfen Sie nicht ändern.",
+    "companion.id": "Das Dokument trägt nicht die Kennung, die zu seinem Hauptdokument gehört.",
+    UNKNOWN: NO_SUCH_DOCUMENT.grund,
+}
+
+
+def of_decision(decision: Decision) -> Refusal:
+    """A denial of the access rules, in both languages."""
+    if decision.rule == UNKNOWN:
+        return NO_SUCH_DOCUMENT
+    german = _GERMAN.get(decision.rule) or _GERMAN.get(decision.rule.partition(".")[0])
+    if german is None:
+        german = "Dafür fehlt Ihnen die Berechtigung."
+    if decision.fields:
+        german = f"{german} Betroffen: {', '.join(decision.fields)}."
+    return Refusal(decision.rule, decision.reason, german, decision.fields)

@@ -1,0 +1,259 @@
+"""A small company behind its gate, and devices that push like PouchDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import md5
+from pathlib import Path as File
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from kompass.access import Principal, Role
+from kompass.sync.gate import Gate
+from kompass.sync.index import FeedIndex
+from kompass.sync.index.rules import MatrixRules
+from kompass.sync.quarantine import DATABASE, Quarantine, QuarantineIndex, Quota
+from replication.protocol.attachments import AttachmentWrite, InlineAttachment, digest_of
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
+from replication.store.interface import Document
+from replication.store.sqlite import SqliteDatabase, SqliteStore, Writing
+
+PEOPLE = {
+    "adm1": {Role.ADM},
+    "adm2": {Role.ADM},
+    "innen1": {Role.INNEN},
+    "plan1": {Role.PLAN},
+    "buch1": {Role.BUCH},
+    "gf1": {Role.GF},
+    "admin": {Role.ADMIN},
+}
+
+
+def uuid(number: int) -> str:
+    return str(UUID(int=number, version=4))
+
+
+def customer(number: int) -> str:
+    return f"customer-{uuid(number)}"
+
+
+def contact(number: int) -> str:
+    return f"contact-{uuid(number)}"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@dataclass
+class Version:
+    """A revision on a device."""
+
+    path: Path
+    body: dict[str, Any] | None
+    """None for a deletion."""
+    attachments: dict[str, AttachmentWrite] = field(default_factory=dict)
+
+    @property
+    def rev(self) -> str:
+        return format_rev(self.path.leaf)
+
+    def write(self, docid: str) -> DocumentWrite:
+        text = b"{}" if self.body is None else orjson.dumps(self.body)
+        return DocumentWrite(
+            docid,
+            self.body is None,
+            text,
+            parse_rev(self.rev),
+            self.path,
+            self.attachments,
+        )
+
+
+def new(
+    body: Mapping[str, Any] | None, above: Path | None = None, salt: object = "", **attachments: bytes
+) -> Version:
+    """A revision as PouchDB makes it: its id follows from what it says and from what it follows."""
+    attached: dict[str, AttachmentWrite] = {
+        name: InlineAttachment("image/png", data, digest_of(data)) for name, data in attachments.items()
+    }
+    text = orjson.dumps([None if body is None else dict(body), list(above or ()), sorted(attachments)])
+    name = md5(text + str(salt).encode()).hexdigest()
+    start = 1 if above is None else above.start + 1
+    ids = [name] if above is None else [name, *above.ids]
+    return Version(Path(start, ids), None if body is None else dict(body), attached)
+
+
+class World:
+    """One server."""
+
+    def __init__(
+        self, store: SqliteStore, database: SqliteDatabase, index: FeedIndex, gate: Gate, clock: Clock
+    ) -> None:
+        self.store = store
+        self.database = database
+        self.index = index
+        self.gate = gate
+        self.clock = clock
+        self.people = {
+            name: Principal(name, frozenset(roles), f"device of {name}") for name, roles in PEOPLE.items()
+        }
+
+    @classmethod
+    async def open(cls, directory: File, *, quota: Quota | None = None, **rules: Any) -> World:
+        index = FeedIndex("kompass", MatrixRules())
+        store = await SqliteStore.open(directory, extensions={"kompass": index, DATABASE: QuarantineIndex()})
+        is_new = "kompass" not in await store.names()
+        database = await store.create("kompass") if is_new else store.get("kompass")
+        assert isinstance(database, SqliteDatabase)
+        clock = Clock()
+        quarantine = await Quarantine.open(store, quota)
+        gate = Gate(database, index, quarantine, now=clock, **rules)
+        await gate.prepare()
+        world = cls(store, database, index, gate, clock)
+        if is_new:
+            for name, roles in PEOPLE.items():
+                await world.set_roles(name, roles)
+        return world
+
+    async def close(self) -> None:
+        await self.store.close()
+
+    # -- the office's side ---------------------------------------------------------------------
+
+    async def put(self, docid: str, body: Mapping[str, Any] | None) -> str:
+        """Writes past the gate, as an administrator does."""
+        winner = await self.database.winner(docid)
+        parent = None if winner is None or winner.deleted else parse_rev(winner.rev)
+        doc = DocumentWrite(docid, body is None, orjson.dumps(dict(body or {})), parent)
+        (result,) = await self.database.write([doc])
+        assert isinstance(result, str), result
+        return result
+
+    async def set_roles(self, name: str, roles: set[Role]) -> None:
+        await self.put(f"user-{name}", {"type": "user", "name": name, "roles": sorted(roles), "active": True})
+
+    async def has_customer(self, number: int, owner: str = "adm1", **more: Any) -> str:
+        """Stores a customer and returns its revision."""
+        return await self.put(customer(number), customer_body(owner, **more))
+
+    # -- a device's side -----------------------------------------------------------------------
+
+    async def push(self, user: str, *docs: tuple[str, Version]) -> list[str]:
+        """Pushes, and returns the reasons of refused documents; an empty text for what is answered ok."""
+        results = await self.push_raw(user, [version.write(docid) for docid, version in docs])
+        answers = []
+        for result, (_, version) in zip(results, docs, strict=True):
+            if isinstance(result, ProtocolError):
+                assert (result.status, result.error) == (403, "forbidden")
+                answers.append(result.reason)
+            else:
+                assert result == version.rev
+                answers.append("")
+        return answers
+
+    async def push_raw(self, user: str, docs: Sequence[DocumentWrite]) -> list[str | ProtocolError]:
+        return await self.gate.write(self.people[user], docs, replicated=True)
+
+    async def missing(self, user: str, *docs: tuple[str, Version]) -> set[tuple[str, str]]:
+        """What `_revs_diff` asks for."""
+        asked: dict[str, list[Rev]] = {}
+        for docid, version in docs:
+            asked.setdefault(docid, []).append(version.path.leaf)
+        found = await self.gate.missing_revisions(self.people[user], asked)
+        return {(docid, rev) for docid, missing in found.items() for rev in missing.missing}
+
+    # -- looking -------------------------------------------------------------------------------
+
+    async def winner(self, docid: str) -> Document | None:
+        return await self.database.winner(docid)
+
+    async def body(self, docid: str) -> dict[str, Any] | None:
+        """What the winner says; None if there is none that lives."""
+        found = await self.database.winner(docid)
+        if found is None or found.deleted:
+            return None
+        value = orjson.loads(found.text)
+        return {name: member for name, member in value.items() if name[:1] != "_"}
+
+    async def path(self, docid: str) -> Path:
+        found = await self.database.winner(docid)
+        assert found is not None
+        value = orjson.loads(found.revisions)
+        return Path(value["start"], value["ids"])
+
+    async def live_leaves(self, docid: str) -> list[str]:
+        return [leaf.rev for leaf in await self.database.leaves(docid) if not leaf.deleted]
+
+    async def notices(self, user: str, doctype: str) -> list[dict[str, Any]]:
+        """Live documents of that type for somebody, which he sees and nobody else does."""
+        found = []
+        with self.database.reading() as reading:
+            prefix = doctype.replace("_", "-")
+            rows: Any = reading.connection.execute(
+                "SELECT id, text FROM docs JOIN bodies ON bodies.seq = body"
+                " WHERE NOT deleted AND id >= ? AND id < ?",
+                (f"{prefix}-", f"{prefix}."),
+            ).fetchall()
+            for docid, text in rows:
+                value = orjson.loads(text)
+                readers = {name for name in PEOPLE if self.index.sees(reading, name, [docid])}
+                assert readers == {value["user"]}
+                if value["user"] == user:
+                    found.append(value)
+        return found
+
+    async def quarantined(self, user: str) -> list[tuple[str, str]]:
+        """(id, state) of what somebody has in quarantine, the oldest first."""
+        found = []
+        for _, number in self.gate.quarantine.listed(user=user, state=None, limit=10_000):
+            entry = await self.gate.quarantine.get(number)
+            assert entry is not None
+            found.append((entry.docid, entry.state.value))
+        return found[::-1]
+
+    async def transact(self, run: Any) -> Any:
+        def job(writing: Writing) -> Any:
+            return run(writing)
+
+        return await self.database.transact(job)
+
+
+def customer_body(owner: str = "adm1", **more: Any) -> dict[str, Any]:
+    return {
+        "type": "customer",
+        "companyName": "Hofladen Rode",
+        "owner": owner,
+        "createdBy": owner,
+        "modifiedBy": owner,
+        "modifiedAt": "2026-03-01T08:00:00.000Z",
+        "version": 1,
+        **more,
+    }
+
+
+def contact_body(customer_id: str, author: str = "adm1", **more: Any) -> dict[str, Any]:
+    return {
+        "type": "contact",
+        "customerId": customer_id,
+        "firstName": "Rike",
+        "lastName": "Behn",
+        "createdBy": author,
+        "modifiedBy": author,
+        "modifiedAt": "2026-03-01T08:00:00.000Z",
+        "version": 1,
+        **more,
+    }
