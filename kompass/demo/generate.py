@@ -2,7 +2,8 @@
 
 `generate` is pure: the same size and seed give the same documents in the same order, parents before children.
 Shapes are those of the business's documents: fields that have readers of their own are companion documents
-(`customer_finance`, `customer_visit`), children name their parent, nobody lists children.
+(`customer_finance`, `customer_visit`), children name their parent, nobody lists children, people are named by
+their user name.
 
 Nothing here reaches a real person: mail addresses end in `.example`, telephone numbers come from the ranges
 that the Bundesnetzagentur keeps free for films.
@@ -19,6 +20,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from kompass.access.companions import companion_id
 from kompass.demo import words
 from kompass.demo.files import PHOTO_VARIANTS, pdf, photo
 from kompass.demo.people import PEOPLE, Person
@@ -39,8 +41,8 @@ _PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "é": "e
 def generate(size: DemoSize, seed: int = SEED) -> Iterator[Document]:
     """All documents of the demo, ready to be written; attachments are inline."""
     maker = _Maker(Random(seed))
-    users = [maker.user(person) for person in PEOPLE]
-    yield from users
+    for person in PEOPLE:
+        yield maker.user(person)
     for number in range(1, CUSTOMERS[size] + 1):
         yield from maker.customer(number)
 
@@ -61,7 +63,6 @@ class _Maker:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.names: set[str] = set()
-        self.user_ids: dict[str, str] = {}
 
     # -- the parts every document has ----------------------------------------------------------
 
@@ -83,6 +84,10 @@ class _Maker:
 
     def id(self, type: str) -> str:
         return f"{type.replace('_', '-')}-{UUID(int=self.random.getrandbits(128), version=4)}"
+
+    def companion(self, type: str, author: str, created: datetime, base_id: str) -> Document:
+        """A restricted part of another document; its id follows from that one's."""
+        return self.base(type, author, created) | {"_id": companion_id(type, base_id)}
 
     def day_between(self, first: date, last: date) -> date:
         return first + timedelta(days=self.random.randint(0, max(0, (last - first).days)))
@@ -109,11 +114,7 @@ class _Maker:
     # -- documents -----------------------------------------------------------------------------
 
     def user(self, person: Person) -> Document:
-        document = self.base("user", "", _moment(date(2024, 1, 2), time(8)))
-        own = self.user_ids[person.login] = document["_id"]
-        return document | {
-            "createdBy": own,
-            "modifiedBy": own,
+        return self.base("user", "admin", _moment(date(2024, 1, 2), time(8))) | {
             "userName": person.login,
             "email": f"{_slug(person.name, '.')}@kompass.example",
             "displayName": person.name,
@@ -131,7 +132,7 @@ class _Maker:
         random = self.random
         town = random.choice(words.TOWNS)
         name, trade = self.company(town)
-        owner = self.user_ids["adm2" if town.state in _SOUTH else "adm1"]
+        owner = "adm2" if town.state in _SOUTH else "adm1"
         since = self.day_between(date(2024, 1, 8), TODAY - timedelta(days=30))
         created = self.working_time(since)
         document = self.base("customer", owner, created, edits=random.choice([0, 0, 1, 2, 4]))
@@ -161,14 +162,14 @@ class _Maker:
             "anonymized": False,
         }
         yield document
-        yield self.base("customer_finance", self.user_ids["buch1"], created) | {
+        yield self.companion("customer_finance", "buch1", created, customer.id) | {
             "customerId": customer.id,
             "creditLimit": random.choice([0, 5_000, 10_000, 25_000, 50_000, 100_000]),
             "paymentTerms": random.choice(
                 ["14 Tage netto", "30 Tage netto", "10 Tage 2 % Skonto, 30 Tage netto"]
             ),
         }
-        yield self.base("customer_visit", owner, created) | {
+        yield self.companion("customer_visit", owner, created, customer.id) | {
             "customerId": customer.id,
             "lastVisitDate": self.day_between(since, TODAY).isoformat(),
             "visitFrequencyDays": random.choice([30, 60, 90, 180]),
@@ -300,7 +301,7 @@ class _Maker:
         random = self.random
         kind = random.choices(("call", "email", "meeting", "visit", "note"), (30, 20, 15, 25, 10))[0]
         when = self.working_time(self.day_between(customer.since, TODAY - timedelta(days=1)))
-        author = customer.owner if random.random() < 0.75 else self.user_ids["innen1"]
+        author = customer.owner if random.random() < 0.75 else "innen1"
         document = self.base("activity", author, when)
         document |= {
             "activityType": kind,

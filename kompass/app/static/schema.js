@@ -21,7 +21,7 @@ const KIND = { call: "Anruf", email: "E-Mail", meeting: "Besprechung", visit: "B
 const RATING = { A: "A", B: "B", C: "C" };
 const CHANNEL = { email: "E-Mail", phone: "Telefon", mobile: "Mobiltelefon" };
 
-/** label; show(value) for reading; options, input or multiline for editing; refers: the value is a document's id. */
+/** label; show(value) for reading; options, input or multiline for editing; refers: the value is a document's id or a person's user name. */
 export const FIELDS = {
   customerNumber: { label: "Kundennummer" },
   companyName: { label: "Firma", required: true },
@@ -189,7 +189,7 @@ export function show(name, value, store) {
   if (value === undefined || value === null || value === "") return "–";
   const field = FIELDS[name] ?? {};
   if (field.refers) {
-    const target = store.get(value);
+    const target = store.target(value);
     return target ? nameOf(target, store) : String(value);
   }
   if (field.options) return field.options[value] ?? String(value);

@@ -75,16 +75,16 @@ export class Store {
     return [...this.documents.values()].filter((doc) => doc._conflicts?.length);
   }
 
-  /** The id of the user's own document, which others refer to; his login until it has been synced. */
-  get userId() {
-    return this.list("user").find((doc) => doc.userName === this.user)?._id ?? this.user;
+  /** What a field refers to: a document by its id, a person by the user name. */
+  target(value) {
+    return this.get(value) ?? this.list("user").find((doc) => doc.userName === value);
   }
 
   /** Writes a changed or new document with who and when. */
   async save(doc) {
     const { _conflicts, ...body } = doc;
     const now = new Date().toISOString();
-    body.modifiedBy = this.userId;
+    body.modifiedBy = this.user;
     body.modifiedAt = now;
     body.version = (doc.version ?? 0) + 1;
     body.createdBy ??= body.modifiedBy;
@@ -113,7 +113,7 @@ export class Store {
       ...chosen,
       _rev: winner._rev,
       version,
-      modifiedBy: this.userId,
+      modifiedBy: this.user,
       modifiedAt: new Date().toISOString(),
     };
     const ends = losers.map(({ _id, _rev }) => ({ _id, _rev, _deleted: true }));

@@ -102,7 +102,8 @@ function fieldList(store, doc, without = []) {
 
 function value(store, name, content) {
   const text = show(name, content, store);
-  if (FIELDS[name]?.refers && store.get(content)?.type in TYPES) return h("a", { href: linkTo(store.get(content)) }, text);
+  const target = FIELDS[name]?.refers ? store.target(content) : undefined;
+  if (target?.type in TYPES) return h("a", { href: linkTo(target) }, text);
   if (name === "email") return h("a", { href: `mailto:${content}` }, text);
   if (FIELDS[name]?.input === "tel") return h("a", { href: `tel:${String(content).replace(/[^+\d]/g, "")}` }, text);
   return text;
