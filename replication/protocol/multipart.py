@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from secrets import token_hex
 from typing import Literal, NamedTuple
 
@@ -293,11 +294,9 @@ class Parser:
     def _read_data(self) -> Generator[Event, None, bool]:
         """Passes on data up to the next delimiter and steps over that. False without one."""
         buffer = self._buffer
-        position = buffer.find(_LINE_AND_DASHES)
-        while position >= 0:
+        for position in self._candidates():
             found = self._delimiter_at(position)
             if found.kind == "none":
-                position = buffer.find(_LINE_AND_DASHES, position + 2)
                 continue
             yield from self._pass_on(position)
             if found.kind == "open":
@@ -307,6 +306,23 @@ class Parser:
         held = next((size for size in (3, 2, 1) if buffer.endswith(_LINE_AND_DASHES[:size])), 0)
         yield from self._pass_on(len(buffer) - held)
         return False
+
+    def _candidates(self) -> Iterator[int]:
+        """Where a boundary is in the buffer, in order, and where one may begin at its end.
+
+        Searched for as a whole: data may be full of what delimiters begin with.
+        """
+        buffer = self._buffer
+        whole = _whole(tuple(self._delimiters))
+        found = whole.search(buffer)
+        while found is not None:
+            yield found.start()
+            found = whole.search(buffer, found.start() + 2)
+        longest = max(map(len, self._delimiters))
+        position = buffer.find(_LINE_AND_DASHES, max(0, len(buffer) - longest))
+        while position >= 0:
+            yield position
+            position = buffer.find(_LINE_AND_DASHES, position + 2)
 
     def _delimiter_at(self, position: int) -> _Found:
         """What delimiter begins at a CRLF. Where two would do, that of the inner multipart counts."""
@@ -362,6 +378,12 @@ class Parser:
         else:
             self._state = "done"
             yield Ended()
+
+
+@lru_cache(maxsize=64)
+def _whole(delimiters: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """What finds the next of these delimiters that is followed by what may follow one, if by anything."""
+    return re.compile(b"(?:" + b"|".join(map(re.escape, delimiters)) + rb")(?=[- \t\r]|\Z)")
 
 
 def _delimiter(boundary: str) -> bytes:

@@ -232,6 +232,19 @@ def test_hostile_data_takes_linear_time_and_no_memory(head: bytes, piece: bytes)
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize("piece", [b"\r\n--", b"\r\n--bx"])
+def test_data_full_of_almost_boundaries_is_read_quickly(piece: bytes) -> None:
+    parser = Parser("b")
+    list(parser.feed(b"--b\r\n\r\n"))
+    data = piece * (64 * 1024 // len(piece))
+    started = time.process_time()
+    size = sum(
+        len(event.data) for _ in range(320) for event in parser.feed(data) if isinstance(event, PartData)
+    )
+    assert size > 320 * len(data) - 1000
+    assert time.process_time() - started < 3
+
+
 # -- properties --------------------------------------------------------------------------------
 
 BOUNDARY = st.from_regex(r"[0-9A-Za-z'()+_,./:=?-]{1,20}", fullmatch=True)
