@@ -18,8 +18,9 @@ from replication.protocol.collation import COLLATION
 from replication.protocol.design import DesignDocument, View
 from replication.queries import view_index
 from replication.queries.designs import design_document
+from replication.queries.partials import offset
 from replication.queries.reducing import reduced_pages
-from replication.queries.views import ViewQuery, ViewRows, offset, pages
+from replication.queries.views import ViewQuery, ViewRows, pages
 
 _SEPARATOR = b",\r\n"
 

@@ -43,6 +43,18 @@ class Reducer(ABC):
     def add(self, keys: Sequence[bytes], values: Sequence[Any]) -> None:
         """Takes rows: their sort keys, and their values unless `needs_values` says that nobody asks."""
 
+    def part(self) -> Any:
+        """What was added as JSON, to be merged into others; None if it can't be."""
+        return None
+
+    def merge(self, part: Any, rows: int, ends: tuple[bytes, bytes]) -> bool:
+        """Adds the `part` of another one's rows, as if they were added one by one.
+
+        `ends`: the sort keys of the first and the last, in the order of adding. False, and nothing was
+        added, if only the rows themselves will do.
+        """
+        return False
+
     @abstractmethod
     def result(self) -> Any:
         """The value of what was added. At least one row was."""
@@ -58,6 +70,13 @@ class Count(Reducer):
 
     def add(self, keys: Sequence[bytes], values: Sequence[Any]) -> None:
         self._count += len(keys)
+
+    def part(self) -> Any:
+        return self._count
+
+    def merge(self, part: Any, rows: int, ends: tuple[bytes, bytes]) -> bool:
+        self._count += rows
+        return True
 
     def result(self) -> Any:
         return self._count
@@ -77,6 +96,15 @@ class ApproximateCountDistinct(Reducer):
             if key != self._last:
                 self._count += 1
                 self._last = key
+
+    def part(self) -> Any:
+        return self._count
+
+    def merge(self, part: Any, rows: int, ends: tuple[bytes, bytes]) -> bool:
+        first, last = ends
+        self._count += part - (first == self._last)
+        self._last = last
+        return True
 
     def result(self) -> Any:
         return self._count
@@ -107,6 +135,19 @@ class Sum(Reducer):
         except _NotSummableError as error:
             self._failed = True
             self._wrong = error.value
+
+    def part(self) -> Any:
+        return None if self._failed or not _finite(self._total) else self._total
+
+    def merge(self, part: Any, rows: int, ends: tuple[bytes, bytes]) -> bool:
+        if self._failed:
+            return True
+        try:
+            self._total = _added({} if not self._any and part.__class__ is dict else self._total, part)
+        except _NotSummableError:
+            return False
+        self._any = True
+        return True
 
     def result(self) -> Any:
         if self._failed:
@@ -170,21 +211,34 @@ class Stats(Reducer):
         for value in values:
             is_list = isinstance(value, list)
             rows = [_statistics(item) for item in (value if is_list else [value])]
-            if self._columns is None:
-                self._columns, self._is_list = rows, is_list
-            elif is_list != self._is_list or len(rows) != len(self._columns):
+            if not self._united(is_list, rows):
                 raise ReduceError(
                     "invalid_value",
                     f"The _stats function requires that map values be numbers or arrays of numbers,"
                     f" not '{_shown(value)}'",
                 )
-            else:
-                for column, row in zip(self._columns, rows, strict=True):
-                    column[0] += row[0]
-                    column[1] += row[1]
-                    column[2] = min(column[2], row[2])
-                    column[3] = max(column[3], row[3])
-                    column[4] += row[4]
+
+    def _united(self, is_list: bool, rows: list[list[Any]]) -> bool:
+        """False if the shapes differ."""
+        if self._columns is None:
+            self._columns, self._is_list = rows, is_list
+            return True
+        if is_list != self._is_list or len(rows) != len(self._columns):
+            return False
+        for column, row in zip(self._columns, rows, strict=True):
+            column[0] += row[0]
+            column[1] += row[1]
+            column[2] = min(column[2], row[2])
+            column[3] = max(column[3], row[3])
+            column[4] += row[4]
+        return True
+
+    def part(self) -> Any:
+        return [self._is_list, self._columns] if all(map(_finite, self._columns or [])) else None
+
+    def merge(self, part: Any, rows: int, ends: tuple[bytes, bytes]) -> bool:
+        is_list, columns = part
+        return self._united(is_list, columns)
 
     def result(self) -> Any:
         columns = [dict(zip(_STATS, column, strict=True)) for column in self._columns or []]
@@ -247,6 +301,10 @@ class Ranked(Reducer):
 
     def result(self) -> Any:
         return list(self._kept.values())
+
+
+COMBINED = frozenset({"_sum", "_count", "_stats", "_approx_count_distinct"})
+"""Those with parts that can be merged."""
 
 
 def builtin_reducer(name: str, *, descending: bool = False) -> Reducer:

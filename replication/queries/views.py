@@ -11,7 +11,15 @@ from replication.protocol import jsontext
 from replication.protocol.collation import above, raw_sort_key, sort_key
 from replication.protocol.design import View
 from replication.protocol.partitions import key_prefix
-from replication.store.interface import Database, IndexBehindError, IndexRow, IndexState, RowSpan
+from replication.store.interface import (
+    Database,
+    IndexBehindError,
+    IndexRow,
+    IndexState,
+    IndexVersion,
+    PartialReduction,
+    RowSpan,
+)
 
 T = TypeVar("T")
 
@@ -144,26 +152,30 @@ class ViewRows:
     async def count(self, span: RowSpan) -> int:
         return await self._read(lambda: self._database.count_rows(self._signature, span, seq=self._seq))
 
+    async def version(self) -> IndexVersion | None:
+        """See `Database.index_version`."""
+        return await self._database.index_version(self._signature)
+
+    async def partials(
+        self, reducer: str, span: RowSpan, *, descending: bool, limit: int
+    ) -> list[PartialReduction]:
+        """See `Database.partial_reductions`."""
+        return await self._read(
+            lambda: self._database.partial_reductions(
+                self._signature, reducer, span, seq=self._seq, descending=descending, limit=limit
+            )
+        )
+
+    async def keep(self, reducer: str, version: IndexVersion, made: Sequence[PartialReduction]) -> bool:
+        """See `Database.keep_reductions`."""
+        return await self._database.keep_reductions(self._signature, reducer, version, made)
+
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
                 return await read()
             except IndexBehindError:
                 await self._refresh()
-
-
-async def offset(source: ViewRows, query: ViewQuery, total: int) -> int:
-    """How many rows of the view, or of the partition, come before the first one that is answered."""
-    spans = query.spans(source.view)
-    if not spans:
-        return 0
-    span = spans[-1] if query.descending else spans[0]
-    whole = query.whole
-    before = RowSpan(span.high, whole.high) if query.descending else RowSpan(whole.low, span.low)
-    count = 0
-    if before.low != before.high:
-        count = await source.count(before)
-    return min(total, count + query.skip)
 
 
 async def pages(source: ViewRows, query: ViewQuery) -> AsyncIterator[list[IndexRow]]:

@@ -203,11 +203,38 @@ class IndexRow(NamedTuple):
     """The value as JSON."""
 
 
-class RowSpan(NamedTuple):
-    """Rows from `low`, inclusive, up to `high`, exclusive: (key, id, place) each, or None for no bound."""
+RowPosition = tuple[bytes, str, int]
+"""Key, id and place of a row, or of a gap between rows."""
 
-    low: tuple[bytes, str, int] | None = None
-    high: tuple[bytes, str, int] | None = None
+
+class RowSpan(NamedTuple):
+    """Rows from `low`, inclusive, up to `high`, exclusive, or None for no bound."""
+
+    low: RowPosition | None = None
+    high: RowPosition | None = None
+
+
+class PartialReduction(NamedTuple):
+    """What a reducer made of all rows from `low`, inclusive, up to `high`, exclusive."""
+
+    low: RowPosition
+    high: RowPosition
+    rows: int
+    """How many they are; at least one."""
+    first_key: bytes
+    first_shown: bytes
+    """Of the first row, as `IndexRow` has them."""
+    last_key: bytes
+    last_shown: bytes
+    value: bytes
+    """As JSON."""
+
+
+class IndexVersion(NamedTuple):
+    """Equal as long as no row of an index changes."""
+
+    seq: int
+    purge_seq: int
 
 
 class IndexState(NamedTuple):
@@ -523,6 +550,36 @@ class Database(ABC):
     @abstractmethod
     async def count_rows(self, signature: str, span: RowSpan, *, seq: int = 0) -> int:
         """How many rows lie in a span. Raises `IndexBehindError` as `scan_rows` does."""
+
+    @abstractmethod
+    async def index_version(self, signature: str) -> IndexVersion | None:
+        """None if there is no such index."""
+
+    @abstractmethod
+    async def partial_reductions(
+        self,
+        signature: str,
+        reducer: str,
+        span: RowSpan,
+        *,
+        seq: int = 0,
+        descending: bool = False,
+        limit: int = 500,
+    ) -> list[PartialReduction]:
+        """What is kept of `reducer` and has rows in `span`, in the order of the rows or from the end.
+
+        They never overlap; the outermost may reach beyond the span. Raises `IndexBehindError` as `scan_rows`
+        does.
+        """
+
+    @abstractmethod
+    async def keep_reductions(
+        self, signature: str, reducer: str, version: IndexVersion, made: Sequence[PartialReduction]
+    ) -> bool:
+        """Keeps reductions of rows as they were at `version`, until one of those rows changes.
+
+        They take the place of what they overlap. False if the rows have changed already: nothing is kept.
+        """
 
     @abstractmethod
     async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:

@@ -39,10 +39,12 @@ from replication.store.interface import (
     IndexEntry,
     IndexRow,
     IndexState,
+    IndexVersion,
     KeyRange,
     LocalDocument,
     Missing,
     MissingRevision,
+    PartialReduction,
     PartitionInfo,
     PurgeRequest,
     RowMapper,
@@ -50,7 +52,7 @@ from replication.store.interface import (
     RowSpan,
     WriteCheck,
 )
-from replication.store.sqlite import compaction, indexes, purging, reading, row_indexes
+from replication.store.sqlite import compaction, indexes, partials, purging, reading, row_indexes
 from replication.store.sqlite.blobs import AttachmentTable, chunk_key
 from replication.store.sqlite.extension import Extension, Reading, Writing
 from replication.store.sqlite.histogram import SequenceHistogram
@@ -683,6 +685,31 @@ class SqliteDatabase(Database):
     async def count_rows(self, signature: str, span: RowSpan, *, seq: int = 0) -> int:
         with self._snapshot() as connection:
             return row_indexes.count(connection, indexes.number(connection, signature, seq), span)
+
+    async def index_version(self, signature: str) -> IndexVersion | None:
+        with self._reader() as connection:
+            return partials.version(connection, signature)
+
+    async def partial_reductions(
+        self,
+        signature: str,
+        reducer: str,
+        span: RowSpan,
+        *,
+        seq: int = 0,
+        descending: bool = False,
+        limit: int = 500,
+    ) -> list[PartialReduction]:
+        with self._snapshot() as connection:
+            num = indexes.number(connection, signature, seq)
+            return partials.scan(connection, num, reducer, span, descending, limit)
+
+    async def keep_reductions(
+        self, signature: str, reducer: str, version: IndexVersion, made: Sequence[PartialReduction]
+    ) -> bool:
+        return await self._write(
+            lambda transaction: partials.keep(transaction, signature, reducer, version, made)
+        )
 
     async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:
         with self._reader() as connection:

@@ -226,6 +226,7 @@ class _Checkup:
         )
         if stray:
             if self._repair:
+                self._connection.executemany("DELETE FROM row_partials WHERE index_num = ?", stray)
                 self._connection.executemany("DELETE FROM index_entries WHERE index_num = ?", stray)
                 self._connection.executemany("DELETE FROM indexes WHERE num = ?", stray)
             yield self._found(f"{len(stray)} indexes list documents that are not there", self._repair)

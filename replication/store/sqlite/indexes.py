@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
+from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 import apsw
 
 from replication.protocol import jsontext
-from replication.store.interface import DocumentMapper, IndexBehindError, IndexEntry
+from replication.store.interface import DocumentMapper, IndexBehindError, IndexEntry, RowPosition
+from replication.store.sqlite import partials
 from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.writer import Transaction
 
@@ -79,6 +81,17 @@ def _step(transaction: Transaction, signature: str, mapper: DocumentMapper) -> b
     return not complete
 
 
+def positions(connection: apsw.Connection, num: int, docids: Sequence[str]) -> list[RowPosition]:
+    """Where the entries of documents lie in an index."""
+    return list(
+        connection.execute(
+            "SELECT key, id, place FROM index_entries"
+            " WHERE index_num = ? AND id IN (SELECT value FROM json_each(?))",
+            (num, id_list(docids)),
+        )
+    )
+
+
 def forget(connection: apsw.Connection, num: int, docids: Sequence[str]) -> int:
     """Removes the entries of documents from an index. Returns how many there were."""
     connection.execute(
@@ -95,6 +108,12 @@ def note(connection: apsw.Connection, num: int, reached: int, more: int) -> None
 
 def purge(connection: apsw.Connection, docid: str) -> None:
     """Removes a document's entries from all indexes."""
+    rows: Any = connection.execute(
+        "SELECT index_num, key, id, place FROM index_entries WHERE id = ?", (docid,)
+    )
+    for num, positions in groupby(sorted(rows), lambda row: row[0]):
+        kept_by = partials.reducers(connection, num)
+        partials.forget(connection, num, kept_by, [row[1:] for row in positions])
     connection.execute(
         "UPDATE indexes SET count = count -"
         " (SELECT count(*) FROM index_entries WHERE id = ? AND index_num = num)"
@@ -149,10 +168,11 @@ def scan(
 
 def drop(connection: apsw.Connection, keep: Sequence[str]) -> None:
     """Deletes every index whose signature is not in `keep`."""
-    gone = connection.execute(
+    gone: Any = connection.execute(
         "SELECT num FROM indexes WHERE signature NOT IN (SELECT value FROM json_each(?))",
         (id_list(keep),),
     ).fetchall()
     for (num,) in gone:
+        partials.drop(connection, num)
         connection.execute("DELETE FROM index_entries WHERE index_num = ?", (num,))
         connection.execute("DELETE FROM indexes WHERE num = ?", (num,))

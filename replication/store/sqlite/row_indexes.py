@@ -18,7 +18,7 @@ from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.revisions import format_rev
 from replication.store.interface import IndexedDocument, IndexRow, IndexState, RowMapper, RowSpan
-from replication.store.sqlite import indexes, reading
+from replication.store.sqlite import indexes, partials, reading
 from replication.store.sqlite.writer import Transaction
 
 DOCUMENTS_A_STEP = 500
@@ -140,8 +140,13 @@ def _writing(
         if seq != page.seq or transaction.counters.purge_seq != page.purge_seq:
             return False
         docids = [docid for _, docid in page.changes]
-        gone = indexes.forget(connection, page.num, docids) if docids and seq else 0
         entries = [(page.num, *row) for document in rows for row in document]
+        kept_by = partials.reducers(connection, page.num)
+        if kept_by:
+            changed = indexes.positions(connection, page.num, docids)
+            changed += [(row.key, row.id, row.place) for document in rows for row in document]
+            partials.forget(connection, page.num, kept_by, changed)
+        gone = indexes.forget(connection, page.num, docids) if docids and seq else 0
         connection.executemany("INSERT INTO index_entries VALUES (?, ?, ?, ?, ?, ?)", entries)
         indexes.note(connection, page.num, page.reached, len(entries) - gone)
         return True
@@ -184,6 +189,8 @@ def scan(
 def count(connection: apsw.Connection, num: int | None, span: RowSpan) -> int:
     if num is None:
         return 0
+    if span == RowSpan():
+        return int(connection.execute("SELECT count FROM indexes WHERE num = ?", (num,)).get)
     where, args = _span(num, span)
     return int(connection.execute(f"SELECT count(*) FROM index_entries WHERE {where}", args).get)
 

@@ -15,7 +15,8 @@ Everything the wire needs is stored ready for it, so that reading is copying:
 - `counters` has one row, rewritten by every commit that changes documents.
 - `indexes` and `index_entries` belong to Mango and views: an index knows up to which change it has read, and
   how many entries it has. The entries of views carry the emitted key and the value. In indexes of partitions
-  all keys begin with the document's partition.
+  all keys begin with the document's partition. `row_partials` are reductions of rows side by side, from
+  `(key, id, place)` up to `high`, that hold until one of the rows changes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import apsw
 
 from replication.protocol.sequences import new_epoch_name
 
-VERSION = 3
+VERSION = 4
 CHUNK_BITS = 20
 """A chunk's rowid is the attachment's number shifted by this, plus the chunk's position."""
 CHUNK_SIZE = 256 * 1024
@@ -116,10 +117,31 @@ CREATE TABLE index_entries (
 CREATE INDEX index_entries_by_id ON index_entries (id, index_num);
 """
 
+_PARTIAL_TABLES = """
+CREATE TABLE row_partials (
+    index_num INTEGER NOT NULL,
+    reducer TEXT NOT NULL,
+    key BLOB NOT NULL,
+    id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    high_key BLOB NOT NULL,
+    high_id TEXT NOT NULL,
+    high_place INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    first_key BLOB NOT NULL,
+    first_shown BLOB NOT NULL,
+    last_key BLOB NOT NULL,
+    last_shown BLOB NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (index_num, reducer, key, id, place)
+) WITHOUT ROWID;
+"""
+
 _MIGRATIONS: dict[int, str] = {
     # Indexes are made again when they are next asked.
     1: f"DROP TABLE index_entries; DROP TABLE indexes; {_INDEX_TABLES}",
     2: _PURGE_TABLES,
+    3: _PARTIAL_TABLES,
 }
 """For each version but the latest, the SQL that leads to the next one."""
 
@@ -145,7 +167,7 @@ def create(connection: apsw.Connection, security: bytes, *, partitioned: bool) -
     connection.execute("PRAGMA journal_mode = WAL")
     configure(connection)
     with connection:
-        connection.execute(_TABLES + _PURGE_TABLES + _INDEX_TABLES)
+        connection.execute(_TABLES + _PURGE_TABLES + _INDEX_TABLES + _PARTIAL_TABLES)
         connection.execute("INSERT INTO counters VALUES (1, 0, 0, 0, 0, 0)")
         connection.execute("INSERT INTO epochs VALUES (0, ?)", (new_epoch_name(),))
         connection.executemany(

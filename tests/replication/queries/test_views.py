@@ -15,7 +15,8 @@ from replication.javascript import functions
 from replication.javascript.engine import Engine, Job
 from replication.protocol.collation import raw_sort_key, sort_key
 from replication.protocol.design import DesignDocument, View
-from replication.queries import reducing, view_index, views
+from replication.protocol.revisions import parse_rev
+from replication.queries import partials, reducing, view_index, views
 from replication.queries.reducing import reduction
 from replication.queries.views import EXACT, UNBOUNDED, ViewQuery, ViewRows
 from replication.store.interface import Database, RowSpan
@@ -27,6 +28,13 @@ REDUCERS: dict[str, Callable[[list[Any]], Any]] = {
     "_sum": sum,
     "_count": len,
     COUNT: len,
+    "_stats": lambda values: {
+        "sum": sum(values),
+        "count": len(values),
+        "min": min(values),
+        "max": max(values),
+        "sumsqr": sum(value * value for value in values),
+    },
     "_first": lambda values: values[0],
     "_bottom_1": min,
 }
@@ -126,7 +134,10 @@ class Naive:
                 values = [value for _, _, value in listed]
                 if name == "_first" and query.descending:
                     values.reverse()
-                value = REDUCERS[name](values)
+                if name == "_approx_count_distinct":
+                    value = len({self._key(key) for key, _, _ in listed})
+                else:
+                    value = REDUCERS[name](values)
                 shown = self._group(listed[0][0], query.group_level)
                 answer.append((shown, [value] if name.startswith("_bottom") else value))
         return _cut(answer, query)
@@ -156,18 +167,29 @@ async def answered_reduced(engine: Engine, source: ViewRows, query: ViewQuery) -
     return [(row["key"], row["value"]) for row in rows]
 
 
+def keep_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partials, "WORTHWHILE", 0)
+    monkeypatch.setattr(partials, "BLOCK", 4)
+    monkeypatch.setattr(partials, "LEAST", 2)
+    monkeypatch.setattr(partials, "_A_TIME", 3)
+    monkeypatch.setattr(partials, "_KEPT_TOGETHER", 2)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["read", "kept"])
 @pytest.mark.parametrize("raw", [False, True], ids=["icu", "raw"])
 @pytest.mark.parametrize("seed", range(2))
 async def test_views_answer_what_a_naive_evaluation_does(
-    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, seed: int, raw: bool
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, seed: int, raw: bool, kept: bool
 ) -> None:
     monkeypatch.setattr(views, "ROWS", 7)
     monkeypatch.setattr(reducing, "CHUNK", 5)
     monkeypatch.setattr(functions, "JOB_SIZE", 200)
+    if kept:
+        keep_small_blocks(monkeypatch)
     random = Random(seed)
     documents: dict[str, list[list[Any]]] = {}
     revs: dict[str, str] = {}
-    for _ in range(3):
+    for _ in range(6 if kept else 3):
         # Some are new, some change, some go.
         for _ in range(12):
             docid = f"d{random.randrange(25):02}"
@@ -181,7 +203,7 @@ async def test_views_answer_what_a_naive_evaluation_does(
                 revs[docid] = await edit(db, docid, rev, rows=rows)
                 documents[docid] = rows
         naive = Naive(documents, raw)
-        for source in REDUCERS:
+        for source in (*REDUCERS, "_approx_count_distinct"):
             view = View("v", MAP, reduce=source, raw_collation=raw)
             listed = await view_index.rows_of(db, engine, DDOC, view)
             state = await db.index_state(view.signature)
@@ -266,12 +288,133 @@ async def test_facts_of_an_answer_survive_dropped_indexes(db: Database, engine: 
     await db.drop_indexes([])
     assert await answered_reduced(engine, source, ViewQuery()) == [(None, 20)]
     await db.drop_indexes([])
-    assert await views.offset(source, ViewQuery(start_key=5), 20) == 5
+    assert await partials.offset(source, ViewQuery(start_key=5), 20) == 5
     await db.drop_indexes([])
     state = await source.state()
     assert state is not None
     assert state.entries == 20
     assert len(await answered(source, ViewQuery(skip=8))) == 12
+
+
+def count_rows_read(monkeypatch: pytest.MonkeyPatch, db: Database) -> list[int]:
+    """A list to which every read of rows adds their number."""
+    read: list[int] = []
+    scan = db.scan_rows
+
+    async def counted(*given: Any, **options: Any) -> Any:
+        rows = await scan(*given, **options)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(db, "scan_rows", counted)
+    return read
+
+
+@pytest.mark.parametrize("reduce", ["_sum", "_count", "_stats", COUNT])
+async def test_rows_that_were_reduced_are_not_read_again(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, reduce: str
+) -> None:
+    keep_small_blocks(monkeypatch)
+    monkeypatch.setattr(partials, "BLOCK", 10)
+    monkeypatch.setattr(reducing, "CHUNK", 10)
+    monkeypatch.setattr(views, "ROWS", 20)
+    revs = [await edit(db, f"{n:03}", rows=[[["ab"[n // 150], n], 1]]) for n in range(300)]
+    view = View("v", MAP, reduce=reduce)
+    read = count_rows_read(monkeypatch, db)
+
+    async def asked(query: ViewQuery) -> tuple[list[tuple[Any, Any]], int]:
+        source = await view_index.rows_of(db, engine, DDOC, view)
+        read.clear()
+        return await answered_reduced(engine, source, query), sum(read)
+
+    for query in (ViewQuery(), ViewQuery(group_level=1), ViewQuery(start_key=["a", 33], end_key=["b", 222])):
+        await asked(query)
+        first = await answered_reduced(engine, await view_index.rows_of(db, engine, DDOC, view), query)
+        again, rows = await asked(query)
+        assert again == first
+        assert rows < 40, query
+    assert (await asked(ViewQuery(group_level=1, descending=True)))[1] < 40
+    # One row changes: its block is read again, and no other.
+    await edit(db, "100", revs[100], rows=[[["a", 100], 5]])
+    whole, rows = await asked(ViewQuery())
+    assert rows < 60
+    assert rows or reduce == "_count"
+    assert whole[0][1] == {"_sum": 304, "_stats": whole[0][1], "_count": 300, COUNT: 300}[reduce]
+    assert reduce != "_stats" or whole[0][1]["sum"] == 304
+    found = await db.winner("200")
+    assert found is not None
+    await db.purge({"200": [parse_rev(found.rev)]})
+    whole, _ = await asked(ViewQuery())
+    assert whole[0][1] == {"_sum": 303, "_stats": whole[0][1], "_count": 299, COUNT: 299}[reduce]
+    assert reduce != "_stats" or (whole[0][1]["sum"], whole[0][1]["count"]) == (303, 299)
+
+
+@pytest.mark.parametrize("reduce", ["_sum", "_count", COUNT])
+async def test_what_was_reduced_while_rows_changed_is_not_kept(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, reduce: str
+) -> None:
+    keep_small_blocks(monkeypatch)
+    monkeypatch.setattr(views, "ROWS", 7)
+    monkeypatch.setattr(reducing, "CHUNK", 4)
+    revs = [await edit(db, f"{n:03}", rows=[[n, 1]]) for n in range(80)]
+    view = View("v", MAP, reduce=reduce)
+    source = await view_index.rows_of(db, engine, DDOC, view)
+    scan = db.scan_rows
+    reads = 0
+
+    async def changing(*given: Any, **options: Any) -> Any:
+        nonlocal reads
+        rows = await scan(*given, **options)
+        reads += 1
+        if reads % 3 == 0 and reads < 12:
+            revs[reads] = await edit(db, f"{reads:03}", revs[reads], rows=[])
+            await view_index.refresh(db, engine, DDOC, view)
+        return rows
+
+    monkeypatch.setattr(db, "scan_rows", changing)
+    # With a bound, for all rows of a view are not counted: their number is known.
+    await answered_reduced(engine, source, ViewQuery(start_key=None))
+    monkeypatch.setattr(db, "scan_rows", scan)
+    assert reads > 9
+    for level in (0, 1):
+        source = await view_index.rows_of(db, engine, DDOC, view)
+        found = await answered_reduced(engine, source, ViewQuery(start_key=None, group_level=level))
+        assert sum(value for _, value in found) == 77
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_sums_of_odd_values_are_the_same_with_kept_blocks(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Numbers, lists and objects add up as they do one by one, and what does not is told as before."""
+    random = Random(seed)
+    kinds: list[Callable[[], Any]] = [
+        lambda: random.randrange(-5, 2**40),
+        lambda: random.randrange(8) / 4,
+        lambda: [random.randrange(3) for _ in range(random.randrange(4))],
+        lambda: {random.choice("ab"): random.choice((1, [1, 2], {"c": 1}))},
+        lambda: "no number",
+    ]
+    for name, chosen in (
+        ("numbers", kinds[:2]),
+        ("lists", kinds[:3]),
+        ("objects", kinds[3:4]),
+        ("all", kinds),
+    ):
+        rows = [[n, random.choice(chosen)()] for n in range(60)]
+        view = View("v", MAP + f"// {name}", reduce="_sum")
+        await edit(db, f"{name}", rows=rows)
+        answers = []
+        for kept in (False, True, True):
+            with monkeypatch.context() as patched:
+                if kept:
+                    keep_small_blocks(patched)
+                source = await view_index.rows_of(db, engine, DDOC, view)
+                answers.append(await answered_reduced(engine, source, ViewQuery()))
+        assert answers[0] == answers[1] == answers[2]
+        tombstone = await db.winner(name)
+        assert tombstone is not None
+        await edit(db, name, tombstone.rev, _deleted=True)
 
 
 async def test_a_view_that_was_never_asked_has_no_rows_to_lose(db: Database, engine: Engine) -> None:

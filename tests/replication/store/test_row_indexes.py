@@ -12,7 +12,14 @@ import apsw
 import pytest
 
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Database, IndexBehindError, IndexedDocument, IndexRow, RowSpan
+from replication.store.interface import (
+    Database,
+    IndexBehindError,
+    IndexedDocument,
+    IndexRow,
+    PartialReduction,
+    RowSpan,
+)
 from replication.store.sqlite import SqliteStore
 from tests.replication.store.writes import doc, edit
 
@@ -85,6 +92,100 @@ async def test_who_knows_how_far_an_index_was_is_told_that_it_was_dropped(db: Da
         await db.count_rows("v", EVERYTHING, seq=seq)
     with pytest.raises(IndexBehindError):
         await db.scan_index("v", b"", None, seq=seq)
+
+
+def _kept(low: str, high: str, value: str = "1") -> PartialReduction:
+    ends = [(f"{end}".encode(), "", 0) for end in (low, high)]
+    return PartialReduction(ends[0], ends[1], 1, b"f", b"1", b"l", b"2", value.encode())
+
+
+async def _kept_names(db: Database, span: RowSpan = EVERYTHING, **options: Any) -> list[str]:
+    found = await db.partial_reductions("v", "r", span, **options)
+    return [f"{kept.low[0].decode()}{kept.high[0].decode()}" for kept in found]
+
+
+async def test_kept_reductions_by_span_and_direction(db: Database) -> None:
+    await db.write([doc(name, k=[name]) for name in "abcdefgh"])
+    assert await db.index_version("v") is None
+    await db.refresh_rows("v", _rows)
+    version = await db.index_version("v")
+    assert version is not None
+    assert await db.keep_reductions("v", "r", version, [_kept("a", "c"), _kept("c", "d"), _kept("f", "h")])
+    assert await _kept_names(db) == ["ac", "cd", "fh"]
+    assert await _kept_names(db, descending=True) == ["fh", "cd", "ac"]
+    assert await _kept_names(db, limit=2) == ["ac", "cd"]
+    inside = RowSpan((b"b", "", 0), (b"g", "", 0))
+    assert await _kept_names(db, inside) == ["ac", "cd", "fh"]
+    assert await _kept_names(db, inside, descending=True) == ["fh", "cd", "ac"]
+    assert await _kept_names(db, RowSpan((b"c", "", 0), (b"f", "", 0))) == ["cd"]
+    assert await _kept_names(db, RowSpan((b"d", "", 0), (b"f", "", 0))) == []
+    assert await db.partial_reductions("v", "other", EVERYTHING) == []
+    # What overlaps takes the place of what was there.
+    assert await db.keep_reductions("v", "r", version, [_kept("b", "cc")])
+    assert await _kept_names(db) == ["bcc", "fh"]
+    assert await db.partial_reductions("v", "r", EVERYTHING, limit=1) == [_kept("b", "cc")]
+
+
+async def test_kept_reductions_go_when_a_row_of_theirs_changes(db: Database) -> None:
+    revs = {name: await edit(db, name, k=[name]) for name in "abcdefgh"}
+    await db.refresh_rows("v", _rows)
+    every = [_kept("a", "c"), _kept("c", "d"), _kept("d", "f"), _kept("f", "h")]
+
+    async def keep() -> None:
+        version = await db.index_version("v")
+        assert version is not None
+        for reducer in ("q", "r"):
+            assert await db.keep_reductions("v", reducer, version, every)
+
+    await keep()
+    revs["b"] = await edit(db, "b", revs["b"], k=["b"])
+    await edit(db, "e", revs["e"], _deleted=True)
+    await edit(db, "new", k=["i"])
+    assert await _kept_names(db) == ["ac", "cd", "df", "fh"]
+    await db.refresh_rows("v", _rows)
+    assert await _kept_names(db) == ["cd", "fh"]
+    assert len(await db.partial_reductions("v", "q", EVERYTHING)) == 2
+    await keep()
+    # A row that moves changes where it was and where it is.
+    revs["c"] = await edit(db, "c", revs["c"], k=["g"])
+    await db.refresh_rows("v", _rows)
+    assert await _kept_names(db) == ["ac", "df"]
+    await keep()
+    await db.purge({"d": [parse_rev(revs["d"])]})
+    assert await _kept_names(db) == ["ac", "cd", "fh"]
+    await db.drop_indexes([])
+    await db.refresh_rows("v", _rows)
+    assert await _kept_names(db) == []
+
+
+async def test_reductions_of_rows_that_have_changed_are_not_kept(db: Database) -> None:
+    rev = await edit(db, "a", k=["a"])
+    await db.refresh_rows("v", _rows)
+    version = await db.index_version("v")
+    assert version is not None
+    await edit(db, "b", k=["b"])
+    assert await db.keep_reductions("v", "r", version, [_kept("a", "c")])  # the index has not read it yet
+    await db.refresh_rows("v", _rows)
+    assert await _kept_names(db) == []
+    assert not await db.keep_reductions("v", "r", version, [_kept("a", "c")])
+    version = await db.index_version("v")
+    assert version is not None
+    await db.purge({"a": [parse_rev(rev)]})
+    assert not await db.keep_reductions("v", "r", version, [_kept("a", "c")])
+    await db.drop_indexes([])
+    assert not await db.keep_reductions("v", "r", version, [_kept("a", "c")])
+
+
+async def test_few_reducers_of_a_view_are_kept(db: Database) -> None:
+    await edit(db, "a", k=["a"])
+    await db.refresh_rows("v", _rows)
+    version = await db.index_version("v")
+    assert version is not None
+    for number in range(20):
+        assert await db.keep_reductions("v", f"{number}", version, [_kept("a", "c")])
+    kept = [await db.partial_reductions("v", f"{number}", EVERYTHING) for number in range(20)]
+    assert len(kept[19]) == 1
+    assert sum(map(len, kept)) <= 8
 
 
 async def test_large_rows_come_a_few_at_a_time(db: Database) -> None:
@@ -195,7 +296,8 @@ async def test_a_file_of_the_first_version_gets_its_indexes_anew(tmp_path: Path)
         " PRIMARY KEY (index_num, key, id)) WITHOUT ROWID;"
         "CREATE INDEX index_entries_by_id ON index_entries (id, index_num);"
         "INSERT INTO indexes VALUES (1, 'v', 1); INSERT INTO index_entries VALUES (1, x'00', 'a');"
-        "DROP TABLE purges; DELETE FROM meta WHERE name = 'purge_requests_limit'; PRAGMA user_version = 1"
+        "DROP TABLE row_partials; DROP TABLE purges;"
+        "DELETE FROM meta WHERE name = 'purge_requests_limit'; PRAGMA user_version = 1"
     )
     connection.close()
     store = await SqliteStore.open(tmp_path)
