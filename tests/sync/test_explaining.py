@@ -1,0 +1,74 @@
+"""The answer to "why can X see Y", and to "what if"."""
+
+from __future__ import annotations
+
+from kompass.sync import explaining
+from tests.sync.test_product_rules import CARD, CUSTOMER, Company, company
+
+__all__ = ["company"]
+
+
+async def test_an_owner_sees_through_his_customer(company: Company) -> None:
+    await company.put(CUSTOMER, {"type": "customer", "companyName": "Hof", "owner": "adm1"})
+    child = "location-00000000-1111-4111-8111-111111111111"
+    await company.put(child, {"type": "location", "customerId": CUSTOMER})
+    with company.database.reading() as reading:
+        his = explaining.answer(reading, company.index, "adm1", child)
+        other = explaining.answer(reading, company.index, "adm2", child)
+        nobody = explaining.answer(reading, company.index, "stranger", child)
+        nothing = explaining.answer(reading, company.index, "adm1", "location-of-nobody")
+    assert his.visible
+    assert his.agree
+    assert [grant.channel for grant in his.grants] == [f"sales:customer:{CUSTOMER}"]
+    assert his.grants[0].because == (CUSTOMER,)
+    assert his.since == max(his.grants[0].document_since, his.grants[0].person_since)
+    assert his.rules is not None
+    assert his.rules.decision.rule == "location.read.ADM.own_customer"
+    assert not other.visible
+    assert other.agree
+    assert other.lost_at is None
+    assert other.rules is not None
+    assert not other.rules.decision.allowed
+    assert not nobody.known
+    assert not nobody.visible
+    assert not nothing.exists
+    assert not nothing.visible
+
+
+async def test_what_was_taken_says_when(company: Company) -> None:
+    await company.put(CUSTOMER, {"type": "customer", "companyName": "Hof", "owner": "adm1"})
+    await company.put(CUSTOMER, {"type": "customer", "companyName": "Hof", "owner": "adm2"})
+    at = company.database.update_seq
+    with company.database.reading() as reading:
+        lost = explaining.answer(reading, company.index, "adm1", CUSTOMER)
+    assert not lost.visible
+    assert lost.lost_at == at
+    assert len(lost.tombstones) == 1
+
+
+async def test_another_owner_in_a_dry_run(company: Company) -> None:
+    await company.put(CUSTOMER, {"type": "customer", "companyName": "Hof", "owner": "adm1"})
+    children = [f"location-{number:08d}-1111-4111-8111-111111111111" for number in range(30)]
+    for docid in children:
+        await company.put(docid, {"type": "location", "customerId": CUSTOMER})
+    before = company.database.update_seq
+    effects = await explaining.dry_run(company.database, company.index, {CUSTOMER: {"owner": "adm2"}})
+    assert {(one.user, one.gains, one.loses) for one in effects} == {("adm1", 0, 31), ("adm2", 31, 0)}
+    assert len(effects[0].lost) == explaining.MOST_SHOWN
+    assert company.database.update_seq == before, "a dry run writes nothing"
+    assert company.sees("adm1", CUSTOMER, CARD) == {CUSTOMER, CARD}
+    assert company.sees("adm2", CUSTOMER, CARD) == {CARD}
+    body = company.body(CUSTOMER)
+    assert body is not None
+    assert body["owner"] == "adm1"
+
+
+async def test_another_matrix_in_a_dry_run(company: Company) -> None:
+    await company.put(CUSTOMER, {"type": "customer", "companyName": "Hof", "owner": "adm1"})
+    await company.person("kalk1", "KALK")
+    changes = explaining.matrix_change(
+        {"matrixVersion": "2", "overrides": {"customer": {"KALK": {"read": []}}}}
+    )
+    effects = await explaining.dry_run(company.database, company.index, changes)
+    assert [(one.user, one.gains, one.loses, one.lost) for one in effects] == [("kalk1", 0, 1, (CUSTOMER,))]
+    assert company.sees("kalk1", CUSTOMER) == {CUSTOMER}
