@@ -1,4 +1,4 @@
-"""`./scripts/bench engine|replication`: our figures beside a peer's, as a table."""
+"""`./scripts/bench access|engine|replication`: our figures beside a peer's, as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import engine, replication
+from bench import access, engine, replication
 from bench.servers import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -44,6 +44,13 @@ def run_engine(
         engine.footprint(documents, feeds)
     if readme:
         _write_readme(engine.table(rows))
+
+
+@app.command("access")
+def run_access() -> None:
+    """What a decision about a document costs; it should stay under 20 microseconds."""
+    for name, figure in access.microseconds().items():
+        print(f"{name:24}{figure:8.1f} µs")
 
 
 @app.command("replication")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from kompass.access import (
     relations,
 )
 from kompass.access.audiences import AUDIENCES, PRIVATE
-from kompass.access.companions import cards, split
+from kompass.access.companions import BASE_FIELD, cards, companion_id, split
 from kompass.access.explain import explain
 from tests.access import naive
 from tests.access.world import World, make
@@ -127,6 +128,39 @@ def test_may_read_if_and_only_if_the_channels_meet(data: st.DataObject) -> None:
             assert bool(stored & principal_channels(name, held, facts, DEFAULT)) == wanted
             assert decide(me, Action.READ, doc, relations=facts, parents=world).allowed == wanted
             assert may_read(me, stored, facts) == wanted
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_writes_agree_with_the_naive_evaluation(data: st.DataObject) -> None:
+    world = data.draw(companies())
+    doc = data.draw(documents(world))
+    doctype = doc["type"]
+    if doctype in BASE_FIELD:
+        doc["_id"] = companion_id(doctype, doc[BASE_FIELD[doctype]])
+    name, held = data.draw(person), data.draw(roles)
+    me = Principal(name, held)
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    world.pop(doc["_id"], None)
+
+    new = doc | {"createdBy": name, "modifiedBy": name}
+    decision = decide(me, Action.CREATE, new, relations=world.relations(), parents=world)
+    wanted = naive.refers(name, held, new, world) and any(
+        naive.creates(name, role, new, world) for role in held
+    )
+    assert decision.allowed == wanted, decision
+
+    world.add(doc)
+    facts: dict[str, Any] = {"relations": world.relations(), "parents": world, "now": now}
+    visible = any(naive.reads(name, role, doc, world) for role in (*held, None))
+    for hours in (23, 25):
+        received = now - timedelta(hours=hours)
+        after = doc | {"modifiedBy": name, "remark": "new"}
+        decision = decide(me, Action.UPDATE, after, before=doc, received=received, **facts)
+        wanted = visible and any(naive.updates(name, role, doc, world, hours < 24) for role in held)
+        assert decision.allowed == wanted, decision
+    decision = decide(me, Action.DELETE, {"_deleted": True}, before=doc, **facts)
+    assert decision.allowed == (visible and any(naive.deletes(name, role, doc, world) for role in held))
 
 
 @settings(max_examples=100, deadline=None)
