@@ -1,4 +1,4 @@
-"""`./scripts/bench access|engine|replication`: our figures beside a peer's, as a table."""
+"""`./scripts/bench engine|replication|access`: our figures beside a peer's, as a table."""
 
 from __future__ import annotations
 
@@ -46,13 +46,6 @@ def run_engine(
         _write_readme(engine.table(rows))
 
 
-@app.command("access")
-def run_access() -> None:
-    """What a decision about a document costs; it should stay under 20 microseconds."""
-    for name, figure in access.microseconds().items():
-        print(f"{name:24}{figure:8.1f} µs")
-
-
 @app.command("replication")
 def run_replication(
     peer: Annotated[
@@ -66,6 +59,22 @@ def run_replication(
     rows, memory = replication.compare(documents, rounds, peer)
     print(engine.table(rows))
     print(f"our largest server with its workers: {memory:.0f} MB")
+
+
+@app.command("access")
+def run_access(
+    peer: Annotated[
+        str | None,
+        typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB to compare with"),
+    ] = None,
+    documents: Annotated[int, typer.Option(help="documents in the database; a multiple of 1,000")] = 20_000,
+    rounds: Annotated[int, typer.Option(help="rounds of each operation")] = 3,
+    devices: Annotated[int, typer.Option(help="live devices, each of a person of his own")] = 1000,
+    seconds: Annotated[int, typer.Option(help="how long they are written to, 50 times a second")] = 10,
+    growth: Annotated[bool, typer.Option(help="also ten times the documents (minutes)")] = True,
+) -> None:
+    """Feeds of single people beside a filter, pushes through the gate, live devices, decisions."""
+    access.run(documents, rounds, peer, devices, seconds, growth=growth)
 
 
 def _write_readme(table: str) -> None:

@@ -1,66 +1,332 @@
-"""What a decision about a document costs."""
+"""What it costs that everybody gets only what he may see.
+
+The peer is a CouchDB with a filter in JavaScript, which is how one does it there without a server of one's
+own; its filter doesn't protect anything, and its pushes pass no gate. Salesmen own customers; a document of a
+customer is seen by his salesman and the office.
+"""
 
 from __future__ import annotations
 
-import timeit
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+import asyncio
+import json
+import random
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
-from kompass.access import (
-    DEFAULT,
-    Action,
-    Principal,
-    Relation,
-    RelationKind,
-    Role,
-    decide,
-    document_channels,
-    principal_channels,
+from bench import decisions
+from bench.client import Client, Refused, Target
+from bench.engine import HEADER, Row, _line
+from bench.servers import Running, our_product, sync_time
+
+PASSWORD = "bench-password-1"
+SALESMAN = "bench1"
+OWN = 200
+"""Documents that the salesman of the benchmark sees."""
+BATCH = 1000
+PAGE = 100
+"""Rows and documents that PouchDB asks for at once."""
+PUSHED = 100
+WRITES_PER_SECOND = 50
+
+FILTER = (
+    "function (doc, req) { return doc.customerId === req.query.customer || doc._id === req.query.customer; }"
 )
 
-_CUSTOMERS = 150
-_CALLS = 5000
-_CUSTOMER = {"_id": "customer-1", "type": "customer", "owner": "adm1"}
-_CONTACT: dict[str, Any] = {
-    "_id": "contact-1",
-    "type": "contact",
-    "customerId": "customer-1",
-    "createdBy": "adm1",
-    "modifiedBy": "adm1",
-    "firstName": "Wiebke",
-    "authorityLevel": "low",
-    "canApproveOrders": False,
-}
+
+def _id(doctype: str, source: random.Random) -> str:
+    return f"{doctype}-{uuid.UUID(int=source.getrandbits(128), version=4)}"
 
 
-class _Parents:
-    """One customer."""
-
-    def document(self, docid: str) -> Mapping[str, Any] | None:
-        return _CUSTOMER if docid == "customer-1" else None
-
-    def channels(self, docid: str) -> frozenset[str] | None:
-        return frozenset({"all:customer", f"sales:customer:{docid}"}) if docid == "customer-1" else None
-
-
-def microseconds() -> dict[str, float]:
-    """The best of five rounds, for a field sales person with 150 customers and a contact of one of them."""
-    parents = _Parents()
-    adm = Principal("adm1", frozenset({Role.ADM}))
-    facts = frozenset(
-        Relation("adm1", RelationKind.OWNS_CUSTOMER, f"customer-{number}") for number in range(_CUSTOMERS)
-    )
-    changed = _CONTACT | {"firstName": "Wibke"}
-
-    work: dict[str, Callable[[], object]] = {
-        f"decide, {action}": partial(
-            decide, adm, action, changed, before=_CONTACT, relations=facts, parents=parents
-        )
-        for action in Action
-    }
-    work["channels of a document"] = partial(document_channels, _CONTACT, parents)
-    work["channels of a person"] = partial(principal_channels, "adm1", adm.roles, facts, DEFAULT)
+def _location(customer: str, number: int, docid: str, author: str) -> dict[str, object]:
+    now = "2026-01-15T08:00:00.000Z"
     return {
-        name: min(timeit.repeat(each, number=_CALLS, repeat=5)) / _CALLS * 1e6 for name, each in work.items()
+        "_id": docid,
+        "type": "location",
+        "customerId": customer,
+        "locationName": f"Hofladen {number}",
+        "locationType": "branch",
+        "isActive": True,
+        "deliveryAddress": {
+            "street": f"Straße {number}",
+            "zipCode": f"{10000 + number % 80000}",
+            "city": "Hof",
+            "country": "Deutschland",
+        },
+        "deliveryNotes": "Anlieferung über den Hof, bitte klingeln. " * 8,
+        "createdBy": author,
+        "createdAt": now,
+        "modifiedBy": author,
+        "modifiedAt": now,
+        "version": 1,
     }
+
+
+def _customer(docid: str, number: int, owner: str) -> dict[str, object]:
+    now = "2026-01-15T08:00:00.000Z"
+    return {
+        "_id": docid,
+        "type": "customer",
+        "companyName": f"Hof {number}",
+        "owner": owner,
+        "billingAddress": {"street": "Straße 1", "zipCode": "95028", "city": "Hof", "country": "Deutschland"},
+        "createdBy": "innen1",
+        "createdAt": now,
+        "modifiedBy": "innen1",
+        "modifiedAt": now,
+        "version": 1,
+    }
+
+
+@dataclass
+class Data:
+    """The documents of a company: one customer of the salesman's with `OWN - 1` locations, and others'."""
+
+    documents: list[dict[str, object]]
+    own: str
+    customers: list[str] = field(default_factory=list)
+
+
+def _data(count: int) -> Data:
+    source = random.Random(7)
+    own = _id("customer", source)
+    docs = [_customer(own, 0, SALESMAN)]
+    docs += [_location(own, n, _id("location", source), SALESMAN) for n in range(OWN - 1)]
+    customers = [_id("customer", source) for _ in range(max(1, (count - OWN) // 100))]
+    docs += [_customer(docid, n, f"other{n % 40}") for n, docid in enumerate(customers, 1)]
+    docs += [
+        _location(customers[n % len(customers)], n, _id("location", source), f"other{n % 40}")
+        for n in range(count - len(docs))
+    ]
+    source.shuffle(docs)
+    return Data(docs, own, customers)
+
+
+def _add_person(client: Client, name: str, role: str, *, product: bool) -> None:
+    user = {"name": name, "type": "user", "roles": [role], "password": PASSWORD}
+    with suppress(Refused):
+        client.json("PUT", f"/_users/org.couchdb.user:{name}", user)
+    if product:
+        body = {"type": "user", "name": name, "userName": name, "roles": [role], "active": True}
+        with suppress(Refused):  # it may have been made with the account
+            client.json("PUT", f"/kompass/user-{name}", body)
+
+
+class Side:
+    """A server with the data in it."""
+
+    def __init__(self, running: Running, data: Data, *, product: bool) -> None:
+        self.running = running
+        self.data = data
+        self.product = product
+        target = Target(running.url)
+        self.admin = Client(target)
+        self.path = "/kompass"
+        if not product:
+            self.path = self.admin.fresh_database("bench_access")
+            filters = {"filters": {"mine": FILTER}}
+            self.admin.json("PUT", f"{self.path}/_design/bench", filters)
+        _add_person(self.admin, SALESMAN, "ADM", product=product)
+        for start in range(0, len(data.documents), BATCH):
+            body = {"docs": data.documents[start : start + BATCH]}
+            self.admin.json("POST", f"{self.path}/_bulk_docs", body)
+        url = f"http://{SALESMAN}:{PASSWORD}@{target.host}:{target.port}" if product else running.url
+        self.person = Client(Target(url))
+        self._source = random.Random(time.time_ns())
+
+    def first_feed(self) -> float:
+        """Full feeds of the salesman's, per second."""
+        query = "" if self.product else f"&filter=bench/mine&customer={self.data.own}"
+        started = time.perf_counter()
+        answer = self.person.call("GET", f"{self.path}/_changes?style=all_docs{query}")
+        seconds = time.perf_counter() - started
+        own = sum(
+            1 for row in json.loads(answer)["results"] if row["id"].startswith(("customer-", "location-"))
+        )
+        assert own >= OWN, own
+        return 1 / seconds
+
+    def push(self) -> float:
+        """New documents per second in batches as a PouchDB sends them: first what is missing, then bodies."""
+        count = 10
+        batches = []
+        for _ in range(count):
+            docs = []
+            for n in range(PUSHED):
+                doc = _location(self.data.own, n, _id("location", self._source), SALESMAN)
+                name = f"{self._source.getrandbits(128):032x}"
+                docs.append({**doc, "_rev": f"1-{name}", "_revisions": {"start": 1, "ids": [name]}})
+            batches.append(docs)
+        started = time.perf_counter()
+        for docs in batches:
+            self.person.json("POST", f"{self.path}/_revs_diff", {doc["_id"]: [doc["_rev"]] for doc in docs})
+            body = {"docs": docs, "new_edits": False}
+            refused = self.person.json("POST", f"{self.path}/_bulk_docs", body)
+            assert refused == [], refused[:1]
+        return count * PUSHED / (time.perf_counter() - started)
+
+    def clean(self) -> None:
+        if not self.product:
+            self.admin.call("DELETE", self.path)
+
+
+def empty_device(side: Side, count: int) -> float:
+    """Seconds until `count` documents of the salesman's have reached a device that had none."""
+    since: object = 0
+    received = 0
+    started = time.perf_counter()
+    while received < count:
+        page = side.person.json(
+            "GET", f"{side.path}/_changes?style=all_docs&limit={PAGE}&since={since}&seq_interval={PAGE}"
+        )
+        if not page["results"]:
+            break
+        since = page["last_seq"]
+        asked = {
+            "docs": [
+                {"id": row["id"], "rev": change["rev"]}
+                for row in page["results"]
+                for change in row["changes"]
+            ]
+        }
+        answer = side.person.json("POST", f"{side.path}/_bulk_get?revs=true&latest=true", asked)
+        received += sum(1 for result in answer["results"] if "ok" in result["docs"][0])
+    assert received >= count, received
+    return time.perf_counter() - started
+
+
+@dataclass
+class Live:
+    """What live devices saw."""
+
+    delays: list[float] = field(default_factory=list)
+    strays: int = 0
+
+
+async def live_devices(side: Side, devices: int, seconds: int) -> Live:
+    """Continuous feeds, each of another salesman, while customers' locations are written one by one."""
+    source = random.Random(3)
+    target = Target(side.running.url)
+    people = [f"live{n}" for n in range(devices)]
+    customers = [_id("customer", source) for _ in people]
+    for name in people:
+        _add_person(side.admin, name, "ADM", product=True)
+    docs = [_customer(docid, n, people[n]) for n, docid in enumerate(customers)]
+    side.admin.json("POST", f"{side.path}/_bulk_docs", {"docs": docs})
+    streams = []
+    for name in people:
+        own = Target(f"http://{name}:{PASSWORD}@{target.host}:{target.port}")
+        reader, writer = await asyncio.open_connection(target.host, target.port)
+        writer.write(own.request("GET", f"{side.path}/_changes?feed=continuous&since=now&heartbeat=30000"))
+        await reader.readuntil(b"\r\n\r\n")
+        streams.append((reader, writer))
+    live = Live()
+    sent: dict[str, tuple[int, float]] = {}
+
+    async def follow(number: int, reader: asyncio.StreamReader) -> None:
+        buffer = b""
+        while piece := await reader.read(65536):
+            buffer += piece
+            while b'"id":"location-' in buffer:
+                at = buffer.index(b'"id":"location-') + 6
+                end = buffer.find(b'"', at)
+                if end < 0:
+                    break
+                docid = buffer[at:end].decode()
+                buffer = buffer[end:]
+                owner, when = sent[docid]
+                if owner == number:
+                    live.delays.append(time.perf_counter() - when)
+                else:
+                    live.strays += 1
+
+    followers = [asyncio.create_task(follow(n, reader)) for n, (reader, _) in enumerate(streams)]
+    writer_client = Client(target)
+    started = time.perf_counter()
+    for number in range(seconds * WRITES_PER_SECOND):
+        await asyncio.sleep(max(0.0, started + number / WRITES_PER_SECOND - time.perf_counter()))
+        owner = source.randrange(devices)
+        doc = _location(customers[owner], number, _id("location", source), people[owner])
+        docid = str(doc["_id"])
+        sent[docid] = (owner, time.perf_counter())
+        await asyncio.to_thread(writer_client.call, "PUT", f"{side.path}/{docid}", json.dumps(doc).encode())
+    await asyncio.sleep(2)
+    for task in followers:
+        task.cancel()
+    await asyncio.gather(*followers, return_exceptions=True)
+    for _, writer in streams:
+        writer.close()
+    writer_client.close()
+    assert len(live.delays) == len(sent), (
+        f"{len(sent) - len(live.delays)} of {len(sent)} writes reached nobody"
+    )
+    return live
+
+
+@contextmanager
+def _sides(data: Data, peer_url: str | None) -> Iterator[tuple[Side, Side | None]]:
+    with our_product() as running:
+        ours = Side(running, data, product=True)
+        theirs = Side(Running("CouchDB", peer_url, None), data, product=False) if peer_url else None
+        try:
+            yield ours, theirs
+        finally:
+            if theirs:
+                theirs.clean()
+
+
+def _compared(
+    name: str,
+    unit: str,
+    goal: float,
+    rounds: int,
+    work: Callable[[Side], float],
+    ours: Side,
+    theirs: Side | None,
+) -> Row:
+    figures, peers = [], []
+    for _ in range(rounds):
+        figures.append(work(ours))
+        time.sleep(0.5)
+        if theirs:
+            peers.append(work(theirs))
+            time.sleep(0.5)
+    return Row(name, unit, statistics.median(figures), statistics.median(peers) if peers else None, goal)
+
+
+def run(count: int, rounds: int, peer_url: str | None, devices: int, seconds: int, *, growth: bool) -> None:
+    """Prints the figures."""
+    print(f"{count:,} documents, of which a salesman sees {OWN}; sync of the disk {sync_time():.2f} ms")
+    if not peer_url:
+        print("No peer: name a CouchDB by --peer to compare with its filter and its ungated writes.")
+    with _sides(_data(count), peer_url) as (ours, theirs):
+        rows = [
+            _compared("a salesman's first full feed", "feeds/s", 100, rounds, Side.first_feed, ours, theirs),
+        ]
+        cost = 1000 / rows[0].ours
+        rows.append(
+            _compared("pushes, 100 new documents at a time", "docs/s", 1.3, rounds, Side.push, ours, theirs)
+        )
+        print(HEADER)
+        for row in rows:
+            print(_line(row))
+        print(f"1,000 documents reach an empty device in {empty_device(ours, 1000):.2f} s (goal 1 s)")
+        live = asyncio.run(live_devices(ours, devices, seconds))
+    delays = sorted(live.delays)
+    print(
+        f"{devices:,} live devices, {WRITES_PER_SECOND} writes/s: a change reaches its device in"
+        f" {statistics.median(delays) * 1000:.0f} ms (half), {delays[int(len(delays) * 0.95)] * 1000:.0f} ms"
+        f" (95 %, goal 500); rows that went to anybody else: {live.strays}"
+    )
+    for name, cost_of_it in decisions.microseconds().items():
+        print(f"{name}: {cost_of_it:.1f} µs" + (" (goal 20)" if name.startswith("decide") else ""))
+    if growth:
+        with _sides(_data(count * 10), None) as (large, _):
+            again = statistics.median(1000 / large.first_feed() for _ in range(rounds))
+        print(
+            f"the same first feed among {count * 10:,} documents: {again:.1f} ms, {again / cost:.2f}x of"
+            f" {cost:.1f} ms (goal 1)"
+        )
