@@ -48,8 +48,8 @@ def _emitted(result: Any) -> list[Emitted]:
     if not isinstance(result, list):
         raise _wrong_results()
     try:
-        return [Emitted._make(row) for row in result]
-    except TypeError:
+        return [Emitted(key, value) for key, value in result]
+    except (TypeError, ValueError):
         raise _wrong_results() from None
 
 

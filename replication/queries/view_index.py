@@ -150,7 +150,7 @@ def index_rows(
     `known` remembers what texts are as keys, which come again and again, from one document to the next.
     `prefix` is what all keys of the document's partition begin with.
     """
-    by_key: dict[bytes, list[tuple[Any, bytes, bytes]]] = {}
+    rows = []
     for key, value in emitted:
         # Only texts: 1 and True are one key of a dictionary.
         if key.__class__ is str:
@@ -160,18 +160,24 @@ def index_rows(
             sort, shown = pair
         else:
             sort, shown = key_of(key), jsontext.encode(key)
-        by_key.setdefault(sort, []).append((value, shown, jsontext.encode(value)))
-    rows = []
-    for sort, values in by_key.items():
-        if len(values) > 1 and any(text != values[0][2] for _, _, text in values):
-            values.sort(key=_raw_order)
-        at = prefix + sort
-        rows += [IndexRow(at, docid, place, shown, text) for place, (_, shown, text) in enumerate(values)]
+        text = b"null" if value is None else jsontext.encode(value)
+        rows.append(IndexRow(prefix + sort if prefix else sort, docid, 0, shown, text))
+    if len(rows) > 1 and len({row.key for row in rows}) < len(rows):
+        return _in_places(rows, [value for _, value in emitted])
     return rows
 
 
-def _raw_order(row: tuple[Any, bytes, bytes]) -> bytes:
-    return raw_sort_key(row[0])
+def _in_places(rows: Sequence[IndexRow], values: Sequence[Any]) -> list[IndexRow]:
+    """Rows of which some have the same key, with places that tell them apart."""
+    by_key: dict[bytes, list[int]] = {}
+    for at, row in enumerate(rows):
+        by_key.setdefault(row.key, []).append(at)
+    placed = []
+    for same in by_key.values():
+        if len(same) > 1 and any(rows[at].value != rows[same[0]].value for at in same):
+            same.sort(key=lambda at: raw_sort_key(values[at]))
+        placed += [rows[at]._replace(place=place) if place else rows[at] for place, at in enumerate(same)]
+    return placed
 
 
 class _JavaScriptMap:
