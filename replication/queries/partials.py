@@ -141,10 +141,16 @@ class Keeper:
             self._version = None
 
 
+async def is_short(source: ViewRows, span: RowSpan) -> bool:
+    """Whether a span has too few rows for anything of it to be kept."""
+    return not await source.scan(span, descending=False, skip=LEAST - 1, limit=1)
+
+
 async def counted(source: ViewRows, span: RowSpan) -> int:
     """How many rows a span has, counted by what is kept of `_count`."""
     state = await source.state()
-    if state is None or state.entries < WORTHWHILE or span == RowSpan():
+    few = state is None or state.entries < WORTHWHILE
+    if few or span == RowSpan() or await is_short(source, span):
         return await source.count(span)
     keeper = Keeper(source, "_count")
     count = 0

@@ -157,7 +157,7 @@ class Reduction(ABC):
         """A span in the order of the query, in blocks of one group each."""
         # One group of everything is the same in both directions, and this one keeps what it makes.
         descending = self._query.descending and (keeper is None or self._query.group_level != 0)
-        if keeper is None:
+        if keeper is None or await partials.is_short(self._source, span):
             async for rows in span_pages(self._source, span, descending):
                 yield [_Block(key, same[0], same) for key, same in self._segments(rows)]
             return
