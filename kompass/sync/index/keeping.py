@@ -154,8 +154,11 @@ class Step:
         self._execute(
             "INSERT OR REPLACE INTO access_leaves VALUES (?, ?, ?)", (num, place, self._leaves(document))
         )
-        if document.id.startswith(USER_PREFIX) and body.get("type") == "user":
-            self._person(document.id, body)
+        if document.id.startswith(USER_PREFIX):
+            if body.get("type") == "user":
+                self._person(document.id, body)
+            else:
+                self._retire(document.id)
         changed_rules = self._rules.changed_by(document.id, None if document.deleted else body)
         if changed_rules is not None:
             self._rules = changed_rules
@@ -184,9 +187,7 @@ class Step:
             (place, PURGED, document.num),
         )
         if document.id.startswith(USER_PREFIX):
-            name = document.id.removeprefix(USER_PREFIX)
-            self._execute("UPDATE access_users SET roles = '', active = 0 WHERE name = ?", (name,))
-            self._people.add(name)
+            self._retire(document.id)
         self._parents.forget(document.id)
         self._moved.append(document.id)
 
@@ -293,6 +294,13 @@ class Step:
             (name, " ".join(sorted(known)), body.get("active", True) is True, self._writing.update_seq),
         )
         self._people.add(name)
+
+    def _retire(self, docid: str) -> None:
+        """A record is gone: deleted, purged, or no record any more. Other documents have ids like it."""
+        name = docid.removeprefix(USER_PREFIX)
+        self._execute("UPDATE access_users SET roles = '', active = 0 WHERE name = ? AND active", (name,))
+        if self._writing.connection.changes():
+            self._people.add(name)
 
     def hold(self, name: str) -> None:
         """Works out which channels somebody holds. What differs begins or ends now."""

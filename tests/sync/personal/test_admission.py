@@ -89,6 +89,13 @@ async def test_a_login_without_an_active_record_is_not_let_in(world: World) -> N
     assert (await world.client("new").put("b", json={})).status_code == 403
 
 
+async def test_nor_one_whose_record_was_deleted(world: World) -> None:
+    await world.put("a", readers=["ADM"])
+    assert (await world.client("ada").get("a")).status_code == 200
+    await world.remove("user-ada")
+    assert (await world.client("ada").get("a")).status_code == 403
+
+
 async def test_a_record_with_more_roles_than_the_login_counts_for_nothing(world: World) -> None:
     await world.put("a", readers=["GF"])
     await world.set_roles("ada", ["ADM", "GF"])
