@@ -84,8 +84,8 @@ class Gate:
         self.index = index
         self.quarantine = quarantine
         self._validate = validate
-        self._merge = merge
-        self._now = now
+        self.merge = merge
+        self.now = now
 
     async def prepare(self) -> None:
         """Makes the gate's tables. Call it before anything else."""
@@ -193,10 +193,10 @@ class Gate:
     ) -> list[Outcome]:
         terms = Terms(
             principal,
-            self._now(),
+            self.now(),
             self.index,
             self._validate,
-            self._merge,
+            self.merge,
             {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
         )
         outcomes = await self.database.transact(lambda writing: Judgement(writing, terms, pushed).run())
@@ -247,13 +247,13 @@ class Gate:
             pushed.doc,
             State.WAITING if waits else State.QUARANTINED,
             outcome.refusal,
-            now=self._now(),
+            now=self.now(),
             parents=outcome.parents if isinstance(outcome, Waits) else (),
         )
 
     async def _tell(self, user: str, refused: Sequence[_HeldBack]) -> None:
         """Ends refused revisions on the author's devices and tells him why, in one transaction."""
-        now = self._now()
+        now = self.now()
 
         def run(writing: Writing) -> None:
             written = []
@@ -317,9 +317,7 @@ class Gate:
                 if entry.state is State.WAITING:
                     await self.quarantine.remove(entry.id)
                 elif entry.state is State.QUARANTINED and _is_new(outcome):
-                    await self.quarantine.change(
-                        entry.id, State.CORRECTED, by=principal.name, now=self._now()
-                    )
+                    await self.quarantine.change(entry.id, State.CORRECTED, by=principal.name, now=self.now())
                     await self.close_notice(principal.name, one.doc.id, format_rev(rev))
 
     async def _discard(self, pushed: Sequence[Pushed], outcomes: Sequence[Outcome]) -> None:
@@ -365,7 +363,7 @@ class Gate:
             pushed = read(await self._sent(entry))
             (outcome,) = await self._judge(principal, [pushed], {})
             if not _is_new(outcome):
-                await self._discard_staged(pushed)
+                await self.discard_staged(pushed.doc)
             if isinstance(outcome, Waits):
                 continue
             if isinstance(outcome, Refused):
@@ -383,14 +381,15 @@ class Gate:
         }
         return DocumentWrite(entry.docid, entry.deleted, entry.body, path=entry.path, attachments=attached)
 
-    async def _discard_staged(self, pushed: Pushed) -> None:
-        staged = [one for one in pushed.doc.attachments.values() if isinstance(one, StagedAttachment)]
+    async def discard_staged(self, doc: DocumentWrite) -> None:
+        """Bytes that were uploaded for a document that isn't stored."""
+        staged = [one for one in doc.attachments.values() if isinstance(one, StagedAttachment)]
         if staged:
             await self.database.discard_attachments(staged)
 
     async def _quarantine(self, entry: Entry, refusal: Refusal, pushed: Pushed) -> None:
         await self.quarantine.change(
-            entry.id, State.QUARANTINED, by=entry.user, now=self._now(), refusal=refusal
+            entry.id, State.QUARANTINED, by=entry.user, now=self.now(), refusal=refusal
         )
         await self._tell(entry.user, [_HeldBack(pushed, entry.id, refusal)])
 
@@ -399,15 +398,19 @@ class Gate:
         what has waited too long is refused.
         """
         after = 0
-        expired = self._now() - PATIENCE
+        expired = self.now() - PATIENCE
         while page := self.quarantine.waiting(100, after):
             after = page[-1][0]
             await self._judge_again([number for _, number, _ in page])
             for _, number, received in page:
                 entry = await self.quarantine.get(number) if received < expired else None
                 if entry is not None and entry.state is State.WAITING:
-                    doc = DocumentWrite(entry.docid, entry.deleted, entry.body, path=entry.path)
-                    await self._quarantine(entry, entry.refusal, read(doc))
+                    await self.give_up(entry)
+
+    async def give_up(self, entry: Entry) -> None:
+        """Refuses what waits."""
+        doc = DocumentWrite(entry.docid, entry.deleted, entry.body, path=entry.path)
+        await self._quarantine(entry, entry.refusal, read(doc))
 
     async def keep_house(self, interval: float = 60.0) -> None:
         """`housekeep` every `interval` seconds, until it is cancelled."""

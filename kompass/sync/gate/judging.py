@@ -306,7 +306,7 @@ class Judgement:
         self._accept_deletion(pushed)
         if not is_plain:
             base = self._base(path, stored)
-            if base is not None and not differs(_merged_form(base), _merged_form(stored.document)):
+            if base is not None and not differs(members_of(base), members_of(stored.document)):
                 # Nothing has changed since but the revision: what he deleted is what is there.
                 self._close(stored.path, pushed.doc.id)
             else:
@@ -329,13 +329,13 @@ class Judgement:
         docid, path = pushed.doc.id, pushed.path
         given = self._attachments(pushed, stored)
         base = self._base(path, stored)
-        mine = _form(jsontext.decode(pushed.doc.body), attachments.digests(given))
-        theirs = _merged_form(stored.document)
+        mine = form_of(jsontext.decode(pushed.doc.body), attachments.digests(given))
+        theirs = members_of(stored.document)
         before = stored.body()
         if base is None:
             wanted = dict(mine)
         else:
-            wanted = applied(_merged_form(base), mine, theirs)
+            wanted = applied(members_of(base), mine, theirs)
             if "modifiedBy" in mine:
                 wanted["modifiedBy"] = mine["modifiedBy"]
         decision = self._decide(Action.UPDATE, _policy_form(docid, wanted), before)
@@ -345,7 +345,7 @@ class Judgement:
         if not differs(mine, theirs):
             merged = theirs
         else:
-            merged = None if base is None else self._terms.merge(_merged_form(base), mine, theirs)
+            merged = None if base is None else self._terms.merge(members_of(base), mine, theirs)
         if merged is not None and differs(merged, theirs):
             form = _policy_form(docid, merged)
             decision = self._decide(Action.UPDATE, form, before)
@@ -357,7 +357,7 @@ class Judgement:
         self._accept(pushed, given)
         self._close(path, docid)
         if merged is None:
-            fields = clashes(_merged_form(base), mine, theirs) if base else differs(mine, theirs)
+            fields = clashes(members_of(base), mine, theirs) if base else differs(mine, theirs)
             self._conflict(pushed, stored, base, fields)
         elif differs(merged, theirs):
             made = self._write_merge(stored, merged, given)
@@ -499,16 +499,17 @@ def _judged(pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> dict[str, A
     return {**pushed.body, "_attachments": attachments.digests(given)}
 
 
-def _form(body: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
+def form_of(body: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
     """A body as merging reads it."""
     members = {name: value for name, value in body.items() if name[:1] != "_"}
     members.update((ATTACHMENT + name, digest) for name, digest in digests.items())
     return members
 
 
-def _merged_form(document: Document) -> dict[str, Any]:
+def members_of(document: Document) -> dict[str, Any]:
+    """A stored version as merging reads it."""
     value = bare(document, exact=True)
-    return _form(value, value.get("_attachments") or {})
+    return form_of(value, value.get("_attachments") or {})
 
 
 def _policy_form(docid: str, merged: Mapping[str, Any]) -> dict[str, Any]:

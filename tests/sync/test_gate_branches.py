@@ -1,0 +1,254 @@
+"""Two people change one document: what goes together is put together, and what doesn't is lost by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path as File
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kompass.sync.gate import records
+from kompass.sync.gate.merging import HOUSEKEEPING, applied, clashes, differs, merge_fields
+from kompass.sync.refusals import Refusal
+from replication.protocol.attachments import StubAttachment
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path, parse_rev
+from tests.sync.gate_world import World, customer, customer_body, new
+
+
+@pytest.fixture
+async def world(tmp_path: File) -> AsyncIterator[World]:
+    world = await World.open(tmp_path)
+    yield world
+    await world.close()
+
+
+async def meanwhile(world: World, **more: Any) -> Path:
+    """The office changes customer 1 behind the back of a device; returns what the device knows."""
+    await world.has_customer(1)
+    known = await world.path(customer(1))
+    await world.has_customer(1, modifiedBy="innen1", version=2, **more)
+    return known
+
+
+async def test_changes_of_different_fields_go_together(world: World) -> None:
+    known = await meanwhile(world, email="a@b.example")
+    mine = new(customer_body(phone="0521", modifiedAt="later", version=2), known)
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    body = await world.body(customer(1))
+    assert body == customer_body(email="a@b.example", phone="0521", modifiedAt="later", version=3)
+    assert len(await world.live_leaves(customer(1))) == 1
+    assert await world.notices("adm1", "conflict") == []
+    # The device has the closed branch and the merge, a child of what it hasn't seen.
+    found = await world.database.tree(customer(1))
+    assert found is not None
+    assert mine.path.leaf in found
+    assert found.winner() not in found.leaves_below(mine.path.leaf)
+
+
+async def test_the_same_change_on_both_sides_is_none(world: World) -> None:
+    known = await meanwhile(world, phone="0521")
+    before = (await world.winner(customer(1)) or pytest.fail("no winner")).rev
+    mine = new(customer_body(phone="0521"), known)
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    after = await world.winner(customer(1))
+    assert after is not None
+    assert after.rev == before
+    assert await world.live_leaves(customer(1)) == [before]
+    assert await world.notices("adm1", "conflict") == []
+
+
+async def test_a_field_changed_on_both_sides_leaves_the_winner_and_makes_a_conflict(world: World) -> None:
+    known = await meanwhile(world, phone="office")
+    mine = new(customer_body(phone="device", email="x"), known)
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    assert (await world.body(customer(1)) or {})["phone"] == "office"
+    assert len(await world.live_leaves(customer(1))) == 1
+    (conflict,) = await world.notices("adm1", "conflict")
+    assert conflict["fields"] == ["phone"]
+    assert conflict["docId"] == customer(1)
+    assert conflict["branchRev"] == mine.rev
+    assert conflict["base"] == {"_id": customer(1), **customer_body()}
+    assert conflict["mine"] == {"_id": customer(1), **(mine.body or {})}
+    assert conflict["theirs"]["phone"] == "office"
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    assert len(await world.notices("adm1", "conflict")) == 1
+
+
+async def test_a_conflict_settled_by_a_new_edit_is_written(world: World) -> None:
+    known = await meanwhile(world, phone="office")
+    await world.push("adm1", (customer(1), new(customer_body(phone="device"), known)))
+    chosen = new(customer_body(phone="both", version=3), await world.path(customer(1)))
+    assert await world.push("adm1", (customer(1), chosen)) == [""]
+    assert (await world.body(customer(1)) or {})["phone"] == "both"
+
+
+async def test_without_a_base_a_person_decides(world: World) -> None:
+    known = await meanwhile(world, email="a@b.example")
+    await world.database.compact()
+    assert await world.database.revision(customer(1), known.leaf) == []
+    mine = new(customer_body(phone="0521"), known)
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    assert (await world.body(customer(1)) or {}).get("phone") is None
+    (conflict,) = await world.notices("adm1", "conflict")
+    assert conflict["base"] is None
+    assert set(conflict["fields"]) == {"phone", "email"}
+    assert conflict["mine"]["phone"] == "0521"
+
+
+async def test_a_branch_continued_on_the_device_is_compared_with_what_it_comes_from(world: World) -> None:
+    """Its first part is in the winner already; only what was changed since counts."""
+    known = await meanwhile(world, email="a@b.example")
+    first = new(customer_body(phone="1"), known)
+    assert await world.push("adm1", (customer(1), first)) == [""]
+    second = new(customer_body(phone="2"), first.path)
+    assert await world.push("adm1", (customer(1), second)) == [""]
+    body = await world.body(customer(1))
+    assert body is not None
+    assert (body["phone"], body["email"]) == ("2", "a@b.example")
+    assert await world.notices("adm1", "conflict") == []
+    assert len(await world.live_leaves(customer(1))) == 1
+
+
+async def test_a_branch_is_refused_if_its_changes_are_not_allowed(world: World) -> None:
+    known = await meanwhile(world, email="a@b.example")
+    mine = new(customer_body(owner="adm2"), known)
+    assert await world.push("adm1", (customer(1), mine)) != [""]
+    tree = await world.database.tree(customer(1))
+    assert tree is not None
+    assert mine.path.leaf not in tree
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
+    # A change of the office is not held against him, whatever rights it takes.
+    known = await world.path(customer(1))
+    await world.has_customer(1, anonymized=True, modifiedBy="gf1")
+    fine = new(customer_body(email="a@b.example", phone="1"), known)
+    assert await world.push("adm1", (customer(1), fine)) == [""]
+    assert await world.body(customer(1)) is not None
+
+
+async def test_what_the_business_refuses_of_a_merge_is_refused_whole(tmp_path: File) -> None:
+    def validate(doc: Any, before: Any, principal: Any) -> Refusal | None:
+        both = doc is not None and doc.get("phone") and doc.get("email")
+        return Refusal("both", "One of phone and email.", "Eines von beiden.") if both else None
+
+    world = await World.open(tmp_path, validate=validate)
+    try:
+        known = await meanwhile(world, email="a@b.example")
+        mine = new(customer_body(phone="0521"), known)
+        assert await world.push("adm1", (customer(1), mine)) == ["One of phone and email."]
+        tree = await world.database.tree(customer(1))
+        assert tree is not None
+        assert mine.path.leaf not in tree
+    finally:
+        await world.close()
+
+
+async def test_nobody_sees_a_branch_win_in_between(world: World) -> None:
+    """The index is told of the outcome alone: else who may read the branch counts as having seen it."""
+    known = await meanwhile(world, email="a@b.example")
+    deep = new(customer_body(phone="3"), new(None, new(None, known).path).path)
+    before = world.database.update_seq
+    assert await world.push("adm1", (customer(1), deep)) == [""]
+    with world.database.reading() as reading:
+        rows: Any = reading.connection.execute(
+            "SELECT since, revs FROM access_leaves JOIN docs ON docs.num = doc"
+            " WHERE docs.id = ? AND since > ?",
+            (customer(1), before),
+        ).fetchall()
+    assert rows
+    for _, revs in rows:
+        assert deep.rev not in revs.split()
+
+
+async def test_attachments_of_both_sides_go_together(world: World) -> None:
+    first = new(customer_body(), None, "", logo=b"logo")
+    await world.push("adm1", (customer(1), first))
+    office = new(customer_body(email="a@b.example", modifiedBy="innen1"), first.path, "", map=b"a map")
+    office.attachments["logo"] = StubAttachment(first.attachments["logo"].digest)
+    assert await world.push("innen1", (customer(1), office)) == [""]
+    mine = new(customer_body(phone="1"), first.path, "", photo=b"a photo")
+    mine.attachments["logo"] = StubAttachment(first.attachments["logo"].digest)
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    winner = await world.winner(customer(1))
+    assert winner is not None
+    infos = await world.database.attachments(customer(1), parse_rev(winner.rev))
+    texts = {
+        name: b"".join([piece async for piece in world.database.read_attachment(info)])
+        for name, info in infos.items()
+    }
+    assert texts == {"logo": b"logo", "map": b"a map", "photo": b"a photo"}
+    await world.database.compact()
+    assert await world.notices("adm1", "conflict") == []
+
+
+async def test_a_stub_stands_for_nothing_its_sender_could_not_read(world: World) -> None:
+    """He names an attachment of a version from before the customer was his."""
+    first = new(customer_body("adm2"), None, "", secret=b"secret")
+    await world.push("adm2", (customer(1), first))
+    bare = new(customer_body("adm1", createdBy="adm2", modifiedBy="innen1"), first.path)
+    assert await world.push("innen1", (customer(1), bare)) == [""]
+    mine = new(customer_body("adm1", createdBy="adm2", phone="1"), bare.path)
+    mine.attachments["secret"] = StubAttachment()
+    with pytest.raises(ProtocolError) as caught:
+        await world.push("adm1", (customer(1), mine))
+    assert (caught.value.status, caught.value.error) == (412, "missing_stub")
+    tree = await world.database.tree(customer(1))
+    assert tree is not None
+    assert mine.path.leaf not in tree
+
+
+async def test_server_made_revisions_have_their_author(world: World) -> None:
+    known = await meanwhile(world, email="a@b.example")
+    await world.push("adm1", (customer(1), new(customer_body(phone="1"), known)))
+    winner = await world.winner(customer(1))
+    assert winner is not None
+    with world.database.reading() as reading:
+        record = records.of_revision(reading, customer(1), parse_rev(winner.rev))
+    assert record is not None
+    assert (record.user, record.origin) == ("adm1", records.Origin.MERGED)
+
+
+async def test_two_leaves_of_one_document_in_a_batch_are_judged_one_after_the_other(world: World) -> None:
+    await world.has_customer(1)
+    known = await world.path(customer(1))
+    one, other = new(customer_body(phone="1"), known), new(customer_body(email="2"), known)
+    assert await world.push("adm1", (customer(1), one), (customer(1), other)) == ["", ""]
+    body = await world.body(customer(1))
+    assert body is not None
+    assert (body["phone"], body["email"]) == ("1", "2")
+    assert len(await world.live_leaves(customer(1))) == 1
+
+
+# -- the rule by itself ------------------------------------------------------------------------
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from(["", "a"]), st.just([1]))
+BODIES = st.dictionaries(st.sampled_from(["a", "b", "c", "version", "modifiedBy"]), VALUES)
+
+
+@given(BODIES, BODIES, BODIES)
+def test_a_merge_has_everything_that_either_side_changed(base: Any, mine: Any, theirs: Any) -> None:
+    merged = merge_fields(base, mine, theirs)
+    if merged is None:
+        assert clashes(base, mine, theirs)
+        return
+    for name in {*base, *mine, *theirs} - HOUSEKEEPING:
+        changed_by_mine = name in differs(base, mine)
+        source = mine if changed_by_mine else theirs
+        assert (name in merged) == (name in source)
+        assert not differs({name: merged.get(name)}, {name: source.get(name)})
+
+
+@given(BODIES, BODIES, BODIES)
+def test_a_merge_is_the_same_whoever_comes_first(base: Any, mine: Any, theirs: Any) -> None:
+    one, other = merge_fields(base, mine, theirs), merge_fields(base, theirs, mine)
+    assert (one is None) == (other is None)
+    if one is not None and other is not None:
+        assert differs(one, other) == []
+
+
+@given(BODIES, BODIES)
+def test_who_is_alone_gets_what_he_wrote(base: Any, mine: Any) -> None:
+    assert applied(base, mine, base) == mine

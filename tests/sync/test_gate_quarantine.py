@@ -1,0 +1,365 @@
+"""Nothing that a device sent is lost: how it is kept, what breaks off, and what people do with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path as File
+from typing import Any
+
+import orjson
+import pytest
+
+from kompass.sync.quarantine import Quota, State
+from kompass.sync.quarantine.desk import ClashError, Desk, DeskError, SettledError, Shown
+from replication.protocol import errors
+from replication.protocol.attachments import StagedAttachment
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path, parse_rev
+from tests.sync.gate_world import Version, World, contact, contact_body, customer, customer_body, new, uuid
+
+
+@pytest.fixture
+async def world(tmp_path: File) -> AsyncIterator[World]:
+    world = await World.open(tmp_path)
+    yield world
+    await world.close()
+
+
+async def refused_edit(world: World, user: str = "adm1", number: int = 1, **more: Any) -> Version:
+    """Somebody hands a customer to somebody else, which he may not."""
+    if await world.winner(customer(number)) is None:
+        await world.has_customer(number)
+    body = customer_body(owner="adm2", createdBy="adm1", modifiedBy=user, **more)
+    version = new(body, await world.path(customer(number)))
+    assert await world.push(user, (customer(number), version)) != [""]
+    return version
+
+
+async def only(world: World, user: str = "adm1", viewer: str | None = None) -> Shown:
+    """The one entry of somebody."""
+    ((_, number),) = world.gate.quarantine.listed(user=user, state=None, limit=9)
+    shown = await Desk(world.gate).find(world.people[viewer or user], number)
+    assert shown is not None
+    return shown
+
+
+async def uploads(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+# -- keeping -----------------------------------------------------------------------------------
+
+
+async def test_an_entry_has_everything_that_was_sent(world: World) -> None:
+    await world.has_customer(1)
+    body = customer_body(owner="adm2", createdBy="adm1", modifiedBy="adm1", big=12345678901234567890)
+    version = new(body, await world.path(customer(1)), "", photo=b"bytes")
+    await world.push("adm1", (customer(1), version))
+    entry = (await only(world)).entry
+    assert (entry.user, entry.device, entry.docid) == ("adm1", "device of adm1", customer(1))
+    assert entry.path == Path(version.path.start, list(version.path.ids))
+    assert entry.document == body
+    assert entry.state is State.QUARANTINED
+    assert entry.received == world.clock.now
+    (info,) = (await world.gate.quarantine.attachments(entry)).values()
+    pieces = [piece async for piece in world.gate.quarantine.database.read_attachment(info)]
+    assert b"".join(pieces) == b"bytes"
+
+
+async def test_uploaded_bytes_are_copied(world: World) -> None:
+    await world.has_customer(1)
+    staged = await world.database.stage_attachment(uploads(b"much"), content_type="image/png")
+    version = new(customer_body(owner="adm2"), await world.path(customer(1)))
+    version.attachments["photo"] = staged
+    assert await world.push("adm1", (customer(1), version)) != [""]
+    (info,) = (await only(world)).attachments.values()
+    pieces = [piece async for piece in world.gate.quarantine.database.read_attachment(info)]
+    assert b"".join(pieces) == b"much"
+
+
+async def test_bytes_of_waiting_and_dropped_documents_leave_the_documents_database(world: World) -> None:
+    def stored(writing: Any) -> int:
+        return int(writing.connection.execute("SELECT count(*) FROM attachments").get)
+
+    staged = await world.database.stage_attachment(uploads(b"much"), content_type="image/png")
+    child = new(contact_body(customer(1)))
+    child.attachments["photo"] = staged
+    assert await world.push("adm1", (contact(1), child)) == [""]
+    assert await world.transact(stored) == 0
+    await world.push("adm1", (customer(1), new(customer_body())))
+    assert await world.transact(stored) == 1
+    again = await world.database.stage_attachment(uploads(b"much"), content_type="image/png")
+    child.attachments["photo"] = again
+    assert await world.push("adm1", (contact(1), child)) == [""]
+    assert await world.transact(stored) == 1
+    assert isinstance(again, StagedAttachment)
+
+
+@pytest.mark.parametrize("broken", ["keep", "_tell"])
+async def test_a_push_that_broke_off_is_repeated(
+    world: World, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between judging and keeping, and between keeping and telling: the device has no answer and sends again."""
+    await world.has_customer(1)
+    version = new(customer_body(owner="adm2"), await world.path(customer(1)))
+
+    async def crash(*_: Any, **__: Any) -> Any:
+        raise OSError("the machine stops")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            *((world.gate.quarantine, "keep") if broken == "keep" else (world.gate, "_tell")), crash
+        )
+        with pytest.raises(OSError):
+            await world.push("adm1", (customer(1), version), (customer(2), new(customer_body())))
+    (reason, ok) = await world.push("adm1", (customer(1), version), (customer(2), new(customer_body())))
+    assert reason
+    assert ok == ""
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
+    assert len(await world.notices("adm1", "rejected_change")) == 1
+    with world.database.reading() as reading:
+        row = world.index.row_of(reading, "adm1", customer(1))
+    assert row is not None
+    assert row.tombstones
+
+
+async def test_who_hangs_up_gets_his_work_stored_all_the_same(world: World) -> None:
+    await world.has_customer(1)
+    version = new(customer_body(owner="adm2"), await world.path(customer(1)))
+    pushing = asyncio.ensure_future(world.push("adm1", (customer(1), version)))
+    await asyncio.sleep(0)
+    pushing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pushing
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
+    assert len(await world.notices("adm1", "rejected_change")) == 1
+
+
+async def test_one_persons_work_is_kept_beside_anothers(world: World) -> None:
+    await world.has_customer(1)
+    version = new(customer_body(phone="1"), await world.path(customer(1)))
+    await world.push("buch1", (customer(1), version))
+    await world.push("plan1", (customer(1), version))
+    assert await world.quarantined("buch1") == await world.quarantined("plan1")
+
+
+# -- room --------------------------------------------------------------------------------------
+
+
+async def test_a_full_quarantine_stops_the_push_and_loses_nothing(tmp_path: File) -> None:
+    world = await World.open(tmp_path, quota=Quota(rows=2))
+    try:
+        for number in range(1, 5):
+            await world.has_customer(number)
+        edits = [
+            (customer(n), new(customer_body(owner="adm2"), await world.path(customer(n))))
+            for n in range(1, 5)
+        ]
+        good = (customer(9), new(customer_body()))
+        assert all(await world.push("adm1", *edits[:2]))
+        with pytest.raises(ProtocolError) as caught:
+            await world.push("adm1", *edits, good)
+        assert caught.value.status == 503
+        assert "quarantine" in caught.value.reason
+        # What could be stored is; what couldn't is still missing, so the device goes on offering it.
+        assert await world.body(customer(9)) is not None
+        assert await world.missing("adm1", *edits) == {(docid, version.rev) for docid, version in edits[2:]}
+        assert len(await world.notices("adm1", "rejected_change")) == 2
+        # Another one isn't concerned.
+        assert await world.push("buch1", (customer(1), edits[0][1])) != [""]
+        # Somebody deals with one of them: there is room again.
+        desk = Desk(world.gate)
+        (_, number) = world.gate.quarantine.listed(user="adm1", state=None, limit=1)[0]
+        shown = await desk.find(world.people["adm1"], number)
+        assert shown is not None
+        await desk.discard(world.people["adm1"], shown)
+        assert all(await world.push("adm1", edits[2]))
+        assert len(await world.quarantined("adm1")) == 2
+    finally:
+        await world.close()
+
+
+async def test_bytes_count_with_attachments(tmp_path: File) -> None:
+    world = await World.open(tmp_path, quota=Quota(bytes=100_000))
+    try:
+        await world.has_customer(1)
+        path = await world.path(customer(1))
+        small = new(customer_body(owner="adm2"), path, 1, photo=bytes(60_000))
+        large = new(customer_body(owner="adm2"), path, 2, photo=bytes(60_000))
+        assert all(await world.push("adm1", (customer(1), small)))
+        with pytest.raises(ProtocolError):
+            await world.push("adm1", (customer(1), large))
+    finally:
+        await world.close()
+
+
+# -- the desk ----------------------------------------------------------------------------------
+
+
+async def test_who_sees_an_entry(world: World) -> None:
+    """Its author, and of the office those who may read the text and the document."""
+    await refused_edit(world)
+    ((_, number),) = world.gate.quarantine.listed(user="adm1", state=None, limit=9)
+    desk = Desk(world.gate)
+    seen = {name for name, one in world.people.items() if await desk.find(one, number) is not None}
+    assert seen == {"adm1", "innen1", "gf1"}
+    pages = {
+        name: len((await desk.page(one, everybody=True, state=None, limit=10, before=None))[0])
+        for name, one in world.people.items()
+    }
+    assert pages == {
+        "adm1": 1,
+        "innen1": 1,
+        "gf1": 1,
+        **dict.fromkeys(("adm2", "plan1", "buch1", "admin"), 0),
+    }
+
+
+async def test_the_office_sees_no_private_text(world: World) -> None:
+    """Costs of a project are for others, refused or not."""
+    docid = f"project-competitor-{uuid(1)}"
+    body = {"type": "project_competitor", "projectId": f"project-{uuid(1)}", "createdBy": "gf1"}
+    assert await world.push("gf1", (docid, new(body))) == [""]
+    assert await world.quarantined("gf1") == [(docid, "waiting")]
+    ((_, number),) = world.gate.quarantine.listed(user="gf1", state=None, limit=9)
+    desk = Desk(world.gate)
+    assert await desk.find(world.people["innen1"], number) is None
+    assert await desk.find(world.people["gf1"], number) is not None
+
+
+async def test_pages_go_on_where_they_ended(world: World) -> None:
+    for number in range(1, 6):
+        await refused_edit(world, number=number)
+    desk, seen, before = Desk(world.gate), [], None
+    while True:
+        entries, before = await desk.page(
+            world.people["gf1"], everybody=True, state=State.QUARANTINED, limit=2, before=before
+        )
+        seen += [entry.docid for entry in entries]
+        if before is None:
+            break
+    assert seen == [customer(n) for n in (5, 4, 3, 2, 1)]
+
+
+async def test_release_writes_a_new_revision_on_the_winner(world: World) -> None:
+    version = await refused_edit(world, phone="0521")
+    await world.has_customer(1, email="a@b.example")
+    desk, office = Desk(world.gate), world.people["innen1"]
+    shown = await only(world, viewer="innen1")
+    rev = await desk.release(office, shown)
+    body = await world.body(customer(1))
+    assert body is not None
+    assert (body["owner"], body["phone"], body["email"]) == ("adm2", "0521", "a@b.example")
+    assert body["modifiedBy"] == "innen1"
+    assert rev == (await world.winner(customer(1)) or pytest.fail("no winner")).rev
+    tree = await world.database.tree(customer(1))
+    assert tree is not None
+    assert version.path.leaf not in tree
+    assert len(await world.live_leaves(customer(1))) == 1
+    assert await world.quarantined("adm1") == [(customer(1), "released")]
+    assert await world.notices("adm1", "rejected_change") == []
+    with pytest.raises(SettledError):
+        await desk.release(office, await only(world, viewer="innen1"))
+
+
+async def test_a_release_that_would_undo_others_work_asks_first(world: World) -> None:
+    await refused_edit(world, phone="device")
+    await world.has_customer(1, phone="office")
+    desk, office = Desk(world.gate), world.people["gf1"]
+    with pytest.raises(ClashError) as caught:
+        await desk.release(office, await only(world, viewer="gf1"))
+    assert caught.value.fields == ("phone",)
+    assert await world.body(customer(1)) == customer_body(phone="office")
+    await desk.release(office, await only(world, viewer="gf1"), overwrite=True)
+    assert (await world.body(customer(1)) or {})["phone"] == "device"
+
+
+async def test_release_is_judged_as_any_write_of_the_one_who_releases(world: World) -> None:
+    await world.has_customer(1)
+    version = new(None, await world.path(customer(1)))
+    await world.push("adm1", (customer(1), version))
+    shown = await only(world, viewer="innen1")
+    with pytest.raises(ProtocolError) as caught:
+        await Desk(world.gate).release(world.people["innen1"], shown)
+    assert caught.value.error == "forbidden"
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
+    await Desk(world.gate).release(world.people["gf1"], await only(world, viewer="gf1"))
+    assert await world.body(customer(1)) is None
+
+
+async def test_a_released_new_document_stays_its_authors(world: World) -> None:
+    await world.set_roles("adm1", set())
+    world.people["adm1"] = type(world.people["adm1"])("adm1", frozenset(), "d")
+    version = new(customer_body(), None, "", photo=b"bytes")
+    await world.push("adm1", (customer(1), version))
+    await Desk(world.gate).release(world.people["gf1"], await only(world, viewer="gf1"))
+    stored = await world.winner(customer(1))
+    assert stored is not None
+    value = orjson.loads(stored.text)
+    assert (value["createdBy"], value["modifiedBy"]) == ("adm1", "gf1")
+    (info,) = (await world.database.attachments(customer(1), parse_rev(stored.rev))).values()
+    assert b"".join([piece async for piece in world.database.read_attachment(info)]) == b"bytes"
+
+
+async def test_a_forged_author_is_not_released(world: World) -> None:
+    version = new(customer_body(createdBy="adm2"))
+    await world.push("adm1", (customer(1), version))
+    await Desk(world.gate).release(world.people["gf1"], await only(world, viewer="gf1"))
+    assert (await world.body(customer(1)) or {})["createdBy"] == "adm1"
+
+
+async def test_its_author_corrects_an_entry(world: World) -> None:
+    await refused_edit(world, phone="0521")
+    desk, author = Desk(world.gate), world.people["adm1"]
+    rev = (await world.winner(customer(1)) or pytest.fail("no winner")).rev
+    better = customer_body(phone="0521")
+    with pytest.raises(ClashError):
+        await desk.correct(author, await only(world), better, None)
+    with pytest.raises(ProtocolError):
+        await desk.correct(author, await only(world), customer_body(owner="adm2"), rev)
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
+    with pytest.raises(DeskError):
+        await desk.correct(world.people["gf1"], await only(world, viewer="gf1"), better, rev)
+    await desk.correct(author, await only(world), better, rev)
+    assert await world.body(customer(1)) == better
+    assert await world.quarantined("adm1") == [(customer(1), "corrected")]
+    assert await world.notices("adm1", "rejected_change") == []
+
+
+async def test_discarding_ends_it(world: World) -> None:
+    version = await refused_edit(world)
+    desk = Desk(world.gate)
+    await desk.discard(world.people["adm1"], await only(world))
+    assert await world.quarantined("adm1") == [(customer(1), "discarded")]
+    assert await world.notices("adm1", "rejected_change") == []
+    with pytest.raises(SettledError):
+        await desk.discard(world.people["adm1"], await only(world))
+    assert await world.push("adm1", (customer(1), version)) != [""]
+    assert await world.notices("adm1", "rejected_change") == []
+
+
+async def test_discarding_what_waits_takes_it_from_the_device(world: World) -> None:
+    child = new(contact_body(customer(1)))
+    await world.push("adm1", (contact(1), child))
+    await Desk(world.gate).discard(world.people["adm1"], await only(world))
+    with world.database.reading() as reading:
+        row = world.index.row_of(reading, "adm1", contact(1))
+    assert row is not None
+    assert row.tombstones
+    await world.push("adm1", (customer(1), new(customer_body())))
+    assert await world.winner(contact(1)) is None
+
+
+async def test_trouble_of_the_disk_is_no_refusal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.has_customer(1)
+
+    async def full(*_: Any, **__: Any) -> Any:
+        raise errors.insufficient_storage("The disk is full")
+
+    monkeypatch.setattr(world.gate.quarantine.database, "write", full)
+    version = new(customer_body(owner="adm2"), await world.path(customer(1)))
+    with pytest.raises(ProtocolError) as caught:
+        await world.push("adm1", (customer(1), version))
+    assert caught.value.status == 507
+    assert await world.missing("adm1", (customer(1), version)) == {(customer(1), version.rev)}
