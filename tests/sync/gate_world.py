@@ -16,7 +16,8 @@ from kompass.access import Principal, Role
 from kompass.sync.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
-from kompass.sync.quarantine import DATABASE, Quarantine, QuarantineIndex, Quota
+from kompass.sync.opening import extensions
+from kompass.sync.quarantine import Quarantine, Quota
 from replication.protocol.attachments import AttachmentWrite, InlineAttachment, digest_of
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -115,7 +116,7 @@ class World:
     @classmethod
     async def open(cls, directory: File, *, quota: Quota | None = None, **rules: Any) -> World:
         index = FeedIndex("kompass", MatrixRules())
-        store = await SqliteStore.open(directory, extensions={"kompass": index, DATABASE: QuarantineIndex()})
+        store = await SqliteStore.open(directory, extensions=extensions(index))
         is_new = "kompass" not in await store.names()
         database = await store.create("kompass") if is_new else store.get("kompass")
         assert isinstance(database, SqliteDatabase)

@@ -86,6 +86,12 @@ def of_revision(reading: Reading, docid: str, rev: Rev) -> Record | None:
     return Record(doc, name, user, device, _time(received), Origin(origin))
 
 
+def author_of(reading: Reading, docid: str, rev: Rev) -> str | None:
+    """Who sent or caused a revision; None for one that didn't come through the gate."""
+    found = of_revision(reading, docid, rev)
+    return None if found is None else found.user
+
+
 def first_received(reading: Reading, docid: str) -> datetime | None:
     """When the document's first revision came; None if it didn't come through the gate."""
     found = reading.connection.execute("SELECT min(received) FROM gate_revisions WHERE doc = ?", (docid,)).get
