@@ -12,12 +12,12 @@ from replication.store.sqlite import Extension, SqliteDatabase
 
 
 def extensions(index: FeedIndex) -> Mapping[str, Extension]:
-    """What `SqliteStore.open` must be given, by database: the index of the documents, and the quarantine's."""
+    """What `SqliteStore.open` must be given, by database: the documents' index and the quarantine's."""
     return {index.database_name: index, DATABASE: QuarantineIndex()}
 
 
 async def open_gate(store: Store, index: FeedIndex, quota: Quota | None = None) -> Gate:
-    """The gate of the database that `index` belongs to, which exists. Makes what it needs beside the documents.
+    """The gate of the database that `index` belongs to, which exists. Makes what it needs beside it.
 
     Whoever serves with it runs `Gate.keep_house` for as long.
     """

@@ -168,8 +168,8 @@ async def test_a_full_quarantine_stops_the_push_and_loses_nothing(tmp_path: File
         assert await world.push("buch1", (customer(1), edits[0][1])) != [""]
         # Somebody deals with one of them: there is room again.
         desk = Desk(world.gate)
-        (_, number) = world.gate.quarantine.listed(user="adm1", state=None, limit=1)[0]
-        shown = await desk.find(world.people["adm1"], number)
+        ((_, entry),) = world.gate.quarantine.listed(user="adm1", state=None, limit=1)
+        shown = await desk.find(world.people["adm1"], entry)
         assert shown is not None
         await desk.discard(world.people["adm1"], shown)
         assert all(await world.push("adm1", edits[2]))
