@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from replication.protocol import jsontext
+from replication.protocol.errors import ProtocolError
+
+MAX_NOTICE = 4_000_000
+"""Bytes."""
 
 _NAMESPACE = UUID("6a0f7c1e-4d57-4b0c-9a53-0c1f2f1f6d2b")
 
@@ -44,7 +48,7 @@ def conflict_notice(
     `branch` and `winner` are revisions; `mine` is None if he deleted the document; `base` is None if there is
     none, or none that he may read.
     """
-    body = {
+    body: dict[str, Any] = {
         "type": "conflict",
         "user": user,
         "docId": docid,
@@ -58,7 +62,7 @@ def conflict_notice(
         "theirs": theirs,
         "createdAt": timestamp(now),
     }
-    return Notice(f"conflict-{_unique(user, docid, branch)}", jsontext.encode(body))
+    return Notice(f"conflict-{_unique(user, docid, branch)}", _encoded(body, ("base", "mine", "theirs")))
 
 
 def rejected_id(user: str, docid: str, rev: str) -> str:
@@ -81,7 +85,7 @@ def rejected_notice(
     now: datetime,
 ) -> Notice:
     """Work that was refused. `text` is what he sent; `entry` is where it lies in quarantine."""
-    body = {
+    body: dict[str, Any] = {
         "type": "rejected_change",
         "user": user,
         "docId": docid,
@@ -97,7 +101,18 @@ def rejected_notice(
         "quarantineId": entry,
         "createdAt": timestamp(now),
     }
-    return Notice(rejected_id(user, docid, rev), jsontext.encode(body))
+    return Notice(rejected_id(user, docid, rev), _encoded(body, ("document",)))
+
+
+def _encoded(body: dict[str, Any], texts: Sequence[str]) -> bytes:
+    """Without the documents it quotes, and saying so, if they are too large or nested too deep to be sent."""
+    try:
+        encoded = jsontext.encode(body)
+        if len(encoded) <= MAX_NOTICE:
+            return encoded
+    except ProtocolError:
+        pass
+    return jsontext.encode({**body, **dict.fromkeys(texts), "omitted": list(texts)})
 
 
 def _unique(*parts: str) -> UUID:

@@ -81,9 +81,13 @@ async def test_a_field_changed_on_both_sides_leaves_the_winner_and_makes_a_confl
 async def test_a_conflict_settled_by_a_new_edit_is_written(world: World) -> None:
     known = await meanwhile(world, phone="office")
     await world.push("adm1", (customer(1), new(customer_body(phone="device"), known)))
+    elsewhere = new(customer_body(phone="gf", modifiedBy="gf1", version=3), await world.path(customer(1)))
+    assert await world.push("gf1", (customer(1), elsewhere)) == [""]
+    assert len(await world.notices("adm1", "conflict")) == 1
     chosen = new(customer_body(phone="both", version=3), await world.path(customer(1)))
     assert await world.push("adm1", (customer(1), chosen)) == [""]
     assert (await world.body(customer(1)) or {})["phone"] == "both"
+    assert await world.notices("adm1", "conflict") == []
 
 
 async def test_without_a_base_a_person_decides(world: World) -> None:

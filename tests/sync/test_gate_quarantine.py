@@ -361,3 +361,23 @@ async def test_trouble_of_the_disk_is_no_refusal(world: World, monkeypatch: pyte
         await world.push("adm1", (customer(1), version))
     assert caught.value.status == 507
     assert await world.missing("adm1", (customer(1), version)) == {(customer(1), version.rev)}
+
+
+async def test_texts_that_are_nested_as_deep_as_can_be_are_kept_and_told(world: World) -> None:
+    """The notice would be one level deeper than a document may be."""
+    deep: Any = 1
+    for _ in range(499):
+        deep = [deep]
+    text = b'{"type":"customer","notes":' + b"[" * 499 + b"1" + b"]" * 499 + b"}"
+    version = new(customer_body())
+    write = version.write(customer(1))
+    write.body = text
+    (answer,) = await world.push_raw("adm1", [write])
+    assert isinstance(answer, ProtocolError)
+    assert answer.error == "forbidden"
+    assert (await only(world)).entry.document == {"type": "customer", "notes": deep}
+    (notice,) = await world.notices("adm1", "rejected_change")
+    assert notice["document"] is None
+    assert notice["omitted"] == ["document"]
+    await Desk(world.gate).discard(world.people["adm1"], await only(world))
+    assert await world.quarantined("adm1") == [(customer(1), "discarded")]

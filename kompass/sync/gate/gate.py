@@ -179,7 +179,7 @@ class Gate:
                 await self._hold_back(principal, some, outcomes, known)
             except QuarantineFullError as error:
                 full = error
-            await self._supersede(principal, some, outcomes, known)
+            await self._supersede(principal, some, outcomes, known, all_kept=full is None)
             await self._let_in(some, outcomes)
             await self._discard(some, outcomes)
             for place, outcome in zip(places, outcomes, strict=True):
@@ -303,6 +303,8 @@ class Gate:
         pushed: Sequence[Pushed],
         outcomes: Sequence[Outcome],
         known: Mapping[tuple[str, str], Known],
+        *,
+        all_kept: bool,
     ) -> None:
         """What waits goes when its author has sent a later version, and a refused one is settled when that is
         stored.
@@ -310,6 +312,8 @@ class Gate:
         if not known:
             return
         for one, outcome in zip(pushed, outcomes, strict=True):
+            if not all_kept and not isinstance(outcome, Accepted):
+                continue
             for rev in one.path.revisions()[1:]:
                 entry = known.get((one.doc.id, format_rev(rev)))
                 if entry is None:
@@ -349,29 +353,41 @@ class Gate:
             arrived = await self._judge_again(waiting)
 
     async def _judge_again(self, waiting: Sequence[str]) -> list[str]:
-        """Judges waiting entries, as their authors are now. Returns the ids of documents that were stored."""
+        """Judges waiting entries, as their authors are now. Returns the ids of documents that were stored.
+
+        What fails is looked at again another time, and keeps nobody else waiting.
+        """
         arrived = []
         for number in waiting:
-            entry = await self.quarantine.get(number)
-            if entry is None or entry.state is not State.WAITING:
-                continue
-            with self.database.reading() as reading:
-                roles = self.index.roles(reading, entry.user)
-            if roles is None:
-                continue
-            principal = Principal(entry.user, roles, entry.device)
-            pushed = read(await self._sent(entry))
-            (outcome,) = await self._judge(principal, [pushed], {})
-            if not _is_new(outcome):
-                await self.discard_staged(pushed.doc)
-            if isinstance(outcome, Waits):
-                continue
-            if isinstance(outcome, Refused):
-                await self._quarantine(entry, outcome.refusal, pushed)
-                continue
-            await self.quarantine.remove(number)
-            arrived.append(entry.docid)
+            try:
+                entry = await self.quarantine.get(number)
+                if entry is not None and await self._let_entry_in(entry):
+                    arrived.append(entry.docid)
+            except Exception:
+                log.exception("what waits could not be judged", entry=number)
         return arrived
+
+    async def _let_entry_in(self, entry: Entry) -> bool:
+        """Whether it is stored now."""
+        if entry.state is not State.WAITING:
+            return False
+        with self.database.reading() as reading:
+            roles = self.index.roles(reading, entry.user)
+        if roles is None:
+            return False
+        pushed = read(await self._sent(entry))
+        try:
+            (outcome,) = await self._judge(Principal(entry.user, roles, entry.device), [pushed], {})
+        except ProtocolError:
+            await self.discard_staged(pushed.doc)
+            raise
+        if not _is_new(outcome):
+            await self.discard_staged(pushed.doc)
+        if isinstance(outcome, Refused):
+            await self._quarantine(entry, outcome.refusal, pushed)
+        elif isinstance(outcome, Accepted):
+            await self.quarantine.remove(entry.id)
+        return _is_new(outcome)
 
     async def _sent(self, entry: Entry) -> DocumentWrite:
         """What the author had sent, its bytes uploaded to the documents' database."""

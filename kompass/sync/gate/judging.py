@@ -156,6 +156,7 @@ class Judgement:
         writing, index, user = self._writing, self._terms.index, self._terms.principal.name
         ids = [one.doc.id for one in pushed]
         winners = writing.winners(ids)
+        self._conflicts = records.conflicts(writing, user, winners) if winners else {}
         visible = index.sees(writing, user, winners) if winners else set()
         unknown = [docid for docid in ids if docid not in winners]
         self._once_known = index.knew(writing, unknown) if unknown else set()
@@ -254,8 +255,9 @@ class Judgement:
         decision = self._decide(Action.CREATE, body, None)
         if not decision.allowed:
             refusal = of_decision(decision)
-            if decision.rule == ABSENT:
-                return Waits(_named(body, decision.fields), refusal)
+            parents = _named(body, decision.fields) if decision.rule == ABSENT else ()
+            if parents:
+                return Waits(parents, refusal)
             return Refused(refusal)
         wrong = self._terms.validate(pushed.body, None, self._terms.principal)
         if wrong is not None:
@@ -278,6 +280,7 @@ class Judgement:
     def _accept(self, pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> Accepted:
         doc = pushed.doc
         self._writes.append(DocumentWrite(doc.id, False, doc.body, path=doc.path, attachments=given))
+        self._settle_conflicts(pushed)
         self._record(doc.id, pushed.rev, pushed.origin)
         return Accepted(pushed.rev, True)
 
@@ -321,6 +324,7 @@ class Judgement:
 
     def _accept_deletion(self, pushed: Pushed) -> None:
         self._writes.append(DocumentWrite(pushed.doc.id, True, b"{}", path=pushed.doc.path))
+        self._settle_conflicts(pushed)
         self._record(pushed.doc.id, pushed.rev, pushed.origin)
 
     # -- branches ------------------------------------------------------------------------------
@@ -446,8 +450,20 @@ class Judgement:
             now=self._terms.now,
         )
         if self._writing.winner(notice.id) is None:
+            open_conflict = records.OpenConflict(pushed.doc.id, notice.id, stored.winner)
+            records.keep_conflict(self._writing, self._terms.principal.name, open_conflict)
             path = self._next(notice.id, None, notice.body, {})
             self._writes.append(DocumentWrite(notice.id, False, notice.body, path=path))
+
+    def _settle_conflicts(self, pushed: Pushed) -> None:
+        """Whoever writes a version that follows the one that stayed has decided."""
+        for conflict in self._conflicts.get(pushed.doc.id, ()):
+            if ancestry.place(pushed.path, conflict.winner) is None:
+                continue
+            notice = self._writing.winner(conflict.notice)
+            if notice is not None and not notice.deleted:
+                self._close(parse_revisions(orjson.loads(notice.revisions)), conflict.notice)
+            records.drop_conflict(self._writing, self._terms.principal.name, conflict)
 
     # -- what all share ------------------------------------------------------------------------
 

@@ -54,8 +54,8 @@ class Entry:
     docid: str
     path: Path
     deleted: bool
-    document: dict[str, Any]
-    """The body that was sent; numbers are exact."""
+    body: bytes
+    """What was sent, as JSON without the members of the protocol."""
     refusal: Refusal
     parents: tuple[str, ...]
     received: datetime
@@ -67,8 +67,10 @@ class Entry:
         return format_rev(self.path.leaf)
 
     @property
-    def body(self) -> bytes:
-        return jsontext.encode(self.document)
+    def document(self) -> dict[str, Any]:
+        """`body` decoded; numbers are exact."""
+        value: dict[str, Any] = jsontext.decode(self.body)
+        return value
 
 
 def entry_id(user: str, docid: str, rev: str) -> str:
@@ -86,7 +88,9 @@ def entry_body(
     stubs: Mapping[str, str],
     received: datetime,
 ) -> bytes:
-    """The entry as the members of a document. What was sent is in it byte by byte."""
+    """The entry as the members of a document. What was sent is in it byte by byte, as a text: nothing in it,
+    however deeply nested, can make the entry unreadable.
+    """
     assert doc.path is not None
     head = {
         "type": "quarantine",
@@ -106,7 +110,7 @@ def entry_body(
     return b'%b,"revisions":%b,"document":%b}' % (
         orjson.dumps(head)[:-1],
         revisions_member(doc.path),
-        doc.body,
+        jsontext.encode(doc.body.decode()),
     )
 
 
@@ -122,7 +126,7 @@ def parse(document: Document) -> Entry:
         docid=value["docId"],
         path=parse_revisions(value["revisions"]),
         deleted=value["deleted"],
-        document=value["document"],
+        body=value["document"].encode(),
         refusal=Refusal(value["rule"], value["reason"], value["grund"], tuple(value["fields"])),
         parents=tuple(value["parents"]),
         received=datetime.fromisoformat(value["received"]),
