@@ -6,6 +6,7 @@ the same documents at the same sequence number, and the doctor finds nothing.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import zlib
@@ -75,6 +76,7 @@ def nested(levels: int) -> bytes:
     return b'{"a":' + b"[" * levels + b"]" * levels + b"}"
 
 
+@functools.cache
 def bomb(size: int) -> bytes:
     """`size` blanks, gzipped: a thousandth of that."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
