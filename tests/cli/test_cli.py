@@ -130,6 +130,7 @@ def test_a_missing_pouchdb_is_explained(tmp_path: Path) -> None:
         server.stop()
 
 
+@pytest.mark.slow
 def test_demo_data_is_loaded_once(directory: Path, demo: Server) -> None:
     """Runs after the tests above: they share the server that is stopped and started again here."""
     with httpx.Client(base_url=demo.url, auth=("gf1", PASSWORD)) as client:
@@ -145,12 +146,14 @@ def test_demo_data_is_loaded_once(directory: Path, demo: Server) -> None:
     assert run("doctor", "--data", "data/demo", cwd=directory).stdout == "data/demo is in order\n"
 
 
-def test_demo_data_is_not_served_as_real(directory: Path) -> None:
+def test_demo_data_is_not_served_as_real(directory: Path, demo: Server) -> None:
+    demo.stop()
     answer = run("serve", "--data", "data/demo", cwd=directory, KOMPASS_ADMIN="a:b", KOMPASS_PORT="0")
     assert answer.returncode == 1
     assert "passwords are public" in answer.stderr
 
 
+@pytest.mark.slow
 def test_real_data_gets_no_demo_users(tmp_path: Path) -> None:
     server = Server(cwd=tmp_path, KOMPASS_ADMIN="chef:geheim")
     with httpx.Client(base_url=server.url, auth=("chef", "geheim")) as client:

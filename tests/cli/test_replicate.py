@@ -95,6 +95,7 @@ def test_refused_documents_are_named_and_end_with_code_3(server: ServerProcess, 
     assert "the target refused _design/x 1-" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_continuous_replication_until_it_is_stopped(server: ServerProcess, tmp_path: Path) -> None:
     arguments = [f"{server.url}/shop", f"{server.url}/live", "--continuous", "--create-target", "--json"]
     process = subprocess.Popen(

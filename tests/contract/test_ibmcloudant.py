@@ -61,6 +61,7 @@ def orders(number: int) -> list[dict[str, Any]]:
 # -- Logins --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_session_is_kept_renewed_and_refused(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", options=("--session-timeout", "10")) as server:
         service = client(server)
@@ -321,6 +322,7 @@ def test_a_follower_of_what_comes(service: Any, server: ServerProcess, db: str) 
     stop(follower, writer, db)
 
 
+@pytest.mark.slow
 def test_a_follower_outlives_a_crash_of_the_server(tmp_path: Path) -> None:
     with running_server(tmp_path / "data") as server:
         service = client(server)
@@ -375,6 +377,7 @@ def test_what_the_server_says_of_itself(service: Any, db: str) -> None:
     assert service.get_security(db=db).get_result()["members"] == rights
 
 
+@pytest.mark.slow
 def test_a_replication_is_a_document(service: Any, server: ServerProcess, db: str) -> None:
     fill(service, db, orders(40))
     target = f"{db}-copy"

@@ -93,6 +93,7 @@ def test_it_answers_when_it_says_so_and_stops_cleanly(tmp_path: Path) -> None:
         assert server.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_an_open_feed_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
     with process("--data", str(tmp_path)) as (server, url):
         httpx.put(f"{url}db")

@@ -299,15 +299,15 @@ async def test_a_job_takes_a_batch_of_documents(engine: Engine) -> None:
 
 @pytest.mark.parametrize("view", [False, True])
 async def test_every_document_is_judged_though_it_takes_many_jobs(engine: Engine, view: bool) -> None:
-    documents = [b'{"_id":"%d","n":%d}' % (n, n) for n in range(30)]
+    documents = [b'{"_id":"%d","n":%d}' % (n, n) for n in range(16)]
     wait = "const until = Date.now() + 100; while (Date.now() < until);"
     source = f"function(doc) {{ {wait} if (doc.n % 2) emit(1); return doc.n % 2 }}"
     passing = await functions.filter_documents(engine, "db", source, "", b"{}", documents, view=view)
-    assert passing == [bool(n % 2) for n in range(30)]
+    assert passing == [bool(n % 2) for n in range(16)]
     source = f"function(doc) {{ {wait} if (doc.n % 2) throw {{forbidden: doc._id}} }}"
     pairs = [(text, b"null") for text in documents]
     verdicts = await functions.validate(engine, "db", source, "", pairs, b"{}", b"{}")
-    assert verdicts == [Thrown("forbidden", str(n)) if n % 2 else None for n in range(30)]
+    assert verdicts == [Thrown("forbidden", str(n)) if n % 2 else None for n in range(16)]
 
 
 @pytest.mark.parametrize("text", ["x" * 1_000_000, [[], {}] * 10_000], ids=["large", "dense"])
@@ -321,6 +321,7 @@ async def test_a_batch_may_be_larger_than_what_the_engine_holds_at_a_time(engine
     assert passing == [True] * 40
 
 
+@pytest.mark.slow
 async def test_the_largest_document_can_be_mapped() -> None:
     engine = Engine(1)
     document = b'{"_id":"a","dense":[' + b"[]," * 2_660_000 + b"0]}"
@@ -351,6 +352,7 @@ async def test_who_judges_later_has_not_judged(engine: Engine, source: str) -> N
     assert await functions.filter_documents(engine, "db", source, "", b"{}", [b"{}"]) == expected
 
 
+@pytest.mark.slow
 async def test_no_database_makes_the_others_wait() -> None:
     engine = Engine(2, call_seconds=1)
     hanging = [Job("bad", "map", f"function() {{ for (;;); {n} }}", DOCUMENTS) for n in range(10)]

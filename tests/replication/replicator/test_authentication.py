@@ -99,6 +99,7 @@ async def test_a_session_is_begun_anew_when_the_peer_forgets_it(store: SqliteSto
     assert transport.logins() == 2
 
 
+@pytest.mark.slow
 async def test_a_session_lives_as_long_as_it_is_used(store: SqliteStore) -> None:
     transport = await served(store, require_valid_user=True, session_timeout=2)
     peer = HttpPeer(endpoint("session"), transport=transport)
