@@ -83,6 +83,12 @@ class Settings(BaseSettings):
         description="HTTP proxies, as URLs without credentials, that those replications may go through;"
         " comma-separated",
     )
+    quarantine_entries: int = Field(
+        default=1000, ge=1, description="Refused or waiting documents that are kept for each person"
+    )
+    quarantine_bytes: int = Field(
+        default=200_000_000, ge=1_000_000, description="Bytes of them, attachments included"
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
