@@ -33,6 +33,8 @@ class Principal:
 
     name: str | None = None
     roles: tuple[str, ...] = ()
+    device: str | None = None
+    """The device he uses, where the server's `Identity` knows of devices."""
 
     @property
     def is_server_admin(self) -> bool:

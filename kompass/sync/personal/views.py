@@ -49,7 +49,7 @@ class PersonalViews:
             return database
         if caller.name is None:
             raise errors.unauthorized(NEEDS_LOGIN)
-        principal = Principal(caller.name, known_roles(caller.roles))
+        principal = Principal(caller.name, known_roles(caller.roles), caller.device)
         return self.of(database, principal)
 
     def of(self, database: Database, principal: Principal) -> PersonalDatabase:
