@@ -11,10 +11,15 @@ from urllib.parse import unquote_to_bytes
 import orjson
 import structlog
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kompass.api.resources import create_api
+from kompass.api.services import Services
 from kompass.app import Page
 from kompass.demo import load as demo
+from kompass.identity.devices import HEADERS as DEVICE_HEADERS
+from kompass.identity.records import RESERVED
+from kompass.identity.setup import IdentityServices, create_identity
 from kompass.settings import Settings
 from replication.http import Application, ServerConfig, create_app
 from replication.replicator.hosts import LOOPBACK
@@ -31,23 +36,32 @@ SECURITY = orjson.dumps(
 )
 """Who may use it: everybody with a role of the business."""
 
+MAX_FEED_SECONDS = 3600
+"""After that a live feed is ended; clients begin another one."""
+
 log = structlog.get_logger(__name__)
 
 
 class Product:
     """Routes between the product's own paths and the document server, and owns the latter's lifetime."""
 
-    def __init__(self, documents: Application, page: ASGIApp) -> None:
+    def __init__(
+        self, documents: Application, page: ASGIApp, api: ASGIApp, identity: IdentityServices
+    ) -> None:
         self.documents = documents
+        self.identity = identity
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
-            b"api": _problem(404, "There is no such resource."),
+            b"api": api,
             b"metrics": _problem(404, "There are no metrics yet."),
             b"healthz": JSONResponse({"status": "ok"}),
             b"readyz": self._ready,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.documents(scope, self._closing(receive), send)
+            return
         if scope["type"] == "http":
             # From the raw path: decoded, `a%2Fb` and `a/b` would look the same.
             segment = scope["raw_path"].lstrip(b"/").partition(b"/")[0]
@@ -56,6 +70,17 @@ class Product:
                 await own(scope, receive, send)
                 return
         await self.documents(scope, receive, send)
+
+    def _closing(self, receive: Receive) -> Receive:
+        """Passes the lifespan's messages on; what works on documents ends before they are closed."""
+
+        async def closing() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.identity.close()
+            return message
+
+        return closing
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """200 when documents can be read, 503 with the reason when not."""
@@ -83,19 +108,35 @@ async def create_product(store: Store, settings: Settings) -> Product:
     config = ServerConfig(
         admins=admins,
         cors_origins=settings.cors_origins,
+        cors_headers=DEVICE_HEADERS,
         session_timeout=settings.session_timeout,
+        same_site=settings.same_site.value,
+        same_origin=True,
+        # A feed must not outlive the login that its answer has just renewed.
+        max_feed_seconds=min(MAX_FEED_SECONDS, settings.session_timeout // 2),
+        lockout_threshold=settings.lockout_threshold,
+        lockout_seconds=settings.lockout_seconds,
+        lockout_address_threshold=settings.lockout_address_threshold,
+        lockout_name_threshold=settings.lockout_name_threshold,
+        reserved_user_members=RESERVED,
+        tokens=settings.tokens,
+        proxy_secret=settings.proxy_secret.get_secret_value() if settings.proxy_secret else "",
         access_log=settings.log_requests,
         replication_hosts=(*LOOPBACK, *settings.replication_hosts),
         replication_proxies=settings.replication_proxies,
     )
-    documents = create_app(store, config)
+    identity = create_identity(store, settings)
+    documents = create_app(store, config, identity=identity.gate)
     await documents.server.prepare()
+    await identity.devices.prepare()
     await demo.check_kind(store, DATABASE, demo_wanted=settings.demo)
     if settings.demo:
         await demo.load(documents, DATABASE, SECURITY, settings.demo_size)
     else:
         await _create_database(store)
-    return Product(documents, Page(settings.pouchdb_file))
+    identity.start()
+    api = create_api(Services(documents.server, identity))
+    return Product(documents, Page(settings.pouchdb_file), api, identity)
 
 
 async def _create_database(store: Store) -> None:

@@ -8,11 +8,13 @@ error: a misspelt setting would silently do nothing. `docs/settings.md` lists th
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,6 +22,11 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+if TYPE_CHECKING:
+    from replication.accounts.tokens import TokenSettings
+
+_REALM = re.compile(r"/realms/[^/]+/?$")
 
 
 class LogFormat(StrEnum):
@@ -38,6 +45,12 @@ class DemoSize(StrEnum):
     SMALL = "small"
     MEDIUM = "medium"
     LARGE = "large"
+
+
+class SameSite(StrEnum):
+    STRICT = "strict"
+    LAX = "lax"
+    NONE = "none"
 
 
 class Settings(BaseSettings):
@@ -89,6 +102,86 @@ class Settings(BaseSettings):
     quarantine_bytes: int = Field(
         default=200_000_000, ge=1_000_000, description="Bytes of them, attachments included"
     )
+    same_site: SameSite = Field(
+        default=SameSite.STRICT,
+        description="`strict`, `lax` or `none`: whether the session cookie goes along with what other sites"
+        " begin; `none` needs https",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count;"
+        " comma-separated",
+    )
+    lockout_threshold: int = Field(
+        default=5, ge=0, description="Wrong passwords for a name from one address that lock it; 0 for never"
+    )
+    lockout_seconds: int = Field(default=300, ge=1, description="How long that lasts, from the first failure")
+    lockout_address_threshold: int = Field(
+        default=50,
+        ge=0,
+        description="Wrong passwords and forged tokens from an address that lock it altogether; 0 for never",
+    )
+    lockout_name_threshold: int = Field(
+        default=100,
+        ge=0,
+        description="Wrong passwords for one name from all addresses that lock the name; 0 for never",
+    )
+    offline_lease: int = Field(
+        default=604_800,
+        ge=3600,
+        description="Seconds that a device may be used without reaching the server, told to it at login",
+    )
+    keycloak_issuer: str | None = Field(
+        default=None,
+        description="Issuer of access tokens, as `https://HOST/realms/REALM`; without it no Keycloak is used",
+    )
+    keycloak_url: str | None = Field(
+        default=None,
+        description="Where this server reaches Keycloak, if not at the issuer's address: `http://HOST:PORT`",
+    )
+    keycloak_client: str = Field(
+        default="kompass-server",
+        description="Client that this server is: the audience of tokens, whose client roles count, and whose"
+        " service account reads users",
+    )
+    keycloak_parties: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("kompass-pwa",),
+        description="Clients that tokens may have been issued to (`azp`); comma-separated",
+    )
+    keycloak_client_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret of `keycloak_client`; with it users and roles are followed",
+    )
+    keycloak_sync_interval: float = Field(
+        default=3.0, ge=0.5, le=3600, description="How often Keycloak is asked for changes"
+    )
+    keycloak_trust_roles: bool = Field(
+        default=True,
+        description="Whether a token newer than a user's record may add roles, or make the record",
+    )
+    keycloak_clock_skew: float = Field(
+        default=30.0, ge=0, le=300, description="How far the clocks of Keycloak and server may differ"
+    )
+    jwt_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="Keys of JSON Web Tokens as CouchDB takes them: `hmac:KID=BASE64`, `rsa:KID=PEM`,"
+        " `ec:KID=PEM`, or `KIND:KID=@FILE`; comma-separated",
+    )
+    jwt_required_claims: str = Field(
+        default="exp",
+        description='What such a token must have: `exp, {iss, "https://issuer"}, {aud, "name"}`',
+    )
+    jwt_roles_claim_name: str = Field(
+        default="_couchdb.roles", description="Claim that holds the roles of such a token"
+    )
+    jwt_roles_claim_path: str | None = Field(
+        default=None, description="The same for a deeper one: `realm_access.roles`"
+    )
+    proxy_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret of a proxy that says in `X-Auth-CouchDB-…` headers who asks; it drops those of"
+        " its clients",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -103,12 +196,44 @@ class Settings(BaseSettings):
                 raise ValueError("give NAME:PASSWORD; a name doesn't start with an underscore")
         return value
 
-    @field_validator("cors_origins", "replication_hosts", "replication_proxies", mode="before")
+    @field_validator(
+        "cors_origins",
+        "replication_hosts",
+        "replication_proxies",
+        "trusted_proxies",
+        "keycloak_parties",
+        "jwt_keys",
+        mode="before",
+    )
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("keycloak_issuer", "keycloak_url")
+    @classmethod
+    def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            raise ValueError(f"{value!r} is no http or https address")
+        if info.field_name == "keycloak_issuer" and not _REALM.search(parts.path):
+            raise ValueError("give it as the tokens have it: https://HOST/realms/REALM")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _what_belongs_together(self) -> Settings:
+        if self.keycloak_client_secret is not None and self.keycloak_issuer is None:
+            raise ValueError("keycloak_client_secret needs keycloak_issuer: whose users are to be followed?")
+        # Imported here as below: they bring libraries along.
+        from replication.accounts.proxies import check_secret
+
+        if self.proxy_secret is not None:
+            check_secret(self.proxy_secret.get_secret_value())
+        _ = self.tokens  # raises ValueError for keys that can't be
+        return self
 
     @model_validator(mode="after")
     def _demo_stays_here(self) -> Settings:
@@ -144,6 +269,28 @@ class Settings(BaseSettings):
             return {}
         name, _, password = self.admin.get_secret_value().partition(":")
         return {name: password}
+
+    @property
+    def tokens(self) -> TokenSettings | None:
+        """Which tokens with keys of the settings are believed. Raises ValueError for keys that can't be."""
+        if not self.jwt_keys:
+            return None
+        from replication.accounts.tokens import TokenSettings
+
+        keys: dict[str, str] = {}
+        for each in self.jwt_keys:
+            name, equals, key = each.get_secret_value().partition("=")
+            if not equals:
+                raise ValueError("jwt_keys are written KIND:KID=KEY or KIND:KID=@FILE")
+            if key.startswith("@"):
+                try:
+                    key = Path(key[1:]).read_text("utf-8")
+                except OSError as error:
+                    raise ValueError(f"the file of the key {name} can't be read: {error.strerror}") from None
+            keys[name] = key
+        return TokenSettings(
+            keys, self.jwt_required_claims, self.jwt_roles_claim_name, self.jwt_roles_claim_path
+        )
 
     @property
     def directory(self) -> Path:

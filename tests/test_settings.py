@@ -72,6 +72,12 @@ def test_demo_is_refused_elsewhere(host: str) -> None:
         Settings(demo=True, host=host)
 
 
+def _shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(default)
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def test_every_setting_is_documented_with_its_variable_and_default() -> None:
     rows = re.findall(
         r"^\| `(\w+)` \| `(\w+)` \| (.*?) \| (.*?) \|$", (ROOT / "docs/settings.md").read_text(), re.MULTILINE
@@ -80,6 +86,6 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
     expected = {}
     for name, field in Settings.model_fields.items():
         default = field.default
-        shown = "" if default in (None, ()) else f"`{str(default).lower() if default is False else default}`"
+        shown = "" if default in (None, ()) else f"`{_shown(default)}`"
         expected[name] = (f"KOMPASS_{name.upper()}", shown, field.description)
     assert documented == expected

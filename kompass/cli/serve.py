@@ -43,6 +43,7 @@ def _run(settings: Settings) -> None:
 
     from kompass import log
     from kompass.demo.load import RealDataError
+    from kompass.identity.keycloak import KeycloakError
     from kompass.server import create_product
     from replication.protocol.errors import ProtocolError
     from replication.server import CannotServeError, run
@@ -59,8 +60,14 @@ def _run(settings: Settings) -> None:
             raise
 
     try:
-        run(make_app, settings.host, settings.port, ready=lambda url: _welcome(url, settings))
-    except (CannotServeError, DirectoryInUseError, ProtocolError, RealDataError) as error:
+        run(
+            make_app,
+            settings.host,
+            settings.port,
+            ready=lambda url: _welcome(url, settings),
+            trusted_proxies=",".join(settings.trusted_proxies) or None,
+        )
+    except (CannotServeError, DirectoryInUseError, KeycloakError, ProtocolError, RealDataError) as error:
         raise UsableError(str(error)) from error
     except OSError as error:
         raise UsableError(f"cannot use {settings.directory}: {error.strerror or error}") from error

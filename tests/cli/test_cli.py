@@ -102,7 +102,7 @@ def test_health_and_readiness(demo: Server) -> None:
 def test_own_paths_are_no_database_names(demo: Server, name: str) -> None:
     with httpx.Client(base_url=demo.url, auth=("admin", PASSWORD)) as client:
         client.put(name)
-        assert set(client.get("_all_dbs").json()) == {"_replicator", "_users", "kompass"}
+        assert set(client.get("_all_dbs").json()) == {"_replicator", "_users", "kompass", "kompass-devices"}
 
 
 def test_unknown_api_paths_are_problem_details(demo: Server) -> None:

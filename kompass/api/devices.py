@@ -1,0 +1,109 @@
+"""`/api/v1/devices`: one's own devices, and for ADMIN and GF everybody's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kompass.access.principals import Principal, Role
+from kompass.api.authentication import body_of, caller, caller_with
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.identity.devices import MAX_DOCUMENTS, MAX_TEXT, Device, clean_text
+
+OFFICE = (Role.ADMIN, Role.GF)
+"""Who looks after everybody's devices."""
+
+PAGE = 100
+"""Devices in an answer to a question for all, unless `limit` says another number."""
+
+MAX_PAGE = 1000
+
+
+class DeviceChange(BaseModel):
+    """What may be set of a device; what isn't given stays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)] | None = None
+    app_version: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)] | None = None
+    documents: Annotated[int, Field(ge=0, le=MAX_DOCUMENTS)] | None = None
+    """How many documents the device holds: for the device itself to say."""
+
+
+async def listed(request: Request) -> Response:
+    """One's own devices; with `all=true` everybody's in pages, `next` being the `after` of the next one."""
+    devices = services_of(request).identity.devices
+    if request.query_params.get("all") != "true":
+        own = await devices.of_user(caller(request).name)
+        return JSONResponse({"devices": [device.shown() for device in own]})
+    caller_with(request, *OFFICE)
+    limit = _limit(request.query_params.get("limit", str(PAGE)))
+    page = await devices.page(request.query_params.get("after"), limit)
+    answer: dict[str, object] = {"devices": [device.shown() for device in page]}
+    if len(page) == limit:
+        answer["next"] = page[-1].key
+    return JSONResponse(answer)
+
+
+async def shown(request: Request) -> Response:
+    return JSONResponse((await _device(request, caller(request))).shown())
+
+
+async def changed(request: Request) -> Response:
+    """Sets name, version of the application or number of documents."""
+    device = await _device(request, caller(request))
+    members = (await body_of(request, DeviceChange)).model_dump(exclude_none=True)
+    for name in ("name", "app_version"):
+        if name in members:
+            members[name] = clean_text(members[name])
+            if not members[name]:
+                raise Problem(422, f"{name} needs a character that can be seen.")
+    device = await services_of(request).identity.devices.change(device.key, members)
+    return JSONResponse(device.shown())
+
+
+async def revoked(request: Request) -> Response:
+    """Ends the device's sessions; it can't log in again until an office restores it."""
+    device = await _device(request, caller(request))
+    return JSONResponse((await services_of(request).identity.devices.revoke(device.key)).shown())
+
+
+async def lost(request: Request) -> Response:
+    """The same, and the device is told to erase what it holds when it comes next."""
+    device = await _device(request, caller(request))
+    return JSONResponse((await services_of(request).identity.devices.mark_lost(device.key)).shown())
+
+
+async def restored(request: Request) -> Response:
+    """Takes both back: for ADMIN and GF."""
+    device = await _device(request, caller_with(request, *OFFICE))
+    return JSONResponse((await services_of(request).identity.devices.restore(device.key)).shown())
+
+
+async def _device(request: Request, principal: Principal) -> Device:
+    """The device of the path. 404 for one that is somebody else's as for one that isn't there."""
+    device = await services_of(request).identity.devices.find(request.path_params["id"])
+    if device is None or (device.user != principal.name and principal.roles.isdisjoint(OFFICE)):
+        raise Problem(404, "There is no such device.")
+    return device
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_PAGE:
+        raise Problem(400, f"limit must be a number from 1 to {MAX_PAGE}.")
+    return int(text)
+
+
+ROUTES = [
+    Route("/devices", listed, methods=["GET"]),
+    Route("/devices/{id}", shown, methods=["GET"]),
+    Route("/devices/{id}", changed, methods=["PATCH"]),
+    Route("/devices/{id}/revoke", revoked, methods=["POST"]),
+    Route("/devices/{id}/lost", lost, methods=["POST"]),
+    Route("/devices/{id}/restore", restored, methods=["POST"]),
+]

@@ -1,0 +1,80 @@
+"""Errors of the API: problem details by RFC 9457."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from replication.protocol.errors import ProtocolError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer other than success. `detail` says what was wrong and what to do."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        """`members`: what the body has besides."""
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members or {}
+
+    def response(self) -> Response:
+        return problem_response(self.status, self.detail, headers=self.headers, members=self.members)
+
+
+def problem_response(
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, object] | None = None,
+) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **(members or {}),
+    }
+    return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: ProtocolError) -> Problem:
+    """The same error as the document server would answer it, as a problem."""
+    return Problem(error.status, error.reason, headers=error.headers, members=error.members)
+
+
+async def answer_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def answer_protocol_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ProtocolError)
+    return problem_of(error).response()
+
+
+async def answer_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = "There is no such resource." if error.status_code == 404 else str(error.detail)
+    return problem_response(error.status_code, detail, headers=error.headers)
+
+
+async def answer_failure(_: Request, __: Exception) -> Response:
+    return problem_response(500, "The server failed; its log tells more.")

@@ -1,0 +1,47 @@
+"""The table of resources, and the application that serves them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
+
+from kompass.api import devices, session
+from kompass.api.authentication import Authentication
+from kompass.api.problems import (
+    Problem,
+    answer_failure,
+    answer_http_exception,
+    answer_problem,
+    answer_protocol_error,
+)
+from kompass.api.services import Services
+from replication.protocol.errors import ProtocolError
+
+PREFIX = "/api/v1"
+
+RESOURCES: Sequence[Sequence[BaseRoute]] = (
+    session.ROUTES,
+    devices.ROUTES,
+)
+"""Each resource's routes, with paths below `PREFIX`."""
+
+
+def create_api(services: Services) -> ASGIApp:
+    """The ASGI application for everything below `/api`."""
+    routes = [route for resource in RESOURCES for route in resource]
+    app = Starlette(
+        routes=[Mount(PREFIX, routes=routes)],
+        exception_handlers={
+            Problem: answer_problem,
+            ProtocolError: answer_protocol_error,
+            HTTPException: answer_http_exception,
+            Exception: answer_failure,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    return Authentication(app, services.server)

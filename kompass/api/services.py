@@ -1,0 +1,24 @@
+"""What the handlers of the API work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from kompass.identity.setup import IdentityServices
+from replication.http.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One for an application; a new resource adds here what it needs."""
+
+    server: Server
+    identity: IdentityServices
+
+
+def services_of(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services

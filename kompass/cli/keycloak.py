@@ -1,0 +1,103 @@
+"""`kompass keycloak`: a realm to start with, and users brought up to date by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kompass.cli.errors import UsableError, read_settings
+from kompass.settings import Settings
+
+if TYPE_CHECKING:
+    from kompass.identity.sync import SyncOutcome
+
+keycloak = typer.Typer(no_args_is_help=True, help="Work with Keycloak, where people log in.")
+
+SERVICE_ACCOUNT = "service-account-"
+
+
+@keycloak.command()
+def realm(
+    output: Annotated[Path, typer.Option(help="File to write.", dir_okay=False)],
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Where the page is served, as https://sales.example; may be repeated."
+            " Without it: this machine, port 8080.",
+        ),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo/--no-demo", help="With the demo's users, whose password is public.")
+    ] = True,
+) -> None:
+    """Write a realm for Keycloak to import: roles, clients, and the demo's users."""
+    text = files("kompass.identity").joinpath("realm.json").read_text("utf-8")
+    exported = json.loads(text)
+    if not demo:
+        exported["users"] = [
+            user for user in exported["users"] if user["username"].startswith(SERVICE_ACCOUNT)
+        ]
+    if url:
+        page = next(each for each in exported["clients"] if each.get("publicClient"))
+        page["redirectUris"] = [f"{each.rstrip('/')}/app/*" for each in url]
+    try:
+        output.write_text(json.dumps(exported, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise UsableError(f"cannot write {output}: {error.strerror or error}") from error
+    typer.echo(f"{output}: realm {exported['realm']}. Import it, then set KOMPASS_KEYCLOAK_ISSUER.")
+
+
+@keycloak.command()
+def sync(
+    data: Annotated[
+        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
+    ] = None,
+) -> None:
+    """Bring users and roles up to date once, while no server runs on the directory; a running one does it by
+    itself."""
+    settings = read_settings(data=data)
+    if not settings.directory.is_dir():
+        raise UsableError(f"{settings.directory} is not a directory; name the server's with --data.")
+    outcome = asyncio.run(_sync(settings))
+    for why in outcome.passed_over:
+        typer.echo(f"left out: {why}", err=True)
+    for name in outcome.changed:
+        typer.echo(f"changed: {name}")
+    typer.echo(f"{outcome.users} users of Keycloak have a role here, {len(outcome.changed)} records changed")
+
+
+async def _sync(settings: Settings) -> SyncOutcome:
+    from kompass.identity.keycloak import KeycloakError
+    from kompass.identity.records import Records
+    from kompass.identity.setup import keycloak_directory
+    from kompass.identity.sync import KeycloakSync
+    from replication.accounts.directory import Accounts
+    from replication.protocol.errors import ProtocolError
+    from replication.store.sqlite import DirectoryInUseError, SqliteStore
+
+    try:
+        directory = keycloak_directory(settings)
+        if directory is None:
+            raise UsableError(
+                "set KOMPASS_KEYCLOAK_ISSUER and KOMPASS_KEYCLOAK_CLIENT_SECRET: who else is to be asked?"
+            )
+        store = await SqliteStore.open(settings.directory)
+    except DirectoryInUseError as error:
+        raise UsableError(f"{error} A server that runs follows Keycloak by itself.") from error
+    except KeycloakError as error:
+        raise UsableError(str(error)) from error
+    try:
+        accounts = Accounts(store, admins={})
+        await accounts.prepare()
+        accounts.close()
+        return await KeycloakSync(directory, Records(store)).list_all()
+    except (KeycloakError, ProtocolError) as error:
+        raise UsableError(str(error)) from error
+    finally:
+        await store.close()
