@@ -2,8 +2,8 @@
 
 A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
 with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
-(`node,clients,chromium`) turns such a skip into a failure: a machine that is meant to run everything can't
-quietly run less.
+(`node,clients,chromium,keycloak`) turns such a skip into a failure: a machine that is meant to run
+everything can't quietly run less.
 """
 
 from __future__ import annotations
@@ -47,7 +47,23 @@ def _chromium() -> Path:
     raise Missing("no Chromium on PATH: apt install chromium")
 
 
-NEEDS: dict[str, Callable[[], Path]] = {"node": _node, "clients": _clients, "chromium": _chromium}
+def _keycloak() -> Path:
+    home = os.environ.get("KOMPASS_TEST_KEYCLOAK")
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kompass"
+    found = [Path(home)] if home else sorted(cached.glob("keycloak-*"))
+    if not found or not (found[-1] / "bin" / "kc.sh").is_file():
+        raise Missing("Keycloak is missing: run ./scripts/test, or name its folder in KOMPASS_TEST_KEYCLOAK")
+    if shutil.which("java") is None:
+        raise Missing("Keycloak needs Java: apt install openjdk-17-jre-headless")
+    return found[-1]
+
+
+NEEDS: dict[str, Callable[[], Path]] = {
+    "node": _node,
+    "clients": _clients,
+    "chromium": _chromium,
+    "keycloak": _keycloak,
+}
 
 
 def required_names() -> set[str]:
