@@ -6,6 +6,8 @@ A device here is what PouchDB is to replication: revision trees that only grow, 
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
@@ -136,8 +138,10 @@ class World:
                 {docid: [parse_rev(doc.rev) for doc in await self.database.leaves(docid)]}
             )
 
-    async def push(self, device: Device, docid: str, *, refused: bool) -> None:
-        """The device edits what it shows, or makes a new document, and sends it."""
+    async def push(
+        self, device: Device, docid: str, *, refused: bool, channels: list[str] | None = None
+    ) -> None:
+        """The device edits what it shows, or makes a new document, and sends it. The edit may move it."""
         self.count += 1
         tree = device.trees.get(docid)
         shown = device.shown().get(docid)
@@ -162,6 +166,8 @@ class World:
                 return
             if winner is not None:
                 body = {k: v for k, v in orjson.loads(winner.text).items() if k[:1] != "_"}
+            if channels is not None:
+                body["channels"] = channels
             outcome = writing.write(
                 [DocumentWrite(docid, False, orjson.dumps({**body, "n": self.count}), path=path)],
                 replicated=True,
@@ -263,8 +269,13 @@ async def run_program(program: list[tuple[Any, ...]], limit: int) -> None:
                         )
                     case ("sync", number, size, most):
                         world.devices[number].sync(index, database, size, most)
+                    case ("sync all", size):
+                        for device in world.devices:
+                            device.sync(index, database, size)
                     case ("push", number, docid, refused):
                         await world.push(world.devices[number], docid, refused=refused)
+                    case ("move", number, docid, channels):
+                        await world.push(world.devices[number], docid, refused=False, channels=channels)
                     case ("settle",):
                         await world.settle()
             await world.settle()
@@ -274,7 +285,7 @@ async def run_program(program: list[tuple[Any, ...]], limit: int) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, deadline=None, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow]
 )
 @given(st.lists(operations, max_size=25), st.integers(1, 4), st.booleans())
 def test_devices_end_with_what_their_users_may_see(program: list[Any], limit: int, merged: bool) -> None:
@@ -282,3 +293,39 @@ def test_devices_end_with_what_their_users_may_see(program: list[Any], limit: in
         if merged:
             patch.setattr(feed_module, "NEAR", -1)
         asyncio.run(run_program(program, limit))
+
+
+def program_of(source: random.Random, steps: int) -> list[tuple[Any, ...]]:
+    """Something like a day's work: much syncing, rights that come and go."""
+
+    def step() -> tuple[Any, ...]:
+        docid = source.choice(DOCS)
+        channels = source.sample([*CHANNELS, "all"], source.randrange(3))
+        match source.choices(range(9), [4, 4, 3, 1, 0.3, 3, 3, 3, 1])[0]:
+            case 0:
+                return "put", docid, channels, source.choice([None, None, *DOCS])
+            case 1:
+                people = [(user, channel) for user in USERS for channel in CHANNELS]
+                return "grant", source.choice(["g0", "g1"]), source.sample(people, source.randrange(5))
+            case 2:
+                return "roles", source.choice(USERS), source.random() < 0.5
+            case 3:
+                return "delete", docid
+            case 4:
+                return "purge", docid
+            case 5:
+                return "sync all", source.randrange(1, 4)
+            case 6:
+                return "sync", source.randrange(6), source.randrange(1, 4), source.randrange(1, 3)
+            case 7:
+                return "push", source.randrange(6), docid, source.random() < 0.4
+            case _:
+                return "move", source.randrange(6), docid, channels
+
+    return [step() for _ in range(steps)]
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("KOMPASS_TEST_SEEDS", "30"))))
+def test_long_days_end_well(seed: int) -> None:
+    source = random.Random(seed)
+    asyncio.run(run_program(program_of(source, 60), source.randrange(1, 5)))

@@ -1,9 +1,10 @@
 """Reading one person's feed out of the index.
 
-A document that somebody sees stands at its place, or at the grant that shows it to him if that is later;
-within a grant, by its place. One that he saw and sees no more stands at the revocation, within it by its
-number. One of his revisions that was refused puts its document where the refusal is. Each document has one
-row, at its latest position.
+A document that somebody sees stands at its place, or at his latest grant or loss of one of its channels if
+that is later; within it, by its place. (A loss counts although he still sees it: it had been moved to the
+grant, and must not fall back to where a reader in between has passed already.) One that he saw and sees no
+more stands at the revocation, within it by its number. One of his revisions that was refused puts its
+document where the refusal is. Each document has one row, at its latest position.
 
 Two ways lead to a page. Near the end of the feed everything after `since` is asked for at once and sorted.
 Far from it every channel is a stream in order of positions, and the streams are merged only as far as the
@@ -58,25 +59,46 @@ class Person:
     refused: Mapping[str, int]
     """Document -> place of its latest refusal."""
 
+    marks: Mapping[int, int]
+    """Channel -> when he got it, or when he lost it if he doesn't hold it: what moves its documents."""
+
     @property
-    def latest_grant(self) -> int:
-        return max(self.held.values(), default=0)
+    def latest_mark(self) -> int:
+        return max(self.marks.values(), default=0)
 
 
-NOBODY = Person("", 0, "", {}, (), {})
-
-_GROUPED = """
-SELECT doc, place, max(since) AS granted FROM (
-    SELECT e.doc AS doc, e.place AS place, h.since AS since
-    FROM access_holdings h CROSS JOIN access_entries e ON e.channel = h.channel AND e.place > :number
-    WHERE h.user = :user AND h.since <= :number
-    UNION ALL
-    SELECT e.doc, e.place, h.since
-    FROM access_holdings h CROSS JOIN access_entries e ON e.channel = h.channel
-    WHERE h.user = :user AND h.since > :number
-) GROUP BY doc
+_NEAR = """
+SELECT DISTINCT e.place, d.id
+FROM access_holdings h
+CROSS JOIN access_entries e ON e.channel = h.channel AND e.place > :number
+CROSS JOIN access_docs d ON d.num = e.doc
+WHERE h.user = :user
 """
-_MAIN = "(CASE WHEN place > granted THEN place ELSE granted END)"
+_PENDING = """
+WITH marks AS MATERIALIZED (
+    SELECT channel, since AS at FROM access_holdings WHERE user = :user
+    UNION ALL
+    SELECT channel, max(until) FROM access_lost l WHERE user = :user AND NOT EXISTS (
+        SELECT 1 FROM access_holdings h WHERE h.user = :user AND h.channel = l.channel
+    ) GROUP BY channel
+), found AS (
+    SELECT doc, place, max(at) AS at FROM (
+        SELECT e.doc, e.place, m.at
+        FROM marks m CROSS JOIN access_entries e ON e.channel = m.channel AND e.place > :number
+        WHERE m.at <= :number
+        UNION ALL
+        SELECT e.doc, e.place, m.at
+        FROM marks m CROSS JOIN access_entries e ON e.channel = m.channel
+        WHERE m.at > :number
+    ) GROUP BY doc
+)
+SELECT count(*) FROM found
+WHERE (max(place, at) > :main OR (max(place, at) = :main AND iif(place > at, :last, place) > :within))
+AND EXISTS (
+    SELECT 1 FROM access_entries e CROSS JOIN access_holdings h ON h.user = :user AND h.channel = e.channel
+    WHERE e.doc = found.doc
+)
+"""
 
 
 def person(reading: Reading, name: str) -> Person:
@@ -91,7 +113,11 @@ def person(reading: Reading, name: str) -> Person:
     held: Any = execute("SELECT channel, since FROM access_holdings WHERE user = ?", (name,))
     lost: Any = execute("SELECT channel, since, until FROM access_lost WHERE user = ?", (name,))
     refused: Any = execute("SELECT id, max(place) FROM access_refused WHERE user = ? GROUP BY id", (name,))
-    return Person(name, version, roles, dict(held), tuple(lost), dict(refused))
+    now, before = dict(held), tuple(lost)
+    marks: dict[int, int] = {}
+    for channel, _, until in before:
+        marks[channel] = max(until, marks.get(channel, 0))
+    return Person(name, version, roles, now, before, dict(refused), {**marks, **now})
 
 
 class _Found(NamedTuple):
@@ -140,8 +166,7 @@ class FeedReader:
         number, within = split(since)
         number = number if within == LAST else number - 1
         counted: Any = self._execute(
-            f"SELECT count(*) FROM ({_GROUPED}) WHERE {_MAIN} > :main"
-            f" OR ({_MAIN} = :main AND (CASE WHEN place > granted THEN :last ELSE place END) > :within)",
+            _PENDING,
             {
                 "user": self._person.name,
                 "number": number,
@@ -170,10 +195,11 @@ class FeedReader:
     def _ordered(self, since: int, descending: bool) -> Iterator[_Found]:
         who = self._person
         number, within = split(since)
+        passed = number if within == LAST else number - 1
         if descending:
             streams = self._streams_down(since)
-        elif self._reading.update_seq - number <= NEAR and who.latest_grant <= number:
-            streams = [self._near(number if within == LAST else number - 1, since)]
+        elif self._reading.update_seq - passed <= NEAR and who.latest_mark <= passed:
+            streams = [self._near(passed, since)]
         else:
             streams = self._streams_up(since)
         others = sorted(
@@ -199,17 +225,16 @@ class FeedReader:
             yield _Found(at, docid, bool(visible))
 
     def _near(self, number: int, since: int) -> Iterator[tuple[int, str, bool | None]]:
-        rows: Any = self._execute(
-            f"SELECT g.place, g.granted, d.id FROM ({_GROUPED}) g CROSS JOIN access_docs d ON d.num = g.doc",
-            {"user": self._person.name, "number": number},
-        )
-        found = [(_position(place, granted), docid, True) for place, granted, docid in rows]
+        rows: Any = self._execute(_NEAR, {"user": self._person.name, "number": number})
+        found = [(position(place), docid, True) for place, docid in rows]
         return iter(sorted(one for one in found if one[0] > since))
 
     def _streams_up(self, since: int) -> list[Iterator[tuple[int, str, bool | None]]]:
         number, within = split(since)
         streams = []
-        for channel, granted in self._person.held.items():
+        for channel, granted in self._person.marks.items():
+            if granted < number and channel not in self._person.held:
+                continue  # what he still sees of it comes by another channel
             if granted > number:
                 after = -1
             elif granted == number:
@@ -225,7 +250,7 @@ class FeedReader:
 
     def _streams_down(self, since: int) -> list[Iterator[tuple[int, str, bool | None]]]:
         streams = []
-        for channel, granted in self._person.held.items():
+        for channel, granted in self._person.marks.items():
             rows: Any = self._execute(
                 "SELECT place, doc FROM access_entries WHERE channel = ? ORDER BY place DESC", (channel,)
             )
@@ -236,20 +261,24 @@ class FeedReader:
         self, rows: Iterable[tuple[int, int]], granted: int, before: int | None = None
     ) -> Iterator[tuple[int, str, bool | None]]:
         """One channel's documents in order of position, but those that stand elsewhere because of another."""
-        held = self._person.held
-        several_grants = len(set(held.values())) > 1
+        held, marks = self._person.held, self._person.marks
+        simple = len(set(marks.values())) <= 1 and len(held) == len(marks)
         for place, doc in rows:
             at = _position(place, granted)
             if before is not None and at >= before:
                 continue
-            if several_grants:
-                latest = max(
-                    held.get(channel, 0)
+            if not simple:
+                channels = [
+                    channel
                     for (channel,) in self._execute(
                         "SELECT channel FROM access_entries WHERE doc = ?", (doc,)
                     )
-                )
+                    if channel in marks
+                ]
+                latest = max(marks[channel] for channel in channels)
                 if latest != granted and at != _position(place, latest):
+                    continue
+                if not any(channel in held for channel in channels):
                     continue
             docid = self._execute("SELECT id FROM access_docs WHERE num = ?", (doc,)).get
             yield at, docid, True
@@ -336,13 +365,14 @@ class FeedReader:
         best: _Found | None = None
         numbers: Any = self._execute("SELECT num, place FROM access_docs WHERE id = ? ORDER BY num", (docid,))
         for num, place in numbers.fetchall():
-            grants = [
-                self._person.held[channel]
+            channels = [
+                channel
                 for (channel,) in self._execute("SELECT channel FROM access_entries WHERE doc = ?", (num,))
-                if channel in self._person.held
+                if channel in self._person.marks
             ]
-            if grants:
-                best = _Found(_position(place, max(grants)), docid, True)
+            if any(channel in self._person.held for channel in channels):
+                latest = max(self._person.marks[channel] for channel in channels)
+                best = _Found(_position(place, latest), docid, True)
                 break
             ended = self.ended(num)
             if ended is not None and (best is None or position(ended, num) > best.position):

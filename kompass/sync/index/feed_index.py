@@ -16,7 +16,7 @@ from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import Role, known_roles
 from kompass.sync.index import cards, schema
 from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
-from kompass.sync.index.keeping import PURGED, Step, StoredParents, Touched
+from kompass.sync.index.keeping import Step, StoredParents, Touched
 from kompass.sync.index.rules import MatrixRules, Rules
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.positions import position
@@ -24,7 +24,8 @@ from kompass.sync.tombstones import Tombstones
 from replication.protocol.attachments import parse_attachments
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
+from replication.protocol.revision_tree import RevisionTree
+from replication.protocol.revisions import Path, Rev, format_rev
 from replication.store.interface import Document, KeyRange
 from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing
 
@@ -318,19 +319,17 @@ class FeedIndex(Extension):
         """
         wanted = tombstone[0] - 1
         state = reading.revisions(docid)
-        if state is not None:
-            for rev in state.tree:
-                if rev[0] == wanted and self.tombstones.closes(docid, tombstone, rev):
-                    path = state.tree.path(rev)
-                    return Path(path.start + 1, [tombstone[1], *path.ids])
-        for (revs,) in reading.connection.execute(
-            "SELECT revs FROM access_docs d CROSS JOIN access_leaves l ON l.doc = d.num"
-            " WHERE d.id = ? AND d.lineage = ?",
-            (docid, PURGED),
+        trees = [] if state is None else [state.tree]
+        for (text,) in reading.connection.execute(
+            "SELECT p.tree FROM access_docs d CROSS JOIN access_purged p ON p.doc = d.num WHERE d.id = ?",
+            (docid,),
         ):
-            for rev in map(parse_rev, revs.split()):
+            trees.append(RevisionTree.from_json(orjson.loads(text)))
+        for tree in trees:
+            for rev in tree:
                 if rev[0] == wanted and self.tombstones.closes(docid, tombstone, rev):
-                    return Path(tombstone[0], [tombstone[1], rev[1]])
+                    path = tree.path(rev)
+                    return Path(path.start + 1, [tombstone[1], *path.ids])
         for (text,) in reading.connection.execute(
             "SELECT path FROM access_refused WHERE user = ? AND id = ?", (user, docid)
         ):

@@ -180,6 +180,7 @@ class Step:
         place = self._writing.next_seq()
         before = self._entries(document.num)
         self._enter(document.num, place, before, set(), new=False)
+        self._execute("INSERT INTO access_purged VALUES (?, ?)", (document.num, document.text))
         self._execute("DELETE FROM access_parents WHERE child = ?", (document.num,))
         self._unrelate(document.num)
         self._execute(

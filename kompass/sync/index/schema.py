@@ -14,6 +14,7 @@ former and few ask for the latter:
 - `access_users`: roles by the `user` documents. `version` changes with everything about a person that isn't
   a document's.
 - `access_refused`: revisions that were refused and are in quarantine.
+- `access_purged`: the revision trees of documents that were purged, for devices that hold some of it.
 - `access_touches`: what the toucher has still to look at.
 """
 
@@ -102,6 +103,7 @@ CREATE TABLE access_refused (
     PRIMARY KEY (user, id, rev)
 ) WITHOUT ROWID;
 CREATE INDEX access_refused_by_id ON access_refused (id, rev);
+CREATE TABLE access_purged (doc INTEGER PRIMARY KEY, tree BLOB NOT NULL);
 CREATE TABLE access_touches (num INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT, channel INTEGER, doc INTEGER);
 """
 

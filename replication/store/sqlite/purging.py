@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import apsw
+import orjson
 
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev
@@ -48,8 +49,10 @@ def purge(
         connection.execute("DELETE FROM changes WHERE seq = ?", (entry.seq,))
         transaction.moved.append((entry.seq, 0))
         if transaction.changed is not None:
-            gone_document = ChangedDocument(docid, entry.num, entry.seq, 0, entry.rev, True, b"", 0)
-            transaction.changed.append(gone_document)
+            was = orjson.dumps(entry.tree.to_json())
+            transaction.changed.append(
+                ChangedDocument(docid, entry.num, entry.seq, 0, entry.rev, True, was, 0)
+            )
         if entry.deleted:
             transaction.counters.deleted_count -= 1
         else:

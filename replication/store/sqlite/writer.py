@@ -76,7 +76,7 @@ class ChangedDocument(NamedTuple):
     """The winner's."""
     deleted: bool
     text: bytes
-    """The winner's, as stored. Empty if it was purged."""
+    """The winner's, as stored. If the document was purged, its tree as it was (`RevisionTree.to_json`)."""
     leaves: int
 
 
