@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kompass.sync.gate.references import levels
+from replication.protocol.revisions import Path
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new, uuid
 
 
@@ -159,6 +160,16 @@ async def test_large_batches_are_taken_in_parts_with_parents_first(world: World)
     assert await world.quarantined("adm1") == []
     for n in (0, 699):
         assert await world.body(contact(n)) is not None
+
+
+async def test_a_thousand_revisions_of_one_document_in_a_batch_are_judged_in_order(world: World) -> None:
+    version = new(customer_body())
+    docs = [(customer(1), version)]
+    for n in range(999):
+        version = new(customer_body(phone=str(n)), Path(version.path.start, version.path.ids))
+        docs.append((customer(1), version))
+    assert await world.push("adm1", *docs) == [""] * 1000
+    assert (await world.winner(customer(1)) or pytest.fail("no winner")).rev == version.rev
 
 
 # -- the order by itself -----------------------------------------------------------------------

@@ -18,22 +18,20 @@ def levels(docs: Sequence[tuple[str, Mapping[str, Any]]]) -> list[list[int]]:
     Two revisions of one document are never in one group, and come in the order given. Documents that refer to
     one another in a circle end up in the last group.
     """
-    places: dict[str, list[int]] = {}
-    for place, (docid, _) in enumerate(docs):
-        places.setdefault(docid, []).append(place)
-    if len(places) == 1 and len(docs) == 1:
+    if len(docs) == 1:
         return [[0]]
+    latest = {docid: place for place, (docid, _) in enumerate(docs)}
     waits: dict[int, set[int]] = {}
+    seen: dict[str, int] = {}
     for place, (docid, body) in enumerate(docs):
         before = {
-            other
+            latest[value]
             for name, value in body.items()
-            if name[-2:] == "Id" and type(value) is str and value in places and value != docid
-            for other in places[value]
+            if name[-2:] == "Id" and type(value) is str and value in latest and value != docid
         }
-        same = places[docid]
-        if len(same) > 1:
-            before.update(other for other in same if other < place)
+        if docid in seen:
+            before.add(seen[docid])  # which waits for the one before it
+        seen[docid] = place
         if before:
             waits[place] = before
     if not waits:

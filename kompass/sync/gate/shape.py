@@ -7,7 +7,7 @@ fields. What stands here is what every document needs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kompass.access.audiences import AUDIENCES
@@ -71,9 +71,8 @@ def unfit(docid: str, body: Body, size: int) -> Refusal | None:
     if private:
         return Refusal(
             "shape.member",
-            f"Members that begin with an underscore belong to the protocol: {', '.join(private)}.",
-            f"Angaben, die mit einem Unterstrich beginnen, sind nicht erlaubt: {', '.join(private)}.",
-            private,
+            f"Members that begin with an underscore belong to the protocol: {_quoted(private)}.",
+            f"Angaben, die mit einem Unterstrich beginnen, sind nicht erlaubt: {_quoted(private)}.",
         )
     if size > MAX_BODY:
         return Refusal(
@@ -82,6 +81,10 @@ def unfit(docid: str, body: Body, size: int) -> Refusal | None:
             f"Das Dokument ist mit {size} Byte zu groß (höchstens {MAX_BODY}): Dateien gehören in Anhänge.",
         )
     return None
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(name[:40] for name in names[:5])
 
 
 def misnamed(docid: str, body: Body) -> Refusal | None:
