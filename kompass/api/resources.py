@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import devices, session
+from kompass.api import devices, quarantine, session
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -26,6 +26,7 @@ PREFIX = "/api/v1"
 RESOURCES: Sequence[Sequence[BaseRoute]] = (
     session.ROUTES,
     devices.ROUTES,
+    quarantine.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

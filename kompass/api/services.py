@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from kompass.identity.setup import IdentityServices
+from kompass.sync.quarantine.desk import Desk
 from replication.http.server import Server
 
 
@@ -16,6 +17,8 @@ class Services:
 
     server: Server
     identity: IdentityServices
+    desk: Desk | None = None
+    """The quarantine; None where the database has no gate."""
 
 
 def services_of(request: Request) -> Services:

@@ -8,7 +8,7 @@ never gets in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,10 @@ class Desk:
             return None
         winner = self._winner(principal, entry.docid)
         return Shown(entry, winner, await self._quarantine.attachments(entry))
+
+    def read_attachment(self, info: AttachmentInfo) -> AsyncIterator[bytes]:
+        """The bytes, as they are stored."""
+        return self._quarantine.database.read_attachment(info)
 
     def _may_see(self, principal: Principal, entry: Entry) -> bool:
         if entry.user == principal.name:
