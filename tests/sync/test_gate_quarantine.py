@@ -381,3 +381,13 @@ async def test_texts_that_are_nested_as_deep_as_can_be_are_kept_and_told(world: 
     assert notice["omitted"] == ["document"]
     await Desk(world.gate).discard(world.people["adm1"], await only(world))
     assert await world.quarantined("adm1") == [(customer(1), "discarded")]
+
+
+async def test_two_who_settle_an_entry_at_once_do_not_get_in_each_others_way(world: World) -> None:
+    await refused_edit(world)
+    entry = (await only(world)).entry
+    states = (State.DISCARDED, State.RELEASED, State.CORRECTED)
+    await asyncio.gather(
+        *(world.gate.quarantine.change(entry.id, state, by="gf1", now=world.clock.now) for state in states)
+    )
+    assert (await only(world)).entry.state in states

@@ -220,19 +220,23 @@ class Quarantine:
     async def change(
         self, number: str, state: State, *, by: str, now: datetime, refusal: Refusal | None = None
     ) -> None:
-        """Puts an entry into another state. Nothing happens if it is gone."""
-        document = await self.database.winner(number)
-        if document is None or document.deleted:
-            return
-        rev = parse_rev(document.rev)
-        stubs = {
-            name: StubAttachment(info.digest, info.revpos)
-            for name, info in (await self.database.attachments(number, rev)).items()
-        }
-        body = entries.changed(document, state, by, now, refusal)
-        (outcome,) = await self.database.write([DocumentWrite(number, False, body, rev, attachments=stubs)])
-        if isinstance(outcome, ProtocolError):
-            raise outcome
+        """Puts an entry into another state, whatever it is in. Nothing happens if it is gone."""
+        while True:
+            document = await self.database.winner(number)
+            if document is None or document.deleted:
+                return
+            rev = parse_rev(document.rev)
+            stubs = {
+                name: StubAttachment(info.digest, info.revpos)
+                for name, info in (await self.database.attachments(number, rev)).items()
+            }
+            body = entries.changed(document, state, by, now, refusal)
+            write = DocumentWrite(number, False, body, rev, attachments=stubs)
+            (outcome,) = await self.database.write([write])
+            if isinstance(outcome, str):
+                return
+            if outcome.status != 409:  # somebody else was quicker: once more
+                raise outcome
 
     async def remove(self, number: str) -> None:
         """Forgets an entry and its bytes without a trace."""
