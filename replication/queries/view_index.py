@@ -68,7 +68,8 @@ def start_refresh(database: Database, engine: Engine, ddoc: DesignDocument, view
     """Refreshes behind the scenes; the task is the one that is at it already, if there is one."""
     running = _running.setdefault(database, {})
     task = running.get(view.signature)
-    if task is None:
+    # One that is done but not taken out yet reads nothing any more: to wait for it is no wait at all.
+    if task is None or task.done():
         mapper = _mapper(database, engine, ddoc, view)
         task = asyncio.create_task(database.refresh_rows(view.signature, mapper))
         running[view.signature] = task
@@ -77,7 +78,8 @@ def start_refresh(database: Database, engine: Engine, ddoc: DesignDocument, view
 
 
 def _refreshed(running: dict[str, asyncio.Task[None]], signature: str, task: asyncio.Task[None]) -> None:
-    del running[signature]
+    if running.get(signature) is task:
+        del running[signature]
     if not task.cancelled():
         task.exception()  # whoever waited for it may have left: then nobody else looks
 

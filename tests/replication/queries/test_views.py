@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from replication.protocol.revisions import parse_rev
 from replication.queries import partials, reducing, view_index, views
 from replication.queries.reducing import reduction
 from replication.queries.views import EXACT, UNBOUNDED, ViewQuery, ViewRows
-from replication.store.interface import Database, RowSpan
+from replication.store.interface import Database, RowMapper, RowSpan
 from tests.replication.store.writes import doc, edit
 
 MAP = "function(doc) { for (const [key, value] of doc.rows) emit(key, value) }"
@@ -422,3 +423,28 @@ async def test_a_view_that_was_never_asked_has_no_rows_to_lose(db: Database, eng
     source = await view_index.rows_of(db, engine, DDOC, View("v", MAP), new=False)
     assert await source.state() is None
     assert await answered(source, ViewQuery()) == []
+
+
+@pytest.mark.timeout(30)
+async def test_whoever_comes_between_the_end_of_a_refresh_and_its_clearing_away_starts_another(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for the one that had ended, for ever and without letting anything else run."""
+    view = View("v", "function(doc) { emit(doc._id) }")
+    await edit(db, "first")
+    late: list[asyncio.Task[None]] = []
+    refresh_rows = db.refresh_rows
+
+    async def and_one_comes_at_the_end(signature: str, mapper: RowMapper) -> None:
+        await refresh_rows(signature, mapper)
+        if not late:
+            await edit(db, "second")
+            late.append(asyncio.create_task(view_index.refresh(db, engine, DDOC, view)))
+
+    monkeypatch.setattr(db, "refresh_rows", and_one_comes_at_the_end)
+    await view_index.start_refresh(db, engine, DDOC, view)
+    await late[0]
+    state = await db.index_state(view.signature)
+    assert state is not None
+    assert (state.seq, state.entries) == (db.update_seq, 2)
+    assert not view_index.is_refreshing(db, view)
