@@ -1,7 +1,8 @@
 """The product as one ASGI application: its own paths, and the document server for everything else.
 
 A table decides by the first segment of the path. Those segments are no names for databases, so that no
-document can ever be hidden by one of them.
+document can ever be hidden by one of them. Of the operational database the document server shows everybody
+but its administrators what is his, and stores what he writes if the gate lets it through.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
 from kompass.settings import Settings
+from kompass.sync.opening import DATABASE
+from kompass.sync.quarantine import Quota
+from kompass.sync.serving import Sync
 from replication.http import Application, ServerConfig, create_app
 from replication.replicator.hosts import LOOPBACK
-from replication.store.interface import Store
-
-DATABASE = "kompass"
-"""The operational database."""
+from replication.store.sqlite import SqliteStore
 
 SECURITY = orjson.dumps(
     {
@@ -46,9 +47,15 @@ class Product:
     """Routes between the product's own paths and the document server, and owns the latter's lifetime."""
 
     def __init__(
-        self, documents: Application, page: ASGIApp, api: ASGIApp, identity: IdentityServices
+        self,
+        documents: Application,
+        page: ASGIApp,
+        api: ASGIApp,
+        identity: IdentityServices,
+        sync: Sync,
     ) -> None:
         self.documents = documents
+        self.sync = sync
         self.identity = identity
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
@@ -78,6 +85,7 @@ class Product:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.identity.close()
+                await self.sync.close()
             return message
 
         return closing
@@ -99,10 +107,10 @@ def _problem(status: int, detail: str) -> ASGIApp:
     return Response(body, status_code=status, media_type="application/problem+json")
 
 
-async def create_product(store: Store, settings: Settings) -> Product:
+async def create_product(store: SqliteStore, sync: Sync, settings: Settings) -> Product:
     """The application with its database, and with the demo's users and documents if they were asked for.
 
-    Raises `demo.RealDataError` when demo and real data would meet.
+    `store` is the one that `sync` has opened. Raises `demo.RealDataError` when demo and real data would meet.
     """
     admins = demo.ADMINS if settings.demo else settings.admins
     config = ServerConfig(
@@ -126,7 +134,7 @@ async def create_product(store: Store, settings: Settings) -> Product:
         replication_proxies=settings.replication_proxies,
     )
     identity = create_identity(store, settings)
-    documents = create_app(store, config, identity=identity.gate)
+    documents = create_app(store, config, identity=identity.gate, view=sync.view)
     await documents.server.prepare()
     await identity.devices.prepare()
     await demo.check_kind(store, DATABASE, demo_wanted=settings.demo)
@@ -134,11 +142,13 @@ async def create_product(store: Store, settings: Settings) -> Product:
         await demo.load(documents, DATABASE, SECURITY, settings.demo_size)
     else:
         await _create_database(store)
+    await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
+    identity.records.hooks.append(sync.roles_changed)
     identity.start()
     api = create_api(Services(documents.server, identity))
-    return Product(documents, Page(settings.pouchdb_file), api, identity)
+    return Product(documents, Page(settings.pouchdb_file), api, identity, sync)
 
 
-async def _create_database(store: Store) -> None:
+async def _create_database(store: SqliteStore) -> None:
     if DATABASE not in await store.names():
         await store.create(DATABASE, security=SECURITY)

@@ -44,18 +44,20 @@ def _run(settings: Settings) -> None:
     from kompass import log
     from kompass.demo.load import RealDataError
     from kompass.identity.keycloak import KeycloakError
-    from kompass.server import create_product
+    from kompass.server import Sync, create_product
     from replication.protocol.errors import ProtocolError
     from replication.server import CannotServeError, run
-    from replication.store.sqlite import DirectoryInUseError, SqliteStore
+    from replication.store.sqlite import DirectoryInUseError
 
     log.configure(settings.log_level, settings.log_format)
 
     async def make_app() -> ASGIApp:
-        store = await SqliteStore.open(settings.directory)
+        sync = Sync(settings.directory)
+        store = await sync.open_store()
         try:
-            return await create_product(store, settings)
+            return await create_product(store, sync, settings)
         except BaseException:
+            await sync.close()
             await store.close()
             raise
 

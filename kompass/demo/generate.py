@@ -115,6 +115,8 @@ class _Maker:
 
     def user(self, person: Person) -> Document:
         return self.base("user", "admin", _moment(date(2024, 1, 2), time(8))) | {
+            "_id": f"user-{person.login}",
+            "name": person.login,
             "userName": person.login,
             "email": f"{_slug(person.name, '.')}@kompass.example",
             "displayName": person.name,

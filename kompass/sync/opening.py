@@ -1,19 +1,32 @@
-"""Putting the gate of the operational database together."""
+"""Putting the operational database together with what stands before it.
+
+Whoever opens a data directory to write to it does so with `extensions`: the index would miss what he writes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kompass.sync import quarantine
 from kompass.sync.gate import Gate
 from kompass.sync.index import FeedIndex
-from kompass.sync.quarantine import DATABASE, Quarantine, QuarantineIndex, Quota
+from kompass.sync.index.rules import MatrixRules
+from kompass.sync.quarantine import Quarantine, QuarantineIndex, Quota
 from replication.store.interface import Store
 from replication.store.sqlite import Extension, SqliteDatabase
+
+DATABASE = "kompass"
+"""The operational database."""
+
+
+def feed_index() -> FeedIndex:
+    """A new one, for one store."""
+    return FeedIndex(DATABASE, MatrixRules())
 
 
 def extensions(index: FeedIndex) -> Mapping[str, Extension]:
     """What `SqliteStore.open` must be given, by database: the documents' index and the quarantine's."""
-    return {index.database_name: index, DATABASE: QuarantineIndex()}
+    return {index.database_name: index, quarantine.DATABASE: QuarantineIndex()}
 
 
 async def open_gate(store: Store, index: FeedIndex, quota: Quota | None = None) -> Gate:

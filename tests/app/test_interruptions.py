@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
@@ -55,9 +56,13 @@ class Gap:
 
 def test_a_failure_while_a_batch_is_fetched_leaves_no_gap(page: Page, demo: Demo) -> None:
     """A failed attempt that goes on beside the next one moves the checkpoint over what neither has read."""
-    more = [{"_id": f"more-{number:04}", "type": "more"} for number in range(6 * BATCH)]
-    with demo.client("gf1") as client:
+    more = [
+        {"_id": f"notification-{UUID(int=number, version=4)}", "type": "notification", "recipientId": "adm1"}
+        for number in range(6 * BATCH)
+    ]
+    with demo.client("admin") as client:
         client.post("_bulk_docs", json={"docs": more}).raise_for_status()
+    with demo.client("adm1") as client:
         changes = client.get("_changes").raise_for_status().json()["results"]
         there = {row["id"] for row in client.get("_all_docs").raise_for_status().json()["rows"]}
     gap = Gap({row["id"] for row in changes[BATCH : 2 * BATCH]})
@@ -99,7 +104,7 @@ def test_a_refused_document_is_reported_and_the_servers_are_asked_for(page: Page
             asked.append(request.url)
 
     page.on("request", note)
-    page.evaluate("new PouchDB('kompass-adm1').put({_id: '_design/not-mine'})")
+    page.evaluate("new PouchDB('kompass-adm1').put({_id: 'supplier-none', type: 'supplier'})")
     expect(page.get_by_role("alert").filter(has_text="Vom Server abgelehnt")).to_be_visible()
     deadline = time.monotonic() + PATIENCE / 1000
     while not asked and time.monotonic() < deadline:

@@ -81,12 +81,20 @@ def test_demo_names_its_addresses_and_logins(demo: Server, directory: Path) -> N
     assert (directory / "data" / "demo").is_dir()
 
 
-def test_demo_users_can_log_in_and_read(demo: Server) -> None:
+def test_demo_users_can_log_in_and_read_what_is_theirs(demo: Server) -> None:
+    counts = {}
     for person in PEOPLE:
         with httpx.Client(base_url=demo.url) as client:
             answer = client.post("_session", json={"name": person.login, "password": PASSWORD})
             assert answer.status_code == 200
-            assert client.get("kompass").json()["doc_count"] > 500
+            counts[person.login] = client.get("kompass").json()["doc_count"]
+            customers = {"selector": {"type": "customer"}, "limit": 1000, "fields": ["owner"]}
+            found = client.post("kompass/_find", json=customers).json()["docs"]
+            if person.role == "ADM":
+                assert {customer["owner"] for customer in found} == {person.login}
+            else:
+                assert len(found) == 50
+    assert 100 < counts["adm1"] < counts["gf1"] < counts["admin"]
 
 
 def test_without_login_there_is_nothing_to_read(demo: Server) -> None:
@@ -102,7 +110,13 @@ def test_health_and_readiness(demo: Server) -> None:
 def test_own_paths_are_no_database_names(demo: Server, name: str) -> None:
     with httpx.Client(base_url=demo.url, auth=("admin", PASSWORD)) as client:
         client.put(name)
-        assert set(client.get("_all_dbs").json()) == {"_replicator", "_users", "kompass", "kompass-devices"}
+        assert set(client.get("_all_dbs").json()) == {
+            "_replicator",
+            "_users",
+            "kompass",
+            "kompass-devices",
+            "kompass-quarantine",
+        }
 
 
 def test_unknown_api_paths_are_problem_details(demo: Server) -> None:
@@ -133,12 +147,12 @@ def test_a_missing_pouchdb_is_explained(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_demo_data_is_loaded_once(directory: Path, demo: Server) -> None:
     """Runs after the tests above: they share the server that is stopped and started again here."""
-    with httpx.Client(base_url=demo.url, auth=("gf1", PASSWORD)) as client:
+    with httpx.Client(base_url=demo.url, auth=("admin", PASSWORD)) as client:
         note = client.post("kompass", json={"type": "note"}).json()
     assert demo.stop() == 0
     again = Server("--demo", cwd=directory)
     try:
-        with httpx.Client(base_url=again.url, auth=("gf1", PASSWORD)) as client:
+        with httpx.Client(base_url=again.url, auth=("admin", PASSWORD)) as client:
             assert client.get(f"kompass/{note['id']}").status_code == 200
     finally:
         again.stop()

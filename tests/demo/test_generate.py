@@ -93,10 +93,13 @@ def test_counts(size: DemoSize) -> None:
     assert counts["opportunity"] > CUSTOMERS[size] / 2
 
 
-def test_ids_are_prefix_and_random_uuid() -> None:
+def test_ids_are_prefix_and_random_uuid_but_for_people() -> None:
     ids = [document["_id"] for document in documents()]
     assert len(set(ids)) == len(ids)
     for document in documents():
+        if document["type"] == "user":
+            assert document["_id"] == f"user-{document['name']}"
+            continue
         prefix = document["type"].replace("_", "-")
         assert re.fullmatch(prefix + r"-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", document["_id"])
 

@@ -1,0 +1,38 @@
+"""The scenarios of `pwa-contract/personal/`: plain PouchDBs of several people against a demo server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kompass.demo import PASSWORD
+from tests.contract.scenarios import finish_scenario, scenarios, start_scenario
+from tests.needs import ROOT
+from tests.servers import ServerProcess
+
+pytestmark = pytest.mark.node
+
+
+class DemoProcess(ServerProcess):
+    """`kompass serve --demo`"""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data, admin=("admin", PASSWORD))
+        self._command = [sys.executable, "-m", "kompass", "serve", "--demo"]
+        self._command += ["--port", str(self.port), "--data", str(data)]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = DemoProcess(tmp_path_factory.mktemp("demo") / "data")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(("path", "title"), scenarios((ROOT / "pwa-contract" / "personal").glob("*.mjs")))
+def test_scenario(path: Path, title: str, demo: ServerProcess, tmp_path: Path) -> None:
+    finish_scenario(start_scenario(path, title, demo, tmp_path))
