@@ -144,6 +144,7 @@ async def create_product(store: SqliteStore, sync: Sync, settings: Settings) -> 
         await _create_database(store)
     await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
     identity.records.hooks.append(sync.roles_changed)
+    identity.gate.met.append(sync.met)
     identity.start()
     api = create_api(Services(documents.server, identity))
     return Product(documents, Page(settings.pouchdb_file), api, identity, sync)

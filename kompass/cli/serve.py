@@ -44,7 +44,8 @@ def _run(settings: Settings) -> None:
     from kompass import log
     from kompass.demo.load import RealDataError
     from kompass.identity.keycloak import KeycloakError
-    from kompass.server import Sync, create_product
+    from kompass.server import create_product
+    from kompass.sync.serving import Sync
     from replication.protocol.errors import ProtocolError
     from replication.server import CannotServeError, run
     from replication.store.sqlite import DirectoryInUseError

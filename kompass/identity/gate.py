@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from kompass.access import principals
@@ -89,6 +90,8 @@ class Gate(Identity):
         self.devices = devices
         self._tokens = tokens
         self._trust_roles = trust_roles
+        self.met: list[Callable[[Record], Awaitable[None]]] = []
+        """Called with the active record of whoever asks, before his request goes on."""
 
     def attach(self, server: Server) -> None:
         super().attach(server)
@@ -211,6 +214,10 @@ class Gate(Identity):
             call.principal = Principal(name, tuple(r for r in call.principal.roles if r != _ADMIN))
         if caller.device is not None:
             call.principal = replace(call.principal, device=caller.device.key)
+        record = await self.records.find(name)  # a token may have changed it
+        if record is not None and record.active and not record.deleted:
+            for hook in self.met:
+                await hook(record)
 
     async def _vouched(self, call: Call, caller: Caller, record: Record | None) -> Principal:
         """Somebody else says who it is and with which roles: those count that the record has as well."""

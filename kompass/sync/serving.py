@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kompass.identity.records import RoleChange
+from kompass.access.principals import Role
+from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
 from kompass.sync.gate import Gate, records
 from kompass.sync.opening import DATABASE, extensions, feed_index, open_gate
@@ -52,6 +53,26 @@ class Sync:
 
     async def roles_changed(self, change: RoleChange) -> None:
         """Keeps the user's document as his login is: what he sees goes by it. A hook of `Records`."""
+        await self._record(change.name, change.after)
+
+    async def met(self, record: Record) -> None:
+        """Somebody asks whose login an administrator wrote by hand. A hook of the identity's gate.
+
+        He gets a user document if he never had one. One with roles that his login has lost loses them, too;
+        it never gets more: whoever took them from the document wants them gone.
+        """
+        if self._gate is None or not record.roles:
+            return
+        with self._gate.database.reading() as reading:
+            known = self._index.roles(reading, record.name)
+            if known is None and reading.winner(_document_id(record.name)) is not None:
+                return
+        if known is None:
+            await self._record(record.name, record.roles)
+        elif not known <= record.roles:
+            await self._record(record.name, known & record.roles)
+
+    async def _record(self, name: str, roles: frozenset[Role]) -> None:
         if self._gate is None:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -59,13 +80,13 @@ class Sync:
         def changed(members: Members | None) -> Members | None:
             before = members or {
                 "type": "user",
-                "name": change.name,
-                "userName": change.name,
+                "name": name,
+                "userName": name,
                 "createdAt": now,
                 "createdBy": "system",
                 "version": 0,
             }
-            after = {**before, "roles": sorted(change.after), "active": bool(change.after)}
+            after = {**before, "roles": sorted(roles), "active": bool(roles)}
             if after == members:
                 return None
             return {
@@ -75,9 +96,13 @@ class Sync:
                 "version": int(before.get("version", 0)) + 1,
             }
 
-        await change_document(self._gate.database, f"user-{change.name}", changed)
+        await change_document(self._gate.database, _document_id(name), changed)
 
     def _gate_of(self, database: SqliteDatabase) -> Gate:
         if self._gate is None or self._gate.database is not database:
             raise errors.unavailable(f"{DATABASE} has been made anew: start the server again.")
         return self._gate
+
+
+def _document_id(name: str) -> str:
+    return f"user-{name}"

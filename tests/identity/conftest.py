@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from kompass.server import Product, create_product
 from kompass.settings import Settings
-from replication.store.interface import Store
+from kompass.sync.serving import Sync
 from replication.store.sqlite import SqliteStore
 from tests.in_process import serving
 
@@ -95,8 +95,13 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await SqliteStore.open(tmp_path / "data")
+async def sync(tmp_path: Path) -> Sync:
+    return Sync(tmp_path / "data")
+
+
+@pytest.fixture
+async def store(sync: Sync) -> AsyncIterator[SqliteStore]:
+    store = await sync.open_store()
     yield store
     await store.close()
 
@@ -108,11 +113,12 @@ def settings(issuer: Issuer) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def product(store: Store, settings: dict[str, Any]) -> AsyncIterator[Product]:
+async def product(store: SqliteStore, sync: Sync, settings: dict[str, Any]) -> AsyncIterator[Product]:
     given = {"admin": ":".join(ADMIN), **settings}
-    product = await create_product(store, Settings(**given))
+    product = await create_product(store, sync, Settings(**given))
     yield product
     await product.identity.close()
+    await sync.close()
     product.documents.server.feeds.close()
     product.documents.server.accounts.close()
 

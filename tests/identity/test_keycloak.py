@@ -21,7 +21,7 @@ from kompass.identity.keycloak import KeycloakDirectory, KeycloakError
 from kompass.identity.keys import INTERVAL
 from kompass.server import Product, create_product
 from kompass.settings import Settings
-from replication.store.sqlite import SqliteStore
+from kompass.sync.serving import Sync
 from tests.identity.conftest import ADMIN, roles_of
 from tests.identity.keycloak_process import KeycloakProcess
 from tests.in_process import serving
@@ -44,17 +44,19 @@ def settings(keycloak: KeycloakProcess) -> dict[str, Any]:
 @pytest.fixture
 async def followed(keycloak: KeycloakProcess, tmp_path: Path) -> AsyncIterator[Product]:
     """The product with the sync in the background."""
-    store = await SqliteStore.open(tmp_path / "followed")
+    sync = Sync(tmp_path / "followed")
+    store = await sync.open_store()
     settings = Settings(
         admin=":".join(ADMIN),
         keycloak_issuer=keycloak.realm,
         keycloak_client_secret=keycloak.client_secret(),
     )
-    product = await create_product(store, settings)
+    product = await create_product(store, sync, settings)
     try:
         yield product
     finally:
         await product.identity.close()
+        await sync.close()
         await product.documents.server.close()
 
 

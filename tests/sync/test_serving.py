@@ -1,0 +1,87 @@
+"""Logins and user documents: what people see goes by the documents, and those follow the logins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kompass.access.principals import Role
+from kompass.server import Product, create_product
+from kompass.settings import Settings
+from kompass.sync.opening import DATABASE
+from kompass.sync.serving import Sync
+
+ADMIN = ("chef", "streng-geheim")
+
+
+@pytest.fixture
+async def product(tmp_path: Path) -> AsyncIterator[Product]:
+    async with AsyncExitStack() as stack:
+        sync = Sync(tmp_path / "data")
+        store = await sync.open_store()
+        stack.push_async_callback(store.close)
+        product = await create_product(store, sync, Settings(admin=":".join(ADMIN)))
+        stack.callback(product.documents.server.accounts.close)
+        stack.push_async_callback(product.identity.close)
+        stack.push_async_callback(sync.close)
+        yield product
+
+
+@pytest.fixture
+async def client(product: Product) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(product)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        yield client
+
+
+async def put_login(client: httpx.AsyncClient, *roles: str) -> None:
+    path = "/_users/org.couchdb.user:anna"
+    there = await client.get(path, auth=ADMIN)
+    user = {"name": "anna", "type": "user", "roles": list(roles), "password": "pw"}
+    if there.status_code == 200:
+        user["_rev"] = there.json()["_rev"]
+    (await client.put(path, json=user, auth=ADMIN)).raise_for_status()
+
+
+async def roles_of(client: httpx.AsyncClient) -> list[str]:
+    answer = await client.get(f"/{DATABASE}/user-anna", auth=ADMIN)
+    return list(answer.raise_for_status().json()["roles"])
+
+
+async def test_a_login_made_by_hand_gets_a_document_when_it_is_first_used(client: httpx.AsyncClient) -> None:
+    await put_login(client, "ADM")
+    assert (await client.get(f"/{DATABASE}/_changes", auth=("anna", "pw"))).status_code == 200
+    assert await roles_of(client) == ["ADM"]
+
+
+async def test_roles_that_a_login_loses_by_hand_are_lost_to_its_document(client: httpx.AsyncClient) -> None:
+    await put_login(client, "ADM", "INNEN")
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+    await put_login(client, "ADM")
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+    assert await roles_of(client) == ["ADM"]
+
+
+async def test_roles_taken_from_the_document_do_not_come_back(client: httpx.AsyncClient) -> None:
+    await put_login(client, "ADM", "INNEN")
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+    path = f"/{DATABASE}/user-anna"
+    document = (await client.get(path, auth=ADMIN)).json()
+    (await client.put(path, json={**document, "roles": ["ADM"]}, auth=ADMIN)).raise_for_status()
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+    assert await roles_of(client) == ["ADM"]
+    document = (await client.get(path, auth=ADMIN)).json()
+    (await client.delete(path, params={"rev": document["_rev"]}, auth=ADMIN)).raise_for_status()
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 403
+
+
+async def test_recorded_roles_are_in_both(client: httpx.AsyncClient, product: Product) -> None:
+    await put_login(client, "ADM")
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+    await product.identity.records.record_roles("anna", {Role.ADM, Role.GF}, "promoted")
+    assert await roles_of(client) == ["ADM", "GF"]
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
