@@ -24,6 +24,7 @@ from kompass.identity.setup import IdentityServices, create_identity
 from kompass.settings import Settings
 from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine import Quota
+from kompass.sync.quarantine.desk import Desk
 from kompass.sync.serving import Sync
 from replication.http import Application, ServerConfig, create_app
 from replication.replicator.hosts import LOOPBACK
@@ -142,11 +143,11 @@ async def create_product(store: SqliteStore, sync: Sync, settings: Settings) -> 
         await demo.load(documents, DATABASE, SECURITY, settings.demo_size)
     else:
         await _create_database(store)
-    await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
+    gate = await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
     identity.records.hooks.append(sync.roles_changed)
     identity.gate.met.append(sync.met)
     identity.start()
-    api = create_api(Services(documents.server, identity))
+    api = create_api(Services(documents.server, identity, Desk(gate)))
     return Product(documents, Page(settings.pouchdb_file), api, identity, sync)
 
 

@@ -35,12 +35,13 @@ class Sync:
         """The store, whose databases keep the index and the quarantine's tables."""
         return await SqliteStore.open(self._directory, extensions=extensions(self._index))
 
-    async def start(self, store: SqliteStore, quota: Quota) -> None:
-        """Opens the gate, and goes on with what was left to do."""
+    async def start(self, store: SqliteStore, quota: Quota) -> Gate:
+        """Opens the gate, which it returns, and goes on with what was left to do."""
         self._gate = gate = await open_gate(store, self._index, quota)
         self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
         self._toucher = Toucher(gate.database, self._index)
         self._toucher.start()
+        return gate
 
     async def close(self) -> None:
         """Does nothing if it wasn't started."""

@@ -85,3 +85,14 @@ async def test_recorded_roles_are_in_both(client: httpx.AsyncClient, product: Pr
     await product.identity.records.record_roles("anna", {Role.ADM, Role.GF}, "promoted")
     assert await roles_of(client) == ["ADM", "GF"]
     assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+
+
+async def test_what_a_device_is_refused_lies_on_the_quarantines_desk(client: httpx.AsyncClient) -> None:
+    await put_login(client, "ADM")
+    doc = {"_id": "supplier-1", "_rev": "1-a", "type": "supplier", "name": "Holz Meier"}
+    push = {"docs": [doc], "new_edits": False}
+    answer = await client.post(f"/{DATABASE}/_bulk_docs", json=push, auth=("anna", "pw"))
+    assert [row["error"] for row in answer.json()] == ["forbidden"]
+    listed = await client.get("/api/v1/quarantine", auth=("anna", "pw"))
+    assert listed.status_code == 200
+    assert "supplier-1" in listed.text
