@@ -17,8 +17,8 @@ class Services:
 
     server: Server
     identity: IdentityServices
-    desk: Desk | None = None
-    """The quarantine; None where the database has no gate."""
+    desk: Desk
+    """The quarantine."""
 
 
 def services_of(request: Request) -> Services:
