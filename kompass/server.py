@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompass.api.resources import create_api
-from kompass.api.services import Services
+from kompass.api.services import Access, Services
 from kompass.app import Page
 from kompass.demo import load as demo
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
@@ -147,7 +147,8 @@ async def create_product(store: SqliteStore, sync: Sync, settings: Settings) -> 
     identity.records.hooks.append(sync.roles_changed)
     identity.gate.met.append(sync.met)
     identity.start()
-    api = create_api(Services(documents.server, identity, Desk(gate)))
+    access = Access(gate.database, sync.index)
+    api = create_api(Services(documents.server, identity, Desk(gate), access))
     return Product(documents, Page(settings.pouchdb_file), api, identity, sync)
 
 

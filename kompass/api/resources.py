@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import devices, quarantine, session
+from kompass.api import access, devices, quarantine, session
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -27,6 +27,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     session.ROUTES,
     devices.ROUTES,
     quarantine.ROUTES,
+    access.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

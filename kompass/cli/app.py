@@ -10,6 +10,7 @@ import typer
 from kompass import __version__
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
+from kompass.cli.explain import explain
 from kompass.cli.keycloak import keycloak
 from kompass.cli.replicate import replicate
 from kompass.cli.serve import serve
@@ -18,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(serve)
 app.command()(doctor)
 app.command()(replicate)
+app.command()(explain)
 app.add_typer(keycloak, name="keycloak")
 
 

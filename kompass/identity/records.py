@@ -55,6 +55,9 @@ class RoleChange:
     name: str
     before: frozenset[Role]
     after: frozenset[Role]
+    recorded: frozenset[Role]
+    """The roles of his record, which he keeps while he is disabled."""
+    active: bool
     reason: str
 
 
@@ -174,7 +177,7 @@ class Records:
                 why=reason,
             )
             for hook in self.hooks:
-                await hook(RoleChange(name, then, now, reason))
+                await hook(RoleChange(name, then, now, _recorded(after), _is_active(after), reason))
         record = await self.find(name)
         if record is None:
             return Record(name, frozenset(), False, True, None, self._clock(), "")
@@ -220,6 +223,12 @@ def _texts(value: object) -> list[str]:
 
 
 def _effective(members: Members | None) -> frozenset[Role]:
-    if members is None or members.get("active") is False:
-        return frozenset()
-    return known_roles(_texts(members.get("roles")))
+    return _recorded(members) if _is_active(members) else frozenset()
+
+
+def _recorded(members: Members | None) -> frozenset[Role]:
+    return known_roles(_texts((members or {}).get("roles")))
+
+
+def _is_active(members: Members | None) -> bool:
+    return members is not None and members.get("active") is not False

@@ -11,12 +11,11 @@ from typing import Any
 
 import orjson
 
-from kompass.access.channels import Relation, RelationKind
 from kompass.access.explain import Explanation, explain
-from kompass.access.matrix import DEFAULT, load
+from kompass.access.matrix import load
 from kompass.access.principals import Principal
 from kompass.sync.index import FeedIndex
-from kompass.sync.index.rules import MATRIX_PREFIX, MatrixRules
+from kompass.sync.index.rules import MATRIX_PREFIX
 from kompass.sync.positions import split
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -84,13 +83,12 @@ def answer(reading: Reading, index: FeedIndex, user: str, docid: str) -> Answer:
     rules: Explanation | None = None
     agree = True
     if winner is not None and not winner.deleted and roles is not None:
-        in_force = index.rules(reading)
         rules = explain(
             Principal(user, roles),
             body,
-            relations=relations(reading, user),
+            relations=index.relations(reading, user),
             parents=index.parents(reading),
-            matrix=in_force.matrix if isinstance(in_force, MatrixRules) else DEFAULT,
+            matrix=index.matrix(reading),
         )
         agree = rules.decision.allowed == visible
     refused: Any = execute(
@@ -113,14 +111,6 @@ def answer(reading: Reading, index: FeedIndex, user: str, docid: str) -> Answer:
         rules=rules,
         agree=agree,
     )
-
-
-def relations(reading: Reading, user: str) -> frozenset[Relation]:
-    """What documents say about somebody."""
-    rows: Any = reading.connection.execute(
-        "SELECT DISTINCT kind, key FROM access_relations WHERE user = ?", (user,)
-    )
-    return frozenset(Relation(user, RelationKind(kind), key) for kind, key in rows)
 
 
 def _because(reading: Reading, user: str, channel: str) -> tuple[str, ...]:

@@ -24,22 +24,22 @@ class Sync:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._index = feed_index()
+        self.index = feed_index()
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None
         self._housekeeping: asyncio.Task[None] | None = None
-        self.view = PersonalViews(DATABASE, self._index, self._gate_of, records.author_of)
+        self.view = PersonalViews(DATABASE, self.index, self._gate_of, records.author_of)
         """For `create_app`."""
 
     async def open_store(self) -> SqliteStore:
         """The store, whose databases keep the index and the quarantine's tables."""
-        return await SqliteStore.open(self._directory, extensions=extensions(self._index))
+        return await SqliteStore.open(self._directory, extensions=extensions(self.index))
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
         """Opens the gate, which it returns, and goes on with what was left to do."""
-        self._gate = gate = await open_gate(store, self._index, quota)
+        self._gate = gate = await open_gate(store, self.index, quota)
         self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
-        self._toucher = Toucher(gate.database, self._index)
+        self._toucher = Toucher(gate.database, self.index)
         self._toucher.start()
         return gate
 
@@ -53,8 +53,12 @@ class Sync:
             await self._toucher.close()
 
     async def roles_changed(self, change: RoleChange) -> None:
-        """Keeps the user's document as his login is: what he sees goes by it. A hook of `Records`."""
-        await self._record(change.name, change.after)
+        """Keeps the user's document as his login is: what he sees goes by it. A hook of `Records`.
+
+        Somebody who is disabled keeps the roles of his record there as well. He gets in nowhere; but taking
+        everything from him and giving it back would write each document he sees.
+        """
+        await self._record(change.name, change.recorded, active=change.active)
 
     async def met(self, record: Record) -> None:
         """Somebody asks whose login an administrator wrote by hand. A hook of the identity's gate.
@@ -65,15 +69,15 @@ class Sync:
         if self._gate is None or not record.roles:
             return
         with self._gate.database.reading() as reading:
-            known = self._index.roles(reading, record.name)
+            known = self.index.roles(reading, record.name)
             if known is None and reading.winner(_document_id(record.name)) is not None:
                 return
         if known is None:
-            await self._record(record.name, record.roles)
+            await self._record(record.name, record.roles, active=True)
         elif not known <= record.roles:
-            await self._record(record.name, known & record.roles)
+            await self._record(record.name, known & record.roles, active=True)
 
-    async def _record(self, name: str, roles: frozenset[Role]) -> None:
+    async def _record(self, name: str, roles: frozenset[Role], *, active: bool) -> None:
         if self._gate is None:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -87,7 +91,7 @@ class Sync:
                 "createdBy": "system",
                 "version": 0,
             }
-            after = {**before, "roles": sorted(roles), "active": bool(roles)}
+            after = {**before, "roles": sorted(roles), "active": active}
             if after == members:
                 return None
             return {

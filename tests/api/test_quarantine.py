@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from kompass.api.resources import create_api
-from kompass.api.services import Services
+from kompass.api.services import Access, Services
 from kompass.identity.setup import create_identity
 from kompass.settings import Settings
 from kompass.sync.quarantine.desk import Desk
@@ -34,7 +34,9 @@ async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     documents = create_app(world.store, ServerConfig(admins=dict([ADMIN])), identity=identity.gate)
     await documents.server.prepare()
     await identity.devices.prepare()
-    api = create_api(Services(documents.server, identity, Desk(world.gate)))
+    api = create_api(
+        Services(documents.server, identity, Desk(world.gate), Access(world.database, world.index))
+    )
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await (api if scope["path"].startswith("/api/") else documents)(scope, receive, send)
