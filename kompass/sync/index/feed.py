@@ -439,7 +439,8 @@ class FeedReader:
                     (self._person.name, docid),
                 )
             ]
-        return [self._tombstones.of(docid, rev) for rev in revs]
+        # What was purged and then refused is one revision.
+        return [self._tombstones.of(docid, rev) for rev in dict.fromkeys(revs)]
 
     def leaves_at(self, doc: int, number: int) -> list[Rev]:
         """The leaves of a document after change `number`."""

@@ -305,16 +305,17 @@ class Step:
 
     def hold(self, name: str) -> None:
         """Works out which channels somebody holds. What differs begins or ends now."""
-        record = self._execute("SELECT roles FROM access_users WHERE name = ?", (name,)).get
+        record = self._execute("SELECT roles, active FROM access_users WHERE name = ?", (name,)).fetchone()
         wanted: set[int] = set()
-        if record:
+        # Somebody without roles still has what is his own; nobody has neither roles nor a record in force.
+        if record is not None and any(record):
             relations = [
                 Relation(name, RelationKind(kind), key)
                 for kind, key in self._execute(
                     "SELECT DISTINCT kind, key FROM access_relations WHERE user = ?", (name,)
                 )
             ]
-            channels = self._rules.principal_channels(name, known_roles(record.split()), relations)
+            channels = self._rules.principal_channels(name, known_roles(record[0].split()), relations)
             wanted = {self._channel(channel) for channel in channels}
         before: dict[int, int] = dict(
             self._execute("SELECT channel, since FROM access_holdings WHERE user = ?", (name,))
