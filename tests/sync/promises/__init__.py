@@ -1,0 +1,1 @@
+"""The product's promises, tried on a small company with real servers, real requests and devices that fail."""

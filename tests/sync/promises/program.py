@@ -1,0 +1,555 @@
+"""Programs: what happens in the company, step by step, until everybody has synced to the end.
+
+A step is a tuple of a name and small numbers, which choose among what there is when it comes to it: so any
+part of a program is a program, and the shortest that fails can be looked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+import orjson
+from hypothesis import strategies as st
+
+from kompass.sync.quarantine.desk import DeskError
+from kompass.sync.quarantine.entries import State
+from replication.protocol.attachments import digest_of
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Rev, format_rev, parse_rev
+from tests.sync.promises.company import PEOPLE, ROLES, Company
+from tests.sync.promises.device import Break, BrokenPromiseError, Device, NotAdmittedError, Pushed, Version
+from tests.sync.promises.oracle import marks
+from tests.sync.promises.probes import PROBES
+
+MOST_ROUNDS = 12
+"""Rounds of syncing after which nothing may move any more."""
+
+Step = tuple[Any, ...]
+
+_NAMES = tuple(PEOPLE)
+_number = st.integers(0, 40)
+_device = st.integers(0, 2 * len(PEOPLE) - 1)
+_person = st.integers(0, len(PEOPLE) - 1)
+_page = st.integers(1, 3)
+_break = st.sampled_from([one.value for one in Break])
+_batches = st.sampled_from([1, 2, 1000])
+
+NEW_TYPES = (
+    "customer",
+    "contact",
+    "activity",
+    "comment",
+    "location",
+    "opportunity",
+    "user_task",
+    "project_task",
+    "expense",
+    "offer",
+)
+
+STEPS: st.SearchStrategy[Step] = st.one_of(
+    st.just(("nothing",)),
+    st.tuples(st.just("edit"), _device, _number, st.integers(0, 3)),
+    st.tuples(st.just("edit"), _device, _number, st.integers(0, 3)),
+    st.tuples(st.just("clash"), _device, _device, _number, st.integers(0, 3), st.integers(0, 3)),
+    st.tuples(st.just("clash"), _device, _device, _number, st.integers(0, 3), st.integers(0, 3)),
+    st.tuples(st.just("create"), _device, st.integers(0, len(NEW_TYPES) - 1), _number, st.booleans()),
+    st.tuples(st.just("remove"), _device, _number),
+    st.tuples(st.just("recreate"), _device, _number),
+    st.tuples(st.just("pull"), _device, _page, _batches, _break),
+    st.tuples(st.just("pull"), _device, st.just(100), st.just(1000), st.just(Break.NEVER.value)),
+    st.tuples(st.just("push"), _device, _page, _batches, _break),
+    st.tuples(st.just("push"), _device, st.just(100), st.just(1000), st.just(Break.NEVER.value)),
+    st.tuples(
+        st.just("forget"), _device, st.sampled_from(["pull", "push"]), st.sampled_from(["here", "there"])
+    ),
+    st.tuples(st.just("replace"), _device),
+    st.tuples(st.just("own"), _number, _person),
+    st.tuples(st.just("team"), _number, st.lists(_person, max_size=2), _person),
+    st.tuples(st.just("roles"), _person, st.integers(0, len(ROLES) - 1), st.integers(0, 5)),
+    st.tuples(st.just("office"), _number),
+    st.tuples(st.just("drop"), _number),
+    st.tuples(st.just("purge"), _number),
+    st.tuples(st.just("revive"), _number),
+    st.tuples(st.just("status"), _number, st.booleans()),
+    st.tuples(st.just("private"), _number, st.booleans()),
+    st.tuples(st.just("move"), _number, _number),
+    st.tuples(st.just("assign"), _number, _person),
+    st.tuples(st.just("online"), _person, _number, st.booleans()),
+    st.tuples(st.just("release"), _person, _number, st.booleans()),
+    st.tuples(st.just("touch")),
+    st.tuples(st.just("housekeep")),
+    st.tuples(st.just("restart")),
+    st.tuples(st.just("probe"), _person, st.integers(0, len(PROBES) - 1), _number, _number),
+    st.tuples(st.just("probe"), _person, st.integers(0, len(PROBES) - 1), _number, _number),
+)
+
+
+_WRITES: Mapping[str, frozenset[str]] = {
+    "ADM": frozenset({"customer", "contact", "location", "opportunity"}),
+    "INNEN": frozenset({"customer", "contact", "opportunity", "offer"}),
+    "PLAN": frozenset({"contact", "location", "project", "project_task", "activity"}),
+    "KALK": frozenset({"opportunity", "project_task"}),
+    "BUCH": frozenset({"customer_finance"}),
+    "GF": frozenset({"customer", "contact", "activity", "offer", "project", "opportunity"}),
+    "ADMIN": frozenset(),
+}
+"""What most changes are made to, so that many are accepted and meet others."""
+
+
+class Run:
+    """One program in one company."""
+
+    def __init__(self, company: Company) -> None:
+        self.company = company
+        self.seen: Counter[str] = Counter()
+        """How often what happened."""
+        self._deleted: dict[str, dict[str, Any]] = {}
+
+    async def step(self, step: Step) -> None:
+        name, *arguments = step
+        self.seen[name] += 1
+        before = dict(self.company.oracle.world)
+        await getattr(self, f"_{name}")(*arguments)
+        self._deleted.update(
+            (docid, doc) for docid, doc in before.items() if docid not in self.company.oracle.world
+        )
+
+    def _pick(self, number: int, *types: str) -> str | None:
+        found = sorted(
+            docid for docid, doc in self.company.oracle.world.items() if not types or doc["type"] in types
+        )
+        return found[number % len(found)] if found else None
+
+    async def _nothing(self) -> None:
+        return
+
+    # -- on devices ----------------------------------------------------------------------------
+
+    def _device(self, number: int) -> Device:
+        return self.company.devices[number]
+
+    def _shown(self, device: Device, number: int) -> str | None:
+        """More often than not one that may be changed."""
+        found = sorted(device.shown())
+        if number < 30:
+            found = [docid for docid in found if self._may_write(device, docid)] or found
+        return found[number % len(found)] if found else None
+
+    def _may_write(self, device: Device, docid: str) -> bool:
+        record = self.company.oracle.world.get(f"user-{device.user}", {})
+        doctype = device.version(docid).body.get("type")
+        return any(doctype in _WRITES[role] for role in record.get("roles", ()))
+
+    async def _edit(self, number: int, which: int, how: int) -> None:
+        device = self._device(number)
+        docid = self._shown(device, which)
+        if docid is not None:
+            self._write(device, docid, how)
+
+    async def _clash(self, one: int, other: int, which: int, how: int, how_else: int) -> None:
+        """Two devices change the same document, neither knowing of the other."""
+        devices = self._device(one), self._device(other)
+        found = sorted(devices[0].shown().keys() & devices[1].shown().keys())
+        if which < 35:
+            both = [docid for docid in found if all(self._may_write(device, docid) for device in devices)]
+            found = both or found
+        if found:
+            self._write(devices[0], found[which % len(found)], how)
+            self._write(devices[1], found[which % len(found)], how_else)
+
+    def _write(self, device: Device, docid: str, how: int) -> None:
+        version = device.version(docid)
+        body = {**version.body, "modifiedBy": device.user}
+        attachments = dict(version.attachments)
+        if how == 3:
+            data = self.company.mark().encode() + device.name.encode()
+            self.company.oracle.attached[digest_of(data)] = data
+            self.company.oracle.sends(device.user, data)
+            attachments["photo.bin"] = data
+        else:
+            body[("notes", "remark", "notes")[how]] = self.company.mark()
+        device.write(docid, self.company.revision(), Version(body, False, attachments))
+
+    async def _create(self, number: int, which: int, target: int, own: bool) -> None:
+        """A new document that belongs to one that is shown, or (not `own`) to any that there is."""
+        device, doctype = self._device(number), NEW_TYPES[which]
+        user = device.user
+        members: dict[str, Any] = {}
+        shown = {docid: device.version(docid).body for docid in device.shown()}
+
+        def to(*types: str) -> str | None:
+            found = sorted(docid for docid, body in shown.items() if not types or body.get("type") in types)
+            if not own or not found:
+                return self._pick(target, *types)
+            return found[target % len(found)]
+
+        match doctype:
+            case "customer":
+                members = {"owner": user}
+            case "contact" | "activity" | "location":
+                members = {"customerId": to("customer")}
+                if doctype == "activity":
+                    members["private"] = target % 2 == 1
+            case "opportunity":
+                members = {"customerId": to("customer"), "owner": user, "status": "new"}
+            case "offer":
+                members = {
+                    "customerId": to("customer"),
+                    "opportunityId": to("opportunity"),
+                    "status": "draft",
+                }
+            case "comment":
+                members = {
+                    "parentId": to("customer", "activity", "project", "contact", "comment", "customer_card")
+                }
+            case "user_task":
+                members = {"assignedTo": user if own else _NAMES[target % len(_NAMES)]}
+            case "project_task":
+                members = {"projectId": to("project"), "assignedTo": _NAMES[target % len(_NAMES)]}
+            case "expense":
+                members = {"projectId": to("project"), "status": "draft"}
+        if None in members.values():
+            return
+        body = self.company.body(doctype, user, **members)
+        device.write(self.company.new_id(doctype), self.company.revision(), Version(body, False))
+
+    async def _remove(self, number: int, which: int) -> None:
+        device = self._device(number)
+        docid = self._shown(device, which)
+        if docid is not None:
+            device.write(docid, self.company.revision(), Version({}, True))
+
+    async def _recreate(self, number: int, which: int) -> None:
+        """What was deleted or taken away comes again, as `put` without a revision does it."""
+        device = self._device(number)
+        gone = sorted(device.trees.keys() - device.shown().keys())
+        known = [docid for docid in gone if docid in self.company.oracle.world or docid in self._deleted]
+        if known:
+            docid = known[which % len(known)]
+            was = self.company.oracle.world.get(docid) or self._deleted[docid]
+            references = {
+                name: value for name, value in was.items() if name.endswith(("Id", "owner", "assignedTo"))
+            }
+            body = self.company.body(was["type"], device.user, **references)
+            device.write(docid, self.company.revision(), Version(body, False))
+
+    async def _pull(self, number: int, size: int, batches: int, at: str) -> None:
+        device = self._device(number)
+        await self._admitted(device, lambda: device.pull(size, batches, Break(at)))
+
+    async def _push(self, number: int, size: int, batches: int, at: str) -> None:
+        device = self._device(number)
+        await self._admitted(device, lambda: device.push(size, batches, Break(at)))
+
+    async def _admitted(self, device: Device, sync: Callable[[], Awaitable[int]]) -> int:
+        """Syncs as long as the user is let in, and not otherwise."""
+        was_active = self.company.is_active(device.user)
+        try:
+            moved = await sync()
+        except NotAdmittedError:
+            if self.company.is_active(device.user):
+                raise
+            return 0
+        if not was_active:
+            raise BrokenPromiseError(f"{device.user} is no user any more, and syncs")
+        return moved
+
+    async def _forget(self, number: int, direction: str, side: str) -> None:
+        device = self._device(number)
+        if side == "here":
+            device.forget_checkpoint(direction)
+        else:
+            await self.company.request(
+                device.user, "DELETE", f"_local/{device.checkpoint_id(direction)}?rev=0-1"
+            )
+
+    async def _replace(self, number: int) -> None:
+        company, old = self.company, self._device(number)
+        user = old.user
+        fresh = len(company.devices) + self.seen["replace"]
+        company.devices[number] = Device(user, fresh, company.asking(user), old._pushed)
+
+    # -- in the office -------------------------------------------------------------------------
+
+    async def _own(self, which: int, person: int) -> None:
+        docid = self._pick(which, "customer", "customer", "opportunity", "lead")
+        if docid is not None:
+            await self.company.change(docid, owner=_NAMES[person], notes=self.company.mark())
+
+    async def _team(self, which: int, members: list[int], manager: int) -> None:
+        docid = self._pick(which, "project")
+        if docid is not None:
+            names = [_NAMES[one] for one in members]
+            await self.company.change(docid, teamMemberIds=names, projectManagerId=_NAMES[manager])
+
+    async def _roles(self, person: int, which: int, active: int) -> None:
+        if active == 1:
+            await self.company.write_roles(_NAMES[person], ROLES[which])
+        else:
+            await self.company.set_roles(_NAMES[person], ROLES[which], active=active > 0)
+
+    async def _office(self, which: int) -> None:
+        docid = self._pick(which)
+        if docid is not None and self.company.oracle.world[docid]["type"] not in (
+            "user",
+            "conflict",
+            "rejected_change",
+        ):
+            await self.company.change(docid, notes=self.company.mark())
+
+    async def _drop(self, which: int) -> None:
+        docid = self._pick(which)
+        if docid is not None and self.company.oracle.world[docid]["type"] != "user":
+            await self.company.put(docid, None)
+
+    async def _purge(self, which: int) -> None:
+        docid = self._pick(which, "contact", "activity", "location", "comment", "opportunity", "customer")
+        if docid is not None and which % 3 == 0:
+            await self.company.purge(docid)
+            self._deleted.pop(docid, None)
+
+    async def _revive(self, which: int) -> None:
+        """Somebody of the office makes a deleted document again."""
+        gone = sorted(self._deleted.keys() - self.company.oracle.world.keys())
+        if gone:
+            docid = gone[which % len(gone)]
+            body = {name: value for name, value in self._deleted[docid].items() if name[:1] != "_"}
+            if body["type"] not in ("conflict", "rejected_change"):
+                await self.company.put(docid, {**body, "notes": self.company.mark()})
+
+    async def _status(self, which: int, accepted: bool) -> None:
+        docid = self._pick(which, "offer")
+        if docid is not None:
+            await self.company.change(docid, status="accepted" if accepted else "draft")
+
+    async def _private(self, which: int, private: bool) -> None:
+        docid = self._pick(which, "activity", "protocol")
+        if docid is not None:
+            await self.company.change(docid, private=private, notes=self.company.mark())
+
+    async def _move(self, which: int, where: int) -> None:
+        docid, customer = (
+            self._pick(which, "contact", "location", "activity", "project"),
+            self._pick(where, "customer"),
+        )
+        if docid is not None and customer is not None:
+            await self.company.change(docid, customerId=customer, notes=self.company.mark())
+
+    async def _assign(self, which: int, person: int) -> None:
+        docid = self._pick(which, "user_task", "project_task")
+        if docid is not None:
+            await self.company.change(docid, assignedTo=_NAMES[person], notes=self.company.mark())
+
+    async def _online(self, person: int, which: int, remove: bool) -> None:
+        """Somebody who is online changes or deletes a document, whether he may or not."""
+        user, docid = _NAMES[person], self._pick(which)
+        if docid is None:
+            return
+        found = await self.company.request(user, "GET", docid)
+        rev = self.company.oracle.winners[docid]
+        if remove:
+            await self.company.request(user, "DELETE", f"{docid}?rev={rev}")
+            return
+        body = found.json() if found.status_code == 200 else {"type": "contact", "_id": docid}
+        body |= {"modifiedBy": user, "notes": self.company.mark(), "_rev": rev}
+        await self.company.request(user, "PUT", docid, body)
+
+    async def _release(self, person: int, which: int, discard: bool) -> None:
+        """Somebody looks at the quarantine and settles an entry."""
+        user = _NAMES[person]
+        if not self.company.is_active(user):
+            return
+        principal = self.company.principal(user)
+        desk = self.company.desk
+        entries, _ = await desk.page(principal, everybody=True, state=None, limit=1000, before=None)
+        for entry in entries:
+            if entry.user != user:
+                text = orjson.dumps(entry.document)
+                leaked = marks(text) - self.company.oracle.own[entry.user]
+                assert not leaked, leaked
+        if not entries:
+            return
+        shown = await desk.find(principal, entries[which % len(entries)].id)
+        assert shown is not None
+        try:
+            if discard:
+                await desk.discard(principal, shown)
+            else:
+                await desk.release(principal, shown, overwrite=which % 2 == 1)
+        except (DeskError, ProtocolError):
+            self.seen["release refused"] += 1
+        self.company.oracle.look(self.company.database)
+
+    # -- on the server -------------------------------------------------------------------------
+
+    async def _touch(self) -> None:
+        await self.company.touch()
+        self.company.oracle.look(self.company.database)
+
+    async def _housekeep(self) -> None:
+        await self.company.gate.housekeep()
+        self.company.oracle.look(self.company.database)
+
+    async def _restart(self) -> None:
+        await self.company.restart()
+
+    async def _probe(self, person: int, which: int, document: int, more: int) -> None:
+        docids = sorted({*self.company.oracle.world, *self._deleted})
+        docid = docids[document % len(docids)]
+        await PROBES[which](self.company, _NAMES[person], docid, more)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Everybody syncs until nothing changes."""
+        company = self.company
+        for _ in range(MOST_ROUNDS):
+            at = company.database.update_seq
+            moved = 0
+            for device in company.devices:
+                moved += await self._admitted(device, device.push)
+                moved += await self._admitted(device, device.pull)
+            await self._housekeep()
+            await self._touch()
+            self.seen["rounds"] += 1
+            if not moved and company.database.update_seq == at:
+                return
+        raise BrokenPromiseError(f"still moving after {MOST_ROUNDS} rounds")
+
+    async def check(self) -> None:
+        """The promises."""
+        self.company.oracle.look(self.company.database)
+        self._count()
+        for device in self.company.devices:
+            if self.company.is_active(device.user):
+                await self._check_device(device)
+        await self._check_counts()
+        for work in self.company.pushed:
+            if not work.deleted:
+                await self._check_kept(work)
+
+    def _count(self) -> None:
+        """What came of it all: for whoever wonders whether programs try enough."""
+        reading_now = self.company.database.reading
+        self.seen["pushed"] += len(self.company.pushed)
+        self.seen["denied"] += sum(device.denied for device in self.company.devices)
+        for doc in self.company.oracle.ever.values():
+            if doc["type"] in ("conflict", "rejected_change"):
+                self.seen[doc["type"]] += 1
+        with reading_now() as reading:
+            rows: Any = reading.connection.execute(
+                "SELECT origin, count(*) FROM gate_revisions GROUP BY origin"
+            )
+            for origin, number in rows:
+                self.seen[f"revisions {origin}"] += number
+        for device in self.company.devices:
+            for docid, tree in device.trees.items():
+                tombstones = sum(self.company.index.knows_tombstone(docid, leaf) for leaf in tree.leaves())
+                self.seen["tombstones held"] += tombstones
+                self.seen["and the document lives"] += bool(tombstones and docid in device.shown())
+
+    async def _check_device(self, device: Device) -> None:
+        company = self.company
+        expected: dict[str, Rev] = {
+            docid: parse_rev(company.oracle.winners[docid]) for docid in company.oracle.may_see[device.user]
+        }
+        shown = device.shown()
+        for docid, rev in shown.items():
+            if expected.get(docid) == rev:
+                continue
+            held = company.gate.quarantine.known(device.user, [docid]).get((docid, format_rev(rev)))
+            if docid not in expected and held is not None and held.state is State.WAITING:
+                self.seen["shown waiting"] += 1
+                expected[docid] = rev
+                continue
+            raise BrokenPromiseError(
+                f"{device.name} shows {docid} {format_rev(rev)}, not {_named(expected.get(docid))}: "
+                f"{await self._about(device, docid)}"
+            )
+        for docid in expected.keys() - shown.keys():
+            raise BrokenPromiseError(
+                f"{device.name} lacks {docid} {_named(expected[docid])}: {await self._about(device, docid)}"
+            )
+        for docid in device.trees:
+            if len(device.live_leaves(docid)) > (docid in expected):
+                raise BrokenPromiseError(
+                    f"{device.name} has other leaves: {await self._about(device, docid)}"
+                )
+        for docid in expected.keys() & company.oracle.world.keys():
+            version = device.version(docid)
+            if {**version.body, "_id": docid} != company.oracle.world[docid]:
+                raise BrokenPromiseError(
+                    f"{device.name} shows {docid} as {version.body}, not {company.oracle.world[docid]}"
+                )
+            stored = await company.database.attachments(docid, expected[docid])
+            here = {name: digest_of(data) for name, data in version.attachments.items()}
+            if here != {name: info.digest for name, info in stored.items()}:
+                raise BrokenPromiseError(f"{device.name}: attachments of {docid}: {here}, not {stored}")
+
+    async def _about(self, device: Device, docid: str) -> str:
+        tree = device.trees.get(docid)
+        here = tree.to_json() if tree is not None else None
+        with self.company.database.reading() as reading:
+            state = reading.revisions(docid)
+            row = self.company.index.row_of(reading, device.user, docid)
+        there = state.tree.to_json() if state is not None else None
+        lives = self.company.oracle.world.get(docid)
+        return f"\n on the device {here}\n on the server {there}\n in the feed {row}\n {lives}"
+
+    async def _check_counts(self) -> None:
+        for name in PEOPLE:
+            if self.company.is_active(name):
+                info = (await self.company.request(name, "GET", "")).json()
+                # The public design document counts, too.
+                assert info["doc_count"] == len(self.company.oracle.may_see[name]) + 1, (name, info)
+
+    async def _check_kept(self, work: Pushed) -> None:
+        """What was sent is in the document's history, in quarantine, in a notice of a conflict, or went into
+        a later text of its author's that is."""
+        mine = marks(work.text)
+        docid = work.docid
+        if docid not in self.company.gone_for_good and not await self._is_kept(work, mine):
+            raise BrokenPromiseError(
+                f"work of {work.user} is lost: {docid} {format_rev(work.path.leaf)} {work.text!r}"
+            )
+
+    async def _is_kept(self, work: Pushed, mine: set[bytes]) -> bool:
+        company, docid, rev = self.company, work.docid, work.path.leaf
+        known = company.gate.quarantine.known(work.user, [docid])
+        if (docid, format_rev(rev)) in known:
+            return True
+        with company.database.reading() as reading:
+            state = reading.revisions(docid)
+            if state is not None:
+                lineage = {state.winner} | state.tree.ancestors(state.winner)
+                if rev in lineage:
+                    return True
+                if rev in state.tree:
+                    # A closed branch: what it brought is in what the winner comes from, or a person decides.
+                    for one in lineage:
+                        found = reading.revision(docid, one)
+                        if found is not None:
+                            mine = mine - marks(found.text)
+                    for doc in company.oracle.ever.values():
+                        if doc["type"] == "conflict" and doc["user"] == work.user and doc["docId"] == docid:
+                            mine = mine - marks(orjson.dumps(doc["mine"]))
+                    if not mine:
+                        return True
+        later = [
+            one
+            for one in company.pushed
+            if one.docid == docid and one.user == work.user and rev in one.path.revisions()[1:]
+        ]
+        return any([await self._is_kept(one, marks(one.text)) for one in later])
+
+
+def _named(rev: Rev | None) -> str:
+    return "nothing" if rev is None else format_rev(rev)
+
+
+def used(program: list[Step]) -> list[Step]:
+    """A program without what does nothing."""
+    return cast("list[Step]", [step for step in program if step != ("nothing",)])

@@ -1,0 +1,105 @@
+"""The promises P2 and P3, and that no work is lost, whatever happens: see `tests.sync.promises`.
+
+    KOMPASS_TEST_STEPS=200000 .venv/bin/python -m pytest -q tests/sync/test_promises.py
+
+tries as many steps as you have time for. What fails is printed as a program; it runs again by
+
+    KOMPASS_TEST_PROGRAM="[('purge', 3), ...]" .venv/bin/python -m pytest tests/sync/test_promises.py -k this
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.sync.promises.company import Host, Template
+from tests.sync.promises.program import STEPS, Run, Step, used
+
+STEPS_IN_ALL = int(os.environ.get("KOMPASS_TEST_STEPS", "2000"))
+STEPS_EACH = 50
+
+
+class Trial:
+    """Runs programs, each in a company of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.runner = asyncio.Runner()
+        self.host = Host()
+        self.seen: Counter[str] = Counter()
+        self.steps = self.programs = self.requests = 0
+        self._directory = directory
+        self._template = Template(directory / "template")
+        self._numbers = count()
+        self.runner.run(self._found())
+
+    async def _found(self) -> None:
+        await self.host.__aenter__()
+        await self._template.make(self.host)
+
+    def run(self, program: list[Step]) -> None:
+        self.runner.run(self._run(program))
+
+    async def _run(self, program: list[Step]) -> None:
+        directory = self._directory / f"company-{next(self._numbers)}"
+        company = await self._template.open(self.host, directory)
+        run = Run(company)
+        try:
+            for step in program:
+                await run.step(step)
+            await run.settle()
+            await run.check()
+        finally:
+            await company.stop()
+            await asyncio.to_thread(shutil.rmtree, directory)
+            self.seen += run.seen
+            self.steps += len(program)
+            self.programs += 1
+            self.requests += company.requests
+
+    def close(self) -> None:
+        self.runner.run(self.host.__aexit__())
+        self.runner.close()
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    trial = Trial(tmp_path_factory.mktemp("promises"))
+    began = time.monotonic()
+    yield trial
+    trial.close()
+    if STEPS_IN_ALL > 2000:
+        print(
+            f"\n{trial.programs} programs, {trial.steps} steps, {trial.requests} requests,"
+            f" {time.monotonic() - began:.0f} s; {dict(trial.seen.most_common())}",
+            file=sys.__stderr__,
+        )
+
+
+@pytest.mark.timeout(240 if STEPS_IN_ALL <= 2000 else 0)
+@settings(
+    max_examples=max(1, STEPS_IN_ALL // STEPS_EACH),
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+@given(program=st.lists(STEPS, min_size=STEPS_EACH, max_size=STEPS_EACH))
+def test_nobody_sees_too_much_or_loses_anything(trial: Trial, program: list[Step]) -> None:
+    note(f"program: {used(program)}")
+    trial.run(program)
+
+
+@pytest.mark.skipif("KOMPASS_TEST_PROGRAM" not in os.environ, reason="no program is given")
+def test_this_program(trial: Trial) -> None:
+    trial.run(ast.literal_eval(os.environ["KOMPASS_TEST_PROGRAM"]))
