@@ -81,14 +81,18 @@ def _process(
 @contextmanager
 def our_server() -> Iterator[Running]:
     """The bare document server with one administrator."""
-    with _python_server("ours", ["replication", "serve"], ["--log-level", "warning"]) as running:
+    with _python_server(
+        "ours", ["replication", "serve"], ["--admin", "bench:bench", "--log-level", "warning"]
+    ) as running:
         yield running
 
 
 @contextmanager
 def our_product() -> Iterator[Running]:
     """The product, without demo data, with one administrator."""
-    with _python_server("the product", ["kompass", "serve"], [], KOMPASS_LOG_LEVEL="warning") as running:
+    with _python_server(
+        "the product", ["kompass", "serve"], [], KOMPASS_ADMIN="bench:bench", KOMPASS_LOG_LEVEL="warning"
+    ) as running:
         yield running
 
 
@@ -97,7 +101,7 @@ def _python_server(name: str, module: list[str], options: list[str], **variables
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("TMPDIR")) as directory:
         command = [sys.executable, "-m", *module, "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--data", str(Path(directory, "data")), "--admin", "bench:bench", *options]
+        command += ["--data", str(Path(directory, "data")), *options]
         url = f"http://bench:bench@127.0.0.1:{port}"
         with _process(command, name, port, directory, url, PYTHONPATH=str(ROOT), **variables) as running:
             yield running

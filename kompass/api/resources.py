@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import access, devices, quarantine, session
+from kompass.api import access, devices, quarantine, session, users
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -28,6 +28,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     devices.ROUTES,
     quarantine.ROUTES,
     access.ROUTES,
+    users.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 
