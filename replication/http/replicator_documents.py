@@ -30,6 +30,7 @@ from replication.replicator.options import parse, stripped
 from replication.store.interface import Document, WriteCheck
 
 NOT_YOURS_TO_READ = "Only its owner and administrators can read what is attached to a replication document."
+NAMESAKE = "Replication documents can't be written under an administrator's name without the role _admin."
 NOT_YOURS = "Can't update replication documents from other users."
 
 
@@ -70,8 +71,13 @@ def prepare_replications(
     """The documents with their owners, those that describe no replication, and the rule for the rest."""
     # An owner counts for what he may do to the server, so the database's own administrators name no other.
     is_admin, name = call.principal.is_server_admin, call.principal.name
+    # A token or a proxy may name somebody like an administrator without making him one, and what a job may
+    # do follows from its owner's name.
+    is_namesake = not is_admin and name in call.server.config.admins
     prepared: list[DocumentWrite] = []
     for place, doc in enumerate(docs):
+        if is_namesake and not doc.id.startswith(DESIGN_PREFIX):
+            refused.setdefault(place, errors.forbidden(NAMESAKE))
         if place not in refused and not doc.id.startswith(DESIGN_PREFIX):
             try:
                 doc = _prepared(doc, name, is_admin)
