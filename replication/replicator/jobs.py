@@ -214,7 +214,12 @@ class Jobs:
         job.task = asyncio.create_task(self._run_once(job))
         job.task.add_done_callback(_log_defect)
         # Whoever asked may leave; the replication goes on.
-        return await asyncio.shield(job.task)
+        try:
+            return await asyncio.shield(job.task)
+        except asyncio.CancelledError:
+            if not job.task.cancelled():
+                raise
+            raise Cancelled("the replication was cancelled") from None
 
     async def continuously(self, description: Description, user: str | None) -> Job:
         """The job of a continuous replication, begun if it doesn't run yet. Raises `ReplicationError`."""
@@ -351,6 +356,12 @@ class Jobs:
             return LocalPeer(self._store, end.url, rules=self._rules, security=self._security)
         options = description.options
         return HttpPeer(end, allowed=self._allowed, retries=options.retries, timeout=options.timeout)
+
+
+class Cancelled(ReplicationError):
+    """Somebody ended the replication while its caller waited."""
+
+    kind = "replication_cancelled"
 
 
 class AlreadyRunning(InvalidReplication):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
+from replication.accounts.tokens import TokenSettings
 from replication.http import create_app
 from replication.http.server import ServerConfig
 from replication.replicator import jobs as jobs_module
@@ -119,6 +122,29 @@ async def test_a_target_is_made_as_asked(host: Host) -> None:
     assert (await host.client.get("/d")).json()["props"] == {}
 
 
+async def test_an_administrators_name_in_a_token_is_not_his_right(tmp_path: Path) -> None:
+    secret = b"0123456789abcdef0123456789abcdef"
+    tokens = TokenSettings({"hmac:_default": b64encode(secret).decode("ascii")}, required_claims="")
+    store = await SqliteStore.open(tmp_path / "host")
+    host = Host(store, tokens=tokens)
+    await host.start()
+    everybody = {"admins": {}, "members": {"roles": ["sync"]}}
+    await host.client.put("/_replicator/_security", json=everybody)
+    bearer = jwt.encode({"sub": ADMIN[0], "_couchdb.roles": ["sync"]}, secret, algorithm="HS256")
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(host.app),
+        base_url="http://host",
+        headers={"authorization": f"Bearer {bearer}"},
+    ) as client:
+        grab = {"source": "_users", "target": "mine", "create_target": True}
+        assert (await client.put("/_replicator/grab", json=grab)).status_code == 403
+        rows = (await client.post("/_replicator/_bulk_docs", json={"docs": [{"_id": "grab", **grab}]})).json()
+        assert [row.get("error") for row in rows] == ["forbidden"]
+    assert (await host.client.get("/_scheduler/docs")).json()["docs"] == []
+    await host.stop()
+    await store.close()
+
+
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
@@ -200,6 +226,26 @@ async def test_what_cannot_be_replicated(host: Host, body: Any, status: int, err
     await host.fill("a", 1)
     response = await host.client.post("/_replicate", json=body)
     assert (response.status_code, response.json()["error"]) == (status, error), response.text
+
+
+async def test_the_caller_of_a_cancelled_replication_is_told(host: Host) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    body = {"source": f"http://127.0.0.1:{port}/db", "target": "b"}
+    waiting = asyncio.create_task(host.client.post("/_replicate", json=body))
+    async with asyncio.timeout(10):
+        row: dict[str, Any] = {}
+        while row.get("total_rows", 0) == 0:
+            await asyncio.sleep(0.01)
+            row = (await host.client.get("/_scheduler/jobs")).json()
+        assert (await host.client.post("/_replicate", json={**body, "cancel": True})).status_code == 200
+        answer = await waiting
+    assert (answer.status_code, answer.json()["error"]) == (500, "replication_cancelled")
+    server.close()
 
 
 async def test_only_server_administrators_replicate(host: Host) -> None:
