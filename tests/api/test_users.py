@@ -85,7 +85,14 @@ async def test_gf_makes_gf(client: httpx.AsyncClient, by: str, roles: list[str])
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"roles": ["BOSS"]}, {"roles": "ADM"}, {"active": "no"}, {"colour": "x"}, {"roles": [], "reason": ""}],
+    [
+        {},
+        {"roles": ["BOSS"]},
+        {"roles": "ADM"},
+        {"active": "no"},
+        {"colour": "x"},
+        {"roles": [], "reason": ""},
+    ],
 )
 async def test_nonsense_says_what_is_wrong(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
     answer = await change(client, "chef", "anna", **body)
