@@ -17,6 +17,7 @@ from kompass.access.principals import Principal
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MATRIX_PREFIX
 from kompass.sync.positions import split
+from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
@@ -79,7 +80,7 @@ def answer(reading: Reading, index: FeedIndex, user: str, docid: str) -> Answer:
         for channel, since in sorted(index.channels_of(reading, docid).items())
         if channel in held
     )
-    body: Mapping[str, Any] = orjson.loads(winner.text) if winner is not None else {}
+    body: Mapping[str, Any] = jsontext.decode_request(winner.text) if winner is not None else {}
     rules: Explanation | None = None
     agree = True
     if winner is not None and not winner.deleted and roles is not None:
@@ -164,7 +165,7 @@ async def dry_run(
         for docid, members in changes.items():
             winner = writing.winner(docid)
             there = winner is not None and not winner.deleted
-            stored = orjson.loads(winner.text) if winner is not None and there else {}
+            stored = jsontext.decode_request(winner.text) if winner is not None and there else {}
             body = {key: value for key, value in stored.items() if key[:1] != "_"}
             body.update(members)
             text = orjson.dumps({key: value for key, value in body.items() if value is not None})

@@ -33,6 +33,9 @@ NO_SUCH_DOCUMENT = Refusal(
 )
 """For whatever must not tell whether the document exists: one text for everything."""
 
+NOT_A_MEMBER = "You are not allowed to access this db."
+"""For somebody without an active record."""
+
 DELETED = Refusal(
     "document.deleted",
     "The document has been deleted, and a device can't bring it back. Ask the office to restore it.",

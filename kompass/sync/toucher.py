@@ -12,7 +12,6 @@ from contextlib import suppress
 import structlog
 
 from kompass.sync.index import FeedIndex
-from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import SqliteDatabase
 
 AT_ONCE = 50
@@ -56,9 +55,9 @@ class Toucher:
             self._wanted.clear()
             try:
                 await self._touch_all()
-            except ProtocolError as error:
+            except Exception:
                 # Nothing is lost: what there is to touch is still written down.
-                log.warning("touching failed and will be tried again", why=str(error))
+                log.exception("touching failed and will be tried again")
                 await asyncio.sleep(AFTER_TROUBLE)
                 self._wanted.set()
 

@@ -61,6 +61,12 @@ def joins(path: Path, knows: Callable[[Rev], bool]) -> int | None:
     return None
 
 
+def continued(path: Path, joined: int, history: Callable[[Rev], Path]) -> Path:
+    """The path, of which what comes before the known revision at `joined` is as it is known."""
+    above = history((path.start - joined, path.ids[joined]))
+    return Path(path.start, [*path.ids[:joined], *above.ids])
+
+
 def place(path: Path, rev: Rev) -> int | None:
     """Where `rev` is among the ancestors of a path's leaf, None if it is none of them."""
     at = path.start - rev[0]

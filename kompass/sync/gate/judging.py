@@ -17,7 +17,7 @@ its end, the merge and the conflict are in one call, so nobody ever sees the bra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
 from kompass.sync.gate.records import Origin, Record
 from kompass.sync.gate.shape import Validate
 from kompass.sync.notices import conflict_notice
-from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, Refusal, of_decision
+from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, Refusal, of_decision
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite, StubAttachment
 from replication.protocol.documents import DocumentWrite
@@ -107,6 +107,10 @@ class Stored:
         """The winner's."""
         return parse_revisions(orjson.loads(self.document.revisions))
 
+    def history(self, rev: Rev) -> Path:
+        """A known revision and all it comes from, as everybody is told."""
+        return self.path if rev == self.winner else self.tree.path(rev)
+
     def body(self) -> dict[str, Any]:
         """The winner's members with `_id`, for a judgement."""
         return bare(self.document)
@@ -114,7 +118,9 @@ class Stored:
 
 def bare(document: Document, *, exact: bool = False) -> dict[str, Any]:
     """A stored body with `_id` and, if it has any, the digests of its attachments."""
-    value: dict[str, Any] = jsontext.decode(document.text) if exact else orjson.loads(document.text)
+    value: dict[str, Any] = (
+        jsontext.decode(document.text) if exact else jsontext.decode_request(document.text)
+    )
     attached = attachments.stored_digests(value) if document.has_attachments else None
     for name in ("_rev", "_deleted", "_attachments"):
         value.pop(name, None)
@@ -144,7 +150,15 @@ class Judgement:
         self._merges: list[tuple[str, Rev, Rev]] = []
 
     def run(self) -> list[Outcome]:
-        """An outcome for each document, in order. Raises what concerns the request as a whole."""
+        """An outcome for each document, in order. Raises what concerns the request as a whole.
+
+        Roles count as the record has them now: since the request began somebody may have taken them.
+        """
+        principal = self._terms.principal
+        roles = self._terms.index.roles(self._writing, principal.name)
+        if roles is None:
+            raise errors.forbidden(NOT_A_MEMBER)
+        self._terms = replace(self._terms, principal=replace(principal, roles=principal.roles & roles))
         groups = references.levels([(one.doc.id, one.body) for one in self._pushed])
         for number, group in enumerate(groups):
             if number:
@@ -189,10 +203,12 @@ class Judgement:
             if error is not None:
                 return error
         rev = pushed.path.leaf
-        if docid.startswith(DESIGN_PREFIX) or self._terms.index.knows_tombstone(docid, rev):
-            return Accepted(pushed.rev)
-        if stored is not None and stored.knows(rev):
-            return Accepted(pushed.rev)
+        if pushed.origin is not Origin.EDITED:
+            # The revision of an edit follows from its text: to answer that it is known would tell the text.
+            if docid.startswith(DESIGN_PREFIX) or self._terms.index.knows_tombstone(docid, rev):
+                return Accepted(pushed.rev)
+            if stored is not None and stored.knows(rev):
+                return Accepted(pushed.rev)
         remembered = self._terms.remembered.get((docid, pushed.rev))
         if remembered is not None:
             return Waits((), remembered.refusal) if remembered.waits else Refused(remembered.refusal)
@@ -200,6 +216,11 @@ class Judgement:
         if wrong is not None:
             return Refused(wrong)
         joined = None if stored is None else ancestry.joins(pushed.path, stored.knows)
+        if stored is not None and joined is not None:
+            # What comes before a known revision is known better here. Believed, a made-up history would become
+            # everybody's, and devices that hold the real one could never tell that it has gone on.
+            path = ancestry.continued(pushed.path, joined, stored.history)
+            pushed.doc = replace(pushed.doc, path=path)
         if pushed.doc.deleted:
             return self._judge_deletion(pushed, stored, joined)
         if stored is None:

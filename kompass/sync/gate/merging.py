@@ -15,8 +15,8 @@ from kompass.access.fields import same
 Body = Mapping[str, Any]
 """A document's members without those of the protocol. Attachments are under `ATTACHMENT` and their name."""
 
-ATTACHMENT = "\0attachment:"
-"""No member is named so by any client that keeps to JSON of ours; it sorts before all others."""
+ATTACHMENT = "_attachment:"
+"""No member of a body is named so: what begins with an underscore is the protocol's and isn't merged."""
 
 HOUSEKEEPING = frozenset({"modifiedBy", "modifiedAt", "version"})
 """Fields that every change changes: they follow the one who changed something else."""

@@ -12,6 +12,7 @@ import orjson
 
 from kompass.sync.index.rules import Rules
 from kompass.sync.tombstones import Tombstones
+from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, Rev
@@ -27,7 +28,7 @@ def follow(
     writes = []
     for document in documents:
         if document.seq and not document.deleted:
-            for card in rules.cards(orjson.loads(document.text)):
+            for card in rules.cards(jsontext.decode_request(document.text)):
                 write = _written(writing, card, tombstones.keyed_revision)
                 if write is not None:
                     writes.append(write)
@@ -47,10 +48,10 @@ def _written(
     body = {key: value for key, value in card.items() if key != "_id"}
     winner = writing.winner(docid)
     if winner is not None and not winner.deleted:
-        stored = orjson.loads(winner.text)
+        stored = jsontext.decode_request(winner.text)
         if {key: value for key, value in stored.items() if key[:1] != "_"} == body:
             return None
-    return server_made(writing, docid, orjson.dumps(body), keyed_revision)
+    return server_made(writing, docid, jsontext.encode(body), keyed_revision)
 
 
 def _cards_before(writing: Writing, document: ChangedDocument, rules: Rules) -> list[str]:

@@ -16,6 +16,7 @@ from kompass.access.audiences import Parents
 from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import known_roles
 from kompass.sync.index.rules import Rules
+from replication.protocol import jsontext
 from replication.store.sqlite import ChangedDocument, Reading, Writing
 
 USER_PREFIX = "user-"
@@ -75,14 +76,14 @@ class StoredParents(Parents):
                 "SELECT lineage FROM access_docs WHERE id = ? ORDER BY num DESC LIMIT 1", (docid,)
             ).get
             return None if not lineage else orjson.loads(lineage)
-        value: dict[str, Any] = orjson.loads(winner.text)
+        value: dict[str, Any] = jsontext.decode_request(winner.text)
         return value
 
 
 def lineage(doc: Mapping[str, Any]) -> bytes:
     """The members that others may inherit something from: all that are short texts or lists of them."""
     kept = {
-        key: value
+        key: [one for one in value if isinstance(one, str)] if isinstance(value, list) else value
         for key, value in doc.items()
         if key[:1] != "_"
         and key not in ("modifiedAt", "modifiedBy")
@@ -127,7 +128,7 @@ class Step:
         stored = None
         if document.old_seq:
             stored = self._execute("SELECT lineage FROM access_docs WHERE num = ?", (num,)).fetchone()
-        body: dict[str, Any] = {} if document.deleted else orjson.loads(document.text)
+        body: dict[str, Any] = {} if document.deleted else jsontext.decode_request(document.text)
         self._parents.forget(document.id)
         before = self._entries(num) if stored is not None else {}
         if document.deleted:
@@ -165,7 +166,7 @@ class Step:
             self._other_rules = True
             self._execute(
                 "INSERT OR REPLACE INTO access_meta VALUES ('rules', ?)",
-                (orjson.dumps({"id": document.id, "doc": None if document.deleted else body}).decode(),),
+                (jsontext.encode({"id": document.id, "doc": None if document.deleted else body}).decode(),),
             )
 
     def _leaves(self, document: ChangedDocument) -> str:
@@ -268,7 +269,7 @@ class Step:
         winner = self._writing.winner(docid)
         if winner is None or winner.deleted:
             return
-        body = orjson.loads(winner.text)
+        body = jsontext.decode_request(winner.text)
         wanted = {self._channel(name) for name in self._rules.document_channels(body, self._parents)}
         before = self._entries(num)
         if wanted == set(before):

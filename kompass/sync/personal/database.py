@@ -35,6 +35,7 @@ from kompass.access.principals import Principal, Role
 from kompass.sync.index import FeedIndex, FeedRow
 from kompass.sync.personal.local import LocalNotes, within
 from kompass.sync.positions import PersonalEpochs, position, split
+from kompass.sync.refusals import NOT_A_MEMBER
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import StagedAttachment
 from replication.protocol.documents import DocumentWrite, revisions_member
@@ -72,7 +73,6 @@ from replication.store.sqlite import Reading, Revisions, SqliteDatabase
 
 T = TypeVar("T")
 
-NOT_A_MEMBER = "You are not allowed to access this db."
 ROLES_CHANGED = "Your roles have changed: log in again."
 FOR_ADMINISTRATORS = "You are not a db or server admin."
 

@@ -1,5 +1,7 @@
 """What people do with work that lies in quarantine: look at it, release it, correct it, throw it away.
 
+Whoever asks needs an active record in the database, and has the roles that both it and his login have.
+
 Its author always sees his own text. Somebody of the office sees an entry if he may read what it says and,
 where the document exists, the document. Whatever is written from here is a new revision on the current
 winner, made by the server and judged as any other write of the one who causes it; the refused revision itself
@@ -21,7 +23,8 @@ from kompass.sync.gate.merging import ATTACHMENT, clashes, differs
 from kompass.sync.notices import timestamp
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import copied
-from replication.protocol import jsontext
+from kompass.sync.refusals import NOT_A_MEMBER
+from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Rev, parse_rev
@@ -77,6 +80,7 @@ class Desk:
         `everybody`: also those of others, for the office; for anybody else it changes nothing. A page may
         have fewer entries than asked for and not be the last.
         """
+        principal = self._admitted(principal)
         of_all = everybody and not OFFICE.isdisjoint(principal.roles)
         listed = self._quarantine.listed(
             user=None if of_all else principal.name, state=state, limit=limit, before=before
@@ -90,6 +94,7 @@ class Desk:
 
     async def find(self, principal: Principal, number: str) -> Shown | None:
         """One entry. None if there is none that he may see."""
+        principal = self._admitted(principal)
         entry = await self._quarantine.get(number)
         if entry is None or not self._may_see(principal, entry):
             return None
@@ -99,6 +104,14 @@ class Desk:
     def read_attachment(self, info: AttachmentInfo) -> AsyncIterator[bytes]:
         """The bytes, as they are stored."""
         return self._quarantine.database.read_attachment(info)
+
+    def _admitted(self, principal: Principal) -> Principal:
+        """Who asks, with the roles that his record here has as well. Raises 403 if it isn't active."""
+        with self._gate.database.reading() as reading:
+            roles = self._gate.index.roles(reading, principal.name)
+        if roles is None:
+            raise errors.forbidden(NOT_A_MEMBER)
+        return replace(principal, roles=principal.roles & roles)
 
     def _may_see(self, principal: Principal, entry: Entry) -> bool:
         if entry.user == principal.name:
@@ -140,6 +153,7 @@ class Desk:
         What has changed since stays as far as it goes together with it. Raises `ClashError` if it doesn't,
         unless `overwrite`; `forbidden` if the one who releases may not write it; `SettledError`.
         """
+        principal = self._admitted(principal)
         entry, winner = shown.entry, shown.winner
         _check(entry.state is State.QUARANTINED, entry)
         if entry.deleted:
@@ -161,6 +175,7 @@ class Desk:
         None if there was none. Attachments stay, and those that were refused with it come along. Raises
         `ClashError` if the document has changed since he saw it, `forbidden`, `SettledError`.
         """
+        principal = self._admitted(principal)
         entry, winner = shown.entry, shown.winner
         _check(entry.state is State.QUARANTINED, entry)
         if principal.name != entry.user:
@@ -183,6 +198,7 @@ class Desk:
 
     async def discard(self, principal: Principal, shown: Shown) -> None:
         """Nobody needs it. Raises `SettledError`."""
+        principal = self._admitted(principal)
         entry = shown.entry
         _check(entry.state not in SETTLED, entry)
         if entry.state is State.WAITING:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from kompass.sync.quarantine.entries import State
+from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev, parse_revisions
 from replication.store.sqlite import ChangedDocument, Extension, Writing
 
@@ -57,7 +56,7 @@ class QuarantineIndex(Extension):
         writing.connection.execute("DELETE FROM quarantine_parents WHERE entry = ?", (num,))
 
     def _keep(self, writing: Writing, document: ChangedDocument) -> None:
-        value: dict[str, Any] = orjson.loads(document.text)
+        value: dict[str, Any] = jsontext.decode_request(document.text)
         if value.get("type") != "quarantine":
             return
         attached = value.get("_attachments") or {}

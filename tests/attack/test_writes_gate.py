@@ -1,0 +1,164 @@
+"""Hostile devices and pages against the gate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from kompass.access import Principal, Role
+from replication.protocol.documents import parse_document
+from tests.attack.writes_world import Attack, attacked, following, revised, some, text
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+async def attack(tmp_path: Path) -> AsyncIterator[Attack]:
+    async with attacked(tmp_path) as attack:
+        yield attack
+
+
+async def test_a_made_up_history_does_not_hide_the_version_it_follows(attack: Attack) -> None:
+    docid = some("customer")
+    body = text("customer", "adm1", owner="adm1", companyName="Hofladen")
+    first = await attack.put(docid, body)
+    assert await attack.push("adm1", following(docid, {**body, "phone": "1"}, first)) == []
+    second = (await attack.get(docid) or {})["_rev"]
+    # A branch with long invented histories ends far above the winner ...
+    invented = ["a" * 32, "b" * 32, "c" * 32, "d" * 32]
+    above = [second.partition("-")[2], first.partition("-")[2]]
+    branch = revised(docid, {**body, "phone": "1", "fax": "1", "modifiedBy": "innen1"}, *invented, *above)
+    await attack.put(docid, {**body, "phone": "2"})
+    winner = (await attack.get(docid) or {})["_rev"]
+    assert await attack.push("innen1", branch) == []
+    seen = await attack.get(docid, deleted_conflicts="true") or {}
+    (closed,) = seen["_deleted_conflicts"]
+    merged = seen["_rev"]
+    assert merged != winner
+    # ... and what follows its end claims to come from the winner, too.
+    names = [closed.partition("-")[2], branch["_revisions"]["ids"][0], *invented[:2]]
+    claimed = [*names, merged.partition("-")[2], *["e" * 32] * (int(merged.partition("-")[0]) - 1)]
+    forged = revised(docid, {**body, "fax": "2", "modifiedBy": "innen1"}, *claimed)
+    await attack.push("innen1", forged)
+    after = await attack.get(docid, revs="true", conflicts="true") or {}
+    assert "_conflicts" not in after
+    assert merged.partition("-")[2] in after["_revisions"]["ids"]
+    assert "e" * 32 not in after["_revisions"]["ids"]
+
+
+async def test_a_made_up_beginning_is_not_believed(attack: Attack) -> None:
+    docid = some("customer")
+    body = text("customer", "adm1", owner="adm1", companyName="Hofladen")
+    first = await attack.put(docid, body)
+    second = await attack.put(docid, {**body, "phone": "1"})
+    edit = following(docid, {**body, "phone": "2"}, second, "f" * 32)
+    assert await attack.push("adm1", edit) == []
+    after = await attack.get(docid, revs="true") or {}
+    assert after["_rev"] == edit["_rev"]
+    assert after["_revisions"]["ids"][1:] == [second.partition("-")[2], first.partition("-")[2]]
+
+
+@pytest.mark.parametrize("name", ["\0attachment:a", "_attachment:a"])
+async def test_no_member_of_a_body_passes_for_an_attachment(attack: Attack, name: str) -> None:
+    docid = some("customer")
+    body = text("customer", "adm1", owner="adm1", companyName="Hofladen")
+    first = await attack.put(docid, body)
+    push = {"docs": [following(docid, {**body, name: "md5-x"}, first)], "new_edits": False}
+    await attack.ask("adm1", "POST", "/kompass/_bulk_docs", content=orjson.dumps(push), headers=JSON)
+    stored = await attack.get(docid) or {}
+    changed = {key: value for key, value in stored.items() if key[:1] != "_"}
+    await attack.put(docid, {**changed, "phone": "1"})
+    mine = {**changed, "email": "x@example.org", "modifiedBy": "innen1"}
+    assert await attack.push("innen1", following(docid, mine, stored["_rev"])) == []
+    merged = await attack.get(docid) or {}
+    assert (merged["phone"], merged["email"]) == ("1", "x@example.org")
+    assert "_attachments" not in merged
+
+
+async def test_numbers_and_depth_that_a_parser_refuses_stop_nobody(attack: Attack) -> None:
+    """Neither the push, nor what the server does with the document afterwards."""
+    customer, docid = some("customer"), some("contact")
+    owned = text("customer", "adm1", owner="adm1")
+    await attack.put(customer, owned)
+    assert await attack.push("adm1") == []
+    body = orjson.dumps(revised(docid, text("contact", "adm1", customerId=customer)))
+    deep = b"[" * 450 + b"]" * 450
+    push = b'{"new_edits":false,"docs":[%b,"notes":%b,"size":1%b,"aIds":[1%b],"n":%d}]}' % (
+        body[:-1],
+        deep,
+        b"0" * 400,
+        b"0" * 400,
+        2**70 + 1,
+    )
+    answer = await attack.ask("adm1", "POST", "/kompass/_bulk_docs", content=push, headers=JSON)
+    assert (answer.status_code, answer.json()) == (201, [])
+    # It is taken away and given back, so that the server has to write it again.
+    assert len(await _feed(attack, "adm1", docid)) == 1
+    rev = (await attack.get(docid) or {})["_rev"]
+    for owner in ("adm2", "adm1"):
+        await attack.put(customer, {**owned, "owner": owner})
+    for _ in range(100):
+        touched = await attack.ask("chef", "GET", f"/kompass/{docid}")
+        if touched.json()["_rev"] != rev:
+            break
+        await asyncio.sleep(0.05)
+    assert touched.json()["_rev"] != rev
+    assert f'"n":{2**70 + 1}' in touched.text
+
+
+async def _feed(attack: Attack, name: str, docid: str) -> list[object]:
+    answer = await attack.ask(name, "GET", "/kompass/_changes")
+    return [row for row in answer.json()["results"] if row["id"] == docid]
+
+
+async def test_what_is_made_again_is_refused_and_confirms_no_text(attack: Attack) -> None:
+    docid = some("user_task")
+    path = f"/kompass/{docid}"
+    body = text("user_task", "adm1", assignedTo="adm1", title="geheim")
+    rev = (await attack.ask("adm1", "PUT", path, json=body)).raise_for_status().json()["rev"]
+    guesses = [await attack.ask("adm2", "PUT", path, json={**body, "title": one}) for one in ("geheim", "x")]
+    assert [one.status_code for one in guesses] == [403, 403]
+    assert guesses[0].json() == guesses[1].json()
+    (await attack.ask("adm1", "DELETE", path, params={"rev": rev})).raise_for_status()
+    assert (await attack.ask("adm1", "PUT", path, json=body)).status_code == 403
+
+
+async def test_the_desk_goes_by_the_record(attack: Attack) -> None:
+    """Roles that were taken from the record are gone, whatever the login has."""
+    docid = some("customer")
+    body = {**text("customer", "adm2", owner="adm2"), "creditLimit": 5}
+    assert len(await attack.push("adm2", revised(docid, body))) == 1
+    entries = (await attack.ask("gf1", "GET", "/api/v1/quarantine")).json()["entries"]
+    (entry,) = [one["id"] for one in entries if one["docId"] == docid]
+    record = await attack.get("user-gf1") or {}
+    for change, status in (({"roles": ["KALK"]}, 404), ({"active": False}, 403)):
+        record = {**record, **change}
+        await attack.put("user-gf1", {key: value for key, value in record.items() if key[:1] != "_"})
+        listed = await attack.ask("gf1", "GET", "/api/v1/quarantine")
+        assert listed.status_code == (200 if status == 404 else 403)
+        assert entry not in listed.text
+        for how in ("release", "discard"):
+            answer = await attack.ask("gf1", "POST", f"/api/v1/quarantine/{entry}/{how}", json={})
+            assert answer.status_code == status
+
+
+async def test_roles_count_as_they_are_when_a_push_is_judged(attack: Attack) -> None:
+    """A push begins with a role that is gone when its documents' turn comes."""
+    docid = some("supplier")
+    assert await attack.push("innen1") == []
+    database = attack.product.documents.server.store.get("kompass")
+    view = attack.product.sync.view.of(database, Principal("innen1", frozenset({Role.INNEN}), None))
+    admitted = view._admitted()
+    record = await attack.get("user-innen1") or {}
+    kept = {key: value for key, value in record.items() if key[:1] != "_"}
+    await attack.put("user-innen1", {**kept, "roles": ["ADM"]})
+    doc = parse_document(revised(docid, text("supplier", "innen1", companyName="Holz")))
+    gate = attack.product.sync._gate
+    assert gate is not None
+    (outcome,) = await gate.write(admitted, [doc], replicated=True)
+    assert not isinstance(outcome, str)
+    assert await attack.get(docid) is None
