@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from kompass.access.principals import Principal
 from kompass.sync.quarantine import Quota, State
 from kompass.sync.quarantine.desk import ClashError, Desk, DeskError, SettledError, Shown
 from replication.protocol import errors
@@ -174,6 +175,28 @@ async def test_a_full_quarantine_stops_the_push_and_loses_nothing(tmp_path: File
         await desk.discard(world.people["adm1"], shown)
         assert all(await world.push("adm1", edits[2]))
         assert len(await world.quarantined("adm1")) == 2
+    finally:
+        await world.close()
+
+
+async def test_one_device_leaves_room_to_the_others_of_its_person(tmp_path: File) -> None:
+    world = await World.open(tmp_path, quota=Quota(rows=5))
+    try:
+        for number in range(1, 7):
+            await world.has_customer(number)
+        edits = [
+            (customer(n), new(customer_body(owner="adm2"), await world.path(customer(n))))
+            for n in range(1, 7)
+        ]
+        assert all(await world.push("adm1", *edits[:4]))
+        with pytest.raises(ProtocolError) as caught:
+            await world.push("adm1", edits[4])
+        assert caught.value.status == 503
+        assert "device" in caught.value.reason
+        world.people["adm1"] = Principal("adm1", world.people["adm1"].roles, "another device")
+        assert all(await world.push("adm1", edits[4]))
+        with pytest.raises(ProtocolError):
+            await world.push("adm1", edits[5])
     finally:
         await world.close()
 

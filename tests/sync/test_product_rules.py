@@ -16,6 +16,7 @@ from kompass.sync.index.rules import MatrixRules
 from kompass.sync.positions import split
 from kompass.sync.toucher import Toucher
 from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 from replication.store.sqlite import SqliteDatabase, SqliteStore, Writing
 
@@ -190,3 +191,13 @@ async def test_waiting_ends_for_those_it_concerns(company: Company) -> None:
     assert not other.done()
     await company.put(CUSTOMER, {"type": "customer", "companyName": "Hof", "owner": "adm2"})
     await asyncio.wait_for(other, 5)
+
+
+async def test_waiting_ends_with_the_database(company: Company) -> None:
+    with company.database.reading() as reading:
+        since = company.index.latest(reading, "adm1")
+    waiting = asyncio.create_task(company.index.wait(company.database, "adm1", since))
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(company.database.close)
+    with pytest.raises(ProtocolError):
+        await asyncio.wait_for(waiting, 5)

@@ -217,8 +217,8 @@ class Judgement:
             return Refused(wrong)
         joined = None if stored is None else ancestry.joins(pushed.path, stored.knows)
         if stored is not None and joined is not None:
-            # What comes before a known revision is known better here. Believed, a made-up history would become
-            # everybody's, and devices that hold the real one could never tell that it has gone on.
+            # What comes before a known revision is known better here. Believed, a made-up history would
+            # become everybody's, and devices with the real one could never tell that it has gone on.
             path = ancestry.continued(pushed.path, joined, stored.history)
             pushed.doc = replace(pushed.doc, path=path)
         if pushed.doc.deleted:

@@ -98,6 +98,10 @@ class FeedIndex(Extension):
         if touches:
             self.touches_waiting()
 
+    def closed(self) -> None:
+        """Whoever waits finds the database gone."""
+        self._wakers.wake_all()
+
     # -- people --------------------------------------------------------------------------------
 
     @property
@@ -296,10 +300,6 @@ class FeedIndex(Extension):
                 await waiter.future
             finally:
                 self._wakers.remove(waiter)
-
-    def database_closed(self) -> None:
-        """Ends all waiting."""
-        self._wakers.wake_all()
 
     # -- tombstones ----------------------------------------------------------------------------
 

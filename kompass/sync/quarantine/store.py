@@ -34,13 +34,18 @@ SECURITY = orjson.dumps(
 log = structlog.get_logger(__name__)
 
 
+DEVICE_SHARE = 80
+"""Per cent of a person's room that one of his devices may take."""
+
+
 class QuarantineFullError(Exception):
     """Somebody's share is used up by work that nobody has looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one person, and one device of his, may have in quarantine. Settled entries make room first."""
+    """What one person may have in quarantine, `DEVICE_SHARE` of it from one device. Settled entries make room
+    first."""
 
     rows: int = 1000
     bytes: int = 200_000_000
@@ -163,7 +168,7 @@ class Quarantine:
         }
         body = entries.entry_body(user, device, doc, state, refusal, parents, stubs, now)
         size = len(body) + sum(_size(one) for one in doc.attachments.values())
-        await self._make_room(user, size)
+        await self._make_room(user, device, size)
         attached = {
             name: await self._taken_over(source, one)
             for name, one in doc.attachments.items()
@@ -194,26 +199,37 @@ class Quarantine:
         )
         return await copied(source, self.database, info)
 
-    async def _make_room(self, user: str, size: int) -> None:
-        quota = self._quota
+    async def _make_room(self, user: str, device: str | None, size: int) -> None:
+        """Forgets settled work until there is room. Raises `QuarantineFullError` if that isn't enough."""
+        whole = self._quota
+        await self._make_room_in(whole, f"{user} has", "user = ?1", (user,), size)
+        if device is not None:
+            # A device that went mad leaves room to the others of its person.
+            share = Quota(-(-whole.rows * DEVICE_SHARE // 100), whole.bytes * DEVICE_SHARE // 100)
+            who = f"One device of {user} has"
+            await self._make_room_in(share, who, "user = ?1 AND device = ?2", (user, device), size)
+
+    async def _make_room_in(
+        self, quota: Quota, whose: str, condition: str, args: tuple[str, ...], size: int
+    ) -> None:
         ((rows, used),) = self._rows(
-            "SELECT count(*), coalesce(sum(bytes), 0) FROM quarantine_entries WHERE user = ?", (user,)
+            f"SELECT count(*), coalesce(sum(bytes), 0) FROM quarantine_entries WHERE {condition}", args
         )
         if rows < quota.rows and used + size <= quota.bytes:
             return
         settled = self._rows(
-            "SELECT id, bytes FROM quarantine_entries WHERE user = ?"
-            " AND state IN (SELECT value FROM json_each(?)) ORDER BY num",
-            (user, orjson.dumps([state.value for state in SETTLED]).decode()),
+            f"SELECT id, bytes FROM quarantine_entries WHERE {condition}"
+            f" AND state IN (SELECT value FROM json_each(?{len(args) + 1})) ORDER BY num",
+            (*args, orjson.dumps([state.value for state in SETTLED]).decode()),
         )
         for number, freed in settled:
             await self.remove(number)
             rows, used = rows - 1, used - freed
             if rows < quota.rows and used + size <= quota.bytes:
                 return
-        log.warning("quarantine full", user=user, entries=rows, bytes=used, wanted=size)
+        log.warning("quarantine full", user=args[0], entries=rows, bytes=used, wanted=size)
         raise QuarantineFullError(
-            f"{user} has {rows} entries with {used} bytes in quarantine, and no more than {quota.rows} with"
+            f"{whose} {rows} entries with {used} bytes in quarantine, and no more than {quota.rows} with"
             f" {quota.bytes} bytes are kept: release, correct or discard some of them."
         )
 

@@ -197,6 +197,8 @@ class SqliteDatabase(Database):
         self._writer.close()
         while self._readers:
             self._readers.pop().close()
+        if self.extension is not None:
+            self.extension.closed()
         self._wake()
 
     async def _write(self, run: Callable[[Transaction], T]) -> T:

@@ -166,3 +166,6 @@ class Extension(ABC):
     @abstractmethod
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         """A commit is durable, and readers see it; nobody has been answered yet. `notes`: see `tell`."""
+
+    def closed(self) -> None:  # noqa: B027 - few have something to do then
+        """The database is closed, for it was deleted or the store is closed. Called in any thread."""
