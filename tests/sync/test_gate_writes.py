@@ -62,8 +62,28 @@ async def test_a_known_revision_is_no_change(world: World) -> None:
     await world.push("adm1", (customer(1), version))
     before = world.database.update_seq
     assert await world.push("adm1", (customer(1), version)) == [""]
-    assert await world.push("adm2", (customer(1), version)) == [""]
     assert world.database.update_seq == before
+
+
+async def test_whoever_never_saw_a_known_revision_is_not_told_that_it_is_one(world: World) -> None:
+    version = new(customer_body("adm2"))
+    await world.push("adm2", (customer(1), version))
+    (there, not_there) = await world.push("adm1", (customer(1), version), (customer(2), version))
+    assert there == not_there != ""
+
+
+async def test_whoever_lost_a_document_is_not_asked_for_what_he_was_sent(world: World) -> None:
+    first = new(customer_body())
+    edit = new(customer_body(phone="0"), first.path)
+    await world.push("adm1", (customer(1), first))
+    await world.push("adm1", (customer(1), edit))
+    await world.has_customer(1, "adm2")
+    assert await world.missing("adm1", (customer(1), first), (customer(1), edit)) == set()
+    later = new(customer_body("adm2", phone="1"), await world.path(customer(1)))
+    await world.push("adm2", (customer(1), later))
+    asked = await world.missing("adm1", (customer(1), edit), (customer(1), later))
+    assert asked == {(customer(1), later.rev)}
+    assert await world.push("adm1", (customer(1), edit)) == [""]
 
 
 async def test_an_edit_follows_the_winner(world: World) -> None:

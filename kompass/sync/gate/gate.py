@@ -28,7 +28,7 @@ import structlog
 from kompass.access.principals import Principal
 from kompass.sync import notices
 from kompass.sync.gate import records, references
-from kompass.sync.gate.judging import Judgement, Remembered, Terms
+from kompass.sync.gate.judging import Judgement, Remembered, Terms, known_of_hidden
 from kompass.sync.gate.merging import Merge, merge_fields
 from kompass.sync.gate.ports import Index
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
@@ -98,15 +98,25 @@ class Gate:
     ) -> dict[str, Missing]:
         """`Database.missing_revisions` for somebody.
 
-        Not missing are stored revisions, whoever asks (nobody can guess one), synthetic tombstones, design
-        documents, and what he has sent before and lies in quarantine or waits. The ancestors are those of
-        documents he sees.
+        Not missing are stored revisions of documents he sees, and of others those that he may have been sent
+        or has sent himself; synthetic tombstones; design documents; and what he has sent before and lies in
+        quarantine or waits. The ancestors are those of documents he sees.
         """
         with self.database.reading() as reading:
             found = reading.missing_revisions(asked)
-            if not found:
-                return {}
-            visible = self.index.sees(reading, principal.name, found)
+            visible = self.index.sees(reading, principal.name, asked)
+            hidden = [
+                docid
+                for docid, revs in asked.items()
+                if docid not in visible and (docid not in found or len(found[docid].missing) < len(revs))
+            ]
+            may_know = known_of_hidden(reading, self.index, principal.name, hidden) if hidden else {}
+        for docid in hidden:
+            revs = [format_rev(rev) for rev in asked[docid] if rev not in may_know[docid]]
+            found[docid] = Missing(revs, [])
+        found = {docid: missing for docid, missing in found.items() if missing.missing}
+        if not found:
+            return {}
         held = self.quarantine.known(principal.name, found)
         answer: dict[str, Missing] = {}
         for docid, missing in found.items():

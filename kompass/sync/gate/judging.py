@@ -4,8 +4,8 @@ For every document, in this order: Is it one of our synthetic tombstones, or kno
 before? Does it look like a document of the business? What does its writer see under this id?
 
 - Nothing (unknown, invisible, deleted, purged): it is judged as a new document, and only at the end of that
-  a taken id shows, as one and the same refusal. Whoever names a stored revision shows that he had the
-  document once, and gets that refusal at once.
+  a taken id shows, as one and the same refusal. Whoever names a revision that he was sent when he saw the
+  document, gets that refusal at once; naming any other is guessing.
 - The winner is his revision's ancestor: a plain edit, judged against the winner.
 - He has changed an older version: a branch. It is stored and closed in one go, what it changed is put onto
   the winner, and where nobody can do that but a person, a `conflict` document has both texts.
@@ -16,7 +16,7 @@ its end, the merge and the conflict are in one call, so nobody ever sees the bra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev, parse_revisions
 from replication.store.interface import AttachmentInfo, Document
-from replication.store.sqlite import Writing
+from replication.store.sqlite import Reading, Writing
 
 _TIMED = {
     doctype for (doctype, _), limits in LIMITS.items() if any(one and one.within for one in limits.values())
@@ -75,10 +75,14 @@ class Terms:
 class Stored:
     """A document as it is stored, for whoever wants to change it."""
 
-    def __init__(self, writing: Writing, document: Document, visible: bool) -> None:
+    def __init__(
+        self, writing: Writing, document: Document, visible: bool, held: Collection[Rev] = ()
+    ) -> None:
+        """`held`: the revisions that the writer may know of a document he doesn't see."""
         self._writing = writing
         self.document = document
         self.visible = visible
+        self._held = held
         self.winner: Rev = parse_rev(document.rev)
         self._tree: RevisionTree | None = None
 
@@ -91,6 +95,9 @@ class Stored:
         return self._tree
 
     def knows(self, rev: Rev) -> bool:
+        """Whether a revision is stored, as far as that is the writer's business."""
+        if not self.visible:
+            return rev in self._held and rev in self.tree
         if rev == self.winner:
             return True
         if rev[0] > self.winner[0] and not self.document.conflicted:
@@ -114,6 +121,20 @@ class Stored:
     def body(self) -> dict[str, Any]:
         """The winner's members with `_id`, for a judgement."""
         return bare(self.document)
+
+
+def known_of_hidden(
+    reading: Reading, index: Index, user: str, docids: Collection[str]
+) -> dict[str, set[Rev]]:
+    """The revisions somebody may know of stored documents that he doesn't see.
+
+    A device makes the id of a revision from its text: who could ask for others would learn whether a text is
+    the one he guesses.
+    """
+    held = index.may_hold(reading, user, docids)
+    for docid, revs in records.sent(reading, user, docids).items():
+        held[docid] |= revs
+    return held
 
 
 def bare(document: Document, *, exact: bool = False) -> dict[str, Any]:
@@ -172,6 +193,8 @@ class Judgement:
         winners = writing.winners(ids)
         self._conflicts = records.conflicts(writing, user, winners) if winners else {}
         visible = index.sees(writing, user, winners) if winners else set()
+        hidden = [docid for docid in winners if docid not in visible]
+        held = known_of_hidden(writing, index, user, hidden) if hidden else {}
         unknown = [docid for docid in ids if docid not in winners]
         self._once_known = index.knew(writing, unknown) if unknown else set()
         self._facts = _Facts(index.relations(writing, user), index.parents(writing), index.matrix(writing))
@@ -179,7 +202,8 @@ class Judgement:
             document = winners.get(one.doc.id)
             stored = None
             if document is not None:
-                stored = Stored(writing, document, one.doc.id in visible)
+                docid = one.doc.id
+                stored = Stored(writing, document, docid in visible, held.get(docid, ()))
             self._outcomes[place] = self._judge(one, stored)
         self._write()
 

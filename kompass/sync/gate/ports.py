@@ -16,6 +16,9 @@ class Index(Protocol):
     def sees(self, reading: Reading, user: str, docids: Iterable[str]) -> set[str]:
         """Which of these he may read now, deleted documents included."""
 
+    def may_hold(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Rev]]:
+        """Of documents he doesn't see: the stored revisions that he may have been sent when he did."""
+
     def knew(self, reading: Reading, docids: Iterable[str]) -> set[str]:
         """Which of these the database has ever had, purged ones included."""
 

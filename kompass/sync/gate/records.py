@@ -102,6 +102,17 @@ def author_of(reading: Reading, docid: str, rev: Rev) -> str | None:
     return None if found is None else found.user
 
 
+def sent(reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Rev]]:
+    """Document -> the accepted revisions that somebody sent or caused."""
+    found: dict[str, set[Rev]] = {}
+    for docid, rev in reading.connection.execute(
+        "SELECT doc, rev FROM json_each(?) CROSS JOIN gate_revisions ON doc = value AND user = ?",
+        (orjson.dumps(list(docids)).decode(), user),
+    ):
+        found.setdefault(docid, set()).add(parse_rev(rev))
+    return found
+
+
 def first_received(reading: Reading, docid: str) -> datetime | None:
     """When the document's first revision came; None if it didn't come through the gate."""
     found = reading.connection.execute("SELECT min(received) FROM gate_revisions WHERE doc = ?", (docid,)).get

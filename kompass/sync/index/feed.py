@@ -442,6 +442,15 @@ class FeedReader:
         # What was purged and then refused is one revision.
         return [self._tombstones.of(docid, rev) for rev in dict.fromkeys(revs)]
 
+    def closed_leaves(self, docid: str) -> set[Rev]:
+        """The leaves of a document as they were each time it became invisible to him."""
+        return {
+            leaf
+            for num in self._numbers(docid)
+            for number in self._endings(num)
+            for leaf in self.leaves_at(num, number)
+        }
+
     def leaves_at(self, doc: int, number: int) -> list[Rev]:
         """The leaves of a document after change `number`."""
         revs = self._execute(

@@ -201,6 +201,23 @@ class FeedIndex(Extension):
         )
         return {docid for (docid,) in rows}
 
+    def may_hold(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Rev]]:
+        """Of documents that somebody doesn't see: the stored revisions he may know from when he did.
+
+        Those are the leaves that were closed for him, and what they come from.
+        """
+        feed = FeedReader(reading, person(reading, user), self.tombstones)
+        return {docid: self._may_hold(reading, feed, docid) for docid in docids}
+
+    def _may_hold(self, reading: Reading, feed: FeedReader, docid: str) -> set[Rev]:
+        held: set[Rev] = set()
+        leaves = feed.closed_leaves(docid)
+        for tree in self._trees(reading, docid) if leaves else ():
+            for leaf in leaves:
+                if leaf in tree:
+                    held |= {leaf} | tree.ancestors(leaf)
+        return held
+
     def _feed(self, reading: Reading, user: str) -> FeedReader:
         return FeedReader(reading, self.person(reading, user), self.tombstones)
 
@@ -319,14 +336,7 @@ class FeedIndex(Extension):
         Known are the document's own revisions and those of this user that were refused.
         """
         wanted = tombstone[0] - 1
-        state = reading.revisions(docid)
-        trees = [] if state is None else [state.tree]
-        for (text,) in reading.connection.execute(
-            "SELECT p.tree FROM access_docs d CROSS JOIN access_purged p ON p.doc = d.num WHERE d.id = ?",
-            (docid,),
-        ):
-            trees.append(RevisionTree.from_json(orjson.loads(text)))
-        for tree in trees:
+        for tree in self._trees(reading, docid):
             for rev in tree:
                 if rev[0] == wanted and self.tombstones.closes(docid, tombstone, rev):
                     path = tree.path(rev)
@@ -340,6 +350,17 @@ class FeedIndex(Extension):
                 if rev[0] == wanted and self.tombstones.closes(docid, tombstone, rev):
                     return Path(rev[0] + 1, [tombstone[1], *value["ids"][at:]])
         return None
+
+    def _trees(self, reading: Reading, docid: str) -> list[RevisionTree]:
+        """The histories a document has, and had before it was purged."""
+        state = reading.revisions(docid)
+        trees = [] if state is None else [state.tree]
+        for (text,) in reading.connection.execute(
+            "SELECT p.tree FROM access_docs d CROSS JOIN access_purged p ON p.doc = d.num WHERE d.id = ?",
+            (docid,),
+        ):
+            trees.append(RevisionTree.from_json(orjson.loads(text)))
+        return trees
 
     def keyed_revision(self, docid: str, parent: Rev | None, body: bytes) -> str:
         """The id (without its generation) of a revision that the server writes itself."""

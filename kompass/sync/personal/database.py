@@ -403,6 +403,8 @@ class PersonalDatabase(Database):
         row = self._index.row_of(reading, self._user, docid)
         if row is None or row.visible:
             return []
+        if rev not in self._index.may_hold(reading, self._user, [docid])[docid]:
+            return []  # made since, or guessed: an answer would confirm it
         tombstone = self._tombstone(reading, docid, self._index.tombstone(docid, rev))
         return [] if tombstone is None else [tombstone]
 
