@@ -529,6 +529,13 @@ def _tried(t: Target) -> Asks:
         yield Ask("POST", "/api/v1/access/dry-run", {"changes": {t.id: change}})
 
 
+def _others(t: Target) -> Asks:
+    for name in (t.user, "nobody"):
+        yield from get(f"/api/v1/users/{name}")
+        body = {"roles": ["GF"], "reason": "because I can"}
+        yield Ask("PATCH", f"/api/v1/users/{name}", body, changes=True)
+
+
 def _quarantined(t: Target) -> Asks:
     for query in ("", "?own=false", "?own=true", "?state=waiting", "?limit=200", "?before=999999"):
         yield Ask("GET", f"/api/v1/quarantine{query}")
@@ -604,6 +611,8 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/devices/{id}/revoke": _api(("POST", "devices/{id}/revoke", None)),
     "/devices/{id}/lost": _api(("POST", "devices/{id}/lost", None)),
     "/devices/{id}/restore": _api(("POST", "devices/{id}/restore", None)),
+    "/users": _api(("GET", "users", None)),
+    "/users/{name}": _others,
     "/session": _api(("GET", "session", None), ("DELETE", "session", None)),
     "/quarantine": _quarantined,
     "/quarantine/{id}": _api(("GET", "quarantine/{id}", None)),

@@ -15,8 +15,6 @@ from tests.attack.asking import FOR, FOR_API, OWN, Ask, Asks, Target
 from tests.attack.world import EVERYBODY, PEOPLE, World, said, whole
 from tests.sync.personal.test_endpoints import existing
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 ALL = {**FOR, **{f"api{path}": asks for path, asks in FOR_API.items()}, **OWN}
 SOME = (
     "customer_finance",
@@ -76,6 +74,7 @@ def targets(world: World, name: str) -> list[Target]:
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("endpoint", ALL)
 @pytest.mark.parametrize("name", EVERYBODY, ids=[name or "anonymous" for name in EVERYBODY])
 async def test_nobody_reads_what_is_not_his(world: World, name: str, endpoint: str) -> None:
@@ -88,7 +87,11 @@ async def test_nobody_reads_what_is_not_his(world: World, name: str, endpoint: s
             done.add(str(ask))
             answer = await answer_to(world, name, ask)
             assert answer.status_code < 500 or answer.status_code in (501, 503), (str(ask), answer.text)
-            assert world.leaks(name, whole(answer), said(answer.request)) == [], str(ask)
+            found = world.leaks(name, whole(answer), said(answer.request))
+            if endpoint.startswith("api/access/"):
+                # Who administrates is told which documents there are and why, never what they say.
+                found = [one for one in found if not one.startswith("that there is")]
+            assert found == [], str(ask)
 
 
 BY_DOCUMENT = (
@@ -133,6 +136,7 @@ def comparable(answer: httpx.Response, one: Target) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("endpoint", BY_DOCUMENT)
 @pytest.mark.parametrize("name", PEOPLE)
 async def test_what_is_hidden_is_answered_like_what_is_not_there(
