@@ -60,6 +60,7 @@ class Trial:
                 await run.step(step)
             await run.settle()
             await run.check()
+            run.count()
         finally:
             await company.stop()
             await asyncio.to_thread(shutil.rmtree, directory)
@@ -87,7 +88,8 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
         )
 
 
-@pytest.mark.timeout(240 if STEPS_IN_ALL <= 2000 else 0)
+@pytest.mark.slow
+@pytest.mark.timeout(600 if STEPS_IN_ALL <= 2000 else 0)
 @settings(
     max_examples=max(1, STEPS_IN_ALL // STEPS_EACH),
     deadline=None,

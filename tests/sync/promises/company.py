@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path as File
@@ -77,9 +77,14 @@ class Socket:
 
     def __init__(self) -> None:
         self.app: ASGIApp | None = None
+        self.tap: Callable[[ASGIApp, Scope, Receive, Send], Awaitable[None]] | None = None
+        """Stands between the network and the application."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.app is not None
+        if self.tap is not None:
+            await self.tap(self.app, scope, receive, send)
+            return
         await self.app(scope, receive, send)
 
 
@@ -108,9 +113,11 @@ class Company:
         self.host = host
         self.directory = directory
         self.oracle = Oracle(PEOPLE)
-        self.devices = [
-            Device(name, number, self.asking(name), self.note) for name in PEOPLE for number in (1, 2)
-        ]
+        self.new_device: Callable[[str, int], Device] = lambda user, number: Device(
+            user, number, self.asking(user), self.note
+        )
+        """Other kinds of devices can be put in its place."""
+        self.devices = [self.new_device(name, number) for name in PEOPLE for number in (1, 2)]
         self.pushed: list[Pushed] = []
         self.gone_for_good: set[str] = set()
         """Documents that were purged."""
@@ -177,17 +184,18 @@ class Company:
         )
         self.oracle.look(self.database)
         if user in PEOPLE:
-            self.check(user, method, database + path, answer)
+            said = answer.content + repr(answer.headers.raw).encode()
+            self.check(user, method, database + path, answer.status_code, said)
         return answer
 
-    def check(self, user: str, method: str, path: str, answer: httpx.Response) -> None:
-        said = answer.content + repr(answer.headers.raw).encode()
-        answered = f"by {method} {path} ({answer.status_code}): {said[:3000]!r}"
+    def check(self, user: str, method: str, path: str, status: int, said: bytes) -> None:
+        """Searches an answer, headers and all, for what its reader may not know."""
+        answered = f"by {method} {path} ({status}): {said[:3000]!r}"
         if leaked := self.oracle.leaked(user, said):
             raise BrokenPromiseError(f"{user} got {sorted(leaked)} {answered}")
         if unheard := self.oracle.unheard(user, said):
             raise BrokenPromiseError(f"{user} heard of {sorted(unheard)} {answered}")
-        if answer.status_code >= 500:
+        if status >= 500:
             raise BrokenPromiseError(f"{user} was failed {answered}")
 
     def asking(self, user: str) -> Any:

@@ -23,6 +23,9 @@ Answer = tuple[int, Any]
 Ask = Callable[..., Awaitable[Answer]]
 """`ask(method, path, body)`: a request of this device's user to the database."""
 
+Between = Callable[[], Awaitable[None]]
+"""Something that happens elsewhere in the middle of a replication."""
+
 HISTORY = 5
 
 
@@ -174,8 +177,13 @@ class Device:
 
     # -- pulling -------------------------------------------------------------------------------
 
-    async def pull(self, size: int = 100, batches: int = 1000, at: Break = Break.NEVER) -> int:
-        """At most so many batches of so many rows; returns how many revisions were new."""
+    async def pull(
+        self, size: int = 100, batches: int = 1000, at: Break = Break.NEVER, between: Between | None = None
+    ) -> int:
+        """At most so many batches of so many rows; returns how many revisions were new.
+
+        `between` the reading of the first batch of the feed and of its documents something else happens.
+        """
         since = await self._since("pull")
         session = self._session()
         taken = 0
@@ -188,6 +196,9 @@ class Device:
             since = rows[-1]["seq"]
             if at is Break.LISTED:
                 return taken
+            if between is not None:
+                await between()
+                between = None
             missing = []
             for row in rows:
                 tree = self.trees.get(row["id"])
@@ -240,8 +251,13 @@ class Device:
 
     # -- pushing -------------------------------------------------------------------------------
 
-    async def push(self, size: int = 100, batches: int = 1000, at: Break = Break.NEVER) -> int:
-        """At most so many batches of so many documents; returns how many revisions were sent."""
+    async def push(
+        self, size: int = 100, batches: int = 1000, at: Break = Break.NEVER, between: Between | None = None
+    ) -> int:
+        """At most so many batches of so many documents; returns how many revisions were sent.
+
+        `between` the first comparison and the sending of what is missing something else happens.
+        """
         since = int(await self._since("push"))
         session = self._session()
         sent = 0
@@ -256,6 +272,9 @@ class Device:
             missing = _good(await self._ask("POST", "_revs_diff", leaves))
             if at is Break.COMPARED:
                 return sent
+            if between is not None:
+                await between()
+                between = None
             documents = [
                 self._sendable(docid, parse_rev(rev))
                 for docid in leaves
@@ -281,6 +300,8 @@ class Device:
 
     def _sendable(self, docid: str, rev: Rev) -> dict[str, Any]:
         version = self.versions[docid][rev]
+        if version.deleted and "revoked" in version.body:
+            raise BrokenPromiseError(f"the server lacks its own tombstone {format_rev(rev)} of {docid}")
         path = self.trees[docid].path(rev)
         document: dict[str, Any] = {
             **version.body,

@@ -107,16 +107,16 @@ class Oracle:
     def _look_as(self, name: str, everything: dict[str, dict[str, Any]], texts: dict[str, bytes]) -> None:
         record = self.world.get(f"user-{name}")
         seen: set[str] = set()
-        if record is not None and record["active"]:
+        if record is not None:
             roles = (*record["roles"], None)
             readable = {
                 docid
                 for docid, doc in everything.items()
                 if any(naive.reads(name, role, doc, everything) for role in roles)
             }
-            # He is told of the end of what he would see.
+            # He is told of the end of what he would see; later also of what ended while he was not let in.
             self.heard_of[name].update(docid.encode() for docid in readable)
-            seen = readable & self.world.keys()
+            seen = readable & self.world.keys() if record["active"] else set()
         self.may_see[name] = seen
         self.may_know[name], self.of_conflicts[name] = set(), set()
         for docid in seen:

@@ -5,6 +5,7 @@ The answers are searched for what he may not know by whoever sends the requests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,9 @@ from tests.sync.promises.device import BrokenPromiseError
 Probe = Callable[[Company, str, str, int], Awaitable[None]]
 
 
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+
 async def _revisions(company: Company, docid: str) -> list[str]:
     with company.database.reading() as reading:
         state = reading.revisions(docid)
@@ -26,12 +30,12 @@ async def _revisions(company: Company, docid: str) -> list[str]:
 
 def _get(*parameters: str) -> Probe:
     async def probe(company: Company, user: str, docid: str, more: int) -> None:
-        query = parameters[more % len(parameters)]
-        if "{" in query:
-            revs = await _revisions(company, docid) or ["1-0"]
-            one = revs[more % len(revs)]
-            query = query.format(rev=one, revs=quote(orjson.dumps(revs).decode()))
-        await company.request(user, "GET", f"{docid}?{query}")
+        revs = await _revisions(company, docid) or ["1-0"]
+        chosen = [revs[(more + step) % len(revs)] for step in range(min(3, len(revs)))]
+        listed = quote(orjson.dumps(revs).decode())
+        for query in parameters:
+            for rev in chosen if "{rev}" in query else chosen[:1]:
+                await company.request(user, "GET", f"{docid}?{query.format(rev=rev, revs=listed)}")
 
     return probe
 
@@ -174,31 +178,36 @@ async def _writing(company: Company, user: str, docid: str, more: int) -> None:
 
 async def _existence(company: Company, user: str, docid: str, more: int) -> None:
     """What he never heard of is answered like what isn't there."""
-    if docid.encode() in company.oracle.heard_of[user]:
+    heard = company.oracle.heard_of[user]
+    unheard = sorted(one for one in company.oracle.world if _UUID.search(one) and one.encode() not in heard)
+    if not unheard:
         return
-    nowhere = company.new_id("contact")
-    rev = company.oracle.winners.get(docid, "1-00000000000000000000000000000000")
+    docid = unheard[more % len(unheard)]
+    # Another id of the same type: what an id may look like is no secret.
+    nowhere = _UUID.sub(company.new_id("contact").removeprefix("contact-"), docid)
+    rev = company.oracle.winners[docid]
     requests: list[tuple[str, str, Any]] = [
         ("GET", "{}", None),
         ("GET", f"{{}}?rev={rev}", None),
         ("GET", "{}?open_revs=all", None),
         ("HEAD", "{}", None),
-        ("DELETE", f"{{}}?rev={rev}", None),
         ("GET", "{}/plan.bin", None),
+        ("DELETE", f"{{}}?rev={rev}", None),
         ("PUT", f"{{}}?rev={rev}", {"type": "contact"}),
+        ("PUT", "{}", {"type": "contact"}),
         ("POST", "_bulk_get", {"docs": [{"id": "{}"}]}),
         ("POST", "_all_docs", {"keys": ["{}"]}),
     ]
-    method, path, body = requests[more % len(requests)]
-    answers = []
-    for one in (docid, nowhere):
-        text = orjson.dumps(body).decode().replace("{}", one)
-        heard = set(company.oracle.heard_of[user])
-        answer = await company.request(user, method, path.replace("{}", one), orjson.loads(text))
+    for method, path, body in requests:
+        answers = []
+        for one in (docid, nowhere):
+            text = orjson.dumps(body).decode().replace("{}", one)
+            company.oracle.heard_of[user] = set(heard)
+            answer = await company.request(user, method, path.replace("{}", one), orjson.loads(text))
+            answers.append((answer.status_code, answer.text.replace(one, "")))
         company.oracle.heard_of[user] = heard
-        answers.append((answer.status_code, answer.text.replace(one, "")))
-    if answers[0] != answers[1]:
-        raise BrokenPromiseError(f"{user} can tell that {docid} exists by {method} {path}: {answers}")
+        if answers[0] != answers[1]:
+            raise BrokenPromiseError(f"{user} can tell that {docid} exists by {method} {path}: {answers}")
 
 
 PROBES: tuple[Probe, ...] = (

@@ -13,6 +13,7 @@ from typing import Any, cast
 import orjson
 from hypothesis import strategies as st
 
+from kompass.sync.notices import rejected_id
 from kompass.sync.quarantine.desk import DeskError
 from kompass.sync.quarantine.entries import State
 from replication.protocol.attachments import digest_of
@@ -49,6 +50,18 @@ NEW_TYPES = (
     "offer",
 )
 
+OFFICE_STEPS: st.SearchStrategy[Step] = st.one_of(
+    st.tuples(st.just("own"), _number, _person),
+    st.tuples(st.just("team"), _number, st.lists(_person, max_size=2), _person),
+    st.tuples(st.just("roles"), _person, st.integers(0, len(ROLES) - 1), st.integers(0, 5)),
+    st.tuples(st.just("office"), _number),
+    st.tuples(st.just("drop"), _number),
+    st.tuples(st.just("private"), _number, st.booleans()),
+    st.tuples(st.just("move"), _number, _number),
+    st.tuples(st.just("assign"), _number, _person),
+)
+"""What happens elsewhere while a device replicates."""
+
 STEPS: st.SearchStrategy[Step] = st.one_of(
     st.just(("nothing",)),
     st.tuples(st.just("edit"), _device, _number, st.integers(0, 3)),
@@ -66,6 +79,9 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
         st.just("forget"), _device, st.sampled_from(["pull", "push"]), st.sampled_from(["here", "there"])
     ),
     st.tuples(st.just("replace"), _device),
+    st.tuples(st.just("race"), _device, st.sampled_from(["pull", "push"]), _page, OFFICE_STEPS),
+    st.tuples(st.just("race"), _device, st.sampled_from(["pull", "push"]), st.just(100), OFFICE_STEPS),
+    st.tuples(st.just("settle")),
     st.tuples(st.just("own"), _number, _person),
     st.tuples(st.just("team"), _number, st.lists(_person, max_size=2), _person),
     st.tuples(st.just("roles"), _person, st.integers(0, len(ROLES) - 1), st.integers(0, 5)),
@@ -244,6 +260,12 @@ class Run:
         device = self._device(number)
         await self._admitted(device, lambda: device.push(size, batches, Break(at)))
 
+    async def _race(self, number: int, direction: str, size: int, step: Step) -> None:
+        """Something happens between two requests of a replication."""
+        device = self._device(number)
+        replicate = device.pull if direction == "pull" else device.push
+        await self._admitted(device, lambda: replicate(size, between=lambda: self.step(step)))
+
     async def _admitted(self, device: Device, sync: Callable[[], Awaitable[int]]) -> int:
         """Syncs as long as the user is let in, and not otherwise."""
         was_active = self.company.is_active(device.user)
@@ -267,10 +289,10 @@ class Run:
             )
 
     async def _replace(self, number: int) -> None:
-        company, old = self.company, self._device(number)
-        user = old.user
+        company = self.company
+        user = self._device(number).user
         fresh = len(company.devices) + self.seen["replace"]
-        company.devices[number] = Device(user, fresh, company.asking(user), old._pushed)
+        company.devices[number] = company.new_device(user, fresh)
 
     # -- in the office -------------------------------------------------------------------------
 
@@ -374,6 +396,10 @@ class Run:
             return
         shown = await desk.find(principal, entries[which % len(entries)].id)
         assert shown is not None
+        # What waits is refused and settled at once: of the notice its author only hears that it has ended.
+        about = shown.entry
+        notice = rejected_id(about.user, about.docid, about.document_rev)
+        self.company.oracle.heard_of[about.user].add(notice.encode())
         try:
             if discard:
                 await desk.discard(principal, shown)
@@ -397,11 +423,19 @@ class Run:
         await self.company.restart()
 
     async def _probe(self, person: int, which: int, document: int, more: int) -> None:
-        docids = sorted({*self.company.oracle.world, *self._deleted})
+        winners = self.company.oracle.winners
+        changed = {docid for docid, rev in winners.items() if not rev.startswith("1-")}
+        known = changed & self.company.oracle.may_see[_NAMES[person]]
+        everything = {*self.company.oracle.world, *self._deleted}
+        docids = sorted((known, changed, everything)[document % 3] or everything)
         docid = docids[document % len(docids)]
         await PROBES[which](self.company, _NAMES[person], docid, more)
 
     # -- the end -------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        await self.settle()
+        await self.check()
 
     async def settle(self) -> None:
         """Everybody syncs until nothing changes."""
@@ -422,7 +456,6 @@ class Run:
     async def check(self) -> None:
         """The promises."""
         self.company.oracle.look(self.company.database)
-        self._count()
         for device in self.company.devices:
             if self.company.is_active(device.user):
                 await self._check_device(device)
@@ -431,7 +464,7 @@ class Run:
             if not work.deleted:
                 await self._check_kept(work)
 
-    def _count(self) -> None:
+    def count(self) -> None:
         """What came of it all: for whoever wonders whether programs try enough."""
         reading_now = self.company.database.reading
         self.seen["pushed"] += len(self.company.pushed)
