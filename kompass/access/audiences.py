@@ -174,6 +174,14 @@ AUDIENCES: Mapping[str, tuple[Face, ...]] = {
 }
 """Every type there is. A type that isn't here has no audience."""
 
+INHERITED: Mapping[str, frozenset[str]] = {
+    parent: frozenset(
+        face.key for faces in AUDIENCES.values() for face in faces if face.through and face.parent == parent
+    )
+    for parent in AUDIENCES
+}
+"""Type -> the fields of which documents that refer to such a one get keys of channels."""
+
 PRIVATE = frozenset({"activity", "protocol"})
 """Types with a flag `private`: a private document is its creator's alone."""
 

@@ -17,7 +17,8 @@ again, and what was stored the first time is no change the second time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,11 +34,11 @@ from kompass.sync.gate.merging import Merge, merge_fields
 from kompass.sync.gate.ports import Index
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
 from kompass.sync.gate.shape import Validate, no_rules
-from kompass.sync.quarantine.entries import Entry, State
+from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import Known, Quarantine, QuarantineFullError, copied
 from kompass.sync.refusals import Refusal
 from replication.protocol import errors, jsontext
-from replication.protocol.attachments import AttachmentWrite, StagedAttachment
+from replication.protocol.attachments import AttachmentWrite, StagedAttachment, StubAttachment
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
@@ -47,8 +48,11 @@ from replication.store.sqlite import SqliteDatabase, Writing
 
 CHUNK = 500
 """Documents that are judged in one transaction: others wait meanwhile."""
+MOST_OF_ONE = 20
+"""Revisions of one document among them: each has to wait for the one before it."""
 PATIENCE = timedelta(days=7)
 """How long a document waits for what it belongs to."""
+_PAGE = 500
 _ROUNDS = 20
 """How often what was stored may let something else be stored, at one go."""
 
@@ -86,6 +90,8 @@ class Gate:
         self._validate = validate
         self.merge = merge
         self.now = now
+        self._all_told = False
+        """Whether everything in quarantine is known to have been told; see `tell_the_rest`."""
 
     async def prepare(self) -> None:
         """Makes the gate's tables. Call it before anything else."""
@@ -100,7 +106,8 @@ class Gate:
 
         Not missing are stored revisions of documents he sees, and of others those that he may have been sent
         or has sent himself; synthetic tombstones; design documents; and what he has sent before and lies in
-        quarantine or waits. The ancestors are those of documents he sees.
+        quarantine or waits. What lies there and he was not told of is missing: its push broke off, and its
+        device sends it again. The ancestors are those of documents he sees.
         """
         with self.database.reading() as reading:
             found = reading.missing_revisions(asked)
@@ -117,7 +124,7 @@ class Gate:
         found = {docid: missing for docid, missing in found.items() if missing.missing}
         if not found:
             return {}
-        held = self.quarantine.known(principal.name, found)
+        held = self._held(principal.name, found)
         answer: dict[str, Missing] = {}
         for docid, missing in found.items():
             if docid.startswith(DESIGN_PREFIX):
@@ -132,6 +139,19 @@ class Gate:
                 ancestors = [rev for rev in missing.possible_ancestors if parse_rev(rev)[0] < highest]
                 answer[docid] = Missing(revs, ancestors if docid in visible else [])
         return answer
+
+    def _held(self, user: str, docids: Iterable[str]) -> set[tuple[str, str]]:
+        """What he has sent of these documents and knows what became of: (id, revision)."""
+        known = self.quarantine.known(user, docids)
+        if not known:
+            return set()
+        with self.database.reading() as reading:
+            told = reading.winners([notices.rejected_id(user, docid, rev) for docid, rev in known])
+        return {
+            (docid, rev)
+            for (docid, rev), entry in known.items()
+            if entry.state is not State.QUARANTINED or notices.rejected_id(user, docid, rev) in told
+        }
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -174,14 +194,13 @@ class Gate:
             pushed.append(read(doc))
             if len(pushed) % CHUNK == 0:
                 await asyncio.sleep(0)
-        order: list[int] = list(range(len(pushed)))
-        if len(pushed) > CHUNK:
+        chunks = _chunks(range(len(pushed)), pushed)
+        if len(chunks) > 1:
             groups = references.levels([(one.doc.id, one.body) for one in pushed])
-            order = [place for group in groups for place in group]
+            chunks = _chunks([place for group in groups for place in group], pushed)
         results: dict[int, str | ProtocolError] = {}
         full: QuarantineFullError | None = None
-        for start in range(0, len(order), CHUNK):
-            places = order[start : start + CHUNK]
+        for places in chunks:
             some = [pushed[place] for place in places]
             known = self.quarantine.known(principal.name, {one.doc.id for one in some})
             outcomes = await self._judge(principal, some, known)
@@ -290,7 +309,46 @@ class Gate:
                 written.append(DocumentWrite(notice.id, False, notice.body, path=Path(1, [name])))
             _stored(writing.write(written, replicated=True))
 
-        await self.database.transact(run)
+        try:
+            await self.database.transact(run)
+        except BaseException:
+            self._all_told = False
+            raise
+
+    async def tell_the_rest(self) -> None:
+        """Tells what broke off before it was told: at a crash, or because something failed.
+
+        Of what lies in quarantine its author's devices get the end, and he the reason; what he was told of
+        something that is settled by now goes.
+        """
+        self._all_told = True  # unless somebody fails to be told meanwhile
+        after = 0
+        while page := self.quarantine.all(_PAGE, after):
+            after = page[-1][0]
+            about = {notices.rejected_id(one.user, one.docid, one.rev): one for _, one in page}
+            with self.database.reading() as reading:
+                told = reading.winners(list(about))
+            for notice, one in about.items():
+                winner = told.get(notice)
+                if one.state is State.QUARANTINED and winner is None:
+                    entry = await self.quarantine.get(one.id)
+                    if entry is not None and entry.state is State.QUARANTINED:
+                        await self._tell(
+                            entry.user, [_HeldBack(await self._text_of(entry), entry.id, entry.refusal)]
+                        )
+                elif one.state in SETTLED and winner is not None and not winner.deleted:
+                    await self.close_notice(one.user, one.docid, one.rev)
+            await asyncio.sleep(0)
+
+    async def _text_of(self, entry: Entry) -> Pushed:
+        """What the author had sent, with the names of its attachments."""
+        attached: dict[str, AttachmentWrite] = {
+            name: StubAttachment(info.digest, info.revpos)
+            for name, info in (await self.quarantine.attachments(entry)).items()
+        }
+        return read(
+            DocumentWrite(entry.docid, entry.deleted, entry.body, path=entry.path, attachments=attached)
+        )
 
     async def close_notice(self, user: str, docid: str, rev: str) -> None:
         """What somebody was told of a refused revision is settled: the `rejected_change` goes."""
@@ -435,17 +493,36 @@ class Gate:
 
     async def give_up(self, entry: Entry) -> None:
         """Refuses what waits."""
-        doc = DocumentWrite(entry.docid, entry.deleted, entry.body, path=entry.path)
-        await self._quarantine(entry, entry.refusal, read(doc))
+        await self._quarantine(entry, entry.refusal, await self._text_of(entry))
 
     async def keep_house(self, interval: float = 60.0) -> None:
-        """`housekeep` every `interval` seconds, until it is cancelled."""
+        """`housekeep` every `interval` seconds, until it is cancelled. First, what broke off is told."""
         while True:
+            try:
+                if not self._all_told:
+                    await self.tell_the_rest()
+            except Exception:
+                self._all_told = False
+                log.exception("what broke off could not be told")
             await asyncio.sleep(interval)
             try:
                 await self.housekeep()
             except Exception:
                 log.exception("what waits could not be looked at")
+
+
+def _chunks(order: Iterable[int], pushed: Sequence[Pushed]) -> list[list[int]]:
+    """Places, cut into what is judged in one transaction each."""
+    chunks: list[list[int]] = [[]]
+    times: Counter[str] = Counter()
+    for place in order:
+        docid = pushed[place].doc.id
+        if len(chunks[-1]) == CHUNK or times[docid] == MOST_OF_ONE:
+            chunks.append([])
+            times.clear()
+        chunks[-1].append(place)
+        times[docid] += 1
+    return chunks
 
 
 def _answer(pushed: Pushed, outcome: Outcome) -> str | ProtocolError:

@@ -17,6 +17,7 @@ its end, the merge and the conflict are in one call, so nobody ever sees the bra
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -153,7 +154,7 @@ def bare(document: Document, *, exact: bool = False) -> dict[str, Any]:
 class _Facts(NamedTuple):
     """What the access rules are asked with. The documents of a group don't change it for one another."""
 
-    relations: frozenset[Relation]
+    relations: AbstractSet[Relation]
     parents: Parents
     matrix: Matrix
 

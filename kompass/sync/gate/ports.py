@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from kompass.access import Matrix, Parents, Relation, Role
@@ -25,8 +26,8 @@ class Index(Protocol):
     def roles(self, reading: Reading, user: str) -> frozenset[Role] | None:
         """None if he has no active record."""
 
-    def relations(self, reading: Reading, user: str) -> frozenset[Relation]:
-        """What stored documents say about him."""
+    def relations(self, reading: Reading, user: str) -> AbstractSet[Relation]:
+        """What stored documents say about him, as long as the snapshot lasts."""
 
     def parents(self, reading: Reading) -> Parents: ...
 

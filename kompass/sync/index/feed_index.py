@@ -7,16 +7,17 @@ reads gives a `Reading`, one snapshot, so that what is shown and what is checked
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import orjson
 
 from kompass.access import DEFAULT, Matrix
-from kompass.access.channels import Relation, RelationKind
+from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
 from kompass.sync.index import cards, schema
 from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
-from kompass.sync.index.keeping import Step, StoredParents, Touched
+from kompass.sync.index.keeping import Step, StoredParents, StoredRelations, Touched
 from kompass.sync.index.rules import MatrixRules, Rules
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.positions import position
@@ -149,12 +150,9 @@ class FeedIndex(Extension):
         rules = self.rules(reading)
         return rules.matrix if isinstance(rules, MatrixRules) else DEFAULT
 
-    def relations(self, reading: Reading, user: str) -> frozenset[Relation]:
-        """What stored documents say about somebody."""
-        rows: Any = reading.connection.execute(
-            "SELECT DISTINCT kind, key FROM access_relations WHERE user = ?", (user,)
-        )
-        return frozenset(Relation(user, RelationKind(kind), key) for kind, key in rows)
+    def relations(self, reading: Reading, user: str) -> AbstractSet[Relation]:
+        """What stored documents say about somebody, as long as the snapshot lasts."""
+        return StoredRelations(reading, user)
 
     def channels_of(self, reading: Reading, docid: str) -> dict[str, int]:
         """The channels a document is in, each since which change."""

@@ -6,13 +6,14 @@ What they grant and revoke takes effect together at the last number of the trans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from kompass.access.audiences import Parents
+from kompass.access.audiences import AUDIENCES, INHERITED, Parents
 from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import known_roles
 from kompass.sync.index.rules import Rules
@@ -80,6 +81,37 @@ class StoredParents(Parents):
         return value
 
 
+class StoredRelations(AbstractSet[Relation]):
+    """What stored documents say about somebody, looked up one by one: he may own thousands of customers."""
+
+    def __init__(self, reading: Reading, user: str) -> None:
+        self._execute = reading.connection.execute
+        self._user = user
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> AbstractSet[Any]:
+        """What is computed from it is an ordinary set."""
+        return frozenset(it)
+
+    def __contains__(self, one: object) -> bool:
+        if not isinstance(one, Relation) or one.user != self._user:
+            return False
+        found = self._execute(
+            "SELECT 1 FROM access_relations WHERE user = ? AND kind = ? AND key = ?",
+            (one.user, one.kind, one.key),
+        ).get
+        return found is not None
+
+    def __iter__(self) -> Iterator[Relation]:
+        rows: Any = self._execute(
+            "SELECT DISTINCT kind, key FROM access_relations WHERE user = ?", (self._user,)
+        )
+        return (Relation(self._user, RelationKind(kind), key) for kind, key in rows)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def lineage(doc: Mapping[str, Any]) -> bytes:
     """The members that others may inherit something from: all that are short texts or lists of them."""
     kept = {
@@ -91,6 +123,17 @@ def lineage(doc: Mapping[str, Any]) -> bytes:
         and (value is None or isinstance(value, str | bool | list))
     }
     return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+
+
+def _passes_on(kept: bytes) -> object:
+    """What of a lineage children read: a document may have many, and most changes are none to them."""
+    if not kept:
+        return None
+    value = orjson.loads(kept)
+    doctype = value.get("type")
+    if doctype not in AUDIENCES:
+        return kept
+    return doctype, [value.get(name) for name in sorted(INHERITED.get(doctype, ()))]
 
 
 class Step:
@@ -117,7 +160,7 @@ class Step:
         self._follow_children()
         if self._other_rules:
             self._people.update(name for (name,) in self._execute("SELECT name FROM access_users"))
-        for name in sorted(self._people):
+        for name in self._known_people():
             self.hold(name)
         return self.touched
 
@@ -140,7 +183,7 @@ class Step:
             inherited = lineage(body)
             self._enter(num, place, before, wanted, new=stored is None)
             self._relate(num, body, new=stored is None)
-            if stored is None or stored[0] != inherited or wanted != set(before):
+            if stored is None or wanted != set(before) or _passes_on(stored[0]) != _passes_on(inherited):
                 self._moved.append(document.id)
         if stored is None:
             self._execute(
@@ -304,18 +347,21 @@ class Step:
         if self._writing.connection.changes():
             self._people.add(name)
 
+    def _known_people(self) -> list[str]:
+        """Those whose channels may have changed and who have a record: documents may name anybody."""
+        rows: Any = self._execute(
+            "SELECT name FROM json_each(?) CROSS JOIN access_users ON name = value ORDER BY name",
+            (orjson.dumps(list(self._people)).decode(),),
+        )
+        return [name for (name,) in rows.fetchall()]
+
     def hold(self, name: str) -> None:
         """Works out which channels somebody holds. What differs begins or ends now."""
         record = self._execute("SELECT roles, active FROM access_users WHERE name = ?", (name,)).fetchone()
         wanted: set[int] = set()
         # Somebody without roles still has what is his own; nobody has neither roles nor a record in force.
         if record is not None and any(record):
-            relations = [
-                Relation(name, RelationKind(kind), key)
-                for kind, key in self._execute(
-                    "SELECT DISTINCT kind, key FROM access_relations WHERE user = ?", (name,)
-                )
-            ]
+            relations = StoredRelations(self._writing, name)
             channels = self._rules.principal_channels(name, known_roles(record[0].split()), relations)
             wanted = {self._channel(channel) for channel in channels}
         before: dict[int, int] = dict(

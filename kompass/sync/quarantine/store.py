@@ -59,6 +59,16 @@ class Known(NamedTuple):
     refusal: Refusal
 
 
+class Listed(NamedTuple):
+    """An entry as far as its table tells, whoever's it is."""
+
+    id: str
+    user: str
+    docid: str
+    rev: str
+    state: State
+
+
 class Quarantine:
     """The database of refused and waiting work. See `open`."""
 
@@ -108,6 +118,17 @@ class Quarantine:
                 "SELECT num, id, received FROM quarantine_entries"
                 " WHERE state = ? AND num > ? ORDER BY num LIMIT ?",
                 (State.WAITING.value, after, limit),
+            )
+        ]
+
+    def all(self, limit: int, after: int = 0) -> list[tuple[int, Listed]]:
+        """(number, entry) in any state, the oldest first."""
+        return [
+            (num, Listed(number, user, docid, rev, State(state)))
+            for num, number, user, docid, rev, state in self._rows(
+                "SELECT num, id, user, docid, rev, state FROM quarantine_entries"
+                " WHERE num > ? ORDER BY num LIMIT ?",
+                (after, limit),
             )
         ]
 
