@@ -102,6 +102,40 @@ def test_nobody_sees_too_much_or_loses_anything(trial: Trial, program: list[Step
     trial.run(program)
 
 
+KNOWN: dict[str, list[Step]] = {
+    "a grant is read in pages": [("roles", 0, 5, 2), ("pull", 0, 1, 2, "never")],
+    "reading a grant breaks off": [
+        ("roles", 0, 5, 2),
+        ("pull", 0, 3, 1, "one side"),
+        ("pull", 0, 2, 2, "never"),
+    ],
+    "a comment goes and comes with its parent": [
+        ("private", 0, False),
+        ("settle",),
+        ("private", 0, True),
+        ("settle",),
+        ("private", 0, False),
+    ],
+    "roles end while documents are fetched": [
+        ("roles", 0, 5, 2),
+        ("race", 0, "pull", 100, ("roles", 0, 0, 2)),
+    ],
+    "nobody's roles are left": [("roles", 3, 1, 1), ("create", 6, 9, 0, True)],
+    "two changes, one of them in the office": [
+        ("race", 12, "push", 100, ("office", 18)),
+        ("clash", 12, 10, 3, 0, 0),
+        ("push", 12, 100, 1000, "written"),
+        ("push", 10, 100, 1000, "halfway"),
+    ],
+}
+"""What random programs meet too seldom."""
+
+
+@pytest.mark.parametrize("program", KNOWN.values(), ids=KNOWN.keys())
+def test_known_program(trial: Trial, program: list[Step]) -> None:
+    trial.run(program)
+
+
 @pytest.mark.skipif("KOMPASS_TEST_PROGRAM" not in os.environ, reason="no program is given")
 def test_this_program(trial: Trial) -> None:
     trial.run(ast.literal_eval(os.environ["KOMPASS_TEST_PROGRAM"]))
