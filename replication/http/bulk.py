@@ -21,7 +21,7 @@ from replication.http.responses import json_response
 from replication.http.root import new_uuid
 from replication.http.writing import Outcome, write_documents
 from replication.protocol import errors
-from replication.protocol.documents import DocumentWrite, parse_document
+from replication.protocol.documents import MAX_DOCUMENT_SIZE, DocumentWrite, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import LOCAL_PREFIX
 from replication.protocol.partitions import check_asked_id, check_partitioned_id
@@ -56,7 +56,10 @@ async def bulk_docs(call: Call) -> Response:
     new_edits = body.get("new_edits", True)
     if not isinstance(new_edits, bool):
         raise errors.bad_request("`new_edits` parameter must be a boolean.")
-    docs = [_parse(value) for value in values]
+    # What guards a database says by itself what is too large: failing the request would stop a replication
+    # for good, with everything else that the device has.
+    most = None if call.database.guarded and not new_edits else MAX_DOCUMENT_SIZE
+    docs = [_parse(value, most) for value in values]
     if call.database.partitioned:
         for doc in docs:
             check_partitioned_id(doc.id)
@@ -79,9 +82,9 @@ async def bulk_docs(call: Call) -> Response:
     return json_response(rows, 201)
 
 
-def _parse(value: Any) -> DocumentWrite:
+def _parse(value: Any, most: int | None) -> DocumentWrite:
     try:
-        doc = parse_document(value)
+        doc = parse_document(value, most=most)
     except ProtocolError:
         if type(value) is dict and _is_local(value.get("_id")):
             return _parse_local(value)

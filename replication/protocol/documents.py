@@ -50,8 +50,10 @@ class DocumentWrite:
     attachments: Mapping[str, AttachmentWrite] = field(default_factory=dict)
 
 
-def parse_document(value: Any, *, docid: str | None = None) -> DocumentWrite:
-    """A decoded document. `docid`: the id in the URL, which counts over the body's.
+def parse_document(
+    value: Any, *, docid: str | None = None, most: int | None = MAX_DOCUMENT_SIZE
+) -> DocumentWrite:
+    """A decoded document. `docid`: the id in the URL, which counts over the body's; `most`: bytes of a body.
 
     Without any id the returned `id` is empty, and the caller gives one. Raises the 400s and the 413
     that CouchDB answers to a bad document.
@@ -65,7 +67,7 @@ def parse_document(value: Any, *, docid: str | None = None) -> DocumentWrite:
             break
     if special is None:
         body = jsontext.encode(value)
-        _check_size(docid or "", body)
+        _check_size(docid or "", body, most)
         return DocumentWrite(docid or "", False, body)
 
     bare = {k: v for k, v in value.items() if k[:1] != "_"}
@@ -92,12 +94,12 @@ def parse_document(value: Any, *, docid: str | None = None) -> DocumentWrite:
         elif name not in _DROPPED:
             raise errors.doc_validation(f"Bad special document member: {name}")
     body = jsontext.encode(bare)
-    _check_size(docid or "", body)
+    _check_size(docid or "", body, most)
     return DocumentWrite(docid or "", deleted, body, parent, path, attachments)
 
 
-def _check_size(docid: str, body: bytes) -> None:
-    if len(body) > MAX_DOCUMENT_SIZE:
+def _check_size(docid: str, body: bytes, most: int | None) -> None:
+    if most is not None and len(body) > most:
         raise errors.document_too_large(docid)
 
 

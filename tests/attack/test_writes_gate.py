@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -162,3 +163,56 @@ async def test_roles_count_as_they_are_when_a_push_is_judged(attack: Attack) -> 
     (outcome,) = await gate.write(admitted, [doc], replicated=True)
     assert not isinstance(outcome, str)
     assert await attack.get(docid) is None
+
+
+async def test_a_document_too_large_for_anything_does_not_stop_its_device(attack: Attack) -> None:
+    large, small = some("customer"), some("customer")
+    body = text("customer", "adm1", owner="adm1")
+    rows = await attack.push("adm1", revised(large, {**body, "notes": "x" * 8_100_000}), revised(small, body))
+    assert [(row["id"], row["error"]) for row in rows] == [(large, "forbidden")]
+    assert await attack.get(small, "adm1") is not None
+    entries = (await attack.ask("adm1", "GET", "/api/v1/quarantine")).json()["entries"]
+    (entry,) = [one for one in entries if one["docId"] == large]
+    kept = (await attack.ask("adm1", "GET", f"/api/v1/quarantine/{entry['id']}")).json()
+    assert len(kept["document"]["notes"]) == 8_100_000
+
+
+async def test_local_documents_of_one_person_take_little_room(attack: Attack) -> None:
+    checkpoint = {"session_id": "x"}
+    answer = await attack.ask("adm1", "PUT", "/kompass/_local/first", json=checkpoint)
+    assert answer.status_code == 201
+    await attack.ask("innen1", "PUT", "/kompass/_local/first", json=checkpoint)
+    for number in range(4):
+        answer = await attack.ask("adm1", "PUT", f"/kompass/_local/{number}", json={"x": "y" * 7_000_000})
+        assert answer.status_code == 201
+        assert (await attack.ask("adm1", "GET", f"/kompass/_local/{number}")).status_code == 200
+    listed = (await attack.ask("adm1", "GET", "/kompass/_local_docs")).json()["rows"]
+    assert len(listed) == 2
+    assert (await attack.ask("innen1", "GET", "/kompass/_local/first")).status_code == 200
+
+
+async def test_bytes_of_what_waits_are_not_copied_again_and_again(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer, docid = some("customer"), some("contact")
+    doc = revised(docid, text("contact", "adm1", customerId=customer))
+    doc["_attachments"] = {"a": {"data": "aGVsbG8=", "content_type": "image/png"}}
+    assert await attack.push("adm1", doc) == []
+    gate = attack.product.sync._gate
+    assert gate is not None
+    database, copies = gate.database, 0
+    stage = database.stage_attachment
+
+    async def counted(*args: Any, **options: Any) -> Any:
+        nonlocal copies
+        copies += 1
+        return await stage(*args, **options)
+
+    monkeypatch.setattr(database, "stage_attachment", counted)
+    for _ in range(3):
+        await gate.housekeep()
+    assert copies == 0
+    assert await attack.push("adm1", revised(customer, text("customer", "adm1", owner="adm1"))) == []
+    assert copies == 1
+    attached = await attack.ask("adm1", "GET", f"/kompass/{docid}/a")
+    assert attached.content == b"hello"

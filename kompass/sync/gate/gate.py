@@ -26,7 +26,8 @@ from typing import TypeVar
 
 import structlog
 
-from kompass.access.principals import Principal
+from kompass.access import Action, Principal, decide
+from kompass.access.policy import ABSENT
 from kompass.sync import notices
 from kompass.sync.gate import records, references
 from kompass.sync.gate.judging import Judgement, Remembered, Terms, known_of_hidden
@@ -443,9 +444,12 @@ class Gate:
             roles = self.index.roles(reading, entry.user)
         if roles is None:
             return False
+        principal = Principal(entry.user, roles, entry.device)
+        if self._waits_still(principal, entry):
+            return False
         pushed = read(await self._sent(entry))
         try:
-            (outcome,) = await self._judge(Principal(entry.user, roles, entry.device), [pushed], {})
+            (outcome,) = await self._judge(principal, [pushed], {})
         except ProtocolError:
             await self.discard_staged(pushed.doc)
             raise
@@ -456,6 +460,21 @@ class Gate:
         elif isinstance(outcome, Accepted):
             await self.quarantine.remove(entry.id)
         return _is_new(outcome)
+
+    def _waits_still(self, principal: Principal, entry: Entry) -> bool:
+        """Whether what it belongs to is still out of its author's sight: then its bytes needn't be copied."""
+        with self.database.reading() as reading:
+            if reading.winner(entry.docid) is not None:
+                return False
+            decision = decide(
+                principal,
+                Action.CREATE,
+                {**entry.document, "_id": entry.docid},
+                relations=self.index.relations(reading, principal.name),
+                parents=self.index.parents(reading),
+                matrix=self.index.matrix(reading),
+            )
+        return decision.rule == ABSENT
 
     async def _sent(self, entry: Entry) -> DocumentWrite:
         """What the author had sent, its bytes uploaded to the documents' database."""

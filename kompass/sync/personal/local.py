@@ -20,6 +20,9 @@ KEPT_DAYS = 90
 MOST = 2000
 """Local documents of one person. A further one takes the place of the one unused for longest."""
 
+MOST_BYTES = 20_000_000
+"""Bytes of all of them together; then it is the same."""
+
 _DAY = 24 * 60 * 60
 
 _TABLE = (
@@ -68,6 +71,12 @@ class LocalNotes:
                 "DELETE FROM personal_local WHERE user = ?1 AND id IN (SELECT id FROM personal_local"
                 " WHERE user = ?1 AND id <> ?2 ORDER BY used DESC, id LIMIT -1 OFFSET ?3)",
                 (user, docid, MOST - 1),
+            )
+            writing.connection.execute(
+                "DELETE FROM personal_local WHERE user = ?1 AND id IN (SELECT id FROM"
+                " (SELECT id, sum(length(body)) OVER (ORDER BY id <> ?2, used DESC, id) AS so_far"
+                " FROM personal_local WHERE user = ?1) WHERE so_far > ?3 AND id <> ?2)",
+                (user, docid, MOST_BYTES),
             )
 
         await self._database.transact(run)
