@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,41 @@ def doctor(
             typer.echo(f"{finding.database}: {finding.what} – {outcome}")
             mended += finding.repaired
             wrong += not finding.repaired
+        for what, outcome, is_mended in asyncio.run(_examine_access(directory, repair=repair)):
+            typer.echo(f"kompass: {what} – {outcome}")
+            mended += is_mended
+            wrong += not is_mended
     except DirectoryInUseError as error:
         raise UsableError(str(error)) from error
     if wrong:
         typer.echo(f"{wrong} wrong, {mended} repaired in {directory}")
         raise typer.Exit(1)
     typer.echo(f"{directory} is in order" + (f", {mended} repaired" if mended else ""))
+
+
+async def _examine_access(directory: Path, *, repair: bool) -> list[tuple[str, str, bool]]:
+    """Whether everybody sees what he should: (what, what became of it or is to do, whether it was mended)."""
+    from kompass.sync.index import verifying
+    from kompass.sync.opening import DATABASE, extensions, feed_index
+    from replication.store.sqlite import SqliteDatabase, SqliteStore
+
+    index = feed_index()
+    store = await SqliteStore.open(directory, extensions=extensions(index))
+    try:
+        if DATABASE not in await store.names():
+            return []
+        database = store.get(DATABASE)
+        assert isinstance(database, SqliteDatabase)
+        with database.reading() as reading:
+            found = list(verifying.differences(reading, index))
+        if repair and found:
+            await verifying.repair(database, index, found)
+            with database.reading() as reading:
+                left = set(verifying.differences(reading, index))
+            return [
+                (str(one), "repaired" if one not in left else "can't be repaired", one not in left)
+                for one in found
+            ]
+        return [(str(one), "run with --repair", False) for one in found]
+    finally:
+        await store.close()

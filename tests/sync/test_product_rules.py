@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from kompass.access.companions import companion_id
-from kompass.sync.index import FeedIndex
+from kompass.sync.index import FeedIndex, verifying
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.positions import split
 from kompass.sync.toucher import Toucher
@@ -201,3 +201,29 @@ async def test_waiting_ends_with_the_database(company: Company) -> None:
     await asyncio.to_thread(company.database.close)
     with pytest.raises(ProtocolError):
         await asyncio.wait_for(waiting, 5)
+
+
+async def test_an_index_that_was_tampered_with_is_found_and_mended(company: Company) -> None:
+    await company.put(CUSTOMER, {"type": "customer", "companyName": "Hof", "owner": "adm1"})
+
+    def check() -> list[verifying.Difference]:
+        with company.database.reading() as reading:
+            return list(verifying.differences(reading, company.index))
+
+    assert check() == []
+
+    def tamper(writing: Writing) -> None:
+        execute = writing.connection.execute
+        red = execute("SELECT num FROM access_channels WHERE name = ?", (f"sales:customer:{CUSTOMER}",)).get
+        execute("UPDATE access_holdings SET user = 'adm2' WHERE channel = ?", (red,))
+        everybody = execute("SELECT num FROM access_channels WHERE name = 'all:customer'").get
+        execute("DELETE FROM access_entries WHERE channel = ?", (everybody,))
+
+    await company.database.transact(tamper)
+    found = check()
+    assert [(one.document, one.user) for one in found] == [(CUSTOMER, None), (None, "adm1"), (None, "adm2")]
+    assert str(found[2]) == f"adm2 holds sales:customer:{CUSTOMER} and should not"
+    await verifying.repair(company.database, company.index, found)
+    assert check() == []
+    assert company.sees("adm1", CUSTOMER) == company.sees("gf1", CUSTOMER) == {CUSTOMER}
+    assert company.sees("adm2", CUSTOMER) == set()

@@ -305,10 +305,16 @@ class Step:
                 )
             ]
             for num in children:
-                self._rederive(num)
+                self._rederive(num, self._execute("SELECT id FROM access_docs WHERE num = ?", (num,)).get)
 
-    def _rederive(self, num: int) -> None:
-        docid: str = self._execute("SELECT id FROM access_docs WHERE num = ?", (num,)).get
+    def rederive(self, docid: str) -> None:
+        """Puts a document, and what follows from it, into the channels it should be in, as of now."""
+        num = self._execute("SELECT max(num) FROM access_docs WHERE id = ?", (docid,)).get
+        if num is not None:
+            self._rederive(num, docid)
+            self._follow_children()
+
+    def _rederive(self, num: int, docid: str) -> None:
         winner = self._writing.winner(docid)
         if winner is None or winner.deleted:
             return
