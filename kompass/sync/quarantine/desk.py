@@ -16,6 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from kompass.access import Action, Principal, Role, decide
+from kompass.access.companions import BASE_FIELD
+from kompass.access.fields import BELONGS
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.judging import form_of, members_of
@@ -128,15 +130,15 @@ class Desk:
             return entry.deleted or self._may_read(reading, principal, entry)
 
     def _may_read(self, reading: Reading, principal: Principal, entry: Entry) -> bool:
+        """Whether he may read all that was sent, also fields that belong to companions of the document."""
         index = self._gate.index
-        return decide(
-            principal,
-            Action.READ,
-            {**entry.document, "_id": entry.docid},
-            relations=index.relations(reading, principal.name),
-            parents=index.parents(reading),
-            matrix=index.matrix(reading),
-        ).allowed
+        relations, parents = index.relations(reading, principal.name), index.parents(reading)
+        matrix = index.matrix(reading)
+        document = {**entry.document, "_id": entry.docid}
+        return all(
+            decide(principal, Action.READ, one, relations=relations, parents=parents, matrix=matrix).allowed
+            for one in (document, *_companions(document))
+        )
 
     def _winner(self, principal: Principal, docid: str) -> Document | None:
         with self._gate.database.reading() as reading:
@@ -266,6 +268,14 @@ class Desk:
                 if found is not None and not found.deleted:
                     return members_of(found)
         return None
+
+
+def _companions(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where the fields of a document belong that aren't for everybody who reads it."""
+    doctype = document.get("type")
+    belongs = BELONGS.get(doctype, {}) if isinstance(doctype, str) else {}
+    named = {belongs[name] for name in document if name in belongs}
+    return [{"type": one, "_id": document["_id"], BASE_FIELD[one]: document["_id"]} for one in sorted(named)]
 
 
 def _check(possible: bool, entry: Entry) -> None:
