@@ -188,6 +188,21 @@ async def test_attachments_of_both_sides_go_together(world: World) -> None:
     assert await world.notices("adm1", "conflict") == []
 
 
+async def test_an_attachment_that_both_changed_is_kept_with_the_conflict(world: World) -> None:
+    first = new(customer_body(), None, "", logo=b"logo")
+    await world.push("adm1", (customer(1), first))
+    office = new(customer_body(modifiedBy="innen1"), first.path, "o", logo=b"the office's")
+    assert await world.push("innen1", (customer(1), office)) == [""]
+    mine = new(customer_body(), first.path, "m", logo=b"the salesman's")
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    (conflict,) = await world.notices("adm1", "conflict")
+    assert conflict["fields"] == ["logo"]
+    await world.database.compact()
+    infos = await world.database.attachments(conflict["_id"], parse_rev(conflict["_rev"]))
+    pieces = [piece async for piece in world.database.read_attachment(infos["logo"])]
+    assert b"".join(pieces) == b"the salesman's"
+
+
 async def test_a_stub_stands_for_nothing_its_sender_could_not_read(world: World) -> None:
     """He names an attachment of a version from before the customer was his."""
     first = new(customer_body("adm2"), None, "", secret=b"secret")

@@ -36,7 +36,12 @@ from kompass.sync.gate.shape import Validate
 from kompass.sync.notices import conflict_notice
 from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, Refusal, of_decision
 from replication.protocol import errors, jsontext
-from replication.protocol.attachments import AttachmentWrite, StubAttachment
+from replication.protocol.attachments import (
+    AttachmentWrite,
+    InlineAttachment,
+    StagedAttachment,
+    StubAttachment,
+)
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
@@ -498,8 +503,14 @@ class Judgement:
         if self._writing.winner(notice.id) is None:
             open_conflict = records.OpenConflict(pushed.doc.id, notice.id, stored.winner)
             records.keep_conflict(self._writing, self._terms.principal.name, open_conflict)
-            path = self._next(notice.id, None, notice.body, {})
-            self._writes.append(DocumentWrite(notice.id, False, notice.body, path=path))
+            # The branch is closed, and bytes of closed branches go when the database is compacted.
+            lost = {
+                name: given
+                for name, given in pushed.doc.attachments.items()
+                if ATTACHMENT + name in fields and isinstance(given, InlineAttachment | StagedAttachment)
+            }
+            path = self._next(notice.id, None, notice.body, lost)
+            self._writes.append(DocumentWrite(notice.id, False, notice.body, path=path, attachments=lost))
 
     def _settle_conflicts(self, pushed: Pushed) -> None:
         """Whoever writes a version that follows the one that stayed has decided."""
