@@ -216,3 +216,44 @@ async def test_bytes_of_what_waits_are_not_copied_again_and_again(
     assert copies == 1
     attached = await attack.ask("adm1", "GET", f"/kompass/{docid}/a")
     assert attached.content == b"hello"
+
+
+async def test_a_flood_of_refusals_keeps_what_was_refused_and_stops_nobody_else(
+    attack: Attack, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sent, statuses = [], []
+    for _ in range(5):
+        docs = [revised(some("nonsense"), {"type": "nonsense"}) for _ in range(250)]
+        push = {"docs": docs, "new_edits": False}
+        answer = await attack.ask("plan1", "POST", "/kompass/_bulk_docs", json=push)
+        statuses.append(answer.status_code)
+        if answer.status_code == 201:
+            sent += docs
+    assert statuses[0] == 201
+    assert statuses[-1] == 503
+    written = capfd.readouterr()
+    lines = (written.out + written.err).splitlines()
+    assert sum("quarantine full" in line for line in lines) == statuses.count(503)
+    gate = attack.product.sync._gate
+    assert gate is not None
+    known = gate.quarantine.known("plan1", [doc["_id"] for doc in sent])
+    assert {(doc["_id"], doc["_rev"]) for doc in sent} == known.keys()
+    assert len(await attack.push("adm1", revised(some("supplier"), text("supplier", "adm1")))) == 1
+
+
+async def test_devices_that_push_at_once_lose_nothing(attack: Attack) -> None:
+    docid = some("customer")
+    body = text("customer", "adm1", owner="adm1")
+    rev = await attack.put(docid, body)
+    await attack.push("adm1")
+    await attack.push("innen1")
+
+    async def edit(name: str, number: int) -> None:
+        doc = following(docid, {**body, f"{name}-{number}": number, "modifiedBy": name}, rev)
+        assert await attack.push(name, doc) == []
+
+    await asyncio.gather(*(edit(name, number) for number in range(10) for name in ("adm1", "innen1")))
+    merged = await attack.get(docid, conflicts="true") or {}
+    assert "_conflicts" not in merged
+    for number in range(10):
+        assert merged[f"adm1-{number}"] == merged[f"innen1-{number}"] == number

@@ -215,6 +215,7 @@ class Gate:
             for place, outcome in zip(places, outcomes, strict=True):
                 results[place] = _answer(pushed[place], outcome)
         if full is not None:
+            log.warning("quarantine full", user=principal.name, why=str(full))
             raise errors.unavailable(str(full))
         return [results[place] for place in range(len(pushed))]
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-import structlog
 
 from kompass.sync.quarantine import entries
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
@@ -30,8 +29,6 @@ DATABASE = "kompass-quarantine"
 SECURITY = orjson.dumps(
     {"admins": {"names": [], "roles": ["_admin"]}, "members": {"names": [], "roles": ["_admin"]}}
 )
-
-log = structlog.get_logger(__name__)
 
 
 DEVICE_SHARE = 80
@@ -248,7 +245,6 @@ class Quarantine:
             rows, used = rows - 1, used - freed
             if rows < quota.rows and used + size <= quota.bytes:
                 return
-        log.warning("quarantine full", user=args[0], entries=rows, bytes=used, wanted=size)
         raise QuarantineFullError(
             f"{whose} {rows} entries with {used} bytes in quarantine, and no more than {quota.rows} with"
             f" {quota.bytes} bytes are kept: release, correct or discard some of them."
