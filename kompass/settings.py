@@ -196,6 +196,15 @@ class Settings(BaseSettings):
                 raise ValueError("give NAME:PASSWORD; a name doesn't start with an underscore")
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            # `*` and `null` would let any page act as whoever looks at it.
+            if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/*@?#]+", origin) is None:
+                raise ValueError(f"{origin} is no origin: name each as https://HOST or https://HOST:PORT")
+        return origins
+
     @field_validator(
         "cors_origins",
         "replication_hosts",

@@ -87,16 +87,25 @@ def check_origin(call: Call) -> None:
     """Raises 403 for a request that changes something and that a page of another origin made.
 
     Only where the server was told to look (`same_origin`). Programs send no `Origin`, and a token never
-    goes along by itself.
+    goes along by itself. Browsers that leave it out say where they come from in other headers.
     """
     if call.method in _READING or not call.server.config.same_origin:
         return
-    origin = _header(call, b"origin")
+    origin = _header(call, b"origin") or _origin_of_page(call)
     if origin is None or is_own_origin(call, origin) or _allowed(call, origin):
         return
     if (_header(call, b"authorization") or "")[:7].lower() == "bearer " and _header(call, b"cookie") is None:
         return
     raise errors.forbidden(f"Pages of {origin[:200]} may not change anything here.")
+
+
+def _origin_of_page(call: Call) -> str | None:
+    """Which page made a request that has no `Origin`; None for a program, or a page that hides it."""
+    referrer = _header(call, b"referer")
+    if referrer is not None:
+        scheme, separator, rest = referrer.partition("://")
+        return f"{scheme}{separator}{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}"
+    return "another site" if _header(call, b"sec-fetch-site") == "cross-site" else None
 
 
 def is_own_origin(call: Call, origin: str) -> bool:
