@@ -257,3 +257,19 @@ async def test_devices_that_push_at_once_lose_nothing(attack: Attack) -> None:
     assert "_conflicts" not in merged
     for number in range(10):
         assert merged[f"adm1-{number}"] == merged[f"innen1-{number}"] == number
+
+
+async def test_a_long_chain_of_what_waits_gets_in_by_and_by(attack: Attack) -> None:
+    parent = some("customer")
+    await attack.put(parent, text("customer", "adm1", owner="adm1"))
+    docs = []
+    for _ in range(90):
+        docs.append(revised(some("comment"), text("comment", "adm1", parentId=parent)))
+        parent = docs[-1]["_id"]
+    assert await attack.push("adm1", *docs[::-1]) == []
+    gate = attack.product.sync._gate
+    assert gate is not None
+    for _ in range(4):
+        await gate.housekeep()
+    assert gate.quarantine.waiting(1) == []
+    assert await attack.get(parent, "adm1") is not None

@@ -413,7 +413,12 @@ class Gate:
 
     async def _let_in(self, pushed: Sequence[Pushed], outcomes: Sequence[Outcome]) -> None:
         """Judges again what was waiting for these documents, and for those that are stored thereby."""
-        arrived = [one.doc.id for one, outcome in zip(pushed, outcomes, strict=True) if _is_new(outcome)]
+        await self._let_follow(
+            [one.doc.id for one, outcome in zip(pushed, outcomes, strict=True) if _is_new(outcome)]
+        )
+
+    async def _let_follow(self, arrived: Sequence[str]) -> None:
+        """The same for documents with these ids, which are stored."""
         for _ in range(_ROUNDS):
             if not arrived:
                 return
@@ -505,7 +510,7 @@ class Gate:
         expired = self.now() - PATIENCE
         while page := self.quarantine.waiting(100, after):
             after = page[-1][0]
-            await self._judge_again([number for _, number, _ in page])
+            await self._let_follow(await self._judge_again([number for _, number, _ in page]))
             for _, number, received in page:
                 entry = await self.quarantine.get(number) if received < expired else None
                 if entry is not None and entry.state is State.WAITING:
