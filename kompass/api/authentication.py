@@ -7,6 +7,7 @@ or `caller_with`, which answer 401 and 403 by themselves.
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompass.access.principals import Principal, Role
 from kompass.api.problems import Problem, problem_of
+from kompass.api.services import services_of
 from kompass.identity.gate import principal_of
 from replication.http import cors, session
 from replication.http.call import Call
@@ -83,11 +85,20 @@ def call_of(request: Request) -> Call:
 
 
 def caller(request: Request) -> Principal:
-    """Who asks. Raises 401 for somebody who has not logged in."""
-    principal = principal_of(call_of(request))
+    """Who asks, with the roles that both his login and his record in the database have.
+
+    Raises 401 for somebody who has not logged in.
+    """
+    call = call_of(request)
+    principal = principal_of(call)
     if principal is None:
         raise Problem(401, "Log in first: POST name and password, or a token, to /api/v1/session.")
-    return principal
+    documents = services_of(request).access
+    with documents.database.reading() as reading:
+        recorded = documents.index.roles(reading, principal.name) or frozenset()
+    if call.principal.is_server_admin:
+        recorded |= {Role.ADMIN}
+    return replace(principal, roles=principal.roles & recorded)
 
 
 def caller_with(request: Request, *roles: Role) -> Principal:

@@ -169,6 +169,23 @@ async def test_the_next_request_is_answered_nothing(changing: World, revoke: Rev
             assert (await client.get("/api/v1/session")).status_code == 401
 
 
+@pytest.mark.parametrize("revoke", [roles_of_the_record, record_put_out_of_force, roles_of_the_login])
+async def test_who_administrated_does_so_no_more(
+    changing: World, revoke: Revoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "NAME", "gf1")
+    client = await changing.client("gf1")
+    paths = ["users", "users/adm1", "devices?all=true", "access/explain?user=adm1&doc=x"]
+    before = [await client.get(f"/api/v1/{path}") for path in paths]
+    assert [answer.status_code for answer in before] == [200] * 4
+    await revoke(changing, "")
+    after = [await client.get(f"/api/v1/{path}") for path in paths]
+    assert [answer.status_code for answer in after] == [403] * 4
+    change = {"active": False, "reason": "in my way"}
+    assert (await client.patch("/api/v1/users/adm1", json=change)).status_code == 403
+    assert (await client.get("/api/v1/session")).json()["roles"] == []
+
+
 async def test_a_cookie_is_no_good_for_somebody_else(changing: World) -> None:
     """Neither by another name in it, nor with another session's signature."""
     import base64
