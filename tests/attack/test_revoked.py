@@ -140,6 +140,7 @@ async def test_a_running_feed_ends_or_shows_nothing(changing: World, revoke: Rev
         assert not any(MARK in text for text in shown if isinstance(text, str))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revoke", WAYS, ids=lambda way: way.__name__)
 async def test_the_next_request_is_answered_nothing(changing: World, revoke: Revoke) -> None:
     client = await changing.client(NAME)
