@@ -26,6 +26,8 @@ PASSWORD = "bench-password-1"
 SALESMAN = "bench1"
 OWN = 200
 """Documents that the salesman of the benchmark sees."""
+OTHERS = 200
+"""Customers of other salesmen."""
 BATCH = 1000
 PAGE = 100
 """Rows and documents that PouchDB asks for at once."""
@@ -97,7 +99,8 @@ def _data(count: int) -> Data:
     own = _id("customer", source)
     docs = [_customer(own, 0, SALESMAN)]
     docs += [_location(own, n, _id("location", source), SALESMAN) for n in range(OWN - 1)]
-    customers = [_id("customer", source) for _ in range(max(1, (count - OWN) // 100))]
+    # As many as there are in a small database: everybody in sales sees the card of each customer.
+    customers = [_id("customer", source) for _ in range(OTHERS)]
     docs += [_customer(docid, n, f"other{n % 40}") for n, docid in enumerate(customers, 1)]
     docs += [
         _location(customers[n % len(customers)], n, _id("location", source), f"other{n % 40}")
