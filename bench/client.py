@@ -6,9 +6,12 @@ import asyncio
 import base64
 import json
 import socket
+import time
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+DELETING = 20
+"""Attempts, half a second apart, to make a database that was just deleted."""
 ANSWER_SECONDS = 120
 """How long a server may be silent in the middle of a call."""
 
@@ -94,7 +97,15 @@ class Client:
         except RuntimeError as error:
             if " 404 " not in str(error):
                 raise
-        self.call("PUT", path)
+        for attempt in range(DELETING):
+            try:
+                self.call("PUT", path)
+                break
+            except Refused as refusal:
+                # A CouchDB may still be busy with deleting it.
+                if refusal.status != 412 or attempt == DELETING - 1:
+                    raise
+                time.sleep(0.5)
         return path
 
 
