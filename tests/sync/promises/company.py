@@ -266,7 +266,9 @@ class Company:
         """As identity providers and administrators do it."""
         keeper = self.product.identity.records
         await keeper.enable(name, "test")
+        self.oracle.look(self.database)  # until the next step he may see what his login's roles show
         await keeper.record_roles(name, known_roles(roles), "test")
+        self.oracle.look(self.database)
         if not active:
             await keeper.disable(name, "test")
         self.oracle.look(self.database)
