@@ -91,6 +91,8 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
 @pytest.mark.slow
 @pytest.mark.timeout(600 if STEPS_IN_ALL <= 2000 else 0)
 @settings(
+    # The usual run tries the same programs each time; a longer one tries new ones.
+    derandomize=STEPS_IN_ALL <= 2000,
     max_examples=max(1, STEPS_IN_ALL // STEPS_EACH),
     deadline=None,
     report_multiple_bugs=False,
