@@ -64,6 +64,20 @@ def test_access_rules_import_no_io_and_no_other_layer(file: Path) -> None:
     assert [module for module in own if not module.startswith("kompass.access")] == []
 
 
+@pytest.mark.parametrize("file", sources("kompass/domain"), ids=name)
+def test_rules_of_the_business_import_no_io_and_only_those_of_access(file: Path) -> None:
+    used = list(imports(file))
+    assert [module for module in used if module.split(".")[0] in IO_MODULES] == []
+    own = [module for module in used if module.split(".")[0] in ("kompass", "replication")]
+    assert [module for module in own if not module.startswith(("kompass.domain", "kompass.access"))] == []
+
+
+@pytest.mark.parametrize("file", sources("kompass/business") + sources("kompass/audit"), ids=name)
+def test_the_business_at_work_knows_nothing_of_sync(file: Path) -> None:
+    used = list(imports(file))
+    assert [module for module in used if module.startswith(("kompass.sync", "kompass.api"))] == []
+
+
 @pytest.mark.parametrize("file", sources("replication/store"), ids=name)
 def test_stores_know_nothing_of_http(file: Path) -> None:
     assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []

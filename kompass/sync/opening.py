@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kompass.business import BusinessExtension
+from kompass.domain.settings import BusinessSettings
 from kompass.sync import quarantine
 from kompass.sync.gate import Gate
+from kompass.sync.gate.ports import Business
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.quarantine import Quarantine, QuarantineIndex, Quota
 from replication.store.interface import Store
-from replication.store.sqlite import Extension, SqliteDatabase
+from replication.store.sqlite import Extension, Several, SqliteDatabase
 
 DATABASE = "kompass"
 """The operational database."""
@@ -24,18 +27,28 @@ def feed_index() -> FeedIndex:
     return FeedIndex(DATABASE, MatrixRules())
 
 
-def extensions(index: FeedIndex) -> Mapping[str, Extension]:
-    """What `SqliteStore.open` must be given, by database: the documents' index and the quarantine's."""
-    return {index.database_name: index, quarantine.DATABASE: QuarantineIndex()}
+def extensions(index: FeedIndex, business: BusinessSettings | None = None) -> Mapping[str, Extension]:
+    """What `SqliteStore.open` must be given, by database.
+
+    The documents have the rules of the business and the index of who sees what, the quarantine its own index.
+    """
+    return {
+        index.database_name: Several(BusinessExtension(index.keyed_revision, business), index),
+        quarantine.DATABASE: QuarantineIndex(),
+    }
 
 
-async def open_gate(store: Store, index: FeedIndex, quota: Quota | None = None) -> Gate:
+async def open_gate(
+    store: Store, index: FeedIndex, quota: Quota | None = None, business: Business | None = None
+) -> Gate:
     """The gate of the database that `index` belongs to, which exists. Makes what it needs beside it.
+
+    `business` has the rules that documents keep, by default none.
 
     Whoever serves with it runs `Gate.keep_house` for as long.
     """
     database = store.get(index.database_name)
     assert isinstance(database, SqliteDatabase)
-    gate = Gate(database, index, await Quarantine.open(store, quota))
+    gate = Gate(database, index, await Quarantine.open(store, quota), business=business)
     await gate.prepare()
     return gate

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kompass.access import Decision
 from kompass.access.policy import UNKNOWN
-from replication.protocol import errors
-from replication.protocol.errors import ProtocolError
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A refused write. Quotes only what was pushed and what its author may read."""
-
-    rule: str
-    """Stable name of what refused it."""
-    reason: str
-    grund: str
-    """The reason in German."""
-    fields: tuple[str, ...] = ()
-    """Names of the fields that are wrong."""
-
-    def error(self) -> ProtocolError:
-        return errors.forbidden(self.reason)
-
+from kompass.domain.refusals import Refusal
 
 NO_SUCH_DOCUMENT = Refusal(
     UNKNOWN,

@@ -11,6 +11,7 @@ from kompass.access.principals import Role
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
 from kompass.sync.gate import Gate, records
+from kompass.sync.gate.ports import Business
 from kompass.sync.opening import DATABASE, extensions, feed_index, open_gate
 from kompass.sync.personal import PersonalViews
 from kompass.sync.quarantine import Quota
@@ -22,8 +23,10 @@ from replication.store.sqlite import SqliteDatabase, SqliteStore
 class Sync:
     """`open_store`, then `start` when the database is there, and `close` before the store is closed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, business: Business | None = None) -> None:
+        """`business` has the rules that documents keep, by default none."""
         self._directory = directory
+        self._business = business
         self.index = feed_index()
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None
@@ -37,7 +40,7 @@ class Sync:
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
         """Opens the gate, which it returns, and goes on with what was left to do."""
-        self._gate = gate = await open_gate(store, self.index, quota)
+        self._gate = gate = await open_gate(store, self.index, quota, self._business)
         self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
         self._toucher = Toucher(gate.database, self.index)
         self._toucher.start()

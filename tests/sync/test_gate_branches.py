@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kompass.domain.changes import Change, Facts
+from kompass.domain.refusals import Refusal
 from kompass.sync.gate import records
 from kompass.sync.gate.merging import HOUSEKEEPING, applied, clashes, differs, merge_fields
-from kompass.sync.refusals import Refusal
+from kompass.sync.gate.ports import NoBusiness
 from replication.protocol.attachments import StubAttachment
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, parse_rev
@@ -134,11 +136,12 @@ async def test_a_branch_is_refused_if_its_changes_are_not_allowed(world: World) 
 
 
 async def test_what_the_business_refuses_of_a_merge_is_refused_whole(tmp_path: File) -> None:
-    def validate(doc: Any, before: Any, principal: Any) -> Refusal | None:
-        both = doc is not None and doc.get("phone") and doc.get("email")
-        return Refusal("both", "One of phone and email.", "Eines von beiden.") if both else None
+    class OneOfBoth(NoBusiness):
+        def check(self, change: Change, facts: Facts) -> Refusal | None:
+            both = change.doc is not None and change.doc.get("phone") and change.doc.get("email")
+            return Refusal("both", "One of phone and email.", "Eines von beiden.") if both else None
 
-    world = await World.open(tmp_path, validate=validate)
+    world = await World.open(tmp_path, business=OneOfBoth())
     try:
         known = await meanwhile(world, email="a@b.example")
         mine = new(customer_body(phone="0521"), known)

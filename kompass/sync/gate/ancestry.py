@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kompass.sync.refusals import Refusal
+from kompass.domain.refusals import Refusal
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Path, Rev
 

@@ -28,16 +28,15 @@ import structlog
 
 from kompass.access import Action, Principal, decide
 from kompass.access.policy import ABSENT
+from kompass.domain.refusals import Refusal
 from kompass.sync import notices
 from kompass.sync.gate import records, references
 from kompass.sync.gate.judging import Judgement, Remembered, Terms, known_of_hidden
 from kompass.sync.gate.merging import Merge, merge_fields
-from kompass.sync.gate.ports import Index
+from kompass.sync.gate.ports import Business, Index, NoBusiness
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
-from kompass.sync.gate.shape import Validate, no_rules
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import Known, Quarantine, QuarantineFullError, copied
-from kompass.sync.refusals import Refusal
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite, StagedAttachment, StubAttachment
 from replication.protocol.documents import DocumentWrite
@@ -80,15 +79,16 @@ class Gate:
         index: Index,
         quarantine: Quarantine,
         *,
-        validate: Validate = no_rules,
+        business: Business | None = None,
         merge: Merge = merge_fields,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`index` is the database's extension. `validate` and `merge` are the rules of the business."""
+        """`index` is the database's extension. `business` has the rules that every document keeps; `merge`
+        unites two versions of one."""
         self.database = database
         self.index = index
         self.quarantine = quarantine
-        self._validate = validate
+        self._business = business or NoBusiness()
         self.merge = merge
         self.now = now
         self._all_told = False
@@ -226,7 +226,7 @@ class Gate:
             principal,
             self.now(),
             self.index,
-            self._validate,
+            self._business,
             self.merge,
             {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
         )
@@ -552,14 +552,14 @@ def _chunks(order: Iterable[int], pushed: Sequence[Pushed]) -> list[list[int]]:
 
 def _answer(pushed: Pushed, outcome: Outcome) -> str | ProtocolError:
     if isinstance(outcome, Refused):
-        return outcome.refusal.error()
+        return errors.forbidden(outcome.refusal.reason)
     return outcome if isinstance(outcome, ProtocolError) else pushed.rev
 
 
 def _answer_online(outcome: Outcome) -> str | ProtocolError:
     if isinstance(outcome, Accepted):
         return outcome.rev
-    return outcome if isinstance(outcome, ProtocolError) else outcome.refusal.error()
+    return outcome if isinstance(outcome, ProtocolError) else errors.forbidden(outcome.refusal.reason)
 
 
 def _is_new(outcome: Outcome) -> bool:

@@ -27,14 +27,15 @@ import orjson
 from kompass.access import Action, Matrix, Parents, Principal, Relation, decide
 from kompass.access.policy import ABSENT
 from kompass.access.table import LIMITS
+from kompass.domain.changes import Change, Facts
+from kompass.domain.refusals import Refusal
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.merging import ATTACHMENT, Merge, applied, clashes, differs
-from kompass.sync.gate.ports import Index
+from kompass.sync.gate.ports import Business, Index
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
 from kompass.sync.gate.records import Origin, Record
-from kompass.sync.gate.shape import Validate
 from kompass.sync.notices import conflict_notice
-from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, Refusal, of_decision
+from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, of_decision
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import (
     AttachmentWrite,
@@ -72,7 +73,7 @@ class Terms:
     principal: Principal
     now: datetime
     index: Index
-    validate: Validate
+    business: Business
     merge: Merge
     remembered: Mapping[tuple[str, str], Remembered]
     """(id, revision) -> what became of it."""
@@ -162,6 +163,8 @@ class _Facts(NamedTuple):
     relations: AbstractSet[Relation]
     parents: Parents
     matrix: Matrix
+    others: Facts
+    """For the rules of the business."""
 
 
 class Judgement:
@@ -203,7 +206,12 @@ class Judgement:
         held = known_of_hidden(writing, index, user, hidden) if hidden else {}
         unknown = [docid for docid in ids if docid not in winners]
         self._once_known = index.knew(writing, unknown) if unknown else set()
-        self._facts = _Facts(index.relations(writing, user), index.parents(writing), index.matrix(writing))
+        self._facts = _Facts(
+            index.relations(writing, user),
+            index.parents(writing),
+            index.matrix(writing),
+            self._terms.business.facts(writing),
+        )
         for place, one in zip(places, pushed, strict=True):
             document = winners.get(one.doc.id)
             stored = None
@@ -310,7 +318,7 @@ class Judgement:
             if parents:
                 return Waits(parents, refusal)
             return Refused(refusal)
-        wrong = self._terms.validate(pushed.body, None, self._terms.principal)
+        wrong = self._check(_judged(pushed, given), None)
         if wrong is not None:
             return Refused(wrong)
         if taken:
@@ -320,10 +328,11 @@ class Judgement:
     def _judge_edit(self, pushed: Pushed, stored: Stored) -> Outcome:
         given = self._attachments(pushed, stored)
         before = stored.body()
-        decision = self._decide(Action.UPDATE, _judged(pushed, given), before)
+        body = _judged(pushed, given)
+        decision = self._decide(Action.UPDATE, body, before)
         if not decision.allowed:
             return Refused(of_decision(decision))
-        wrong = self._terms.validate(pushed.body, before, self._terms.principal)
+        wrong = self._check(body, before)
         if wrong is not None:
             return Refused(wrong)
         return self._accept(pushed, given)
@@ -354,7 +363,7 @@ class Judgement:
         decision = self._decide(Action.DELETE, before, before)
         if not decision.allowed:
             return Refused(of_decision(decision))
-        wrong = self._terms.validate(None, before, self._terms.principal)
+        wrong = self._check(None, before)
         if wrong is not None:
             return Refused(wrong)
         self._accept_deletion(pushed)
@@ -405,8 +414,7 @@ class Judgement:
             form = _policy_form(docid, merged)
             decision = self._decide(Action.UPDATE, form, before)
             wrong = None if decision.allowed else of_decision(decision)
-            form.pop("_attachments", None)
-            wrong = wrong or self._terms.validate(form, before, self._terms.principal)
+            wrong = wrong or self._check(form, before)
             if wrong is not None:
                 return Refused(wrong)
         self._accept(pushed, given)
@@ -540,6 +548,11 @@ class Judgement:
             now=terms.now,
             received=received,
         )
+
+    def _check(self, body: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> Refusal | None:
+        """What the business has against it."""
+        change = Change(body, before, self._terms.principal, self._terms.now)
+        return self._terms.business.check(change, self._facts.others)
 
     def _attachments(self, pushed: Pushed, stored: Stored) -> dict[str, AttachmentWrite]:
         given = pushed.doc.attachments

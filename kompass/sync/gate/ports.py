@@ -1,4 +1,4 @@
-"""What the gate needs to know of the feed index."""
+"""What the gate needs of the feed index and of the business."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from kompass.access import Matrix, Parents, Relation, Role
+from kompass.domain.changes import Change, Facts, NoFacts
+from kompass.domain.refusals import Refusal
 from replication.protocol.revisions import Path, Rev
 from replication.store.sqlite import Reading, Writing
 
@@ -42,3 +44,25 @@ class Index(Protocol):
 
     def refuse(self, writing: Writing, user: str, docid: str, path: Path) -> None:
         """Closes the refused revision on his devices. Calling it again changes nothing."""
+
+
+class Business(Protocol):
+    """The rules that every document keeps, whoever writes it. Called in the writing thread: they are quick,
+    and don't raise.
+    """
+
+    def facts(self, reading: Reading) -> Facts:
+        """What they may know of other documents in this state."""
+
+    def check(self, change: Change, facts: Facts) -> Refusal | None:
+        """Why the change can't be stored; None if it can."""
+
+
+class NoBusiness:
+    """A business without rules."""
+
+    def facts(self, reading: Reading) -> Facts:
+        return NoFacts()
+
+    def check(self, change: Change, facts: Facts) -> Refusal | None:
+        return None

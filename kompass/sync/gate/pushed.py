@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kompass.domain.refusals import Refusal
 from kompass.sync.gate import shape
 from kompass.sync.gate.records import Origin
-from kompass.sync.refusals import Refusal
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError

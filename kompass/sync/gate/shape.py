@@ -1,29 +1,23 @@
 """What a pushed document must look like before any business rule reads it.
 
-`Validate` is where the rules of the business are plugged in: schemas, transitions between states, frozen
-fields. What stands here is what every document needs.
+Schemas, transitions between states and frozen fields are the business's: see `kompass.domain.checks`. What
+stands here is what every document needs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kompass.access.audiences import AUDIENCES
-from kompass.access.principals import Principal
 from kompass.access.table import SERVER_WRITTEN
-from kompass.sync.refusals import Refusal
+from kompass.domain.refusals import Refusal
 
 MAX_BODY = 1_000_000
 """Bytes of a document of the business; what is larger belongs into attachments."""
 
 Body = Mapping[str, Any]
-
-Validate = Callable[[Body | None, Body | None, Principal], Refusal | None]
-"""`(doc, before, principal)`: why the document may not follow the stored one. `doc` is None for a deletion,
-`before` for a new document. Called in the writing thread: it must be quick, and must not raise.
-"""
 
 _PREFIXES: Mapping[str, str] = {
     "user_task": "(?:usertask|user-task)",
@@ -45,11 +39,6 @@ UNKNOWN_TYPE = Refusal(
     "Eine solche Art von Dokument gibt es nicht.",
     ("type",),
 )
-
-
-def no_rules(doc: Body | None, before: Body | None, principal: Principal) -> Refusal | None:
-    """The `Validate` of a business without rules."""
-    return None
 
 
 def unfit(docid: str, body: Body, size: int) -> Refusal | None:

@@ -5,18 +5,18 @@ A card is written by the server alone, and only when what it says has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
+from kompass.business.server_made import raise_refusals, server_made
 from kompass.sync.index.rules import Rules
 from kompass.sync.tombstones import Tombstones
 from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite
-from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Path, Rev
-from replication.store.sqlite import ChangedDocument, Reading, Writing
+from replication.protocol.revisions import Rev
+from replication.store.sqlite import ChangedDocument, Writing
 
 Card = dict[str, Any]
 
@@ -60,30 +60,3 @@ def _cards_before(writing: Writing, document: ChangedDocument, rules: Rules) -> 
     if not kept:
         return []
     return [card["_id"] for card in rules.cards({**orjson.loads(kept), "_id": document.id})]
-
-
-def server_made(
-    reading: Reading,
-    docid: str,
-    body: bytes,
-    keyed_revision: Callable[[str, Rev | None, bytes], str],
-    *,
-    deleted: bool = False,
-) -> DocumentWrite | None:
-    """A child of the winner with an id that nobody can guess. None for the end of what isn't there."""
-    state = reading.revisions(docid)
-    if state is None or (deleted and state.deleted):
-        if deleted:
-            return None
-        if state is None:
-            return DocumentWrite(docid, False, body, path=Path(1, [keyed_revision(docid, None, body)]))
-    above = state.tree.path(state.winner)
-    name = keyed_revision(docid, state.winner, body + (b"-" if deleted else b""))
-    return DocumentWrite(docid, deleted, body, path=Path(above.start + 1, [name, *above.ids]))
-
-
-def raise_refusals(outcomes: Sequence[str | ProtocolError]) -> None:
-    """What the server writes itself is written, or the whole transaction fails."""
-    for outcome in outcomes:
-        if isinstance(outcome, ProtocolError):
-            raise outcome

@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 
+from kompass.domain.refusals import Refusal
 from kompass.sync.notices import timestamp
-from kompass.sync.refusals import Refusal
 from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite, revisions_member
 from replication.protocol.revisions import Path, format_rev, parse_revisions

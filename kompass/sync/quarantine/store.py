@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from kompass.domain.refusals import Refusal
 from kompass.sync.quarantine import entries
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
-from kompass.sync.refusals import Refusal
 from replication.protocol.attachments import (
     AttachmentWrite,
     InlineAttachment,

@@ -1,7 +1,14 @@
 """The embedded driver: SQLite files in one directory."""
 
 from replication.store.sqlite.database import SqliteDatabase
-from replication.store.sqlite.extension import ChangedDocument, Extension, Reading, Revisions, Writing
+from replication.store.sqlite.extension import (
+    ChangedDocument,
+    Extension,
+    Reading,
+    Revisions,
+    Several,
+    Writing,
+)
 from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.store import SqliteStore
 
@@ -11,6 +18,7 @@ __all__ = [
     "Extension",
     "Reading",
     "Revisions",
+    "Several",
     "SqliteDatabase",
     "SqliteStore",
     "Writing",

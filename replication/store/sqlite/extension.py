@@ -169,3 +169,26 @@ class Extension(ABC):
 
     def closed(self) -> None:  # noqa: B027 - few have something to do then
         """The database is closed, for it was deleted or the store is closed. Called in any thread."""
+
+
+class Several(Extension):
+    """Extensions of one database, told in order. What one of them writes is told to all."""
+
+    def __init__(self, *extensions: Extension) -> None:
+        self.extensions = extensions
+
+    def prepare(self, writing: Writing) -> None:
+        for extension in self.extensions:
+            extension.prepare(writing)
+
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        for extension in self.extensions:
+            extension.changed(writing, documents)
+
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        for extension in self.extensions:
+            extension.committed(update_seq, notes)
+
+    def closed(self) -> None:
+        for extension in self.extensions:
+            extension.closed()

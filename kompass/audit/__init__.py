@@ -1,0 +1,1 @@
+"""The record of what was done: one chain of entries for each database."""

@@ -1,0 +1,23 @@
+"""Every rule of the business that a change has to keep, in order: the first that it breaks refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kompass.domain.changes import Change, Facts
+from kompass.domain.refusals import Refusal
+from kompass.domain.settings import BusinessSettings
+
+Stage = Callable[[Change, Facts, BusinessSettings], Refusal | None]
+"""Judges a change. A later stage may rely on what the earlier ones have let pass."""
+
+STAGES: tuple[Stage, ...] = ()
+
+
+def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
+    """Why the change can't be stored; None if it can."""
+    for stage in STAGES:
+        refusal = stage(change, facts, settings)
+        if refusal is not None:
+            return refusal
+    return None

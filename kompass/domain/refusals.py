@@ -1,0 +1,18 @@
+"""Why a document was refused, for the people who read it: in English, and in German for who wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refused write. Quotes only what was pushed and what its author may read."""
+
+    rule: str
+    """Stable name of what refused it."""
+    reason: str
+    grund: str
+    """The reason in German."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields that are wrong."""
