@@ -31,10 +31,12 @@ from kompass.access.policy import ABSENT
 from kompass.domain.refusals import Refusal
 from kompass.sync import notices
 from kompass.sync.gate import records, references
-from kompass.sync.gate.judging import Judgement, Remembered, Terms, known_of_hidden
+from kompass.sync.gate.batch import Remembered, Terms
+from kompass.sync.gate.judging import Judgement
 from kompass.sync.gate.merging import Merge, merge_fields
 from kompass.sync.gate.ports import Business, Index, NoBusiness
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
+from kompass.sync.gate.stored import known_of_hidden
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import Known, Quarantine, QuarantineFullError, copied
 from replication.protocol import errors, jsontext

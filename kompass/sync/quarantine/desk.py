@@ -20,8 +20,8 @@ from kompass.access.companions import BASE_FIELD
 from kompass.access.fields import BELONGS
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
-from kompass.sync.gate.judging import form_of, members_of
 from kompass.sync.gate.merging import ATTACHMENT, clashes, differs
+from kompass.sync.gate.stored import form_of, members_of
 from kompass.sync.notices import timestamp
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import copied

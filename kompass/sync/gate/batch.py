@@ -1,0 +1,181 @@
+"""What the judgements of one batch share: the transaction, its terms, and what is to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from kompass.access import Action, Matrix, Parents, Principal, Relation, decide
+from kompass.access.table import LIMITS
+from kompass.domain.changes import Change, Facts
+from kompass.domain.refusals import Refusal
+from kompass.sync.gate import ancestry, attachments, records
+from kompass.sync.gate.merging import Merge
+from kompass.sync.gate.ports import Business, Index
+from kompass.sync.gate.pushed import Accepted, Pushed
+from kompass.sync.gate.records import Origin, Record
+from kompass.sync.gate.stored import Stored, bare
+from replication.protocol.attachments import AttachmentWrite
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path, Rev, parse_revisions
+from replication.store.interface import AttachmentInfo
+from replication.store.sqlite import Writing
+
+_TIMED = {
+    doctype for (doctype, _), limits in LIMITS.items() if any(one and one.within for one in limits.values())
+}
+"""Types with rights that end a while after the document came."""
+
+NOTHING: Mapping[str, AttachmentInfo] = {}
+
+
+class Remembered(NamedTuple):
+    """A revision of this writer's that was held back before."""
+
+    waits: bool
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the judgement of one batch depends on."""
+
+    principal: Principal
+    now: datetime
+    index: Index
+    business: Business
+    merge: Merge
+    remembered: Mapping[tuple[str, str], Remembered]
+    """(id, revision) -> what became of it."""
+
+
+class Known(NamedTuple):
+    """What the access rules are asked with. The documents of a group don't change it for one another."""
+
+    relations: AbstractSet[Relation]
+    parents: Parents
+    matrix: Matrix
+    others: Facts
+    """For the rules of the business."""
+
+
+class Batch:
+    """The documents of one writer, in one transaction. They are judged in groups; see `begin` and `write`."""
+
+    def __init__(self, writing: Writing, terms: Terms) -> None:
+        self.writing = writing
+        self.terms = terms
+        self.facts: Known
+        self.conflicts: Mapping[str, list[records.OpenConflict]] = {}
+        """The writer's open conflicts about the group's documents."""
+        self.writes: list[DocumentWrite] = []
+        self.records: list[Record] = []
+        self.merges: list[tuple[str, Rev, Rev]] = []
+
+    def begin(self, conflicts: Mapping[str, list[records.OpenConflict]]) -> None:
+        """A new group: what is known is asked anew."""
+        writing, index = self.writing, self.terms.index
+        self.conflicts = conflicts
+        self.facts = Known(
+            index.relations(writing, self.terms.principal.name),
+            index.parents(writing),
+            index.matrix(writing),
+            self.terms.business.facts(writing),
+        )
+
+    def write(self) -> None:
+        """Stores the group."""
+        if not self.writes:
+            return
+        for result in self.writing.write(self.writes, replicated=True):
+            if isinstance(result, ProtocolError):
+                raise result
+        records.keep(self.writing, self.records)
+        for merge in self.merges:
+            records.keep_merge(self.writing, *merge)
+        self.writes, self.records, self.merges = [], [], []
+
+    # -- judging -------------------------------------------------------------------------------
+
+    def decide(self, action: Action, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Any:
+        terms, facts = self.terms, self.facts
+        received = None
+        if before is not None and before.get("type") in _TIMED:
+            received = records.first_received(self.writing, before["_id"])
+        return decide(
+            terms.principal,
+            action,
+            body,
+            before=before,
+            relations=facts.relations,
+            parents=facts.parents,
+            matrix=facts.matrix,
+            now=terms.now,
+            received=received,
+        )
+
+    def check(self, body: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> Refusal | None:
+        """What the business has against it."""
+        change = Change(body, before, self.terms.principal, self.terms.now)
+        return self.terms.business.check(change, self.facts.others)
+
+    def attachments(self, pushed: Pushed, stored: Stored) -> dict[str, AttachmentWrite]:
+        given = pushed.doc.attachments
+        if not given or not attachments.stub_names(given):
+            return dict(given)
+        docid = pushed.doc.id
+        older: dict[str, Mapping[str, AttachmentInfo]] = {}
+        for rev in pushed.path.revisions()[1:]:
+            if rev == stored.winner or not stored.knows(rev):
+                continue
+            found = self.writing.revision(docid, rev)
+            if found is None or not found.has_attachments:
+                continue
+            if self.decide(Action.READ, bare(found), None).allowed:
+                older[found.rev] = self.writing.attachments(docid, rev)
+        # Of a branch the winner is no ancestor: it can't mean the winner's bytes.
+        is_branch = ancestry.place(pushed.path, stored.winner) is None
+        winner = NOTHING if is_branch else self.writing.attachments(docid, stored.winner)
+        return attachments.pinned(docid, given, winner, older)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def accept(self, pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> Accepted:
+        doc = pushed.doc
+        self.writes.append(DocumentWrite(doc.id, False, doc.body, path=doc.path, attachments=given))
+        self.settle_conflicts(pushed)
+        self.record(doc.id, pushed.rev, pushed.origin)
+        return Accepted(pushed.rev, True)
+
+    def close(self, path: Path, docid: str) -> None:
+        """Ends the branch that `path` tells."""
+        name = self.terms.index.keyed_revision(docid, path.leaf, b"")
+        self.writes.append(DocumentWrite(docid, True, b"{}", path=Path(path.start + 1, [name, *path.ids])))
+        self.record(docid, f"{path.start + 1}-{name}", Origin.CLOSED)
+
+    def next(self, docid: str, path: Path | None, body: bytes, kept: Mapping[str, AttachmentWrite]) -> Path:
+        """The history of a revision that the server makes, a child of `path`'s leaf or a first one."""
+        names = orjson.dumps(sorted(attachments.digests(kept).items())) if kept else b""
+        above = None if path is None else path.leaf
+        name = self.terms.index.keyed_revision(docid, above, body + names)
+        return Path(1, [name]) if path is None else Path(path.start + 1, [name, *path.ids])
+
+    def settle_conflicts(self, pushed: Pushed) -> None:
+        """Whoever writes a version that follows the one that stayed has decided."""
+        for conflict in self.conflicts.get(pushed.doc.id, ()):
+            if ancestry.place(pushed.path, conflict.winner) is None:
+                continue
+            notice = self.writing.winner(conflict.notice)
+            if notice is not None and not notice.deleted:
+                self.close(parse_revisions(orjson.loads(notice.revisions)), conflict.notice)
+            records.drop_conflict(self.writing, self.terms.principal.name, conflict)
+
+    def record(self, docid: str, rev: str, origin: Origin) -> None:
+        who = self.terms.principal
+        self.records.append(Record(docid, rev, who.name, who.device, self.terms.now, origin))
