@@ -151,7 +151,9 @@ async def create_product(store: SqliteStore, sync: Sync, settings: Settings) -> 
     identity.start()
     access = Access(gate.database, sync.index)
     api = create_api(Services(documents.server, identity, Desk(gate), access))
-    return Product(documents, Page(settings.pouchdb_file), api, identity, sync)
+    provider = identity.provider
+    page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
+    return Product(documents, page, api, identity, sync)
 
 
 async def _create_database(store: SqliteStore) -> None:

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     )
     keycloak_parties: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("kompass-pwa",),
-        description="Clients that tokens may have been issued to (`azp`); comma-separated",
+        description="Clients that tokens may have been issued to (`azp`), the page's first; comma-separated",
     )
     keycloak_client_secret: SecretStr | None = Field(
         default=None,

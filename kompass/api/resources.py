@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import access, devices, quarantine, session, users
+from kompass.api import access, devices, login, quarantine, session, users
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -24,6 +24,7 @@ from replication.protocol.errors import ProtocolError
 PREFIX = "/api/v1"
 
 RESOURCES: Sequence[Sequence[BaseRoute]] = (
+    login.ROUTES,
     session.ROUTES,
     devices.ROUTES,
     quarantine.ROUTES,

@@ -7,6 +7,7 @@ says what to do.
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -19,18 +20,27 @@ POUCHDB = "/pouchdb.min.js"
 STATIC = Path(__file__).parent / "static"
 
 HEADERS = {
-    # Everything from here; pictures and files also from memory, where the page holds attachments.
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; worker-src 'self'; "
-        "manifest-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
     "cross-origin-opener-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     # Ask each time; an unchanged file is answered 304.
     "cache-control": "no-cache",
 }
+
+
+def content_policy(token_endpoint: str | None) -> str:
+    """Everything from here; pictures and files also from memory, where the page holds attachments.
+
+    `token_endpoint` is the one address elsewhere that the page asks: for the token of a login.
+    """
+    connect = "'self'"
+    if token_endpoint is not None:
+        connect += " " + quote(token_endpoint, safe=":/%@[]!$&'()*+=~")  # `;` and `,` end a directive
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src {connect}; worker-src 'self'; "
+        "manifest-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
 
 
 def find_pouchdb(configured: Path | None) -> Path | None:
@@ -45,15 +55,16 @@ def find_pouchdb(configured: Path | None) -> Path | None:
 class Page:
     """ASGI application for everything below `/app`."""
 
-    def __init__(self, pouchdb: Path | None = None) -> None:
-        """`pouchdb`: the setting `pouchdb_file`."""
+    def __init__(self, pouchdb: Path | None = None, *, token_endpoint: str | None = None) -> None:
+        """`pouchdb`: the setting `pouchdb_file`; `token_endpoint`: see `content_policy`."""
+        self._headers = {**HEADERS, "content-security-policy": content_policy(token_endpoint)}
         self._configured = pouchdb
         self._files = StaticFiles(directory=STATIC, html=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         path = scope["path"].removeprefix(PREFIX)

@@ -10,6 +10,7 @@ from kompass.identity.devices import Devices
 from kompass.identity.gate import Gate
 from kompass.identity.keycloak import KeycloakDirectory
 from kompass.identity.keys import KeySet
+from kompass.identity.provider import Provider, find_provider
 from kompass.identity.records import Records
 from kompass.identity.sync import KeycloakSync
 from kompass.identity.tokens import AccessTokens, TokenRules
@@ -26,6 +27,8 @@ class IdentityServices:
     gate: Gate
     keys: KeySet | None = None
     """Those of Keycloak, if it is set."""
+    provider: Provider | None = None
+    """Where pages send people to log in with it."""
     sync: KeycloakSync | None = None
     """Follows Keycloak's users, if there is a secret to ask with."""
     _running: asyncio.Task[None] | None = field(default=None, init=False)
@@ -63,7 +66,7 @@ def create_identity(store: Store, settings: Settings) -> IdentityServices:
     sync = None
     if directory is not None:
         sync = KeycloakSync(directory, records, interval=settings.keycloak_sync_interval)
-    return IdentityServices(records, devices, gate, keys, sync)
+    return IdentityServices(records, devices, gate, keys, find_provider(settings), sync)
 
 
 def keycloak_directory(settings: Settings) -> KeycloakDirectory | None:

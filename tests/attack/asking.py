@@ -613,6 +613,7 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/devices/{id}/restore": _api(("POST", "devices/{id}/restore", None)),
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,
+    "/login": _api(("GET", "login", None)),
     "/session": _api(("GET", "session", None), ("DELETE", "session", None)),
     "/quarantine": _quarantined,
     "/quarantine/{id}": _api(("GET", "quarantine/{id}", None)),
