@@ -123,6 +123,7 @@ KNOWN: dict[str, list[Step]] = {
         ("race", 0, "pull", 100, ("roles", 0, 0, 2)),
     ],
     "nobody's roles are left": [("roles", 3, 1, 1), ("create", 6, 9, 0, True)],
+    "somebody makes a task for another": [("create", 3, 6, 37, False)],
     "two changes, one of them in the office": [
         ("race", 12, "push", 100, ("office", 18)),
         ("clash", 12, 10, 3, 0, 0),

@@ -47,6 +47,8 @@ class Judgement:
         self._branches = Branches(self._batch)
         self._pushed = pushed
         self._outcomes: list[Outcome | None] = [None] * len(pushed)
+        self._made: dict[str, Path] = {}
+        """New documents that a device has."""
 
     def run(self) -> list[Outcome]:
         """An outcome for each document, in order. Raises what concerns the request as a whole.
@@ -64,6 +66,7 @@ class Judgement:
             if number:
                 batch.writing.settle()
             self._judge_group([self._pushed[place] for place in group], group)
+        self._end_what_is_hidden()
         return [outcome for outcome in self._outcomes if outcome is not None]
 
     def _judge_group(self, pushed: Sequence[Pushed], places: Sequence[int]) -> None:
@@ -85,6 +88,20 @@ class Judgement:
                 stored = Stored(writing, document, docid in visible, held.get(docid, ()))
             self._outcomes[place] = self._judge(one, stored)
         batch.write()
+
+    def _end_what_is_hidden(self) -> None:
+        """Somebody may make a document for another and not see it: then it ends on his device.
+
+        The index knows of no such revision: he was never sent one.
+        """
+        if not self._made:
+            return
+        self._batch.writing.settle()
+        index, user = self._batch.terms.index, self._batch.terms.principal.name
+        visible = index.sees(self._batch.writing, user, self._made)
+        for docid, path in self._made.items():
+            if docid not in visible:
+                index.refuse(self._batch.writing, user, docid, path)
 
     # -- one document --------------------------------------------------------------------------
 
@@ -177,6 +194,8 @@ class Judgement:
             return Refused(wrong)
         if taken:
             return Refused(NO_SUCH_DOCUMENT)
+        if pushed.origin is not Origin.EDITED:
+            self._made[pushed.doc.id] = pushed.path
         return self._batch.accept(pushed, given)
 
     def _judge_edit(self, pushed: Pushed, stored: Stored) -> Outcome:
