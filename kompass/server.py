@@ -26,6 +26,7 @@ from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine import Quota
 from kompass.sync.quarantine.desk import Desk
 from kompass.sync.serving import Sync
+from replication.accounts.passwords import ITERATIONS
 from replication.http import Application, ServerConfig, create_app
 from replication.replicator.hosts import LOOPBACK
 from replication.store.sqlite import SqliteStore
@@ -110,14 +111,18 @@ def _problem(status: int, detail: str) -> ASGIApp:
     return Response(body, status_code=status, media_type="application/problem+json")
 
 
-async def create_product(store: SqliteStore, sync: Sync, settings: Settings) -> Product:
+async def create_product(
+    store: SqliteStore, sync: Sync, settings: Settings, *, password_iterations: int = ITERATIONS
+) -> Product:
     """The application with its database, and with the demo's users and documents if they were asked for.
 
-    `store` is the one that `sync` has opened. Raises `demo.RealDataError` when demo and real data would meet.
+    `store` is the one that `sync` has opened. `password_iterations` make guessing passwords slow; only tests
+    take fewer. Raises `demo.RealDataError` when demo and real data would meet.
     """
     admins = demo.ADMINS if settings.demo else settings.admins
     config = ServerConfig(
         admins=admins,
+        password_iterations=password_iterations,
         cors_origins=settings.cors_origins,
         cors_headers=DEVICE_HEADERS,
         session_timeout=settings.session_timeout,

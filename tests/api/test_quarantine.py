@@ -31,7 +31,9 @@ async def world(tmp_path: File) -> AsyncIterator[World]:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     identity = create_identity(world.store, Settings())
-    documents = create_app(world.store, ServerConfig(admins=dict([ADMIN])), identity=identity.gate)
+    documents = create_app(
+        world.store, ServerConfig(admins=dict([ADMIN]), password_iterations=10), identity=identity.gate
+    )
     await documents.server.prepare()
     await identity.devices.prepare()
     api = create_api(

@@ -243,7 +243,7 @@ async def open_world(directory: Path, stack: AsyncExitStack) -> World:
     sync = Sync(directory)
     store = await sync.open_store()
     stack.push_async_callback(store.close)
-    product = await create_product(store, sync, Settings(admin=":".join(ADMIN)))
+    product = await create_product(store, sync, Settings(admin=":".join(ADMIN)), password_iterations=10)
     stack.callback(product.documents.server.javascript.close)
     stack.callback(product.documents.server.accounts.close)
     stack.push_async_callback(product.identity.close)

@@ -84,7 +84,7 @@ async def attacked(directory: Path) -> AsyncIterator[Attack]:
         sync = Sync(directory / "data")
         store = await sync.open_store()
         stack.push_async_callback(store.close)
-        product = await create_product(store, sync, Settings(admin=":".join(ADMIN)))
+        product = await create_product(store, sync, Settings(admin=":".join(ADMIN)), password_iterations=10)
         stack.callback(product.documents.server.accounts.close)
         stack.push_async_callback(product.identity.close)
         stack.push_async_callback(sync.close)

@@ -115,7 +115,7 @@ def settings(issuer: Issuer) -> dict[str, Any]:
 @pytest.fixture
 async def product(store: SqliteStore, sync: Sync, settings: dict[str, Any]) -> AsyncIterator[Product]:
     given = {"admin": ":".join(ADMIN), **settings}
-    product = await create_product(store, sync, Settings(**given))
+    product = await create_product(store, sync, Settings(**given), password_iterations=10)
     yield product
     await product.identity.close()
     await sync.close()

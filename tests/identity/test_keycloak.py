@@ -51,7 +51,7 @@ async def followed(keycloak: KeycloakProcess, tmp_path: Path) -> AsyncIterator[P
         keycloak_issuer=keycloak.realm,
         keycloak_client_secret=keycloak.client_secret(),
     )
-    product = await create_product(store, sync, settings)
+    product = await create_product(store, sync, settings, password_iterations=10)
     try:
         yield product
     finally:

@@ -24,7 +24,7 @@ async def product(tmp_path: Path) -> AsyncIterator[Product]:
         sync = Sync(tmp_path / "data")
         store = await sync.open_store()
         stack.push_async_callback(store.close)
-        product = await create_product(store, sync, Settings(admin=":".join(ADMIN)))
+        product = await create_product(store, sync, Settings(admin=":".join(ADMIN)), password_iterations=10)
         stack.callback(product.documents.server.accounts.close)
         stack.push_async_callback(product.identity.close)
         stack.push_async_callback(sync.close)

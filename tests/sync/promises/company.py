@@ -131,7 +131,9 @@ class Company:
     async def start(self) -> None:
         sync = Sync(self.directory)
         self.store = await sync.open_store()
-        self.product = await create_product(self.store, sync, Settings(admin=SecretStr(f"boss:{_ADMIN}")))
+        self.product = await create_product(
+            self.store, sync, Settings(admin=SecretStr(f"boss:{_ADMIN}")), password_iterations=10
+        )
         assert sync._gate is not None
         self.gate, self.index, self.desk = sync._gate, sync.index, Desk(sync._gate)
         # From now on touching and housekeeping are steps.
