@@ -48,6 +48,8 @@ class DocumentWrite:
     path: Path | None = None
     """The revision and its history, for a replicated write."""
     attachments: Mapping[str, AttachmentWrite] = field(default_factory=dict)
+    note: object = None
+    """Whatever its writer wants to tell those who hear of changes in the store. It isn't stored."""
 
 
 def parse_document(

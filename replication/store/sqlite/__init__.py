@@ -8,6 +8,7 @@ from replication.store.sqlite.extension import (
     Revisions,
     Several,
     Writing,
+    WrittenRevision,
 )
 from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.store import SqliteStore
@@ -22,4 +23,5 @@ __all__ = [
     "SqliteDatabase",
     "SqliteStore",
     "Writing",
+    "WrittenRevision",
 ]

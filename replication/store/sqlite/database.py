@@ -361,7 +361,7 @@ class SqliteDatabase(Database):
         check: WriteCheck | None = None,
     ) -> list[str | ProtocolError]:
         def run(writing: Writing) -> list[str | ProtocolError]:
-            return writing.write(docs, replicated=replicated, check=check)
+            return writing.write(docs, replicated=replicated, check=self._judged(writing, check))
 
         results = await self.transact(run)
         self.taken_up(docs)
@@ -375,14 +375,43 @@ class SqliteDatabase(Database):
                     if isinstance(given, StagedAttachment):
                         self.staged.discard(given.token)
 
-    async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
-        def run(transaction: Transaction) -> dict[str, list[str]]:
-            return self._extended(
-                transaction,
-                lambda _: purging.purge(transaction, self._epochs, self._revs_limit, asked),
-            )
+    def _judged(self, writing: Writing, check: WriteCheck | None) -> WriteCheck | None:
+        """The caller's judge and the extension's together; the extension hears of every refusal."""
+        extension = self.extension
+        if extension is None or (check is None and not extension.checks):
+            return check
 
-        return await self._write(run)
+        def judged(write: DocumentWrite, winner: Document | None) -> None:
+            try:
+                if check is not None:
+                    check(write, winner)
+                refusal = extension.check(writing, write, winner)
+                if refusal is not None:
+                    raise refusal
+            except ProtocolError as error:
+                if error.status in (401, 403):
+                    extension.check_refused(writing, write.id, write, error)
+                raise
+
+        return judged
+
+    async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
+        def purge(transaction: Transaction, writing: Writing) -> dict[str, list[str]] | ProtocolError:
+            if self.extension is not None:
+                for docid, revs in asked.items():
+                    refusal = self.extension.check_purge(writing, docid, revs)
+                    if refusal is not None:
+                        self.extension.check_refused(writing, docid, None, refusal)
+                        return refusal
+            return purging.purge(transaction, self._epochs, self._revs_limit, asked)
+
+        def run(transaction: Transaction) -> dict[str, list[str]] | ProtocolError:
+            return self._extended(transaction, partial(purge, transaction))
+
+        purged = await self._write(run)
+        if isinstance(purged, ProtocolError):
+            raise purged  # now that what the extension wrote about it is durable
+        return purged
 
     async def purge_requests(self) -> list[PurgeRequest]:
         with self._reader() as connection:

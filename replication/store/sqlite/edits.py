@@ -34,7 +34,7 @@ from replication.store.sqlite.entries import (
     leaves_text,
     revisions_text,
 )
-from replication.store.sqlite.writer import ChangedDocument, Transaction
+from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
 
 _FETCH_ONE = f"SELECT {ROW} FROM docs WHERE id = ?"
 _FETCH_MANY = (
@@ -69,6 +69,10 @@ class Batch:
         self._branched: dict[str, dict[str, StoredBody]] = {}
         """Documents that got branches, each with the bodies of all its revisions."""
         self._attachments = AttachmentTable(self._connection)
+        self._written: dict[str, list[WrittenRevision]] | None = None if transaction.changed is None else {}
+        """What was stored of each document; None if nobody wants to hear of it."""
+        self.purged: dict[str, list[str]] = {}
+        """The leaves that documents lost, for whoever hears of it."""
 
     def run(self, docs: Sequence[DocumentWrite], replicated: bool) -> list[str | ProtocolError]:
         self._fetch([doc.id for doc in docs])
@@ -175,7 +179,7 @@ class Batch:
         ids = '","'.join(path.ids)
         text = f'{{"start":{path.start},"ids":["{ids}"]}}'.encode()
         entry = Entry(doc.id, seq, seq, rev, doc.deleted, seq, 1, bool(attached), text)
-        self._put_body(seq, doc, rev, attached)
+        self._put_body(seq, doc, rev, attached, None, 0)
         counters = self._counters
         if doc.deleted:
             counters.deleted_count += 1
@@ -200,7 +204,7 @@ class Batch:
             (entry.num, old_rev, old.body, old.deleted, old.attached),
         )
         entry.rev = format_rev(rev)
-        self._put_body(seq, doc, entry.rev, attached)
+        self._put_body(seq, doc, entry.rev, attached, old_rev, old.body)
         entry.body = seq
         entry.attached = bool(attached)
         self._count(entry, doc.deleted)
@@ -214,9 +218,12 @@ class Batch:
         rev = format_rev(path.leaf)
         if entry.id not in self._branched:
             self._branched[entry.id] = self.stored_bodies(entry)
-        forgotten = self._branched[entry.id].get(rev)
-        self._branched[entry.id][rev] = StoredBody(seq, doc.deleted, bool(attached))
-        self._put_body(seq, doc, rev, attached)
+        stored = self._branched[entry.id]
+        parent = next((name for at in path.revisions()[1:] if (name := format_rev(at)) in stored), None)
+        parent_body = 0 if parent is None else stored[parent].body
+        forgotten = stored.get(rev)
+        stored[rev] = StoredBody(seq, doc.deleted, bool(attached))
+        self._put_body(seq, doc, rev, attached, parent, parent_body)
         if forgotten is not None:  # stemmed away, and its text not yet compacted
             self._drop_body(forgotten.body)
         entry.open_tree().add(path, doc.deleted)
@@ -281,7 +288,15 @@ class Batch:
         entry.seq = seq
         self._touched[entry.id] = entry
 
-    def _put_body(self, seq: int, doc: DocumentWrite, rev: str, attached: dict[str, Attached]) -> None:
+    def _put_body(
+        self,
+        seq: int,
+        doc: DocumentWrite,
+        rev: str,
+        attached: dict[str, Attached],
+        parent: str | None,
+        parent_body: int,
+    ) -> None:
         stubs = b""
         if attached:
             self._attachments.refer(seq, attached)
@@ -289,6 +304,9 @@ class Batch:
         text = stored_text(self._quote(doc.id), rev, doc.deleted, doc.body, stubs)
         self._counters.external_size += len(text)
         self._bodies[seq] = text
+        if self._written is not None:
+            one = WrittenRevision(rev, doc.deleted, text, parent, parent_body, doc.note)
+            self._written.setdefault(doc.id, []).append(one)
 
     def _drop_body(self, seq: int) -> None:
         pending = self._bodies.pop(seq, None)
@@ -401,6 +419,8 @@ class Batch:
                     bool(entry.deleted),
                     self._body(entry.body),
                     entry.leaves,
+                    self._written.get(docid, ()) if self._written else (),
+                    self.purged.get(docid, ()),
                 )
                 for docid, entry in touched.items()
             ]

@@ -24,9 +24,9 @@ from replication.store.interface import AttachmentInfo, Document, LocalDocument,
 from replication.store.sqlite import reading
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.edits import Batch
-from replication.store.sqlite.writer import ChangedDocument, Transaction
+from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
 
-__all__ = ["ChangedDocument", "Extension", "Reading", "Writing"]
+__all__ = ["ChangedDocument", "Extension", "Reading", "Writing", "WrittenRevision"]
 
 
 class Revisions(NamedTuple):
@@ -167,6 +167,32 @@ class Extension(ABC):
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         """A commit is durable, and readers see it; nobody has been answered yet. `notes`: see `tell`."""
 
+    @property
+    def checks(self) -> bool:
+        """Whether `check` is to be asked: it costs a look at the stored document."""
+        return type(self).check is not Extension.check
+
+    def check(self, writing: Writing, write: DocumentWrite, winner: Document | None) -> ProtocolError | None:
+        """Why a document can't be stored that comes by a door where nobody of the database's own judges it.
+
+        Asked for each document of `Database.write` that is neither stored already nor in conflict; not for
+        what a job of `transact` writes, which has its own judges. `winner` is the stored one, earlier
+        documents of the same call counted in; `writing` doesn't show those yet. A refusal concerns the one
+        document.
+        """
+        return None
+
+    def check_purge(self, writing: Writing, docid: str, revs: Sequence[Rev]) -> ProtocolError | None:
+        """Why these leaves can't be purged. A refusal concerns the whole request, which purges nothing."""
+        return None
+
+    def check_refused(  # noqa: B027 - few want to know
+        self, writing: Writing, docid: str, write: DocumentWrite | None, error: ProtocolError
+    ) -> None:
+        """Something was refused with 401 or 403, by `check`, `check_purge` or the judge that the caller of
+        `Database.write` gave. Called in the transaction. `write` is None for a purge.
+        """
+
     def closed(self) -> None:  # noqa: B027 - few have something to do then
         """The database is closed, for it was deleted or the store is closed. Called in any thread."""
 
@@ -188,6 +214,30 @@ class Several(Extension):
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         for extension in self.extensions:
             extension.committed(update_seq, notes)
+
+    @property
+    def checks(self) -> bool:
+        return any(extension.checks for extension in self.extensions)
+
+    def check(self, writing: Writing, write: DocumentWrite, winner: Document | None) -> ProtocolError | None:
+        for extension in self.extensions:
+            error = extension.check(writing, write, winner)
+            if error is not None:
+                return error
+        return None
+
+    def check_purge(self, writing: Writing, docid: str, revs: Sequence[Rev]) -> ProtocolError | None:
+        for extension in self.extensions:
+            error = extension.check_purge(writing, docid, revs)
+            if error is not None:
+                return error
+        return None
+
+    def check_refused(
+        self, writing: Writing, docid: str, write: DocumentWrite | None, error: ProtocolError
+    ) -> None:
+        for extension in self.extensions:
+            extension.check_refused(writing, docid, write, error)
 
     def closed(self) -> None:
         for extension in self.extensions:

@@ -31,7 +31,7 @@ def purge(
             continue
         tree = entry.tree.copy()
         gone = tree.remove_leaves(revs)
-        purged[docid] = [format_rev(rev) for rev in gone]
+        purged[docid] = batch.purged[docid] = [format_rev(rev) for rev in gone]
         if not gone:
             continue
         stored = batch.stored_bodies(entry)
@@ -51,7 +51,7 @@ def purge(
         if transaction.changed is not None:
             was = orjson.dumps(entry.tree.to_json())
             transaction.changed.append(
-                ChangedDocument(docid, entry.num, entry.seq, 0, entry.rev, True, was, 0)
+                ChangedDocument(docid, entry.num, entry.seq, 0, entry.rev, True, was, 0, (), purged[docid])
             )
         if entry.deleted:
             transaction.counters.deleted_count -= 1

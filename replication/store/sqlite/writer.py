@@ -12,9 +12,10 @@ import asyncio
 import errno
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -62,6 +63,21 @@ class Counters:
         )
 
 
+class WrittenRevision(NamedTuple):
+    """A revision that was stored, the winner or not."""
+
+    rev: str
+    deleted: bool
+    text: bytes
+    """As stored."""
+    parent: str | None
+    """The nearest stored revision that it comes from; None if there is none."""
+    parent_body: int
+    """Number of the parent's text, for `Reading.body`; 0 if there is none."""
+    note: object
+    """That of its `DocumentWrite`."""
+
+
 class ChangedDocument(NamedTuple):
     """A document as a transaction left it."""
 
@@ -78,6 +94,10 @@ class ChangedDocument(NamedTuple):
     text: bytes
     """The winner's, as stored. If the document was purged, its tree as it was (`RevisionTree.to_json`)."""
     leaves: int
+    written: Sequence[WrittenRevision] = ()
+    """The revisions that were stored, in order, with what each one replaced."""
+    purged: Sequence[str] = ()
+    """The leaves that were purged."""
 
 
 class Transaction:
@@ -104,6 +124,8 @@ class Transaction:
 class _Job(Generic[T]):
     run: Callable[[Transaction], T]
     future: asyncio.Future[T]
+    context: Context
+    """That of whoever handed the job in: what is said there about him is known to what he has done."""
     result: Any = None
     error: BaseException | None = None
 
@@ -155,9 +177,10 @@ class Writer:
     def submit(self, run: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Runs a job in the next commit. Must be called in an event loop.
 
-        The job may raise `ProtocolError`. Cancelling the future does not undo the job.
+        The job runs in a copy of the caller's context (`contextvars`) and may raise `ProtocolError`.
+        Cancelling the future does not undo the job.
         """
-        job = _Job(run, asyncio.get_running_loop().create_future())
+        job = _Job(run, asyncio.get_running_loop().create_future(), copy_context())
         with self._lock:
             if self._closed:
                 raise errors.database_missing()
@@ -242,7 +265,7 @@ class Writer:
                 if len(jobs) == 1:
                     # Nobody else to protect: failing rolls everything back.
                     try:
-                        job.result = job.run(transaction)
+                        job.result = job.context.run(job.run, transaction)
                     except ProtocolError as error:
                         job.error = error
                         connection.execute("ROLLBACK")
@@ -250,7 +273,7 @@ class Writer:
                 else:
                     connection.execute("SAVEPOINT job")
                     try:
-                        job.result = job.run(transaction)
+                        job.result = job.context.run(job.run, transaction)
                     except (apsw.Error, MemoryError):
                         raise
                     except Exception as error:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import parse_rev
-from replication.store.sqlite import ChangedDocument, Extension, SqliteDatabase, SqliteStore, Writing
+from replication.protocol.revisions import Path as History
+from replication.protocol.revisions import Rev, parse_rev
+from replication.store.interface import Document
+from replication.store.sqlite import (
+    ChangedDocument,
+    Extension,
+    Several,
+    SqliteDatabase,
+    SqliteStore,
+    Writing,
+    WrittenRevision,
+)
 
 
 class Names(Extension):
@@ -154,3 +166,144 @@ async def test_a_job_sees_what_follows_from_its_own_writes_once_it_settles(tmp_p
         assert seen(database) == {"a": 1, "x": 2, "copy-of-x": 3}
     finally:
         await store.close()
+
+
+ASKING: ContextVar[str] = ContextVar("asking", default="nobody")
+
+
+class Judge(Extension):
+    """Refuses what says so, keeps what was written and by whom, and what was refused."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, WrittenRevision]] = []
+        self.purged: list[tuple[str, list[str], bool]] = []
+        self.by: list[str] = []
+        self.winners: list[tuple[str, str | None]] = []
+
+    def prepare(self, writing: Writing) -> None:
+        writing.connection.execute("CREATE TABLE IF NOT EXISTS judge_refused (id TEXT, is_purge INTEGER)")
+
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        for document in documents:
+            self.by.append(ASKING.get())
+            self.written += [(document.id, one) for one in document.written]
+            if document.purged:
+                self.purged.append((document.id, list(document.purged), document.seq == 0))
+
+    def check(self, writing: Writing, write: DocumentWrite, winner: Document | None) -> ProtocolError | None:
+        self.winners.append((write.id, None if winner is None else winner.rev))
+        return errors.forbidden("no") if b"bad" in write.body else None
+
+    def check_purge(self, writing: Writing, docid: str, revs: Sequence[Rev]) -> ProtocolError | None:
+        return errors.forbidden("kept") if docid == "kept" else None
+
+    def check_refused(
+        self, writing: Writing, docid: str, write: DocumentWrite | None, error: ProtocolError
+    ) -> None:
+        writing.connection.execute("INSERT INTO judge_refused VALUES (?, ?)", (docid, write is None))
+
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        pass
+
+    @staticmethod
+    def refused(database: SqliteDatabase) -> list[tuple[str, int]]:
+        with database.reading() as reading:
+            rows: Any = reading.connection.execute("SELECT id, is_purge FROM judge_refused ORDER BY rowid")
+            return list(rows)
+
+
+@pytest.fixture
+async def judged(tmp_path: Path) -> AsyncIterator[tuple[SqliteDatabase, Judge]]:
+    judge = Judge()
+    store = await SqliteStore.open(tmp_path, extensions={"judged": Several(judge)})
+    database = await store.create("judged")
+    assert isinstance(database, SqliteDatabase)
+    try:
+        yield database, judge
+    finally:
+        await store.close()
+
+
+async def test_a_job_knows_what_its_caller_has_said_about_himself(
+    judged: tuple[SqliteDatabase, Judge],
+) -> None:
+    database, judge = judged
+
+    async def as_somebody(name: str) -> None:
+        ASKING.set(name)
+        await database.write([DocumentWrite(f"of {name}", False, b"{}")])
+
+    await asyncio.gather(*(asyncio.create_task(as_somebody(f"person {n}")) for n in range(20)))
+    assert sorted(judge.by) == sorted(f"person {n}" for n in range(20))
+    await database.write([DocumentWrite("of nobody", False, b"{}")])
+    assert judge.by[-1] == "nobody"
+
+
+async def test_what_is_refused_at_the_door_is_forbidden_and_heard_of(
+    judged: tuple[SqliteDatabase, Judge],
+) -> None:
+    database, judge = judged
+    bad = b'{"bad":true}'
+    first, refused = await database.write([DocumentWrite("a", False, b"{}"), DocumentWrite("b", False, bad)])
+    assert isinstance(first, str)
+    assert isinstance(refused, ProtocolError)
+    assert (refused.status, refused.reason) == (403, "no")
+    path = History(2, ["f" * 32, first.partition("-")[2]])
+    outcomes = await database.write([DocumentWrite("a", False, bad, path=path)], replicated=True)
+    assert [getattr(one, "status", None) for one in outcomes] == [403]
+    assert judge.winners == [("a", None), ("b", None), ("a", first)]
+    assert await database.winner("b") is None
+    assert judge.refused(database) == [("b", 0), ("a", 0)]
+
+    def own(writing: Writing) -> object:
+        return writing.write([DocumentWrite("b", False, bad)])[0]
+
+    assert isinstance(await database.transact(own), str), "what a job writes has its own judges"
+
+
+async def test_the_judge_of_a_caller_is_heard_of_too(judged: tuple[SqliteDatabase, Judge]) -> None:
+    database, judge = judged
+
+    def check(write: DocumentWrite, winner: Document | None) -> None:
+        raise errors.forbidden("not mine") if write.id == "b" else errors.conflict()
+
+    docs = [DocumentWrite("a", False, b"{}"), DocumentWrite("b", False, b"{}")]
+    outcomes = await database.write(docs, check=check)
+    assert [getattr(one, "status", None) for one in outcomes] == [409, 403]
+    assert judge.refused(database) == [("b", 0)]
+
+
+async def test_a_refused_purge_purges_nothing_and_is_heard_of(judged: tuple[SqliteDatabase, Judge]) -> None:
+    database, judge = judged
+    revs = await database.write([DocumentWrite("free", False, b"{}"), DocumentWrite("kept", False, b"{}")])
+    free, kept = (parse_rev(str(rev)) for rev in revs)
+    with pytest.raises(ProtocolError, match="kept"):
+        await database.purge({"free": [free], "kept": [kept]})
+    assert await database.winner("free") is not None
+    assert judge.refused(database) == [("kept", 1)]
+    assert await database.purge({"free": [free]}) == {"free": [str(revs[0])]}
+    assert judge.purged == [("free", [str(revs[0])], True)]
+
+
+async def test_every_revision_is_told_with_what_it_replaced(judged: tuple[SqliteDatabase, Judge]) -> None:
+    database, judge = judged
+    one, two, three, branch = ("1" * 32, "2" * 32, "3" * 32, "b" * 32)
+    await database.write(
+        [
+            DocumentWrite("a", False, b'{"n":1}', path=History(1, [one])),
+            DocumentWrite("a", False, b'{"n":2}', path=History(2, [two, one]), note="second"),
+            DocumentWrite("a", False, b'{"n":0}', path=History(2, [branch, one]), note="branch"),
+            DocumentWrite("a", True, b"{}", path=History(4, [three, "c" * 32, two, one])),
+        ],
+        replicated=True,
+    )
+    told = [(docid, w.rev, w.parent, w.deleted, w.note) for docid, w in judge.written]
+    assert told == [
+        ("a", f"1-{one}", None, False, None),
+        ("a", f"2-{two}", f"1-{one}", False, "second"),
+        ("a", f"2-{branch}", f"1-{one}", False, "branch"),
+        ("a", f"4-{three}", f"2-{two}", True, None),
+    ]
+    with database.reading() as reading:
+        before = [reading.body(w.parent_body) for _, w in judge.written[1:]]
+    assert [b'"n":%d' % n in (text or b"") for n, text in zip((1, 1, 2), before, strict=True)] == [True] * 3
