@@ -55,6 +55,12 @@ def fetch(demo: Demo, docid: str, **options: str) -> Any:
         return client.get(docid, params=options).raise_for_status().json()
 
 
+def a_colleague_changes(demo: Demo, docid: str, **members: str) -> None:
+    with demo.client("innen1") as client:
+        doc = client.get(docid).json() | members | {"modifiedBy": "innen1"}
+        client.put(docid, json=doc).raise_for_status()
+
+
 def customers_of(demo: Demo, login: str) -> int:
     with demo.client(login) as client:
         request = {"selector": {"type": "customer"}, "limit": 1000}
@@ -130,10 +136,7 @@ def test_the_switch_is_remembered_over_a_reload(page: Page, demo: Demo) -> None:
 def test_a_colleagues_change_appears_while_online(page: Page, demo: Demo) -> None:
     log_in(page, demo)
     docid = open_customer(page, 2)
-    with demo.client("innen1") as client:
-        doc = client.get(docid).json()
-        edit = {"phone": "+49 30 23125 003", "modifiedBy": "innen1"}
-        client.put(docid, json=doc | edit).raise_for_status()
+    a_colleague_changes(demo, docid, phone="+49 30 23125 003")
     expect(page.get_by_role("link", name="+49 30 23125 003")).to_be_visible()
 
 
@@ -142,10 +145,7 @@ def test_what_two_people_change_at_once_is_united(page: Page, demo: Demo) -> Non
     docid = open_customer(page, 3)
     switch(page)
     change_phone(page, "+49 30 23125 130")
-    with demo.client("innen1") as client:
-        doc = client.get(docid).json()
-        edit = {"website": "https://hof.example", "modifiedBy": "innen1"}
-        client.put(docid, json=doc | edit).raise_for_status()
+    a_colleague_changes(demo, docid, website="https://hof.example")
     switch(page)
     eventually(lambda: fetch(demo, docid)["phone"], "+49 30 23125 130")
     assert fetch(demo, docid)["website"] == "https://hof.example"
@@ -158,10 +158,7 @@ def test_of_two_changes_of_one_field_the_first_stays_and_the_other_is_kept(page:
     docid = open_customer(page, 4)
     switch(page)
     change_phone(page, "+49 30 23125 140")
-    with demo.client("innen1") as client:
-        doc = client.get(docid).json()
-        edit = {"phone": "+49 30 23125 141", "modifiedBy": "innen1"}
-        client.put(docid, json=doc | edit).raise_for_status()
+    a_colleague_changes(demo, docid, phone="+49 30 23125 141")
     switch(page)
     expect(page.get_by_role("link", name="+49 30 23125 141")).to_be_visible(timeout=PATIENCE)
     assert fetch(demo, docid, conflicts="true")["phone"] == "+49 30 23125 141"

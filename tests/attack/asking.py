@@ -123,15 +123,19 @@ def document(t: Target) -> Asks:
         yield from get(path, headers={"if-none-match": "*"})
         yield from get(path, headers={"if-match": _quoted(tag)})
     # The same document in other spellings.
-    yield from get(f"{DB}/%2e%2e{DB}/{t.path}")
-    yield from get(f"/{DB}//{t.path}")
-    yield from get(f"{DB}//{t.path}")
-    yield from get(f"/{DATABASE.upper()}/{t.path}")
+    upper = f"/{DATABASE.upper()}"
+    for before in (
+        f"{DB}/%2e%2e{DB}/",
+        f"/{DB}//",
+        f"{DB}//",
+        f"{upper}/",
+        f"{DB}%2f",
+        f"{DB}/./",
+        f"{DB};x/",
+    ):
+        yield from get(before + t.path)
     yield from get(f"{DB}/_design%2f..%2f{t.path}")
-    yield from get(f"{DB}%2f{t.path}")
     yield from get(f"{DB}/{t.path}/")
-    yield from get(f"{DB}/./{t.path}")
-    yield from get(f"{DB};x/{t.path}")
     yield Ask("POST", path, headers={"x-http-method-override": "GET"})
     yield Ask("POST", path, headers={"x-http-method-override": "HEAD"})
     yield Ask("OPTIONS", path)
@@ -396,20 +400,17 @@ def database(t: Target) -> Asks:
         for listing in ("_all_docs", "_design_docs", "_local_docs", "_changes"):
             yield from get(f"/{name}/{listing}", include_docs="true")
         yield from post(f"/{name}/_find", {"selector": {}})
-        yield from post(f"/{name}/_bulk_get", {"docs": [{"id": f"org.couchdb.user:{t.user}"}]})
-        yield from post(f"/{name}/_revs_diff", {f"org.couchdb.user:{t.user}": [UNKNOWN_REV]})
-        yield from post(f"/{name}/_all_docs", {"keys": [f"org.couchdb.user:{t.user}"]})
-        yield from get(f"/{name}/org.couchdb.user:{t.user}")
-        yield from get(f"/{name}/org.couchdb.user:{t.user}", open_revs="all", attachments="true")
+        user = f"org.couchdb.user:{t.user}"
+        yield from post(f"/{name}/_bulk_get", {"docs": [{"id": user}]})
+        yield from post(f"/{name}/_revs_diff", {user: [UNKNOWN_REV]})
+        yield from post(f"/{name}/_all_docs", {"keys": [user]})
+        yield from get(f"/{name}/{user}")
+        yield from get(f"/{name}/{user}", open_revs="all", attachments="true")
         yield from get(f"/{name}/org.couchdb.user%3A{t.user}/picture.png")
-        yield from get(f"/{name}/_security")
-        yield from get(f"/{name}/_index")
-        yield from get(f"/{name}/_purged_infos")
-        yield from get(f"/{name}/_design/_auth")
-        yield from get(f"/{name}/_design/_auth/_info")
-        yield from get(f"/{name}/_shards/org.couchdb.user:{t.user}")
-        yield from get(f"/{name}/{t.path}")
-        yield Ask("COPY", f"/{name}/org.couchdb.user:{t.user}", headers={"destination": "x"}, changes=True)
+        for part in ("_security", "_index", "_purged_infos", "_design/_auth", "_design/_auth/_info", t.path):
+            yield from get(f"/{name}/{part}")
+        yield from get(f"/{name}/_shards/{user}")
+        yield Ask("COPY", f"/{name}/{user}", headers={"destination": "x"}, changes=True)
     yield from post(DB, {"_id": t.id, "_rev": t.rev}, changes=True)
 
 

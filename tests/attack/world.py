@@ -21,13 +21,12 @@ import orjson
 
 from kompass.access.companions import BASE_FIELD, companion_id
 from kompass.access.table import TABLE
-from kompass.server import Product, create_product
-from kompass.settings import Settings
+from kompass.server import Product
 from kompass.sync.opening import DATABASE
-from kompass.sync.serving import Sync
 from replication.accounts.passwords import hash_password
 from tests.access import naive
 from tests.access.world import ME, make
+from tests.product import running_product
 
 ADMIN = ("chef", "streng-geheim")
 """The administrator of the server."""
@@ -240,14 +239,7 @@ def naive_types() -> Collection[str]:
 
 async def open_world(directory: Path, stack: AsyncExitStack) -> World:
     """Starts the product on an empty directory and fills it."""
-    sync = Sync(directory)
-    store = await sync.open_store()
-    stack.push_async_callback(store.close)
-    product = await create_product(store, sync, Settings(admin=":".join(ADMIN)), password_iterations=10)
-    stack.callback(product.documents.server.javascript.close)
-    stack.callback(product.documents.server.accounts.close)
-    stack.push_async_callback(product.identity.close)
-    stack.push_async_callback(sync.close)
+    product = await stack.enter_async_context(running_product(directory, ADMIN))
     world = World(product, stack)
     admin = await world.admin()
     password = hash_password(PASSWORD, iterations=10).members()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from kompass.server import Product, create_product
-from kompass.settings import Settings
-from kompass.sync.serving import Sync
+from kompass.server import Product
+from tests.product import running_product
 
 ADMIN = ("chef", "streng-geheim")
 PEOPLE = {
@@ -80,18 +79,10 @@ class Attack:
 
 @asynccontextmanager
 async def attacked(directory: Path) -> AsyncIterator[Attack]:
-    async with AsyncExitStack() as stack:
-        sync = Sync(directory / "data")
-        store = await sync.open_store()
-        stack.push_async_callback(store.close)
-        product = await create_product(store, sync, Settings(admin=":".join(ADMIN)), password_iterations=10)
-        stack.callback(product.documents.server.accounts.close)
-        stack.push_async_callback(product.identity.close)
-        stack.push_async_callback(sync.close)
+    async with running_product(directory / "data", ADMIN) as product:
         transport = httpx.ASGITransport(product)
-        client = httpx.AsyncClient(transport=transport, base_url="http://server", timeout=120)
-        await stack.enter_async_context(client)
-        yield Attack(client, product)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server", timeout=120) as client:
+            yield Attack(client, product)
 
 
 def some(doctype: str) -> str:

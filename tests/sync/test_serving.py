@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
 from kompass.access.principals import Role
-from kompass.server import Product, create_product
-from kompass.settings import Settings
+from kompass.server import Product
 from kompass.sync.opening import DATABASE
-from kompass.sync.serving import Sync
+from tests.product import running_product
 
 ADMIN = ("chef", "streng-geheim")
 
 
 @pytest.fixture
 async def product(tmp_path: Path) -> AsyncIterator[Product]:
-    async with AsyncExitStack() as stack:
-        sync = Sync(tmp_path / "data")
-        store = await sync.open_store()
-        stack.push_async_callback(store.close)
-        product = await create_product(store, sync, Settings(admin=":".join(ADMIN)), password_iterations=10)
-        stack.callback(product.documents.server.accounts.close)
-        stack.push_async_callback(product.identity.close)
-        stack.push_async_callback(sync.close)
+    async with running_product(tmp_path / "data", ADMIN) as product:
         yield product
 
 
