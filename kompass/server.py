@@ -11,9 +11,10 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 import structlog
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kompass.api.metrics import metrics
 from kompass.api.resources import create_api
 from kompass.api.services import Access, Services
 from kompass.app import Page
@@ -62,7 +63,7 @@ class Product:
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
-            b"metrics": _problem(404, "There are no metrics yet."),
+            b"metrics": metrics(documents.server, sync.index),
             b"healthz": JSONResponse({"status": "ok"}),
             b"readyz": self._ready,
         }
@@ -103,12 +104,6 @@ class Product:
             reason = "Documents can't be read: the server's log tells why."
             response = JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
         await response(scope, receive, send)
-
-
-def _problem(status: int, detail: str) -> ASGIApp:
-    """An answer by RFC 9457."""
-    body = orjson.dumps({"type": "about:blank", "title": "Not Found", "status": status, "detail": detail})
-    return Response(body, status_code=status, media_type="application/problem+json")
 
 
 async def create_product(

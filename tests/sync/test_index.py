@@ -10,6 +10,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -56,6 +57,17 @@ class PlainRules:
     ) -> frozenset[str]:
         own = frozenset(one.key for one in relations)
         return own | frozenset({"all"} if Role.GF in roles else ())
+
+    def may_read(
+        self,
+        name: str,
+        roles: frozenset[Role],
+        doc: Mapping[str, Any],
+        relations: AbstractSet[Relation],
+        parents: Parents,
+    ) -> bool:
+        held = self.principal_channels(name, roles, relations)
+        return not held.isdisjoint(self.document_channels(doc, parents))
 
     def cards(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []

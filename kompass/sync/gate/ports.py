@@ -10,7 +10,14 @@ from kompass.access import Matrix, Parents, Relation, Role
 from kompass.domain.changes import Change, Facts, NoFacts
 from kompass.domain.refusals import Refusal
 from replication.protocol.revisions import Path, Rev
+from replication.store.interface import Document
 from replication.store.sqlite import Reading, Writing
+
+
+class Look(Protocol):
+    """Judges by the rules alone what the index shows somebody."""
+
+    def allows(self, winner: Document) -> bool: ...
 
 
 class Index(Protocol):
@@ -18,6 +25,9 @@ class Index(Protocol):
 
     def sees(self, reading: Reading, user: str, docids: Iterable[str]) -> set[str]:
         """Which of these he may read now, deleted documents included."""
+
+    def second_look(self, reading: Reading, user: str) -> Look:
+        """Asked before the text of what `sees` names is shown to him."""
 
     def may_hold(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Rev]]:
         """Of documents he doesn't see: the stored revisions that he may have been sent when he did."""

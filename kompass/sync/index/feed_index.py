@@ -19,6 +19,7 @@ from kompass.sync.index import cards, schema
 from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
 from kompass.sync.index.keeping import Step, StoredParents, StoredRelations, Touched
 from kompass.sync.index.rules import MatrixRules, Rules
+from kompass.sync.index.second_look import Disagreements, SecondLook, StatedRoles
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.positions import position
 from kompass.sync.tombstones import Tombstones
@@ -57,6 +58,8 @@ class FeedIndex(Extension):
         self._wakers = Wakers()
         self._people: dict[str, Person] = {}
         self._counts: dict[str, tuple[int, tuple[int, int]]] = {}
+        self._stated_roles = StatedRoles()
+        self.disagreements = Disagreements()
         self.touches_waiting: Callable[[], None] = lambda: None
         """Called in a writing thread when there is work for the toucher."""
 
@@ -190,6 +193,13 @@ class FeedIndex(Extension):
             {"ids": orjson.dumps(list(docids)).decode(), "user": user},
         )
         return {docid for (docid,) in rows}
+
+    def second_look(self, reading: Reading, user: str) -> SecondLook:
+        """What judges once more, by the rules alone, what `sees` has said yes to."""
+        roles = self._stated_roles.of(reading, user)
+        if roles is None:
+            roles = self.roles(reading, user) or frozenset()
+        return SecondLook(reading, self.rules(reading), user, roles, self.disagreements)
 
     def knew(self, reading: Reading, docids: Iterable[str]) -> set[str]:
         """Which of these documents there are or ever were, purged ones included."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from kompass.access.audiences import AUDIENCES, INHERITED, Parents
 from kompass.access.channels import Relation, RelationKind
-from kompass.access.principals import known_roles
+from kompass.access.principals import Role, known_roles
 from kompass.sync.index.rules import Rules
 from replication.protocol import jsontext
 from replication.store.sqlite import ChangedDocument, Reading, Writing
@@ -112,6 +112,24 @@ class StoredRelations(AbstractSet[Relation]):
         return sum(1 for _ in self)
 
 
+class UserRecord(NamedTuple):
+    """What a user document says of its person."""
+
+    roles: frozenset[Role]
+    active: bool
+
+
+def record_of(name: str, body: Mapping[str, Any]) -> UserRecord | None:
+    """The record in the user document of somebody; None if it says another name than its id."""
+    if body.get("name", name) != name:
+        return None
+    roles = body.get("roles")
+    listed = roles if isinstance(roles, list) else ()
+    return UserRecord(
+        known_roles(role for role in listed if isinstance(role, str)), body.get("active", True) is True
+    )
+
+
 def lineage(doc: Mapping[str, Any]) -> bytes:
     """The members that others may inherit something from: all that are short texts or lists of them."""
     kept = {
@@ -160,8 +178,7 @@ class Step:
         self._follow_children()
         if self._other_rules:
             self._people.update(name for (name,) in self._execute("SELECT name FROM access_users"))
-        for name in self._known_people():
-            self.hold(name)
+        self.hold_again(())
         return self.touched
 
     # -- documents -----------------------------------------------------------------------------
@@ -314,6 +331,27 @@ class Step:
             self._rederive(num, docid)
             self._follow_children()
 
+    def restate(self, docid: str) -> None:
+        """Keeps of a live document what it states about people, and nothing else."""
+        num = self._execute("SELECT max(num) FROM access_docs WHERE id = ?", (docid,)).get
+        winner = self._writing.winner(docid)
+        if num is not None and winner is not None and not winner.deleted:
+            self._relate(num, jsontext.decode_request(winner.text), new=False)
+
+    def record(self, name: str) -> None:
+        """Keeps of somebody what his document says."""
+        winner = self._writing.winner(USER_PREFIX + name)
+        if winner is not None and not winner.deleted:
+            body = jsontext.decode_request(winner.text)
+            if body.get("type") == "user":
+                self._person(winner.id, body)
+
+    def hold_again(self, names: Iterable[str]) -> None:
+        """Works out which channels these people hold, and all whom something has happened to."""
+        self._people.update(names)
+        for name in self._known_people():
+            self.hold(name)
+
     def _rederive(self, num: int, docid: str) -> None:
         winner = self._writing.winner(docid)
         if winner is None or winner.deleted:
@@ -333,16 +371,13 @@ class Step:
     def _person(self, docid: str, body: Mapping[str, Any]) -> None:
         """A record that says another name than its id counts for nobody."""
         name = docid.removeprefix(USER_PREFIX)
-        if body.get("name", name) != name:
+        record = record_of(name, body)
+        if record is None:
             return
-        roles = body.get("roles")
-        known = (
-            known_roles(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else ()
-        )
         self._execute(
             "INSERT INTO access_users VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
             " SET roles = excluded.roles, active = excluded.active, version = excluded.version",
-            (name, " ".join(sorted(known)), body.get("active", True) is True, self._writing.update_seq),
+            (name, " ".join(sorted(record.roles)), record.active, self._writing.update_seq),
         )
         self._people.add(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 import structlog
@@ -11,7 +12,9 @@ from kompass.access import channels, companions, matrix
 from kompass.access.audiences import Parents
 from kompass.access.channels import Relation
 from kompass.access.matrix import Matrix
-from kompass.access.principals import Role
+from kompass.access.policy import decide
+from kompass.access.principals import Principal, Role
+from kompass.access.rules import Action
 
 MATRIX_PREFIX = "permission-matrix-"
 
@@ -32,6 +35,16 @@ class Rules(Protocol):
     def principal_channels(
         self, name: str, roles: frozenset[Role], relations: Iterable[Relation]
     ) -> frozenset[str]: ...
+
+    def may_read(
+        self,
+        name: str,
+        roles: frozenset[Role],
+        doc: Mapping[str, Any],
+        relations: AbstractSet[Relation],
+        parents: Parents,
+    ) -> bool:
+        """Whether somebody reads a live document, by the rules alone."""
 
     def cards(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Documents that the server keeps beside a live one, whole with their `_id`."""
@@ -61,6 +74,17 @@ class MatrixRules:
         self, name: str, roles: frozenset[Role], relations: Iterable[Relation]
     ) -> frozenset[str]:
         return channels.principal_channels(name, roles, relations, self.matrix)
+
+    def may_read(
+        self,
+        name: str,
+        roles: frozenset[Role],
+        doc: Mapping[str, Any],
+        relations: AbstractSet[Relation],
+        parents: Parents,
+    ) -> bool:
+        who = Principal(name, roles)
+        return decide(who, Action.READ, doc, relations=relations, parents=parents, matrix=self.matrix).allowed
 
     def cards(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         return companions.cards(doc)

@@ -1,7 +1,7 @@
 """Does the index say what the rules say? Everything is worked out again from the documents and compared.
 
-A read trusts the stored channels. They follow from the documents in the transactions that write them, so a
-difference is a defect, or somebody changed the file by hand.
+What a read shows goes by the stored channels. They follow from the documents in the transactions that write
+them, so a difference is a defect, or somebody changed the file by hand.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import orjson
 
 from kompass.access.channels import Relation, RelationKind
-from kompass.access.principals import known_roles
+from kompass.access.principals import Role, known_roles
 from kompass.sync.index.feed_index import FeedIndex
-from kompass.sync.index.keeping import Step
+from kompass.sync.index.keeping import USER_PREFIX, Step, record_of
 from replication.store.sqlite import Reading, SqliteDatabase, Writing
 
 
 class Difference(NamedTuple):
-    """Channels that are stored and shouldn't be, and the other way round."""
+    """What is stored and shouldn't be, and the other way round: channels, roles, statements."""
 
     document: str | None
     """The document they are of, or None."""
@@ -27,9 +27,12 @@ class Difference(NamedTuple):
     """The person who holds them, or None."""
     surplus: tuple[str, ...]
     absent: tuple[str, ...]
+    states: bool = False
+    """Whether it is about what the document states of people."""
 
     def __str__(self) -> str:
-        whose = f"document {self.document} is in" if self.document is not None else f"{self.user} holds"
+        verb = "counts as saying that" if self.states else "is in"
+        whose = f"document {self.document} {verb}" if self.document is not None else f"{self.user} holds"
         parts = []
         if self.surplus:
             parts.append(f"{', '.join(self.surplus)} and should not")
@@ -46,23 +49,54 @@ def differences(reading: Reading, index: FeedIndex) -> Iterator[Difference]:
         " WHERE NOT docs.deleted ORDER BY id"
     )
     for docid, text in rows:
-        wanted = rules.document_channels(orjson.loads(text), parents)
+        body = orjson.loads(text)
+        wanted = rules.document_channels(body, parents)
         yield from _compared(docid, None, frozenset(index.channels_of(reading, docid)), wanted)
-    people: Any = reading.connection.execute("SELECT name, roles FROM access_users ORDER BY name")
-    for name, roles in people.fetchall():
-        stated: Any = reading.connection.execute(
+        facts = frozenset(f"{user} {kind} {key}" for user, kind, key in rules.relations(body))
+        yield from _compared(docid, None, _stored_facts(reading, docid), facts, states=True)
+        if docid.startswith(USER_PREFIX) and body.get("type") == "user":
+            name = docid.removeprefix(USER_PREFIX)
+            record = record_of(name, body)
+            if record is not None:
+                roles = index.roles(reading, name) or frozenset()
+                stated = record.roles if record.active else frozenset()
+                yield from _compared(None, name, _named(roles), _named(stated))
+    people: Any = reading.connection.execute("SELECT name, roles, active FROM access_users ORDER BY name")
+    for name, text, active in people.fetchall():
+        found: Any = reading.connection.execute(
             "SELECT DISTINCT kind, key FROM access_relations WHERE user = ?", (name,)
         )
-        facts = [Relation(name, RelationKind(kind), key) for kind, key in stated]
-        wanted = rules.principal_channels(name, known_roles(roles.split()), facts) if roles else frozenset()
-        yield from _compared(None, name, frozenset(index.channels_held(reading, name)), wanted)
+        relations = [Relation(name, RelationKind(kind), key) for kind, key in found]
+        channels: frozenset[str] = frozenset()
+        if text or active:
+            channels = rules.principal_channels(name, known_roles(text.split()), relations)
+        yield from _compared(None, name, frozenset(index.channels_held(reading, name)), channels)
+
+
+def _stored_facts(reading: Reading, docid: str) -> frozenset[str]:
+    rows: Any = reading.connection.execute(
+        "SELECT r.user, r.kind, r.key FROM access_docs d CROSS JOIN access_relations r ON r.doc = d.num"
+        " WHERE d.id = ?",
+        (docid,),
+    )
+    return frozenset(f"{user} {kind} {key}" for user, kind, key in rows)
+
+
+def _named(roles: frozenset[Role]) -> frozenset[str]:
+    return frozenset(f"the role {role}" for role in roles)
 
 
 def _compared(
-    document: str | None, user: str | None, stored: frozenset[str], wanted: frozenset[str]
+    document: str | None,
+    user: str | None,
+    stored: frozenset[str],
+    wanted: frozenset[str],
+    *,
+    states: bool = False,
 ) -> Iterator[Difference]:
     if stored != wanted:
-        yield Difference(document, user, tuple(sorted(stored - wanted)), tuple(sorted(wanted - stored)))
+        surplus, absent = tuple(sorted(stored - wanted)), tuple(sorted(wanted - stored))
+        yield Difference(document, user, surplus, absent, states)
 
 
 async def repair(database: SqliteDatabase, index: FeedIndex, found: list[Difference]) -> None:
@@ -71,10 +105,13 @@ async def repair(database: SqliteDatabase, index: FeedIndex, found: list[Differe
     def run(writing: Writing) -> None:
         step = Step(writing, index.rules(writing))
         for one in found:
-            if one.document is not None:
+            if one.states and one.document is not None:
+                step.restate(one.document)
+            elif one.document is not None:
                 step.rederive(one.document)
             elif one.user is not None:
-                step.hold(one.user)
+                step.record(one.user)
+        step.hold_again(one.user for one in found if one.user is not None)
         writing.tell(step.touched)
 
     await database.transact(run)

@@ -186,14 +186,21 @@ class PersonalDatabase(Database):
             return {}
         return await self._public()
 
-    def _seen(self, reading: Reading, docids: Iterable[str]) -> set[str]:
-        """Which of these he sees, design documents left out."""
-        asked = [docid for docid in docids if not docid.startswith(DESIGN_PREFIX)]
-        return self._index.sees(reading, self._user, asked) if asked else set()
-
     def _winners(self, reading: Reading, docids: Iterable[str]) -> dict[str, Document]:
-        seen = self._seen(reading, docids)
-        return {docid: _shown(document) for docid, document in reading.winners(seen).items()}
+        """Those of these documents that he sees, design documents left out.
+
+        Whatever is said of a text goes through here: the index has to show its document to him, and the rules
+        have to agree. If they don't, the document isn't there.
+        """
+        asked = [docid for docid in docids if not docid.startswith(DESIGN_PREFIX)]
+        winners = reading.winners(self._index.sees(reading, self._user, asked)) if asked else {}
+        if not winners:
+            return {}
+        look = self._index.second_look(reading, self._user)
+        return {docid: _shown(winner) for docid, winner in winners.items() if look.allows(winner)}
+
+    def _sees(self, reading: Reading, docid: str) -> bool:
+        return bool(self._winners(reading, [docid]))
 
     def _tombstone(self, reading: Reading, docid: str, rev: Rev) -> Document | None:
         """A tombstone with its whole history; None if nobody knows what it closes."""
@@ -309,7 +316,7 @@ class PersonalDatabase(Database):
 
     def _row(self, reading: Reading, docid: str) -> FeedRow | None:
         """The row of a document that he sees."""
-        if not self._seen(reading, [docid]):
+        if not self._sees(reading, docid):
             return None
         return self._index.row_of(reading, self._user, docid)
 
@@ -336,7 +343,7 @@ class PersonalDatabase(Database):
         if self._index.knows_tombstone(docid, rev):
             tombstone = self._tombstone(reading, docid, rev)
             return [] if tombstone is None else [tombstone]
-        if docid not in public and not self._seen(reading, [docid]):
+        if docid not in public and not self._sees(reading, docid):
             return []
         state = reading.revisions(docid)
         if state is None:
@@ -371,7 +378,7 @@ class PersonalDatabase(Database):
         if row is None:
             return []
         found: list[Document | None] = []
-        if row.winner is not None:
+        if row.winner is not None and self._sees(reading, docid):
             found += [reading.revision(docid, parse_rev(rev)) for rev in (row.winner, *row.closed)]
         found += [self._tombstone(reading, docid, parse_rev(rev)) for rev in row.tombstones]
         return [_shown(document) for document in found if document is not None]
@@ -502,7 +509,12 @@ class PersonalDatabase(Database):
                 ids = sorted({*ids, *public}, reverse=span.descending)
             ids = ids[skip : skip + limit]
             found = {**self._winners(reading, ids), **public}
-        return [found[docid] for docid in ids if docid in found]
+        documents = [found[docid] for docid in ids if docid in found]
+        if len(documents) < len(ids) == limit:
+            # Some turned out to be none of his. A page that isn't full would be the last.
+            rest = span._replace(start=ids[-1], inclusive_start=False)
+            documents += await self.documents(rest, limit=limit - len(documents))
+        return documents
 
     async def changes(
         self,
@@ -570,6 +582,8 @@ class PersonalDatabase(Database):
                 winner = winners.get(row.id)
                 if winner is not None:
                     doc = winner.text
+                elif row.visible:
+                    continue
                 else:
                     doc = self._index.tombstone_text(row.id, parse_rev(revs[0]))
             yield Change(row.position, row.id, row.deleted, text, doc, unfiltered=row.deleted)
@@ -727,7 +741,7 @@ class PersonalDatabase(Database):
         What an index read before belongs to a revision that he may not have been meant to see.
         """
         with self._reading() as reading:
-            seen = self._seen(reading, docids)
+            seen = self._winners(reading, docids)
             rows: Any = reading.connection.execute(
                 "SELECT docs.id FROM json_each(?) CROSS JOIN docs ON docs.id = value WHERE docs.seq <= ?",
                 (orjson.dumps(list(seen)).decode(), reached),

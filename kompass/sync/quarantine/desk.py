@@ -141,11 +141,14 @@ class Desk:
         )
 
     def _winner(self, principal: Principal, docid: str) -> Document | None:
+        index = self._gate.index
         with self._gate.database.reading() as reading:
-            if docid not in self._gate.index.sees(reading, principal.name, [docid]):
+            if docid not in index.sees(reading, principal.name, [docid]):
                 return None
             winner = reading.winner(docid)
-            return None if winner is None or winner.deleted else winner
+            if winner is None or winner.deleted:
+                return None
+            return winner if index.second_look(reading, principal.name).allows(winner) else None
 
     # -- deciding ------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,17 @@ class ReaderRules:
         self, name: str, roles: frozenset[Role], relations: Iterable[Relation]
     ) -> frozenset[str]:
         return frozenset({f"for:{name}", *(f"for:{role}" for role in roles)})
+
+    def may_read(
+        self,
+        name: str,
+        roles: frozenset[Role],
+        doc: Mapping[str, Any],
+        relations: AbstractSet[Relation],
+        parents: Parents,
+    ) -> bool:
+        held = self.principal_channels(name, roles, relations)
+        return not held.isdisjoint(self.document_channels(doc, parents))
 
     def cards(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
