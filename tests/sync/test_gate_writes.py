@@ -11,7 +11,7 @@ from kompass.sync.gate import records
 from kompass.sync.gate.ancestry import BEGINNING_MISSING, UNCONNECTED
 from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT
 from replication.protocol.revisions import Path, parse_rev
-from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new, uuid
+from tests.sync.gate_world import Version, World, contact, contact_body, customer, customer_body, new, uuid
 
 
 @pytest.fixture
@@ -228,6 +228,62 @@ async def test_invisible_deleted_and_purged_ids_are_refused_alike(world: World) 
     await world.database.purge({customer(3): [parse_rev(found.rev)]})
     answers = await world.push("adm1", *((customer(n), new(customer_body())) for n in (1, 2, 3, 4)))
     assert answers == [NO_SUCH_DOCUMENT.reason] * 3 + [""]
+
+
+async def test_purged_revisions_come_back_from_nobody(world: World) -> None:
+    mine = new(customer_body())
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    first = await world.put(customer(1), {**customer_body(), "companyName": "Changed"})
+    theirs = Version(await world.path(customer(1)), customer_body(companyName="Changed"))
+    await world.database.purge({customer(1): [parse_rev(first)]})
+    # Whoever held them: the author, and the office that saw it.
+    for user in ("adm1", "innen1", "gf1"):
+        held = [(customer(1), mine), (customer(1), theirs)]
+        assert await world.missing(user, *held) == set()
+        assert await world.push(user, *held) == ["", ""]
+        assert await world.quarantined(user) == []
+    assert await world.body(customer(1)) is None
+    # The same with something else in its place.
+    await world.put(customer(1), customer_body())
+    for user in ("adm1", "innen1"):
+        assert await world.missing(user, (customer(1), mine)) == set()
+        assert await world.push(user, (customer(1), mine)) == [""]
+        assert await world.quarantined(user) == []
+
+
+async def test_nobody_learns_from_a_purged_revision_that_it_was_there(world: World) -> None:
+    await world.has_customer(1, "adm1")
+    held = Version(await world.path(customer(1)), customer_body())
+    await world.database.purge({customer(1): [held.path.leaf]})
+    there, not_there = (customer(1), held), (customer(2), held)
+    assert await world.missing("adm1", there) == set()
+    for user in ("adm2", "admin"):
+        assert await world.missing(user, there, not_there) == {
+            (docid, held.rev) for docid, _ in (there, not_there)
+        }
+        (answer,) = await world.push(user, there)
+        assert answer != ""
+        assert len(await world.quarantined(user)) == 1
+    # Nor does he who sees what has the id now, and didn't then.
+    await world.put(customer(1), customer_body("adm2"))
+    other = new(customer_body(phone="1"))
+    assert await world.missing("adm2", (customer(1), other)) == {(customer(1), other.rev)}
+    await world.put(customer(3), customer_body("adm1"))
+    path = await world.path(customer(3))
+    await world.database.purge({customer(3): [path.leaf]})
+    await world.put(customer(3), customer_body("adm2"))
+    old = Version(path, customer_body())
+    assert await world.missing("adm2", (customer(3), old)) == {(customer(3), old.rev)}
+
+
+async def test_an_edit_of_what_was_purged_meanwhile_is_kept(world: World) -> None:
+    await world.has_customer(1, "adm1")
+    held = Version(await world.path(customer(1)), customer_body())
+    await world.database.purge({customer(1): [held.path.leaf]})
+    edit = new(customer_body(phone="1"), held.path)
+    assert await world.missing("adm1", (customer(1), edit)) == {(customer(1), edit.rev)}
+    assert await world.push("adm1", (customer(1), edit)) != [""]
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
 
 
 async def test_who_may_not_create_learns_nothing_by_trying(world: World) -> None:

@@ -36,7 +36,7 @@ from kompass.sync.gate.judging import Judgement
 from kompass.sync.gate.merging import Merge, merge_fields
 from kompass.sync.gate.ports import Business, Index, NoBusiness
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
-from kompass.sync.gate.stored import known_of_hidden
+from kompass.sync.gate.stored import known_of_hidden, known_of_purged
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import Known, Quarantine, QuarantineFullError, copied
 from replication.protocol import errors, jsontext
@@ -107,10 +107,10 @@ class Gate:
     ) -> dict[str, Missing]:
         """`Database.missing_revisions` for somebody.
 
-        Not missing are stored revisions of documents he sees, and of others those that he may have been sent
-        or has sent himself; synthetic tombstones; design documents; and what he has sent before and lies in
-        quarantine or waits. What lies there and he was not told of is missing: its push broke off, and its
-        device sends it again. The ancestors are those of documents he sees.
+        Not missing are stored revisions of documents he sees, and of others, as of purged ones, those that he
+        may have been sent or has sent himself; synthetic tombstones; design documents; and what he has sent
+        before and lies in quarantine or waits. What lies there and he was not told of is missing: its push
+        broke off, and its device sends it again. The ancestors are those of documents he sees.
         """
         with self.database.reading() as reading:
             found = reading.missing_revisions(asked)
@@ -121,6 +121,7 @@ class Gate:
                 if docid not in visible and (docid not in found or len(found[docid].missing) < len(revs))
             ]
             may_know = known_of_hidden(reading, self.index, principal.name, hidden) if hidden else {}
+            purged = known_of_purged(reading, self.index, principal.name, found)
         for docid in hidden:
             revs = [format_rev(rev) for rev in asked[docid] if rev not in may_know[docid]]
             found[docid] = Missing(revs, [])
@@ -132,10 +133,13 @@ class Gate:
         for docid, missing in found.items():
             if docid.startswith(DESIGN_PREFIX):
                 continue
+            gone = purged.get(docid, ())
             revs = [
                 rev
                 for rev in missing.missing
-                if (docid, rev) not in held and not self.index.knows_tombstone(docid, parse_rev(rev))
+                if (docid, rev) not in held
+                and parse_rev(rev) not in gone
+                and not self.index.knows_tombstone(docid, parse_rev(rev))
             ]
             if revs:
                 highest = max(parse_rev(rev)[0] for rev in revs)

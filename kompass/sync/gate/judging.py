@@ -28,7 +28,7 @@ from kompass.sync.gate.branches import Branches
 from kompass.sync.gate.merging import differs
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
 from kompass.sync.gate.records import Origin
-from kompass.sync.gate.stored import Stored, known_of_hidden, members_of
+from kompass.sync.gate.stored import Stored, known_of_hidden, known_of_purged, members_of
 from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, of_decision
 from replication.protocol import errors
 from replication.protocol.attachments import AttachmentWrite
@@ -79,6 +79,7 @@ class Judgement:
         held = known_of_hidden(writing, index, user, hidden) if hidden else {}
         unknown = [docid for docid in ids if docid not in winners]
         self._once_known = index.knew(writing, unknown) if unknown else set()
+        self._gone = known_of_purged(writing, index, user, ids)
         batch.begin(records.conflicts(writing, user, winners) if winners else {})
         for place, one in zip(places, pushed, strict=True):
             document = winners.get(one.doc.id)
@@ -116,7 +117,7 @@ class Judgement:
             # The revision of an edit follows from its text: to answer that it is known would tell the text.
             if docid.startswith(DESIGN_PREFIX) or self._batch.terms.index.knows_tombstone(docid, rev):
                 return Accepted(pushed.rev)
-            if stored is not None and stored.knows(rev):
+            if (stored is not None and stored.knows(rev)) or rev in self._gone.get(docid, ()):
                 return Accepted(pushed.rev)
         remembered = self._batch.terms.remembered.get((docid, pushed.rev))
         if remembered is not None:

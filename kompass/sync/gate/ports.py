@@ -30,7 +30,10 @@ class Index(Protocol):
         """Asked before the text of what `sees` names is shown to him."""
 
     def may_hold(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Rev]]:
-        """Of documents he doesn't see: the stored revisions that he may have been sent when he did."""
+        """The stored and purged revisions that he may have been sent before he saw a document no more."""
+
+    def purged(self, reading: Reading, docids: Iterable[str]) -> dict[str, set[Rev]]:
+        """The revisions of those of these that were purged, whether or not there is such a document again."""
 
     def knew(self, reading: Reading, docids: Iterable[str]) -> set[str]:
         """Which of these the database has ever had, purged ones included."""

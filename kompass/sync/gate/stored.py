@@ -82,6 +82,21 @@ def known_of_hidden(
     return held
 
 
+def known_of_purged(
+    reading: Reading, index: Index, user: str, docids: Collection[str]
+) -> dict[str, set[Rev]]:
+    """The purged revisions that somebody may hold: he was sent them, or has sent them.
+
+    A device offers them again as long as it holds them. What was erased must not come back, nor lie in
+    quarantine; and who never held them gets the answers of an id that never was.
+    """
+    purged = index.purged(reading, docids)
+    if not purged:
+        return {}
+    held = known_of_hidden(reading, index, user, list(purged))
+    return {docid: revs & held[docid] for docid, revs in purged.items()}
+
+
 def bare(document: Document, *, exact: bool = False) -> dict[str, Any]:
     """A stored body with `_id` and, if it has any, the digests of its attachments."""
     value: dict[str, Any] = (

@@ -226,6 +226,21 @@ class FeedIndex(Extension):
                     held |= {leaf} | tree.ancestors(leaf)
         return held
 
+    def purged(self, reading: Reading, docids: Iterable[str]) -> dict[str, set[Rev]]:
+        """The revisions of documents that were purged, whether or not there is such a document again.
+
+        For those who may hold one of them; nobody else must learn from it that there was such a document.
+        """
+        rows: Any = reading.connection.execute(
+            "SELECT d.id, p.tree FROM json_each(?) CROSS JOIN access_docs d ON d.id = value"
+            " CROSS JOIN access_purged p ON p.doc = d.num",
+            (orjson.dumps(list(docids)).decode(),),
+        )
+        found: dict[str, set[Rev]] = {}
+        for docid, text in rows:
+            found.setdefault(docid, set()).update(RevisionTree.from_json(orjson.loads(text)))
+        return found
+
     def _feed(self, reading: Reading, user: str) -> FeedReader:
         return FeedReader(reading, self.person(reading, user), self.tombstones)
 
