@@ -80,7 +80,7 @@ WRITERS: Mapping[str, Mapping[str, frozenset[Role]]] = {
 }
 """Type -> field -> who may change it. `NOBODY`: the server numbers, derives or erases."""
 
-EVERYWHERE = ("changeLog", "immutableAt", "immutableHash", "finalized")
+EVERYWHERE = ("changeLog", "immutableAt", "immutableHash", "immutableAttachments", "finalized")
 """Fields of every type that nobody writes."""
 
 DEFAULTS: Mapping[str, Any] = {"decisionMakingRole": "informational", "authorityLevel": "low"}

@@ -42,6 +42,7 @@ _SUPPLY: Row = {
     BUCH: "R all",
     GF: "CRUD all",
 }
+_APPROVED_SUPPLY: Row = {**_SUPPLY, BUCH: "RU all"}
 _OFFICE_EXPENSES = "CRUD own, R assigned_project"
 
 TABLE: Mapping[str, Row] = {
@@ -143,7 +144,7 @@ TABLE: Mapping[str, Row] = {
     },
     "time_entry": {
         INNEN: "CRUD own",
-        PLAN: "CRUD own, R assigned_project",
+        PLAN: "CRUD own, RU assigned_project",
         KALK: "R all, CUD own",
         BUCH: "R all",
         GF: "CRUD all",
@@ -176,13 +177,13 @@ TABLE: Mapping[str, Row] = {
     # suppliers and material
     "supplier": {INNEN: "CRU all", PLAN: "CR all", KALK: "CR all", BUCH: "R all", GF: "CRUD all"},
     "supplier_card": {ADM: "R all"},
-    "supplier_contract": _SUPPLY,
-    "purchase_order": _SUPPLY,
+    "supplier_contract": _APPROVED_SUPPLY,
+    "purchase_order": _APPROVED_SUPPLY,
     "project_subcontractor": _SUPPLY,
     "request_for_quote": _SUPPLY,
     "supplier_communication": _SUPPLY,
     "delivery": _SUPPLY,
-    "supplier_invoice": _SUPPLY,
+    "supplier_invoice": _APPROVED_SUPPLY,
     "material": {INNEN: "CRU all", PLAN: "CRU all", KALK: "CRU all", BUCH: "R all", GF: "CRUD all"},
     "material_card": {ADM: "R all"},
     "inventory_movement": {INNEN: "CR all", PLAN: "CR all", KALK: "CR all", BUCH: "R all", GF: "CR all"},
@@ -270,6 +271,8 @@ def _in(*statuses: str, only: frozenset[str] | None = None) -> Limit:
 
 
 _PAYMENT = frozenset({"status", "paidAt", "paidBy", "paidDate", "paymentReference"})
+_APPROVING = frozenset({"status", "approvedBy", "approvedAt", "rejectionReason"})
+_COUNTERSIGNING = frozenset({"countersignedBy", "countersignedAt"})
 _RESOLVING = frozenset({"resolved", "resolvedAt", "resolvedBy"})
 _DAY = Limit(within=timedelta(hours=24))
 
@@ -285,6 +288,9 @@ LIMITS: Mapping[tuple[str, Action], Mapping[Role | tuple[Role, Rule] | None, Lim
         BUCH: _in("received", "invoiced", only=_PAYMENT),
     },
     ("project_cost", Action.DELETE): {None: _in("planned", "ordered")},
+    ("time_entry", Action.UPDATE): {
+        (PLAN, Rule.ASSIGNED_PROJECT): _in("completed", only=_APPROVING),
+    },
     ("tour", Action.DELETE): {None: _in("planned")},
     ("expense", Action.UPDATE): {
         None: _in("draft", "rejected"),
@@ -292,6 +298,11 @@ LIMITS: Mapping[tuple[str, Action], Mapping[Role | tuple[Role, Rule] | None, Lim
         (BUCH, Rule.ALL): _in("approved", only=_PAYMENT),
     },
     ("expense", Action.DELETE): {None: _in("draft", "rejected")},
+    ("purchase_order", Action.UPDATE): {BUCH: _in("pending_approval", only=_APPROVING)},
+    ("supplier_contract", Action.UPDATE): {BUCH: _in("pending_approval", only=_COUNTERSIGNING)},
+    ("supplier_invoice", Action.UPDATE): {
+        BUCH: _in("Pending", "Approved", "Disputed", only=_APPROVING | _PAYMENT),
+    },
     ("comment", Action.UPDATE): {
         (role, Rule.PARENT): Limit(only=_RESOLVING) for role in Role if role is not ADMIN
     },
