@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kompass.domain import crossing, freezing, retention, times
 from kompass.domain.changes import Change, Facts
+from kompass.domain.machines import transitions
 from kompass.domain.refusals import Refusal
 from kompass.domain.settings import BusinessSettings
 
 Stage = Callable[[Change, Facts, BusinessSettings], Refusal | None]
 """Judges a change. A later stage may rely on what the earlier ones have let pass."""
 
-STAGES: tuple[Stage, ...] = ()
+STAGES: tuple[Stage, ...] = (
+    times.check,
+    retention.check,
+    transitions.check,
+    freezing.check,
+    crossing.check,
+)
 
 
 def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:

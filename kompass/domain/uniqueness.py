@@ -1,0 +1,189 @@
+"""What there is only one of, and what looks as if it were there twice.
+
+What must be unique is refused, without saying whose the other one is. Possible duplicates are stored: on the
+road nobody can know them all. They are told to the office.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kompass.domain import keys
+from kompass.domain.changes import Body, Change, Facts
+from kompass.domain.refusals import Refusal
+from kompass.domain.settings import BusinessSettings
+from kompass.domain.storno import is_cancelled, is_storno
+
+MOST_COMPARED = 200
+"""Documents that a possible duplicate is compared with."""
+CLOSE = 2
+"""Letters in which name and address of duplicates differ at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a stored document that the office should look at."""
+
+    rule: str
+    reason: str
+    grund: str
+    about: tuple[str, ...] = ()
+    """Ids of the other documents."""
+
+
+def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
+    """Why there can't be this document beside others."""
+    doc = change.doc
+    if doc is None:
+        return None
+    match change.type:
+        case "customer":
+            return _vat(change, doc, facts)
+        case "time_entry":
+            return _one_running(change, doc, facts)
+        case "contract":
+            return _one_contract(change, doc, facts)
+        case "location":
+            return _location_name(change, doc, facts)
+        case "project_cost" if not is_storno(doc):
+            return _invoice_number(change, doc, facts, keys.COST_INVOICE)
+        case "supplier_invoice":
+            return _invoice_number(change, doc, facts, keys.SUPPLIER_INVOICE)
+        case "material":
+            return _material_code(change, doc, facts)
+        case _:
+            return None
+
+
+def flags(change: Change, facts: Facts) -> tuple[Note, ...]:
+    """What the office is told once the change is stored."""
+    doc = change.doc
+    if doc is None or change.type != "customer":
+        return ()
+    compared = ("companyName", "billingAddress", "email")
+    if not (change.is_new or any(change.changes(field) for field in compared)):
+        return ()
+    mail = keys.email(doc.get("email"))
+    same_mail = _others(change, facts, keys.EMAIL, mail) if mail else []
+    found = [
+        Note(
+            "duplicate.email",
+            "Another customer has the same email address.",
+            "Ein anderer Kunde hat dieselbe E-Mail-Adresse.",
+            tuple(same_mail),
+        )
+    ]
+    found.append(
+        Note(
+            "duplicate.name",
+            "Another customer has nearly the same name and address.",
+            "Ein anderer Kunde hat fast denselben Namen und dieselbe Adresse.",
+            _alike(change, doc, facts),
+        )
+    )
+    return tuple(note for note in found if note.about)
+
+
+def _alike(change: Change, doc: Body, facts: Facts) -> tuple[str, ...]:
+    """Customers whose name and address differ in two letters at most."""
+    mine = keys.name_and_address(doc)
+    candidates: dict[str, None] = {}
+    for key, value in keys.keys_of(doc):
+        if key in (keys.NAME, keys.ZIP_CODE):
+            candidates.update(dict.fromkeys(_others(change, facts, key, value)))
+    alike = []
+    for docid in list(candidates)[:MOST_COMPARED]:
+        other = facts.document(docid)
+        if other is not None and keys.distance(mine, keys.name_and_address(other), CLOSE) <= CLOSE:
+            alike.append(docid)
+    return tuple(sorted(alike))
+
+
+def _others(change: Change, facts: Facts, key: str, value: str) -> list[str]:
+    return sorted(docid for docid in facts.sharing(key, value) if docid != change.id)
+
+
+def _vat(change: Change, doc: Body, facts: Facts) -> Refusal | None:
+    value = keys.compact(doc.get("vatNumber"))
+    if not value or not change.changes("vatNumber") or not _others(change, facts, keys.VAT, value):
+        return None
+    return Refusal(
+        "unique.vat",
+        "This VAT number is in use already. Ask the office, or leave it out.",
+        "Diese USt-IdNr. ist schon vergeben. Fragen Sie im Büro nach oder lassen Sie sie weg.",
+        ("vatNumber",),
+    )
+
+
+def _one_running(change: Change, doc: Body, facts: Facts) -> Refusal | None:
+    mine = [value for key, value in keys.keys_of(doc) if key == keys.RUNNING]
+    if not mine or not _others(change, facts, keys.RUNNING, mine[0]):
+        return None
+    return Refusal(
+        "unique.running",
+        "One time entry runs already: end it (endTime) before another one begins.",
+        "Es läuft schon eine Zeitbuchung: Beenden Sie sie (endTime), bevor eine andere beginnt.",
+        ("endTime",),
+    )
+
+
+def _one_contract(change: Change, doc: Body, facts: Facts) -> Refusal | None:
+    offer = doc.get("offerId")
+    if not change.changes("offerId") or not isinstance(offer, str):
+        return None
+    others = facts.referring("contract", "offerId", offer)
+    if all(other.get("_id") == change.id or other.get("status") == "terminated" for other in others):
+        return None
+    return Refusal(
+        "unique.contract",
+        "There is one contract for each offer, and this offer has it.",
+        "Zu jedem Angebot gibt es einen Vertrag, und dieses hat ihn schon.",
+        ("offerId",),
+    )
+
+
+def _location_name(change: Change, doc: Body, facts: Facts) -> Refusal | None:
+    name, customer = keys.plain(doc.get("locationName")), doc.get("customerId")
+    if not change.changes("locationName") or not name or not isinstance(customer, str):
+        return None
+    for other in facts.referring("location", "customerId", customer):
+        if other.get("_id") != change.id and keys.plain(other.get("locationName")) == name:
+            return Refusal(
+                "unique.location_name",
+                "The customer has a location of this name already.",
+                "Der Kunde hat schon einen Standort mit diesem Namen.",
+                ("locationName",),
+            )
+    return None
+
+
+def _invoice_number(change: Change, doc: Body, facts: Facts, key: str) -> Refusal | None:
+    mine = [value for name, value in keys.keys_of(doc) if name == key]
+    fields = ("invoiceNumber", "supplierName", "supplierId")
+    if not mine or not any(change.changes(field) for field in fields):
+        return None
+    for docid in _others(change, facts, key, mine[0]):
+        other = facts.document(docid)
+        if other is None or is_storno(other) or is_cancelled(other, facts):
+            continue  # it is out of the books, and the right one has the same number
+        return Refusal(
+            "unique.invoice_number",
+            "An invoice of this supplier with this number is here already.",
+            "Eine Rechnung dieses Lieferanten mit dieser Nummer ist schon erfasst.",
+            ("invoiceNumber",),
+        )
+    return None
+
+
+def _material_code(change: Change, doc: Body, facts: Facts) -> Refusal | None:
+    value = keys.compact(doc.get("materialCode"))
+    if not value or not change.changes("materialCode"):
+        return None
+    if not _others(change, facts, keys.MATERIAL_CODE, value):
+        return None
+    return Refusal(
+        "unique.material_code",
+        "There is a material with this code already.",
+        "Es gibt schon ein Material mit diesem Code.",
+        ("materialCode",),
+    )
