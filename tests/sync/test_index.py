@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from kompass.access.audiences import Parents
 from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import Role
-from kompass.sync.index import FeedIndex, FeedRow
+from kompass.sync.index import FeedIndex, FeedRow, leaves
 from kompass.sync.index import feed as feed_module
 from kompass.sync.positions import position
 from replication.protocol.documents import DocumentWrite
@@ -299,9 +299,13 @@ async def run_program(program: list[tuple[Any, ...]], limit: int) -> None:
 @settings(
     max_examples=30, deadline=None, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow]
 )
-@given(st.lists(operations, max_size=25), st.integers(1, 4), st.booleans())
-def test_devices_end_with_what_their_users_may_see(program: list[Any], limit: int, merged: bool) -> None:
+@given(st.lists(operations, max_size=25), st.integers(1, 4), st.booleans(), st.booleans())
+def test_devices_end_with_what_their_users_may_see(
+    program: list[Any], limit: int, merged: bool, shortened: bool
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        if shortened:
+            patch.setattr(leaves, "FEW", 0)
         if merged:
             patch.setattr(feed_module, "NEAR", -1)
         asyncio.run(run_program(program, limit))

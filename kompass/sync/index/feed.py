@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from kompass.sync.index import leaves
 from kompass.sync.positions import LAST, position, split
 from kompass.sync.tombstones import Tombstones
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
@@ -453,11 +454,7 @@ class FeedReader:
 
     def leaves_at(self, doc: int, number: int) -> list[Rev]:
         """The leaves of a document after change `number`."""
-        revs = self._execute(
-            "SELECT revs FROM access_leaves WHERE doc = ? AND since <= ? ORDER BY since DESC LIMIT 1",
-            (doc, number),
-        ).get
-        return [parse_rev(rev) for rev in (revs or "").split()]
+        return [parse_rev(rev) for rev in leaves.after(self._execute, doc, number)]
 
     def shadowed(self, docid: str) -> bool:
         """Whether the live winner was closed on a device of his: itself, or a refused child of it."""

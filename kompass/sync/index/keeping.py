@@ -16,8 +16,10 @@ import orjson
 from kompass.access.audiences import AUDIENCES, INHERITED, Parents
 from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import Role, known_roles
+from kompass.sync.index import leaves
 from kompass.sync.index.rules import Rules
 from replication.protocol import jsontext
+from replication.protocol.revisions import format_rev
 from replication.store.sqlite import ChangedDocument, Reading, Writing
 
 USER_PREFIX = "user-"
@@ -212,9 +214,7 @@ class Step:
                 "UPDATE access_docs SET place = ?, deleted = ?, lineage = ? WHERE num = ?",
                 (place, document.deleted, inherited, num),
             )
-        self._execute(
-            "INSERT OR REPLACE INTO access_leaves VALUES (?, ?, ?)", (num, place, self._leaves(document))
-        )
+        leaves.keep(self._execute, num, place, self._leaves(document))
         if document.id.startswith(USER_PREFIX):
             if body.get("type") == "user":
                 self._person(document.id, body)
@@ -229,12 +229,12 @@ class Step:
                 (jsontext.encode({"id": document.id, "doc": None if document.deleted else body}).decode(),),
             )
 
-    def _leaves(self, document: ChangedDocument) -> str:
+    def _leaves(self, document: ChangedDocument) -> list[str]:
         if document.leaves == 1:
-            return document.rev
+            return [document.rev]
         found = self._writing.revisions(document.id)
         assert found is not None
-        return " ".join(f"{rev[0]}-{rev[1]}" for rev in found.tree.leaves())
+        return [format_rev(rev) for rev in found.tree.leaves()]
 
     def _purged(self, document: ChangedDocument) -> None:
         """To its readers a purged document is one that they may not see any more."""

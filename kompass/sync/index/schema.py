@@ -8,7 +8,7 @@ former and few ask for the latter:
   readers, which is its own latest one or a later one of a parent that moved it to other channels.
 - `access_entries` / `access_left`: document in channel, since when; and, left, until when.
 - `access_holdings` / `access_lost`: person holds channel, since when; and until when.
-- `access_leaves`: the leaves of a document from each change on: what a revocation froze.
+- `access_leaves`: the leaves of a document from each change on: what a revocation froze (`leaves`).
 - `access_relations`: what documents say about people; with a person's roles they make his channels.
 - `access_parents`: whose change may move which documents to other channels.
 - `access_users`: roles by the `user` documents. `version` changes with everything about a person that isn't
@@ -24,7 +24,9 @@ import secrets
 
 import apsw
 
-VERSION = 1
+VERSION = 2
+_KNOWN = (1, VERSION)
+"""1: every row of `access_leaves` had all leaves, as some have now."""
 
 _TABLES = """
 CREATE TABLE access_meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
@@ -113,11 +115,13 @@ def prepare(connection: apsw.Connection) -> bool:
     found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'access_meta'").get
     if found is not None:
         version = connection.execute("SELECT value FROM access_meta WHERE name = 'version'").get
-        if version != VERSION:
+        if version not in _KNOWN:
             raise RuntimeError(
                 f"The feed index has version {version}, this program knows {VERSION}:"
                 " use the program that wrote it."
             )
+        if version != VERSION:
+            connection.execute("UPDATE access_meta SET value = ? WHERE name = 'version'", (VERSION,))
         return False
     connection.execute(_TABLES)
     connection.executemany(
