@@ -2,6 +2,7 @@
 
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import (
+    Ancestor,
     ChangedDocument,
     Extension,
     Reading,
@@ -14,6 +15,7 @@ from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.store import SqliteStore
 
 __all__ = [
+    "Ancestor",
     "ChangedDocument",
     "DirectoryInUseError",
     "Extension",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.edits import drop_bodies
@@ -21,13 +21,28 @@ class Write(Protocol):
     def __call__(self, run: Callable[[Transaction], T]) -> Coroutine[Any, Any, T]: ...
 
 
-async def compact(write: Write, staged: AbstractSet[int]) -> None:
+class Ancestor(NamedTuple):
+    """A stored revision that something follows."""
+
+    doc: int
+    """The document's short name; see `ChangedDocument.num`."""
+    rev: str
+    body: int
+    """The number of the change that brought it."""
+
+
+Keeps = Callable[[Transaction, Sequence[Ancestor]], AbstractSet[int]]
+"""Which of these somebody needs, by `Ancestor.body`."""
+
+
+async def compact(write: Write, staged: AbstractSet[int], keeps: Keeps | None = None) -> None:
     """Drops bodies of ancestors and attachments nobody refers to, then returns free pages.
 
-    `staged` are uploads in flight, which have no reference yet.
+    `staged` are uploads in flight, which have no reference yet. `keeps` names bodies to leave.
     """
-    while await write(_drop_ancestors):
-        pass
+    after: tuple[int, str] | None = (-1, "")
+    while after is not None:
+        after = await write(partial(_drop_ancestors, after=after, keeps=keeps))
     leftovers = await write(lambda transaction: AttachmentTable(transaction.connection).unreferenced())
     for num in leftovers:
         await write(partial(_drop_leftover, num=num, staged=staged))
@@ -35,14 +50,23 @@ async def compact(write: Write, staged: AbstractSet[int]) -> None:
         pass
 
 
-def _drop_ancestors(transaction: Transaction) -> bool:
+def _drop_ancestors(
+    transaction: Transaction, after: tuple[int, str], keeps: Keeps | None
+) -> tuple[int, str] | None:
+    """One step; where the next one begins, None at the end."""
     connection = transaction.connection
     rows: list[Any] = connection.execute(
-        "SELECT doc, rev, body FROM revs WHERE NOT leaf LIMIT ?", (REVISIONS_A_STEP,)
+        "SELECT doc, rev, body FROM revs WHERE NOT leaf AND (doc, rev) > (?, ?) ORDER BY doc, rev LIMIT ?",
+        (*after, REVISIONS_A_STEP),
     ).fetchall()
-    drop_bodies(transaction, [body for _, _, body in rows])
-    connection.executemany("DELETE FROM revs WHERE doc = ? AND rev = ?", [(doc, rev) for doc, rev, _ in rows])
-    return bool(rows)
+    ancestors = [Ancestor(*row) for row in rows]
+    kept = keeps(transaction, ancestors) if keeps is not None and ancestors else frozenset()
+    dropped = [one for one in ancestors if one.body not in kept]
+    drop_bodies(transaction, [one.body for one in dropped])
+    connection.executemany(
+        "DELETE FROM revs WHERE doc = ? AND rev = ?", [(one.doc, one.rev) for one in dropped]
+    )
+    return (ancestors[-1].doc, ancestors[-1].rev) if ancestors else None
 
 
 def _drop_leftover(transaction: Transaction, num: int, staged: AbstractSet[int]) -> None:

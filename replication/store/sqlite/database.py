@@ -11,6 +11,7 @@ import threading
 from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -54,6 +55,7 @@ from replication.store.interface import (
 )
 from replication.store.sqlite import compaction, indexes, partials, purging, reading, row_indexes
 from replication.store.sqlite.blobs import AttachmentTable, chunk_key
+from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.extension import Extension, Reading, Writing
 from replication.store.sqlite.histogram import SequenceHistogram
 from replication.store.sqlite.ranks import IdRanks
@@ -756,9 +758,14 @@ class SqliteDatabase(Database):
             return
         self._compacting = True
         try:
-            await compaction.compact(self._write, self.staged)
+            await compaction.compact(self._write, self.staged, self._keeps)
         finally:
             self._compacting = False
+
+    def _keeps(self, transaction: Transaction, ancestors: Sequence[Ancestor]) -> AbstractSet[int]:
+        if self.extension is None:
+            return frozenset()
+        return self.extension.keeps(Reading(transaction.connection, self._epochs), ancestors)
 
 
 def _release(waiting: set[asyncio.Future[None]]) -> None:

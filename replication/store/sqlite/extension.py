@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import apsw
@@ -23,10 +24,11 @@ from replication.protocol.sequences import Epochs
 from replication.store.interface import AttachmentInfo, Document, LocalDocument, Missing, WriteCheck
 from replication.store.sqlite import reading
 from replication.store.sqlite.blobs import AttachmentTable
+from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.edits import Batch
 from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
 
-__all__ = ["ChangedDocument", "Extension", "Reading", "Writing", "WrittenRevision"]
+__all__ = ["Ancestor", "ChangedDocument", "Extension", "Reading", "Writing", "WrittenRevision"]
 
 
 class Revisions(NamedTuple):
@@ -193,6 +195,10 @@ class Extension(ABC):
         `Database.write` gave. Called in the transaction. `write` is None for a purge.
         """
 
+    def keeps(self, reading: Reading, ancestors: Sequence[Ancestor]) -> AbstractSet[int]:
+        """Which of these compaction leaves, by `Ancestor.body`; their attachments stay with them."""
+        return frozenset()
+
     def closed(self) -> None:  # noqa: B027 - few have something to do then
         """The database is closed, for it was deleted or the store is closed. Called in any thread."""
 
@@ -238,6 +244,9 @@ class Several(Extension):
     ) -> None:
         for extension in self.extensions:
             extension.check_refused(writing, docid, write, error)
+
+    def keeps(self, reading: Reading, ancestors: Sequence[Ancestor]) -> AbstractSet[int]:
+        return frozenset().union(*(extension.keeps(reading, ancestors) for extension in self.extensions))
 
     def closed(self) -> None:
         for extension in self.extensions:

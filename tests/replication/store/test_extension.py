@@ -17,8 +17,10 @@ from replication.protocol.revisions import Path as History
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import Document
 from replication.store.sqlite import (
+    Ancestor,
     ChangedDocument,
     Extension,
+    Reading,
     Several,
     SqliteDatabase,
     SqliteStore,
@@ -307,3 +309,27 @@ async def test_every_revision_is_told_with_what_it_replaced(judged: tuple[Sqlite
     with database.reading() as reading:
         before = [reading.body(w.parent_body) for _, w in judge.written[1:]]
     assert [b'"n":%d' % n in (text or b"") for n, text in zip((1, 1, 2), before, strict=True)] == [True] * 3
+
+
+async def test_compaction_leaves_what_an_extension_needs(tmp_path: Path) -> None:
+    class Keeper(Names):
+        def keeps(self, reading: Reading, ancestors: Sequence[Ancestor]) -> set[int]:
+            assert reading.update_seq > 0
+            return {one.body for one in ancestors if one.rev.startswith("2-")}
+
+    store = await SqliteStore.open(tmp_path, extensions={"watched": Several(Names(), Keeper())})
+    await store.create("watched")
+    database = store.get("watched")
+    assert isinstance(database, SqliteDatabase)
+    try:
+        revs: list[str] = []
+        for number in range(4):
+            parent = parse_rev(revs[-1]) if revs else None
+            (rev,) = await database.write([DocumentWrite("a", False, b'{"n":%d}' % number, parent)])
+            assert isinstance(rev, str)
+            revs.append(rev)
+        await database.compact()
+        stored = [bool(await database.revision("a", parse_rev(rev))) for rev in revs]
+        assert stored == [False, True, False, True]
+    finally:
+        await store.close()
