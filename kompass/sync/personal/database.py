@@ -109,19 +109,31 @@ class Shared:
         self.author_of = author_of
         self.notes = LocalNotes(database)
         self.epochs = PersonalEpochs.of(database.epochs)
-        self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._refreshing: dict[str, asyncio.Future[None]] = {}
 
     async def refresh(self, signature: str, start: Callable[[], Awaitable[None]]) -> None:
-        """Refreshes an index, once for all who ask meanwhile. It goes on when they leave."""
-        task = self._refreshing.get(signature)
+        """Refreshes an index, once for all who ask meanwhile. It goes on when they leave.
+
+        What was going on already may have read the documents before the latest change: whoever asks now waits
+        for the next one, which all of them share.
+        """
+        task = self._running(signature)
+        if task is not None:
+            await asyncio.wait([task])
+            task = self._running(signature)
         if task is None:
             task = asyncio.ensure_future(start())
             self._refreshing[signature] = task
             task.add_done_callback(lambda done: self._refreshed(signature, done))
         await asyncio.shield(task)
 
+    def _running(self, signature: str) -> asyncio.Future[None] | None:
+        task = self._refreshing.get(signature)
+        return None if task is None or task.done() else task
+
     def _refreshed(self, signature: str, task: asyncio.Future[None]) -> None:
-        self._refreshing.pop(signature, None)
+        if self._refreshing.get(signature) is task:
+            del self._refreshing[signature]
         if not task.cancelled():
             task.exception()  # whoever waited for it may have left: then nobody else looks
 
