@@ -28,6 +28,7 @@ def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SETTLING", 0)
 
 
+@pytest.mark.slow
 def test_pouchdb_server_on_path_is_the_peer_and_is_stopped_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

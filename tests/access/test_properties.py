@@ -271,6 +271,7 @@ class Anything:
         return document_channels(self.doc, NoParents())
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(anything(), anything(), anything(), roles, st.sampled_from(Action))
 def test_nothing_raises(

@@ -116,6 +116,7 @@ async def kompass(*arguments: str, password: str = "pw") -> tuple[int, str, str]
     return process.returncode or 0, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_the_command_tells_people(product: Product, tmp_path: Path) -> None:
     async with serving(product) as url:
         about = ["--server", url, "--user", "chef"]

@@ -26,6 +26,7 @@ def at_most(seconds: float) -> Iterator[None]:
     assert time.process_time() - began < seconds
 
 
+@pytest.mark.slow
 async def test_many_revisions_of_one_document_of_somebody_who_owns_much(attack: Attack) -> None:
     for _ in range(4):
         body = text("customer", "innen1", owner="innen1")
@@ -42,6 +43,7 @@ async def test_many_revisions_of_one_document_of_somebody_who_owns_much(attack: 
     assert (await attack.get(docid) or {})["number"] == 299
 
 
+@pytest.mark.slow
 async def test_a_team_of_people_that_do_not_exist(attack: Attack) -> None:
     customer, contract, docid = some("customer"), some("contract"), some("project")
     await attack.put(customer, text("customer", "adm1", owner="adm1"))

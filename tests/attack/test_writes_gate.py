@@ -63,6 +63,7 @@ async def test_a_made_up_beginning_is_not_believed(attack: Attack) -> None:
     assert after["_revisions"]["ids"][1:] == [second.partition("-")[2], first.partition("-")[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["\0attachment:a", "_attachment:a"])
 async def test_no_member_of_a_body_passes_for_an_attachment(attack: Attack, name: str) -> None:
     docid = some("customer")
@@ -177,6 +178,7 @@ async def test_a_document_too_large_for_anything_does_not_stop_its_device(attack
     assert len(kept["document"]["notes"]) == 8_100_000
 
 
+@pytest.mark.slow
 async def test_local_documents_of_one_person_take_little_room(attack: Attack) -> None:
     checkpoint = {"session_id": "x"}
     answer = await attack.ask("adm1", "PUT", "/kompass/_local/first", json=checkpoint)
@@ -218,6 +220,7 @@ async def test_bytes_of_what_waits_are_not_copied_again_and_again(
     assert attached.content == b"hello"
 
 
+@pytest.mark.slow
 async def test_a_flood_of_refusals_keeps_what_was_refused_and_stops_nobody_else(
     attack: Attack, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,6 +244,7 @@ async def test_a_flood_of_refusals_keeps_what_was_refused_and_stops_nobody_else(
     assert len(await attack.push("adm1", revised(some("supplier"), text("supplier", "adm1")))) == 1
 
 
+@pytest.mark.slow
 async def test_devices_that_push_at_once_lose_nothing(attack: Attack) -> None:
     docid = some("customer")
     body = text("customer", "adm1", owner="adm1")

@@ -73,6 +73,7 @@ def test_version(tmp_path: Path) -> None:
     assert run("--version", cwd=tmp_path).stdout == f"kompass {__version__}\n"
 
 
+@pytest.mark.slow
 def test_demo_names_its_addresses_and_logins(demo: Server, directory: Path) -> None:
     for person in PEOPLE:
         assert person.login in demo.output
@@ -134,6 +135,7 @@ def test_the_page_is_served_with_a_strict_policy(demo: Server) -> None:
         assert httpx.get(f"{demo.url}{missing}").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_missing_pouchdb_is_explained(tmp_path: Path) -> None:
     server = Server("--demo", cwd=tmp_path, KOMPASS_POUCHDB_FILE="nowhere.js")
     try:
@@ -160,6 +162,7 @@ def test_demo_data_is_loaded_once(directory: Path, demo: Server) -> None:
     assert run("doctor", "--data", "data/demo", cwd=directory).stdout == "data/demo is in order\n"
 
 
+@pytest.mark.slow
 def test_demo_data_is_not_served_as_real(directory: Path, demo: Server) -> None:
     demo.stop()
     answer = run("serve", "--data", "data/demo", cwd=directory, KOMPASS_ADMIN="a:b", KOMPASS_PORT="0")
@@ -192,6 +195,7 @@ def test_an_interrupted_load_is_done_again(tmp_path: Path) -> None:
         server.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "extra", "text"),
     [

@@ -38,6 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_url_into_a_directory_and_back(server: ServerProcess, tmp_path: Path) -> None:
     source = f"{server.url}/shop"
     pulled = run(source, "copy", "--data", "here", "--create-target", cwd=tmp_path)
@@ -51,6 +52,7 @@ def test_a_url_into_a_directory_and_back(server: ServerProcess, tmp_path: Path) 
     assert "geheim" not in pulled.stdout + pushed.stdout + pushed.stderr
 
 
+@pytest.mark.slow
 def test_some_documents_only(server: ServerProcess, tmp_path: Path) -> None:
     source = f"{server.url}/shop"
     for name, options in {
@@ -62,6 +64,7 @@ def test_some_documents_only(server: ServerProcess, tmp_path: Path) -> None:
         assert httpx.get(f"{server.url}/some-{name}").json()["doc_count"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -41,6 +41,7 @@ def sequence(db: Any) -> int:
     return int(db.info()["update_seq"].partition("-")[0])
 
 
+@pytest.mark.slow
 def test_databases_are_keys_of_the_server(couch: Any, db: Any) -> None:
     assert couch
     assert couch.version_info() >= (3, 5)
@@ -225,6 +226,7 @@ def test_changes_as_a_list_and_as_they_come(db: Any) -> None:
     assert ended[-1]["pending"] == 0
 
 
+@pytest.mark.slow
 def test_replicate(couch: Any, server: ServerProcess, db: Any) -> None:
     db.update(orders(80))
     doc = {"_id": "attached"}

@@ -64,6 +64,7 @@ def test_it_believes_tokens_whose_key_is_in_a_file(tmp_path: Path) -> None:
         assert answer["info"]["authentication_handlers"] == ["cookie", "proxy", "jwt", "default"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -126,6 +127,7 @@ def test_without_an_administrator_it_serves_this_machine_only(tmp_path: Path) ->
     assert "everybody is an administrator" in text.replace("\n", " ").replace("│", "").replace("  ", " ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("admin", ["root", "root:", ":relax", "_root:relax"])
 def test_an_administrator_has_a_name_and_a_password(tmp_path: Path, admin: str) -> None:
     code, text = refused("--data", str(tmp_path), "--admin", admin)
@@ -133,6 +135,7 @@ def test_an_administrator_has_a_name_and_a_password(tmp_path: Path, admin: str) 
     assert "NAME:PASSWORD" in text
 
 
+@pytest.mark.slow
 def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, text = refused("--port", "0", "--data", str(tmp_path / "file"))
@@ -197,6 +200,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("replication.server._SWEEP_TICKS", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "pieces",
@@ -220,6 +224,7 @@ async def test_a_request_that_stops_halfway_is_ended(tmp_path: Path, pieces: tup
         assert b"HTTP/1.1 408 Request Timeout" in answer
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 async def test_a_body_that_comes_drop_by_drop_is_ended(tmp_path: Path) -> None:
     """Each byte used to start the clock again: a connection held for good cost a byte a minute."""
@@ -233,6 +238,7 @@ async def test_a_body_that_comes_drop_by_drop_is_ended(tmp_path: Path) -> None:
         assert answer == b"" or b"HTTP/1.1 408 " in answer
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 async def test_a_slow_body_that_makes_progress_is_taken(tmp_path: Path) -> None:
     body = b'{"a":"' + b"x" * 20_000 + b'"}'
@@ -244,6 +250,7 @@ async def test_a_slow_body_that_makes_progress_is_taken(tmp_path: Path) -> None:
         assert b"HTTP/1.1 201 " in await exchange(address, head, *pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 async def test_a_feed_that_waits_is_not_ended(tmp_path: Path) -> None:
     async with (
@@ -269,6 +276,7 @@ async def test_a_body_that_arrives_after_its_refusal_is_no_head(tmp_path: Path) 
         assert b'"couchdb":"Welcome"' in answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [64, 1])
 async def test_a_head_without_end_is_refused(tmp_path: Path, pieces: int) -> None:
     async with served(tmp_path) as address:

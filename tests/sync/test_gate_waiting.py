@@ -162,6 +162,7 @@ async def test_large_batches_are_taken_in_parts_with_parents_first(world: World)
         assert await world.body(contact(n)) is not None
 
 
+@pytest.mark.slow
 async def test_a_thousand_revisions_of_one_document_in_a_batch_are_judged_in_order(world: World) -> None:
     version = new(customer_body())
     docs = [(customer(1), version)]

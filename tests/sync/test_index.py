@@ -341,6 +341,7 @@ def program_of(source: random.Random, steps: int) -> list[tuple[Any, ...]]:
     return [step() for _ in range(steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("KOMPASS_TEST_SEEDS", "30"))))
 def test_long_days_end_well(seed: int) -> None:
     source = random.Random(seed)

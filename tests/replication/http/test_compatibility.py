@@ -191,6 +191,7 @@ async def _ask(client: httpx.AsyncClient, endpoint: Endpoint) -> httpx.Response:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: f"{each.method} {each.path}")
 async def test_the_page_says_what_the_server_does(server: httpx.AsyncClient, endpoint: Endpoint) -> None:
     response = await _ask(server, endpoint)

@@ -374,6 +374,7 @@ def test_no_request_breaks_the_server(played: list[Request]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @settings(max_examples=800, deadline=None, suppress_health_check=CHECKS)
 @given(MANY)
 def test_no_request_breaks_the_server_for_long(played: list[Request]) -> None:

@@ -47,6 +47,7 @@ async def test_a_bulk_get_of_more_than_memory_holds_is_sent_in_pieces(
     assert max(map(len, pieces[2:])) < 5_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "body"),
     [

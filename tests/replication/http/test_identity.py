@@ -228,6 +228,7 @@ async def feed_ends(app: Any, end: Callable[[], Awaitable[Any]], **how: Any) -> 
         return time.monotonic() - began
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["roles", "password", "deleted", "security"])
 async def test_a_feed_ends_when_its_reader_may_read_no_more(store: Store, change: str) -> None:
     app = create_app(store, config())
@@ -270,6 +271,7 @@ async def test_a_feed_goes_on_while_others_change(store: Store) -> None:
     app.server.accounts.close()
 
 
+@pytest.mark.slow
 async def test_a_feed_ends_with_the_token_it_was_asked_for_with(store: Store) -> None:
     settings = TokenSettings({"hmac:_default": base64.b64encode(SECRET).decode()}, roles_claim_name="roles")
     app = create_app(store, config(tokens=settings))

@@ -171,6 +171,7 @@ async def test_heartbeats_are_line_breaks_and_override_the_timeout(client: httpx
         assert longpoll_rows(await stream.end()) == ["a"]
 
 
+@pytest.mark.slow
 async def test_longpolls_one_after_the_other_miss_nothing(client: httpx.AsyncClient) -> None:
     seen: list[str] = []
     since = "0"
@@ -266,6 +267,7 @@ async def test_continuous_ends_idle_with_last_seq_and_pending(client: httpx.Asyn
     assert lines(text) == [last]
 
 
+@pytest.mark.slow
 async def test_continuous_rows_put_the_timeout_off(client: httpx.AsyncClient) -> None:
     async with feed(client, "feed=continuous&timeout=400&since=now") as stream:
         for docid in "abcd":
@@ -297,6 +299,7 @@ async def test_continuous_seq_interval(client: httpx.AsyncClient) -> None:
     assert last["last_seq"] == rows[-1]["seq"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["longpoll", "continuous", "eventsource"])
 async def test_descending_feeds_end_by_themselves(client: httpx.AsyncClient, name: str) -> None:
     await put(client, "a")
@@ -306,6 +309,7 @@ async def test_descending_feeds_end_by_themselves(client: httpx.AsyncClient, nam
     assert text.index('"id":"b"') < text.index('"id":"a"')
 
 
+@pytest.mark.slow
 async def test_continuous_readers_beside_writers_miss_nothing(client: httpx.AsyncClient) -> None:
     """Whatever was written last of each document is in the feed, whenever the reader looked."""
     revs: dict[str, str] = {}
@@ -484,6 +488,7 @@ def pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[in
     return watch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["normal", "longpoll", "continuous"])
 async def test_a_slow_reader_gets_pages_as_it_takes_them(
     client: httpx.AsyncClient, pages: Callable[[], list[int]], name: str

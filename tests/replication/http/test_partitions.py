@@ -588,6 +588,7 @@ _DOCUMENTS = st.dictionaries(
 _count = iter(range(1_000_000))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(documents=_DOCUMENTS, descending=st.booleans(), low=st.integers(0, 3))
 async def test_a_query_of_a_partition_answers_the_global_one_filtered(

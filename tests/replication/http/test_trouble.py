@@ -60,6 +60,7 @@ def fill(disk: Path) -> Path:
             return filler
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_507_loses_nothing_and_passes(disk: Path) -> None:
     with running_server(disk / "data", options=["--log-level", "error"]) as server:
         client = httpx.Client(base_url=server.url, timeout=20)
@@ -116,6 +117,7 @@ def test_a_full_disk_is_507_loses_nothing_and_passes(disk: Path) -> None:
     assert [found for found in examine(disk / "data") if "belong to no document" not in found.what] == []
 
 
+@pytest.mark.slow
 def test_a_directory_that_cannot_be_reached_is_500_with_a_reason_and_passes(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", options=["--log-level", "error"]) as server:
         client = httpx.Client(base_url=server.url, timeout=20)

@@ -173,6 +173,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
 async def test_hostile_functions_are_stopped(engine: Engine, body: str) -> None:
     with pytest.raises(JavaScriptError) as caught:
@@ -297,6 +298,7 @@ async def test_a_job_takes_a_batch_of_documents(engine: Engine) -> None:
     assert rows == [[Emitted(str(n), None)] for n in range(5000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", [False, True])
 async def test_every_document_is_judged_though_it_takes_many_jobs(engine: Engine, view: bool) -> None:
     documents = [b'{"_id":"%d","n":%d}' % (n, n) for n in range(16)]

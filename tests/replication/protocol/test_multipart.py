@@ -208,6 +208,7 @@ def test_too_many_parts_are_refused() -> None:
         parts(b"--b\r\n\r\n" + b"\r\n--b\r\n\r\n" * 10 + b"\r\n--b--", max_parts=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [b"\r\n--b", b"\r\n--", b"\r", b"\r\n", b"\r\n--b-", b"\r\n--b ", b"\r\n--b\r", b"\r\n--b\r\n\r\n",

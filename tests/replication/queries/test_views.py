@@ -218,6 +218,7 @@ async def test_views_answer_what_a_naive_evaluation_does(
                     assert found == naive.reduce(query, source), (query, source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [

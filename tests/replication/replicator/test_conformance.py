@@ -274,6 +274,7 @@ async def is_checkpointed(progress: Progress) -> bool:
     return bool(progress.checkpointed_seq == progress.through_seq)
 
 
+@pytest.mark.slow
 async def test_a_continuous_replication_goes_on_with_new_changes(ends: tuple[Side, Side]) -> None:
     source, target = ends
     await source.put("first", n=1)
