@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kompass.domain import crossing, freezing, retention, times
+from kompass.domain import crossing, freezing, models, retention, times
 from kompass.domain.changes import Change, Facts
 from kompass.domain.machines import transitions
 from kompass.domain.refusals import Refusal
@@ -14,6 +14,7 @@ Stage = Callable[[Change, Facts, BusinessSettings], Refusal | None]
 """Judges a change. A later stage may rely on what the earlier ones have let pass."""
 
 STAGES: tuple[Stage, ...] = (
+    models.check,
     times.check,
     retention.check,
     transitions.check,
@@ -24,8 +25,11 @@ STAGES: tuple[Stage, ...] = (
 
 def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
     """Why the change can't be stored; None if it can."""
+    understood = models.current(change)
+    if isinstance(understood, Refusal):
+        return understood
     for stage in STAGES:
-        refusal = stage(change, facts, settings)
+        refusal = stage(understood, facts, settings)
         if refusal is not None:
             return refusal
     return None

@@ -100,7 +100,7 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "purchase_order": (_ACTIVE_SUPPLIER, _PROJECT),
     "supplier_contract": (_ACTIVE_SUPPLIER, _PROJECT),
     "project_subcontractor": (_ACTIVE_SUPPLIER, _PROJECT),
-    "request_for_quote": (_ACTIVE_SUPPLIER, _PROJECT),
+    "request_for_quote": (_to("supplierIds", "supplier", states=("Active",)), _PROJECT),
     "supplier_communication": (_SUPPLIER, _PROJECT),
     "supplier_invoice": (
         _SUPPLIER,
