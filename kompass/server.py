@@ -18,6 +18,7 @@ from kompass.api.metrics import metrics
 from kompass.api.resources import create_api
 from kompass.api.services import Access, Services
 from kompass.app import Page
+from kompass.audit import Actor, Door, acting, actor
 from kompass.demo import load as demo
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
@@ -76,9 +77,9 @@ class Product:
             # From the raw path: decoded, `a%2Fb` and `a/b` would look the same.
             segment = scope["raw_path"].lstrip(b"/").partition(b"/")[0]
             own = self._own.get(unquote_to_bytes(segment))
-            if own is not None:
-                await own(scope, receive, send)
-                return
+            with acting(actor()):  # whoever it turns out to be, the next request is another's
+                await (own or self.documents)(scope, receive, send)
+            return
         await self.documents(scope, receive, send)
 
     def _closing(self, receive: Receive) -> Receive:
@@ -142,7 +143,8 @@ async def create_product(
     await identity.devices.prepare()
     await demo.check_kind(store, DATABASE, demo_wanted=settings.demo)
     if settings.demo:
-        await demo.load(documents, DATABASE, SECURITY, settings.demo_size)
+        with acting(Actor("demo", door=Door.IMPORT)):
+            await demo.load(documents, DATABASE, SECURITY, settings.demo_size)
     else:
         await _create_database(store)
     gate = await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))

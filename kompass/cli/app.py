@@ -14,12 +14,14 @@ from kompass.cli.explain import explain
 from kompass.cli.keycloak import keycloak
 from kompass.cli.replicate import replicate
 from kompass.cli.serve import serve
+from kompass.cli.verify_audit import verify_audit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
 app.command()(doctor)
 app.command()(replicate)
 app.command()(explain)
+app.command("verify-audit")(verify_audit)
 app.add_typer(keycloak, name="keycloak")
 
 

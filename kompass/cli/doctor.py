@@ -46,12 +46,14 @@ def doctor(
 
 async def _examine_access(directory: Path, *, repair: bool) -> list[tuple[str, str, bool]]:
     """Whether everybody sees what he should: (what, what became of it or is to do, whether it was mended)."""
+    from kompass.cli.acting import act_here
     from kompass.sync.index import verifying
-    from kompass.sync.opening import DATABASE, extensions, feed_index
+    from kompass.sync.opening import DATABASE, chain_of, extensions, feed_index
     from replication.store.sqlite import SqliteDatabase, SqliteStore
 
+    act_here()
     index = feed_index()
-    store = await SqliteStore.open(directory, extensions=extensions(index))
+    store = await SqliteStore.open(directory, extensions=extensions(index, audit=chain_of(directory)))
     try:
         if DATABASE not in await store.names():
             return []

@@ -143,7 +143,8 @@ async def _open(
     data: Path | None,
     options: Options,
 ) -> list[Peer]:
-    from kompass.sync.opening import extensions, feed_index
+    from kompass.cli.acting import act_here
+    from kompass.sync.opening import chain_of, extensions, feed_index
     from replication.replicator import LocalPeer, connect
     from replication.replicator.options import parse_endpoint
     from replication.store.sqlite import SqliteStore
@@ -156,7 +157,8 @@ async def _open(
     if any(end.is_local for end in parsed):
         if data is None:
             raise UsableError("a database without a URL needs --data, the directory that it is in")
-        store = await SqliteStore.open(data, extensions=extensions(feed_index()))
+        act_here()
+        store = await SqliteStore.open(data, extensions=extensions(feed_index(), audit=chain_of(data)))
         stack.push_async_callback(store.close)
     peers: list[Peer] = []
     for end in parsed:

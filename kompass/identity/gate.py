@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from kompass.access import principals
 from kompass.access.principals import Role, known_roles
+from kompass.audit import Actor, Door, acting_as
 from kompass.identity.devices import (
     ID_HEADER,
     Device,
@@ -188,6 +189,7 @@ class Gate(Identity):
         if device is not None:
             syncing = len(call.segments) > 1 and call.segments[1] in _SYNCING
             self.devices.touch(device, syncing=syncing)
+        _say_who(call)
 
     async def renew(self, call: Call) -> None:
         await super().renew(call)
@@ -249,6 +251,20 @@ class Gate(Identity):
     async def _is_server_admin(self, name: str) -> bool:
         accounts = self.server.accounts
         return accounts.has_admins and await accounts.is_admin(name)
+
+
+def _say_who(call: Call) -> None:
+    """What this request writes is written by its caller."""
+    principal = call.principal
+    if principal.name is None:
+        return
+    door = Door.EDIT
+    if call.segments[:1] == ["api"]:
+        door = Door.REST
+    elif principal.is_server_admin:
+        door = Door.ADMIN
+    roles = tuple(sorted(principal.roles))
+    acting_as(Actor(principal.name, roles, principal.device, address(call), door))
 
 
 def _clearing(call: Call, by: str) -> dict[str, str]:

@@ -6,12 +6,17 @@ Whoever opens a data directory to write to it does so with `extensions`: the ind
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from kompass.audit import AuditExtension
+from kompass.audit.checkpoints import Signer
+from kompass.audit.signing import FILE as KEYS_FILE
+from kompass.audit.signing import SigningKeys
 from kompass.business import BusinessExtension
 from kompass.domain.settings import BusinessSettings
 from kompass.sync import quarantine
 from kompass.sync.gate import Gate
-from kompass.sync.gate.ports import Business
+from kompass.sync.gate.ports import Audit, Business
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.quarantine import Quarantine, QuarantineIndex, Quota
@@ -27,28 +32,45 @@ def feed_index() -> FeedIndex:
     return FeedIndex(DATABASE, MatrixRules())
 
 
-def extensions(index: FeedIndex, business: BusinessSettings | None = None) -> Mapping[str, Extension]:
+def chain_of(directory: Path, anchor: Path | None = None) -> AuditExtension:
+    """The chain of writes of the database in a data directory, with the keys that lie there.
+
+    Raises `KeysError` if they can't be used.
+    """
+    return AuditExtension(Signer(SigningKeys(directory / KEYS_FILE), anchor=anchor))
+
+
+def extensions(
+    index: FeedIndex, business: BusinessSettings | None = None, audit: AuditExtension | None = None
+) -> Mapping[str, Extension]:
     """What `SqliteStore.open` must be given, by database.
 
-    The documents have the rules of the business and the index of who sees what, the quarantine its own index.
+    The documents have the rules of the business, the index of who sees what and the chain of writes, by
+    default one without signatures; the quarantine has its own index.
     """
     return {
-        index.database_name: Several(BusinessExtension(index.keyed_revision, business), index),
+        index.database_name: Several(
+            BusinessExtension(index.keyed_revision, business), index, audit or AuditExtension()
+        ),
         quarantine.DATABASE: QuarantineIndex(),
     }
 
 
 async def open_gate(
-    store: Store, index: FeedIndex, quota: Quota | None = None, business: Business | None = None
+    store: Store,
+    index: FeedIndex,
+    quota: Quota | None = None,
+    business: Business | None = None,
+    audit: Audit | None = None,
 ) -> Gate:
     """The gate of the database that `index` belongs to, which exists. Makes what it needs beside it.
 
-    `business` has the rules that documents keep, by default none.
+    `business` has the rules that documents keep, by default none; `audit` hears of what is refused.
 
     Whoever serves with it runs `Gate.keep_house` for as long.
     """
     database = store.get(index.database_name)
     assert isinstance(database, SqliteDatabase)
-    gate = Gate(database, index, await Quarantine.open(store, quota), business=business)
+    gate = Gate(database, index, await Quarantine.open(store, quota), business=business, audit=audit)
     await gate.prepare()
     return gate

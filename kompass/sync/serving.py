@@ -12,7 +12,7 @@ from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
 from kompass.sync.gate import Gate, records
 from kompass.sync.gate.ports import Business
-from kompass.sync.opening import DATABASE, extensions, feed_index, open_gate
+from kompass.sync.opening import DATABASE, chain_of, extensions, feed_index, open_gate
 from kompass.sync.personal import PersonalViews
 from kompass.sync.quarantine import Quota
 from kompass.sync.toucher import Toucher
@@ -28,6 +28,7 @@ class Sync:
         self._directory = directory
         self._business = business
         self.index = feed_index()
+        self.audit = chain_of(directory)
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None
         self._housekeeping: asyncio.Task[None] | None = None
@@ -36,11 +37,11 @@ class Sync:
 
     async def open_store(self) -> SqliteStore:
         """The store, whose databases keep the index and the quarantine's tables."""
-        return await SqliteStore.open(self._directory, extensions=extensions(self.index))
+        return await SqliteStore.open(self._directory, extensions=extensions(self.index, audit=self.audit))
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
         """Opens the gate, which it returns, and goes on with what was left to do."""
-        self._gate = gate = await open_gate(store, self.index, quota, self._business)
+        self._gate = gate = await open_gate(store, self.index, quota, self._business, self.audit)
         self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
         self._toucher = Toucher(gate.database, self.index)
         self._toucher.start()

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import structlog
 
+from kompass.audit import SYSTEM, acting_as
 from kompass.sync.index import FeedIndex
 from replication.store.sqlite import SqliteDatabase
 
@@ -50,6 +51,7 @@ class Toucher:
                 await self._task
 
     async def _run(self) -> None:
+        acting_as(SYSTEM)
         while True:
             await self._wanted.wait()
             self._wanted.clear()

@@ -13,6 +13,8 @@ from uuid import UUID
 import orjson
 
 from kompass.access import Principal, Role
+from kompass.audit import AuditExtension
+from kompass.audit.checkpoints import Signer
 from kompass.sync.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
@@ -109,22 +111,27 @@ class World:
         self.index = index
         self.gate = gate
         self.clock = clock
+        self.audit: AuditExtension
         self.people = {
             name: Principal(name, frozenset(roles), f"device of {name}") for name, roles in PEOPLE.items()
         }
 
     @classmethod
-    async def open(cls, directory: File, *, quota: Quota | None = None, **rules: Any) -> World:
+    async def open(
+        cls, directory: File, *, quota: Quota | None = None, signer: Signer | None = None, **rules: Any
+    ) -> World:
         index = FeedIndex("kompass", MatrixRules())
-        store = await SqliteStore.open(directory, extensions=extensions(index))
+        clock = Clock()
+        audit = AuditExtension(signer, now=clock)
+        store = await SqliteStore.open(directory, extensions=extensions(index, audit=audit))
         is_new = "kompass" not in await store.names()
         database = await store.create("kompass") if is_new else store.get("kompass")
         assert isinstance(database, SqliteDatabase)
-        clock = Clock()
         quarantine = await Quarantine.open(store, quota)
-        gate = Gate(database, index, quarantine, now=clock, **rules)
+        gate = Gate(database, index, quarantine, audit=audit, now=clock, **rules)
         await gate.prepare()
         world = cls(store, database, index, gate, clock)
+        world.audit = audit
         if is_new:
             for name, roles in PEOPLE.items():
                 await world.set_roles(name, roles)

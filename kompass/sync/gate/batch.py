@@ -12,6 +12,7 @@ import orjson
 
 from kompass.access import Action, Matrix, Parents, Principal, Relation, decide
 from kompass.access.table import LIMITS
+from kompass.audit import Cause
 from kompass.domain.changes import Change, Facts
 from kompass.domain.refusals import Refusal
 from kompass.sync.gate import ancestry, attachments, records
@@ -23,7 +24,7 @@ from kompass.sync.gate.stored import Stored, bare
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Path, Rev, parse_revisions
+from replication.protocol.revisions import Path, Rev, format_rev, parse_revisions
 from replication.store.interface import AttachmentInfo
 from replication.store.sqlite import Writing
 
@@ -31,6 +32,9 @@ _TIMED = {
     doctype for (doctype, _), limits in LIMITS.items() if any(one and one.within for one in limits.values())
 }
 """Types with rights that end a while after the document came."""
+
+NOTICE = Cause("notice")
+"""Documents beside those of the business, which tell somebody what became of his work."""
 
 NOTHING: Mapping[str, AttachmentInfo] = {}
 
@@ -77,6 +81,8 @@ class Batch:
         self.writes: list[DocumentWrite] = []
         self.records: list[Record] = []
         self.merges: list[tuple[str, Rev, Rev]] = []
+        self._allowed: dict[str, str] = {}
+        """Document -> the rule that allows what is done to it."""
 
     def begin(self, conflicts: Mapping[str, list[records.OpenConflict]]) -> None:
         """A new group: what is known is asked anew."""
@@ -93,6 +99,7 @@ class Batch:
         """Stores the group."""
         if not self.writes:
             return
+        self._say_why()
         for result in self.writing.write(self.writes, replicated=True):
             if isinstance(result, ProtocolError):
                 raise result
@@ -101,6 +108,14 @@ class Batch:
             records.keep_merge(self.writing, *merge)
         self.writes, self.records, self.merges = [], [], []
 
+    def _say_why(self) -> None:
+        """Tells the chain of writes where each revision comes from and what allows it."""
+        origins = {(record.docid, record.rev): record.origin for record in self.records}
+        for write in self.writes:
+            assert write.path is not None
+            origin = origins.get((write.id, format_rev(write.path.leaf)))
+            write.note = NOTICE if origin is None else Cause(origin.value, self._allowed.get(write.id))
+
     # -- judging -------------------------------------------------------------------------------
 
     def decide(self, action: Action, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Any:
@@ -108,7 +123,7 @@ class Batch:
         received = None
         if before is not None and before.get("type") in _TIMED:
             received = records.first_received(self.writing, before["_id"])
-        return decide(
+        decision = decide(
             terms.principal,
             action,
             body,
@@ -119,6 +134,9 @@ class Batch:
             now=terms.now,
             received=received,
         )
+        if action is not Action.READ:
+            self._allowed[body["_id"]] = decision.rule
+        return decision
 
     def check(self, body: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> Refusal | None:
         """What the business has against it."""

@@ -28,14 +28,17 @@ import structlog
 
 from kompass.access import Action, Principal, decide
 from kompass.access.policy import ABSENT
+from kompass.audit import SYSTEM, Door, acting, acting_as, actor, of_principal
+from kompass.audit import Refused as Refusing
 from kompass.domain.refusals import Refusal
 from kompass.sync import notices
 from kompass.sync.gate import records, references
-from kompass.sync.gate.batch import Remembered, Terms
+from kompass.sync.gate.batch import NOTICE, Remembered, Terms
 from kompass.sync.gate.judging import Judgement
 from kompass.sync.gate.merging import Merge, merge_fields
-from kompass.sync.gate.ports import Business, Index, NoBusiness
+from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
+from kompass.sync.gate.records import Origin
 from kompass.sync.gate.stored import known_of_hidden, known_of_purged
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import Known, Quarantine, QuarantineFullError, copied
@@ -83,15 +86,17 @@ class Gate:
         *,
         business: Business | None = None,
         merge: Merge = merge_fields,
+        audit: Audit | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`index` is the database's extension. `business` has the rules that every document keeps; `merge`
-        unites two versions of one."""
+        unites two versions of one; `audit` hears of what is refused."""
         self.database = database
         self.index = index
         self.quarantine = quarantine
         self._business = business or NoBusiness()
         self.merge = merge
+        self._audit = audit or NoAudit()
         self.now = now
         self._all_told = False
         """Whether everything in quarantine is known to have been told; see `tell_the_rest`."""
@@ -175,17 +180,19 @@ class Gate:
         Raises `service_unavailable` if his quarantine is full, and 412 `missing_stub` for an attachment that
         the client must send again with its bytes.
         """
-        if replicated:
-            return await _to_the_end(self._push(principal, docs))
-        results: list[str | ProtocolError] = []
-        for start in range(0, len(docs), CHUNK):
-            pushed = [read(doc, online=True) for doc in docs[start : start + CHUNK]]
-            results += await _to_the_end(self._edit(principal, pushed))
-        return results
+        with acting(of_principal(principal, _door(replicated=replicated))):
+            if replicated:
+                return await _to_the_end(self._push(principal, docs))
+            results: list[str | ProtocolError] = []
+            for start in range(0, len(docs), CHUNK):
+                pushed = [read(doc, online=True) for doc in docs[start : start + CHUNK]]
+                results += await _to_the_end(self._edit(principal, pushed))
+            return results
 
     async def write_as(self, principal: Principal, doc: DocumentWrite, *, author: str | None = None) -> str:
         """An online edit of one document. A new one has this author. Raises why it is refused."""
-        (result,) = await _to_the_end(self._edit(principal, [read(doc, online=True, author=author)]))
+        with acting(of_principal(principal, _door(replicated=False))):
+            (result,) = await _to_the_end(self._edit(principal, [read(doc, online=True, author=author)]))
         if isinstance(result, ProtocolError):
             raise result
         return result
@@ -236,11 +243,29 @@ class Gate:
             self.merge,
             {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
         )
-        outcomes = await self.database.transact(lambda writing: Judgement(writing, terms, pushed).run())
+
+        def run(writing: Writing) -> list[Outcome]:
+            outcomes = Judgement(writing, terms, pushed).run()
+            # What a device sent is entered when its author is told: it may be judged again before.
+            refused = [
+                _refusing(one, outcome)
+                for one, outcome in zip(pushed, outcomes, strict=True)
+                if one.origin is Origin.EDITED and _is_refused(outcome)
+            ]
+            if refused:
+                self._audit.refused(writing, refused)
+            return outcomes
+
+        outcomes = await self.database.transact(run)
         self.database.taken_up(
             [one.doc for one, outcome in zip(pushed, outcomes, strict=True) if _is_new(outcome)]
         )
         return outcomes
+
+    def _principal(self, user: str) -> Principal:
+        """Somebody as his record has him."""
+        with self.database.reading() as reading:
+            return Principal(user, self.index.roles(reading, user) or frozenset())
 
     # -- what is not stored --------------------------------------------------------------------
 
@@ -294,11 +319,13 @@ class Gate:
 
         def run(writing: Writing) -> None:
             written = []
+            entered = []
             for one in refused:
                 doc = one.pushed.doc
                 if writing.winner(notices.rejected_id(user, doc.id, one.pushed.rev)) is not None:
                     continue  # he was told before, and both is done at once
                 self.index.refuse(writing, user, doc.id, one.pushed.path)
+                entered.append(_refusing(one.pushed, Refused(one.refusal)))
                 notice = notices.rejected_notice(
                     user,
                     doc.id,
@@ -314,11 +341,15 @@ class Gate:
                     now=now,
                 )
                 name = self.index.keyed_revision(notice.id, None, notice.body)
-                written.append(DocumentWrite(notice.id, False, notice.body, path=Path(1, [name])))
+                path = Path(1, [name])
+                written.append(DocumentWrite(notice.id, False, notice.body, path=path, note=NOTICE))
+            if entered:
+                self._audit.refused(writing, entered)
             _stored(writing.write(written, replicated=True))
 
         try:
-            await self.database.transact(run)
+            with acting(of_principal(self._principal(user), Door.REPLICATION)):
+                await self.database.transact(run)
         except BaseException:
             self._all_told = False
             raise
@@ -368,7 +399,8 @@ class Gate:
                 return
             path = parse_revisions(jsontext.decode(winner.revisions))
             name = self.index.keyed_revision(notice, path.leaf, b"")
-            ended = DocumentWrite(notice, True, b"{}", path=Path(path.start + 1, [name, *path.ids]))
+            path = Path(path.start + 1, [name, *path.ids])
+            ended = DocumentWrite(notice, True, b"{}", path=path, note=NOTICE)
             _stored(writing.write([ended], replicated=True))
 
         await self.database.transact(run)
@@ -461,7 +493,8 @@ class Gate:
             return False
         pushed = read(await self._sent(entry))
         try:
-            (outcome,) = await self._judge(principal, [pushed], {})
+            with acting(of_principal(principal, Door.REPLICATION)):
+                (outcome,) = await self._judge(principal, [pushed], {})
         except ProtocolError:
             await self.discard_staged(pushed.doc)
             raise
@@ -528,6 +561,7 @@ class Gate:
 
     async def keep_house(self, interval: float = 60.0) -> None:
         """`housekeep` every `interval` seconds, until it is cancelled. First, what broke off is told."""
+        acting_as(SYSTEM)
         while True:
             try:
                 if not self._all_told:
@@ -566,6 +600,28 @@ def _answer_online(outcome: Outcome) -> str | ProtocolError:
     if isinstance(outcome, Accepted):
         return outcome.rev
     return outcome if isinstance(outcome, ProtocolError) else errors.forbidden(outcome.refusal.reason)
+
+
+def _door(*, replicated: bool) -> Door:
+    """The way by which the gate is asked now."""
+    if replicated:
+        return Door.REPLICATION
+    asked = actor().door
+    return asked if asked in (Door.REST, Door.IMPORT, Door.CLI) else Door.EDIT
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) or (isinstance(outcome, ProtocolError) and outcome.status == 403)
+
+
+def _refusing(pushed: Pushed, outcome: Outcome) -> Refusing:
+    """A refusal as the chain wants it."""
+    doc = pushed.doc
+    rev = format_rev(doc.path.leaf) if doc.path is not None else None
+    if isinstance(outcome, Refused):
+        return Refusing(doc.id, rev, doc.body, doc.deleted, outcome.refusal.rule, outcome.refusal.reason)
+    assert isinstance(outcome, ProtocolError)
+    return Refusing(doc.id, rev, doc.body, doc.deleted, outcome.error, outcome.reason)
 
 
 def _is_new(outcome: Outcome) -> bool:

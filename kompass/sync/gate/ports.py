@@ -1,4 +1,4 @@
-"""What the gate needs of the feed index and of the business."""
+"""What the gate needs of the feed index, of the business and of the chain of writes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from kompass.access import Matrix, Parents, Relation, Role
+from kompass.audit import Refused
 from kompass.domain.changes import Change, Facts, NoFacts
 from kompass.domain.refusals import Refusal
 from replication.protocol.revisions import Path, Rev
@@ -79,3 +80,17 @@ class NoBusiness:
 
     def check(self, change: Change, facts: Facts) -> Refusal | None:
         return None
+
+
+class Audit(Protocol):
+    """The chain of writes. What is stored enters it by itself."""
+
+    def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
+        """Enters what was refused, by whoever is at work."""
+
+
+class NoAudit:
+    """Nothing is kept of what was refused."""
+
+    def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
+        pass

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from kompass.audit import Cause
 from kompass.business.server_made import raise_refusals, server_made
 from kompass.sync.index.rules import Rules
 from kompass.sync.tombstones import Tombstones
@@ -19,6 +20,7 @@ from replication.protocol.revisions import Rev
 from replication.store.sqlite import ChangedDocument, Writing
 
 Card = dict[str, Any]
+CARD = Cause("card")
 
 
 def follow(
@@ -37,6 +39,8 @@ def follow(
                 write = server_made(writing, docid, b"{}", tombstones.keyed_revision, deleted=True)
                 if write is not None:
                     writes.append(write)
+    for write in writes:
+        write.note = CARD
     if writes:
         raise_refusals(writing.write(writes, replicated=True))
 

@@ -15,6 +15,7 @@ import orjson
 from kompass.access import DEFAULT, Matrix
 from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
+from kompass.audit import Cause
 from kompass.sync.index import cards, schema
 from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
 from kompass.sync.index.keeping import Step, StoredParents, StoredRelations, Touched
@@ -35,6 +36,7 @@ from replication.store.sqlite import ChangedDocument, Extension, Reading, Sqlite
 BROAD = 5000
 """Documents from which on somebody's ids are found by going through all ids."""
 _REMEMBERED = 2000
+TOUCH = Cause("touch")
 
 _MINE = (
     "SELECT e.doc FROM access_holdings h CROSS JOIN access_entries e ON e.channel = h.channel"
@@ -444,6 +446,7 @@ class FeedIndex(Extension):
                     body,
                     path=Path(path.start + 1, [name, *path.ids]),
                     attachments=parse_attachments(attachments) if attachments else {},
+                    note=TOUCH,
                 )
             ],
             replicated=True,

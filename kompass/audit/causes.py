@@ -1,0 +1,14 @@
+"""Why a revision was written, as far as its text doesn't tell."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Cause(NamedTuple):
+    """The `note` of a `DocumentWrite`, for the chain."""
+
+    origin: str
+    """`pushed`, `edited`, `merged`, `closed`, `notice`, `card`, `touch`, or the name of an effect."""
+    rule: str | None = None
+    """The rule that allowed it."""

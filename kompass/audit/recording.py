@@ -1,0 +1,261 @@
+"""Adding to the chain, inside the transaction of what is added.
+
+An entry tells who, when, by which door and rule, and about values only commitments (`canonical`):
+
+- `state`: the stored text of the revision that was written, which so can be compared with the chain.
+- `changes`: for each member that differs from the revision before, its old and its new value.
+- A new document has all its members changed: `state` is the commitment to them, `fields` are their names.
+- `reason`, and for what was refused `state`, are those of the refusal and of the text that was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from kompass.audit.actors import actor
+from kompass.audit.canonical import SALT, canonical, commitment, digest
+from kompass.audit.causes import Cause
+from kompass.audit.comparing import differences, members
+from kompass.audit.subjects import subject_of
+from kompass.audit.vault import Chance, Keys
+from replication.protocol import jsontext
+from replication.protocol.errors import ProtocolError
+from replication.store.sqlite import ChangedDocument, Writing, WrittenRevision
+
+CREATE, UPDATE, DELETE, REJECTED, PURGE = "CREATE", "UPDATE", "DELETE", "REJECTED", "PURGE"
+ROLES, MATRIX = "ROLES", "MATRIX"
+"""Updates that change somebody's rights, and everybody's."""
+ADOPT = "ADOPT"
+"""A revision that was there before the chain."""
+RESEAL = "RESEAL"
+"""The state of a stored revision, committed to once more: the salt of the first time was shredded."""
+SHRED = "SHRED"
+"""The keys of a subject are gone."""
+
+MOST_FIELDS = 200
+"""Members of a document that an entry names; more are one change of `*`."""
+MOST_SEALED = 65_536
+"""Bytes of a refused text that are kept; of longer ones the chain has the commitment alone."""
+_LONGEST_ID = 512
+_TIME = re.compile(r"[0-9TZ:.+-]{1,40}")
+_RIGHTS = frozenset({"roles", "primaryRole", "active"})
+
+Opening = dict[str, Any]
+
+
+class Refused(NamedTuple):
+    """A write that was refused."""
+
+    docid: str
+    rev: str | None
+    """The revision that a device sent."""
+    body: bytes
+    """A JSON object, without the members of the protocol."""
+    deleted: bool
+    rule: str
+    reason: str
+
+
+class Recorder:
+    """Entries of one transaction. `finish` when all are added."""
+
+    def __init__(self, writing: Writing, now: datetime) -> None:
+        self._writing = writing
+        row = writing.connection.execute("SELECT entries, hash FROM audit_head").fetchone()
+        assert row is not None
+        self.num: int = row[0]
+        self.hash: str = row[1]
+        self._at = int(now.timestamp() * 1000)
+        self._received = timestamp(now)
+        self._actor = actor()
+        self._keys = Keys(writing)
+        self._chance = Chance()
+        self._rows: list[tuple[int, bytes, bytes, int, str, str, int | None, bytes | None]] = []
+
+    # -- what happens ----------------------------------------------------------------------------
+
+    def changed(self, document: ChangedDocument) -> None:
+        """The revisions that were stored, and the leaves that were purged."""
+        for one in document.written:
+            self._written(document.id, one)
+        if document.purged:
+            self._add(document.id, PURGE, {"purged": list(document.purged)})
+
+    def _written(self, docid: str, one: WrittenRevision) -> None:
+        text = one.text
+        cause = one.note if type(one.note) is Cause else None
+        before: dict[str, Any] | None = None
+        if one.parent is not None:
+            stored = self._writing.body(one.parent_body)
+            before = None if stored is None else members(stored)
+        after = members(text)
+        described = before if one.deleted and before else after
+        doctype = described.get("type")
+        entry: dict[str, Any] = {"after": one.rev, "before": one.parent, "type": _name(doctype)}
+        if cause is not None:
+            entry["origin"], entry["rule"] = cause
+        claimed = after.get("modifiedAt")
+        if type(claimed) is str and _TIME.fullmatch(claimed) is not None:
+            entry["claimed"] = claimed
+        opening: Opening
+        if one.deleted:
+            action = DELETE
+            entry["deleted"] = True
+            opening = self._state(entry, text)
+        elif not before:
+            action = CREATE
+            opening = self._state(entry, text)
+            if cause is None or cause.origin != "card":  # a card says what its document does
+                opening["text"] = text.decode("utf-8")
+                entry["fields"] = _names(after)
+        else:
+            action = UPDATE
+            opening = self._state(entry, text)
+            self._compare(entry, opening, before, after)
+            if doctype == "user" and not _RIGHTS.isdisjoint(entry["changes"]):
+                action = ROLES
+        if doctype == "permission_matrix":
+            action = MATRIX
+        elif doctype == "user" and action in (CREATE, DELETE):
+            action = ROLES
+        self._add(docid, action, entry, opening, subject_of(docid, described))
+
+    def adopted(self, docid: str, rev: str, *, deleted: bool, leaf: bool, text: bytes) -> None:
+        """A revision that was stored before there was a chain."""
+        value = members(text)
+        entry = {"after": rev, "deleted": deleted, "leaf": leaf, "type": _name(value.get("type"))}
+        opening = self._state(entry, text)
+        opening["text"] = text.decode("utf-8")
+        self._add(docid, ADOPT, entry, opening, subject_of(docid, value))
+
+    def resealed(self, docid: str, rev: str, text: bytes) -> None:
+        value = members(text)
+        entry = {"after": rev, "type": _name(value.get("type"))}
+        self._add(docid, RESEAL, entry, self._state(entry, text), subject_of(docid, value))
+
+    def shredded(self, subject: str, keys: Sequence[int]) -> None:
+        self._add(subject, SHRED, {"keys": list(keys)})
+
+    def refused(self, one: Refused) -> None:
+        text = b"{}" if one.deleted else one.body
+        try:
+            value = members(text)
+        except (ProtocolError, AttributeError):
+            value = {}
+        winner = self._writing.revisions(one.docid)
+        stands = None if winner is None else f"{winner.winner[0]}-{winner.winner[1]}"
+        entry: dict[str, Any] = {
+            "after": one.rev,
+            "before": stands,
+            "deleted": one.deleted,
+            "rule": one.rule,
+            "type": _name(value.get("type")),
+            "winner": self._latest(one.docid),
+        }
+        opening = self._state(entry, text)
+        if len(text) <= MOST_SEALED:
+            opening["text"] = text.decode("utf-8")
+        reason = one.reason.encode("utf-8", "replace")
+        salt = self._chance.take(SALT)
+        entry["reason"] = commitment(salt, reason)
+        opening["reason"] = [salt.hex(), reason.decode("utf-8")]
+        docid = one.docid if len(one.docid) <= _LONGEST_ID else f"sha256:{digest(one.docid.encode())}"
+        self._add(docid, REJECTED, entry, opening, subject_of(docid, value))
+
+    # -- the parts of an entry -------------------------------------------------------------------
+
+    def _state(self, entry: dict[str, Any], text: bytes) -> Opening:
+        salt = self._chance.take(SALT)
+        entry["state"] = commitment(salt, text)
+        return {"state": salt.hex()}
+
+    def _compare(
+        self, entry: dict[str, Any], opening: Opening, before: dict[str, Any], after: dict[str, Any]
+    ) -> None:
+        found = differences(before, after)
+        if len(found) > MOST_FIELDS:
+            found = {"*": (jsontext.encode(before), jsontext.encode(after))}
+        changes: dict[str, list[str | None]] = {}
+        fields: dict[str, list[list[str] | None]] = {}
+        for name, values in found.items():
+            committed: list[str | None] = []
+            opened: list[list[str] | None] = []
+            for value in values:
+                if value is None:
+                    committed.append(None)
+                    opened.append(None)
+                else:
+                    salt = self._chance.take(SALT)
+                    committed.append(commitment(salt, value))
+                    opened.append([salt.hex(), value.decode("utf-8")])
+            changes[name] = committed
+            fields[name] = opened
+        entry["changes"] = changes
+        opening["fields"] = fields
+
+    def _latest(self, docid: str) -> str | None:
+        """The hash of the entry that a document's stored winner has."""
+        rows: Any = self._writing.connection.execute(
+            "SELECT hash, text FROM audit_entries WHERE doc = ? ORDER BY num DESC LIMIT 50", (docid,)
+        )
+        for hashed, text in rows:
+            if b'"action":"REJECTED"' not in text:
+                return bytes(hashed).hex()
+        return None
+
+    def _add(
+        self,
+        docid: str,
+        action: str,
+        entry: dict[str, Any],
+        opening: Opening | None = None,
+        subject: str | None = None,
+    ) -> None:
+        who = self._actor
+        num = self.num + 1
+        entry["action"] = action
+        entry["address"] = who.address
+        entry["device"] = who.device
+        entry["document"] = docid
+        entry["door"] = who.door.value
+        entry["num"] = num
+        entry["previous"] = self.hash
+        entry["received"] = self._received
+        entry["roles"] = who.roles
+        entry["who"] = who.name
+        number = sealed = None
+        if opening is not None and subject is not None:
+            key = self._keys.of(subject)
+            entry["key"] = number = key.num
+            sealed = key.seal(num, orjson.dumps(opening), self._chance.take(12))
+        text = canonical(entry)
+        self.num = num
+        self.hash = digest(text)
+        self._rows.append((num, bytes.fromhex(self.hash), text, self._at, who.name, docid, number, sealed))
+
+    def finish(self) -> None:
+        """Writes what was added."""
+        if not self._rows:
+            return
+        connection = self._writing.connection
+        connection.executemany("INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
+        connection.execute("UPDATE audit_head SET entries = ?, hash = ?", (self.num, self.hash))
+        self._rows = []
+
+
+def timestamp(now: datetime) -> str:
+    return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= 100 else None
+
+
+def _names(value: dict[str, Any]) -> list[str]:
+    names = sorted(value)
+    return names if len(names) <= MOST_FIELDS else ["*"]

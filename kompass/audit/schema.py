@@ -1,0 +1,55 @@
+"""The chain's tables, in the file of the documents it is about.
+
+`audit_entries` is the chain: `text` is an entry's canonical form, `hash` its SHA-256; `at`, `user`, `doc` and
+`key` repeat what the text says, to find it by. `sealed` has the values and salts that the text commits to,
+encrypted with the key of that number: a nonce of 12 bytes, then AES-GCM.
+
+`audit_keys` has a key for each subject, the number of the latest counting. `secret` is null once it has been
+shredded. `audit_head` repeats where the chain ends. `audit_checkpoints` are signed statements of where it
+was; see `checkpoints`.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from kompass.audit.canonical import GENESIS
+
+_TABLES = """
+CREATE TABLE audit_entries (
+    num INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,
+    text BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    key INTEGER,
+    sealed BLOB
+);
+CREATE INDEX audit_entries_by_doc ON audit_entries (doc);
+CREATE INDEX audit_entries_by_user ON audit_entries (user);
+CREATE INDEX audit_entries_by_time ON audit_entries (at);
+CREATE TABLE audit_keys (num INTEGER PRIMARY KEY, subject TEXT NOT NULL, secret BLOB);
+CREATE INDEX audit_keys_by_subject ON audit_keys (subject);
+CREATE TABLE audit_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    entries INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    checkpoint INTEGER NOT NULL
+);
+CREATE TABLE audit_checkpoints (num INTEGER PRIMARY KEY, text BLOB NOT NULL, signature BLOB NOT NULL);
+"""
+
+
+def prepare(connection: apsw.Connection) -> bool:
+    """Makes the tables; whether they weren't there."""
+    if exists(connection):
+        return False
+    connection.execute(_TABLES)
+    connection.execute("INSERT INTO audit_head VALUES (1, 0, ?, 0)", (GENESIS,))
+    return True
+
+
+def exists(connection: apsw.Connection) -> bool:
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_entries'").get
+    return found is not None

@@ -1,0 +1,131 @@
+"""What the chain commits to, sealed under a key for each subject. Without the key nobody reads it.
+
+The chain verifies all the same.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import apsw
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from replication.store.sqlite import Writing
+
+_NONCE = 12
+_REMEMBERED = 5000
+
+_ciphers: dict[bytes, AESGCM] = {}
+"""Making one costs more than encrypting with it."""
+
+
+class WrongSealError(Exception):
+    """What is sealed was changed, moved, or sealed with another key."""
+
+
+class Key(NamedTuple):
+    num: int
+    subject: str
+    secret: bytes | None
+    """None once it has been shredded."""
+
+    def seal(self, entry: int, opening: bytes, nonce: bytes) -> bytes:
+        assert self.secret is not None
+        return nonce + _cipher(self.secret).encrypt(nonce, opening, self._place(entry))
+
+    def open(self, entry: int, sealed: bytes) -> dict[str, Any]:
+        """Raises `WrongSealError`."""
+        assert self.secret is not None
+        try:
+            text = _cipher(self.secret).decrypt(sealed[:_NONCE], sealed[_NONCE:], self._place(entry))
+        except (InvalidTag, ValueError):
+            raise WrongSealError from None
+        value: dict[str, Any] = orjson.loads(text)
+        return value
+
+    def _place(self, entry: int) -> bytes:
+        """A seal is good for one entry and one subject."""
+        return f"{entry}:{self.num}:{self.subject}".encode()
+
+
+def _cipher(secret: bytes) -> AESGCM:
+    found = _ciphers.get(secret)
+    if found is None:
+        if len(_ciphers) >= _REMEMBERED:
+            _ciphers.clear()
+        try:
+            found = _ciphers[secret] = AESGCM(secret)
+        except ValueError:
+            raise WrongSealError from None
+    return found
+
+
+class Keys:
+    """The keys of one transaction."""
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+        self._found: dict[str, Key] = {}
+
+    def of(self, subject: str) -> Key:
+        """The key that counts, made if there is none."""
+        found = self._found.get(subject)
+        if found is None:
+            connection = self._writing.connection
+            row = connection.execute(
+                "SELECT num, secret FROM audit_keys WHERE subject = ? ORDER BY num DESC LIMIT 1", (subject,)
+            ).fetchone()
+            if row is not None and row[1] is not None:
+                found = Key(int(row[0]), subject, bytes(row[1]))
+            else:
+                secret = AESGCM.generate_key(256)
+                connection.execute(
+                    "INSERT INTO audit_keys (subject, secret) VALUES (?, ?)", (subject, secret)
+                )
+                found = Key(connection.last_insert_rowid(), subject, secret)
+            self._found[subject] = found
+        return found
+
+
+def key(connection: apsw.Connection, num: int) -> Key | None:
+    row = connection.execute("SELECT subject, secret FROM audit_keys WHERE num = ?", (num,)).fetchone()
+    return None if row is None else Key(num, row[0], None if row[1] is None else bytes(row[1]))
+
+
+def shred(writing: Writing, subject: str) -> list[int]:
+    """Makes all that is sealed for a subject unreadable; returns the numbers of its keys, which are gone.
+
+    Their bytes are overwritten in the file. Its write-ahead log still has them until it has gone round.
+    """
+    connection = writing.connection
+    nums = [
+        int(num)
+        for (num,) in connection.execute(
+            "SELECT num FROM audit_keys WHERE subject = ? AND secret IS NOT NULL ORDER BY num", (subject,)
+        )
+    ]
+    connection.execute("PRAGMA secure_delete = 1")
+    for num in nums:
+        connection.execute("UPDATE audit_keys SET secret = NULL WHERE num = ?", (num,))
+    connection.execute("PRAGMA secure_delete = 0")
+    _ciphers.clear()
+    return nums
+
+
+class Chance:
+    """Random bytes, fetched many at a time."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._used = 0
+
+    def take(self, count: int) -> bytes:
+        start = self._used
+        if start + count > len(self._bytes):
+            self._bytes = os.urandom(1024)
+            start = 0
+        self._used = start + count
+        return self._bytes[start : start + count]

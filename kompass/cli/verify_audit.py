@@ -1,0 +1,123 @@
+"""`kompass verify-audit`: was anything changed behind the chain's back?"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from kompass.cli.errors import UsableError, read_settings
+
+if TYPE_CHECKING:
+    from kompass.audit.inspecting import Report
+
+_EXPECTED = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
+
+
+def verify_audit(
+    data: Annotated[
+        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
+    ] = None,
+    start: Annotated[int, typer.Option("--from", min=1, help="Believe the entries before this one.")] = 1,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER:HASH", help="A hash that an entry is known to have; may be repeated."),
+    ] = None,
+    anchor: Annotated[
+        Path | None, typer.Option(help="Checkpoints that were kept elsewhere.", dir_okay=False)
+    ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="Public keys that were kept elsewhere.",
+            show_default="those of the directory",
+            dir_okay=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell the answer as JSON.")] = False,
+) -> None:
+    """Verify the chain of writes, while the server runs or not. Ends with code 1 if something is wrong.
+
+    Finds entries that were changed, removed, inserted, moved or cut off, and documents that were written past
+    the chain; the first is named first.
+    """
+    from kompass.audit.inspecting import inspect, opened, public_keys, read_anchor
+    from kompass.audit.signing import KeysError
+    from kompass.sync.opening import DATABASE
+
+    directory = read_settings(data=data).directory
+    file = directory / f"{DATABASE}.sqlite"
+    if not file.is_file():
+        raise UsableError(f"{directory} has no database {DATABASE}; name the server's directory with --data.")
+    try:
+        public = public_keys(directory, keys)
+        anchored = [] if anchor is None else read_anchor(anchor)
+    except KeysError as error:
+        raise UsableError(str(error)) from None
+    with opened(file) as connection, _Bar(quiet=as_json) as progress:
+        report = inspect(
+            connection, public, start=start, expected=_expected(expect), anchored=anchored, progress=progress
+        )
+    tell(report, as_json=as_json)
+
+
+def _expected(given: list[str] | None) -> dict[int, str]:
+    found = {}
+    for one in given or ():
+        match = _EXPECTED.fullmatch(one)
+        if match is None:
+            raise UsableError(f"--expect {one}: give NUMBER:HASH, with the 64 hex digits of the hash")
+        found[int(match[1])] = match[2]
+    return found
+
+
+class _Bar:
+    """Shows on a terminal how far it is."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, TaskID
+
+        self._progress = Progress(console=Console(stderr=True), transient=True, disable=quiet)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=of)
+        self._progress.update(self._tasks[what], completed=done, total=of)
+
+
+def tell(report: Report, *, as_json: bool) -> None:
+    """Prints what was found, and ends with code 1 if that is something."""
+    if as_json:
+        value = {
+            "ok": not report.findings,
+            "entries": report.entries,
+            "hash": report.hash,
+            "checkpoint": report.checkpoint,
+            "complete": report.complete,
+            "findings": [one._asdict() for one in report.findings],
+        }
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    elif report.findings:
+        for finding in report.findings[:20]:
+            typer.echo(str(finding))
+        count = len(report.findings)
+        more = "" if report.complete else "at least "
+        typer.echo(f"The chain is broken: {more}{count} {'finding' if count == 1 else 'findings'}")
+    else:
+        typer.echo(f"{report.entries} entries are as they were written, and the documents agree")
+        typer.echo(f"latest: {report.entries}:{report.hash}")
+        typer.echo(f"signed up to entry {report.checkpoint}")
+    if report.findings:
+        raise typer.Exit(1)

@@ -1,0 +1,160 @@
+"""Whatever is written enters the chain, by whichever door, and who wrote it stands there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kompass.audit import Actor, Door, acting
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import parse_rev
+from tests.audit.world import entries, entries_of, look
+from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = await World.open(tmp_path)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def whole(world: World, tmp_path: Path) -> bool:
+    report = look(tmp_path / "kompass.sqlite")
+    assert report.findings == []
+    return report.entries == len(entries(world))
+
+
+async def test_a_device_s_push_is_entered_with_its_user_device_and_rule(world: World, tmp_path: Path) -> None:
+    await world.has_customer(1)
+    first = new(contact_body(customer(1)))
+    assert await world.push("adm1", (contact(1), first)) == [""]
+    second = new(contact_body(customer(1), firstName="Wiebke"), first.path)
+    assert await world.push("adm1", (contact(1), second)) == [""]
+    made, changed = entries_of(world, contact(1))
+    assert (made["action"], made["who"], made["roles"], made["door"]) == (
+        "CREATE",
+        "adm1",
+        ["ADM"],
+        "replication",
+    )
+    assert (made["device"], made["origin"], made["type"]) == ("device of adm1", "pushed", "contact")
+    assert made["rule"].startswith("contact.create.ADM")
+    assert made["claimed"] == "2026-03-01T08:00:00.000Z"
+    assert "firstName" in made["fields"]
+    assert (made["before"], made["after"]) == (None, first.rev)
+    assert (changed["before"], changed["after"]) == (first.rev, second.rev)
+    assert list(changed["changes"]) == ["firstName"]
+    assert all(len(one) == 64 for one in changed["changes"]["firstName"])
+    assert "Wiebke" not in str(changed)
+    assert whole(world, tmp_path)
+
+
+async def test_what_is_refused_is_entered_with_the_rule(world: World, tmp_path: Path) -> None:
+    await world.has_customer(2)
+    version = new(contact_body(customer(2), authorityLevel="high"))
+    (answer,) = await world.push("adm1", (contact(2), version))
+    assert answer
+    assert await world.push("adm1", (contact(2), version)) == [answer], "a second time says nothing new"
+    refused = [entry for entry in entries(world) if entry["action"] == "REJECTED"]
+    assert [(one["who"], one["document"], one["after"]) for one in refused] == [
+        ("adm1", contact(2), version.rev)
+    ]
+    assert refused[0]["rule"] == "field.writers"
+    assert len(refused[0]["reason"]) == 64, "a reason may quote what was sent"
+    rejected = entries(world)[-1]
+    assert (rejected["type"], rejected["origin"], rejected["who"]) == ("rejected_change", "notice", "adm1")
+    assert whole(world, tmp_path)
+
+
+async def test_an_online_edit_and_its_refusal_are_entered(world: World, tmp_path: Path) -> None:
+    rev = await world.has_customer(1)
+    body = customer_body(phone="1", modifiedBy="innen1", version=2)
+    doc = new(body).write(customer(1))
+    doc = DocumentWrite(customer(1), False, doc.body, parse_rev(rev))
+    (result,) = await world.gate.write(world.people["innen1"], [doc], replicated=False)
+    assert isinstance(result, str)
+    edited = entries_of(world, customer(1))[-1]
+    assert (edited["door"], edited["origin"], edited["who"], edited["after"]) == (
+        "edit",
+        "edited",
+        "innen1",
+        result,
+    )
+    wrong = DocumentWrite(customer(1), True, b"{}", parse_rev(result))
+    (refused,) = await world.gate.write(world.people["innen1"], [wrong], replicated=False)
+    assert isinstance(refused, ProtocolError)
+    entry = entries_of(world, customer(1))[-1]
+    assert (entry["action"], entry["deleted"], entry["before"]) == ("REJECTED", True, result)
+    assert entry["rule"] == "customer.delete"
+    assert entry["winner"] is not None
+    assert whole(world, tmp_path)
+
+
+async def test_roles_and_the_matrix_are_changes_of_rights(world: World) -> None:
+    with acting(Actor("admin", ("_admin",), None, "10.0.0.7", Door.ADMIN)):
+        await world.put(
+            "user-adm1", {"type": "user", "name": "adm1", "roles": ["ADM", "PLAN"], "active": True}
+        )
+    entry = entries_of(world, "user-adm1")[-1]
+    assert (entry["action"], entry["who"], entry["address"], entry["door"]) == (
+        "ROLES",
+        "admin",
+        "10.0.0.7",
+        "admin",
+    )
+    assert list(entry["changes"]) == ["roles"]
+
+
+async def test_purges_deletions_and_touches_are_entered(world: World, tmp_path: Path) -> None:
+    rev = await world.has_customer(1)
+    await world.put(contact(1), contact_body(customer(1)))
+    await world.database.transact(lambda writing: world.index.touch(writing, customer(1)))
+    touched = entries_of(world, customer(1))[-1]
+    assert (touched["action"], touched["origin"], touched["changes"]) == ("UPDATE", "touch", {})
+    gone = await world.put(contact(1), None)
+    assert entries_of(world, contact(1))[-1]["action"] == "DELETE"
+    await world.database.purge({contact(1): [parse_rev(gone)]})
+    purged = entries_of(world, contact(1))[-1]
+    assert (purged["action"], purged["purged"]) == ("PURGE", [gone])
+    assert rev
+    assert whole(world, tmp_path)
+
+
+async def test_a_branch_its_end_and_the_merge_are_entries_of_their_own(world: World, tmp_path: Path) -> None:
+    await world.has_customer(1)
+    base = await world.path(customer(1))
+    await world.put(customer(1), customer_body(website="https://a.example", version=2))
+    mine = new(customer_body(phone="123", version=2), base)
+    assert await world.push("adm1", (customer(1), mine)) == [""]
+    last = entries_of(world, customer(1))[-3:]
+    assert [entry.get("origin") for entry in last] == ["pushed", "closed", "merged"]
+    assert [entry["action"] for entry in last] == ["UPDATE", "DELETE", "UPDATE"]
+    assert sorted(last[-1]["changes"]) == ["phone", "version"]
+    assert whole(world, tmp_path)
+
+
+async def test_a_database_that_is_older_than_its_chain_is_entered_as_it_is(tmp_path: Path) -> None:
+    world = await World.open(tmp_path)
+    await world.has_customer(1)
+    await world.put(customer(1), customer_body(phone="1"))
+
+    def forget(writing: object) -> None:
+        connection = writing.connection  # type: ignore[attr-defined]
+        for name in ("entries", "keys", "head", "checkpoints"):
+            connection.execute(f"DROP TABLE audit_{name}")
+
+    await world.transact(forget)
+    await world.close()
+    world = await World.open(tmp_path)
+    try:
+        assert {entry["action"] for entry in entries(world)} == {"ADOPT"}
+        await world.put(customer(1), customer_body(phone="2"))
+        assert whole(world, tmp_path)
+    finally:
+        await world.close()
