@@ -30,6 +30,7 @@ DISTRIBUTION_OF = {
     "icu": "pyicu-wheels",
     "quickjs": "quickjs-ng",
     "pytest_asyncio": "pytest-asyncio",
+    "pydantic_core": "pydantic-core",
     "pydantic_settings": "pydantic-settings",
 }
 OURS = {"bench", "kompass", "replication", "tests"}
