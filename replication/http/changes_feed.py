@@ -1,10 +1,7 @@
 """Answers of the changes feed: complete ones, and feeds that wait.
 
-A waiting feed costs its connection, one task of its own (`Client`) and a few small objects; there may
-be thousands. It reads nothing while it waits, and a page only when the one before has been taken. It
-ends when its client leaves, when it has been idle for as long as the client said, when its database
-is deleted, when its caller would not be let in any more (`live_feeds`), and in any case after the server's
-longest time; then clients come back by themselves.
+A feed reads nothing while it waits (`LiveFeed`), and a page only when the one before has been taken. It
+ends, too, when its database is deleted.
 """
 
 from __future__ import annotations
@@ -12,15 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from replication.http.call import Call
 from replication.http.changes_framing import FRAMING, thinned
 from replication.http.changes_options import ChangesOptions, Feed
 from replication.http.changes_pages import Page, PageReader
 from replication.http.identity import still_admitted
+from replication.http.live_feed import LiveFeed
 from replication.http.streaming import Client, json_in_pieces
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Database
@@ -101,47 +97,29 @@ async def _end(database: Database, rows: Rows, reader: PageReader, last_seq: int
     return rows.framing.end(database.epochs.format(last_seq), await reader.pending(last_seq))
 
 
-class FeedResponse(Response):
+class FeedResponse(LiveFeed):
     """A longpoll, continuous or eventsource feed."""
 
-    live = True
-    """Its rows must not wait in any buffer."""
-
     def __init__(self, call: Call, options: ChangesOptions, reader: PageReader, since: int) -> None:
-        self._call = call
         self._database = call.database
-        self._options = options
         self._reader = reader
         self._since = since
         self._rows = Rows(options)
         self._text = b""
         self._silent = True
-        self._clock = asyncio.get_running_loop().time
-        self._idle = options.timeout if options.heartbeat is None else options.heartbeat
-        self._ends_at = self._clock() + call.server.config.max_feed_seconds
-        self._idle_at = self._clock() + self._idle
-        self.status_code = 200
-        self.background = None
         framing = self._rows.framing
-        self.init_headers({"content-type": framing.media_type, "cache-control": framing.cache_control})
+        super().__init__(
+            call,
+            options,
+            media_type=framing.media_type,
+            cache_control=framing.cache_control,
+            heartbeat=framing.heartbeat,
+        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with Client(receive, send) as client:
-            await client.send(
-                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-            )
-            if scope["method"] == "HEAD":
-                await client.send_end()
-                return
-            feeds = self._call.server.feeds
-            feeds.add(self._call, client.dismiss)
-            try:
-                await client.send_end(await self._run(client))
-            finally:
-                feeds.remove(self._call)
+    async def changed(self) -> None:
+        await self._database.wait_for_change(self._since)
 
-    async def _run(self, client: Client) -> bytes:
-        """Sends the feed but for its last piece, which it returns."""
+    async def run(self, client: Client) -> bytes:
         self._text = self._rows.framing.head
         woken = False
         try:
@@ -149,7 +127,7 @@ class FeedResponse(Response):
                 if self._silent and not self._rows.any:
                     self._text += b"\n"
                 await self._flush(client)
-                woken = await self._woken(client)
+                woken = await self.woken(client)
                 if not woken:
                     break
             return self._text + await _end(self._database, self._rows, self._reader, self._since)
@@ -158,7 +136,7 @@ class FeedResponse(Response):
 
     async def _catch_up(self, client: Client, woken: bool) -> bool:
         """Sends what there is, but for the last page. True if that was all the reader wanted."""
-        if self._rows.full() or (woken and not await still_admitted(self._call)):
+        if self._rows.full() or (woken and not await still_admitted(self.call)):
             return True
         read = self._reader.shared_page if woken else self._reader.page
         while True:
@@ -166,15 +144,15 @@ class FeedResponse(Response):
             self._since = page.last_seq
             if page.count:
                 self._text += self._rows.write(page)
-                self._put_off()
-            if self._rows.full() or client.dismissed or self._clock() >= self._ends_at:
+                self.put_off()
+            if self._rows.full() or client.dismissed or self.is_over():
                 return True
             if not page.more:
-                longpoll = self._options.feed is Feed.LONGPOLL
-                return self._options.descending or (longpoll and self._rows.any)
-            if not page.count and self._clock() >= self._idle_at:
-                self._text += self._rows.framing.heartbeat
-                self._put_off()
+                longpoll = self.options.feed is Feed.LONGPOLL
+                return self.options.descending or (longpoll and self._rows.any)
+            if not page.count and self.clock() >= self.idle_at:
+                self._text += self.heartbeat
+                self.put_off()
             if page.count or not self._silent:
                 await self._flush(client)
             await asyncio.sleep(0)
@@ -184,26 +162,3 @@ class FeedResponse(Response):
             text, self._text = self._text, b""
             self._silent = False
             await client.send_piece(text)
-
-    def _put_off(self) -> None:
-        """The feed has just given a sign of life."""
-        self._idle_at = self._clock() + self._idle
-
-    async def _woken(self, client: Client) -> bool:
-        """Waits for a change, sending heartbeats. False if the feed is to end instead."""
-        while True:
-            try:
-                async with client.wait_until(min(self._idle_at, self._ends_at)):
-                    await self._database.wait_for_change(self._since)
-                return True
-            except TimeoutError:
-                pass
-            finally:
-                client.waited()
-            if client.gone:
-                raise ClientDisconnect
-            if client.dismissed or self._options.heartbeat is None or self._clock() >= self._ends_at:
-                return False
-            self._text = self._rows.framing.heartbeat
-            await self._flush(client)
-            self._put_off()

@@ -1,7 +1,7 @@
 """`_db_updates`: which databases were made, changed and deleted, in all forms of a feed.
 
 Of each kind of event a database shows its latest only. After a restart everybody starts over: see
-`store/events.py`. A waiting feed costs its connection and one task, as those of `_changes` do.
+`store/events.py`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from replication.http.call import Call
 from replication.http.changes_options import ChangesOptions, Feed, read_changes_options
 from replication.http.identity import still_admitted
+from replication.http.live_feed import LiveFeed
 from replication.http.responses import CACHE_CONTROL, etag_matches, etag_of, not_modified
 from replication.http.streaming import Client
 from replication.protocol import jsontext
@@ -77,51 +76,36 @@ async def db_updates(call: Call) -> Response:
     return Response(text, headers=headers, media_type="application/json")
 
 
-class UpdatesFeed(Response):
+class UpdatesFeed(LiveFeed):
     """A longpoll, continuous or eventsource feed; also writes what a normal one has."""
 
-    live = True
-    """Its rows must not wait in any buffer."""
-
     def __init__(self, call: Call, events: DatabaseEvents, options: ChangesOptions) -> None:
-        self._call = call
         self._events = events
-        self._options = options
-        self._form = FORMS[options.feed]
+        self._form = form = FORMS[options.feed]
         self._since = events.epochs.resolve(options.since, events.seq)
         self._wanted = options.limit
         self._any = False
-        self._clock = asyncio.get_running_loop().time
-        self._ends_at = self._clock() + call.server.config.max_feed_seconds
-        self._idle = options.timeout if options.heartbeat is None else options.heartbeat
-        self.status_code = 200
-        self.background = None
-        self.init_headers({"content-type": self._form.media_type, "cache-control": self._form.cache_control})
+        super().__init__(
+            call,
+            options,
+            media_type=form.media_type,
+            cache_control=form.cache_control,
+            heartbeat=form.heartbeat,
+        )
+
+    async def changed(self) -> None:
+        await self._events.wait(self._since)
 
     def everything(self) -> bytes:
         """The whole text of a normal feed."""
         return self._form.head.encode() + self._rows() + self._end()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with Client(receive, send) as client:
-            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-            await client.send(start)
-            if scope["method"] == "HEAD":
-                await client.send_end()
-                return
-            feeds = self._call.server.feeds
-            feeds.add(self._call, client.dismiss)
-            try:
-                await client.send_end(await self._run(client))
-            finally:
-                feeds.remove(self._call)
-
-    async def _run(self, client: Client) -> bytes:
-        """Sends the feed but for its last piece, which it returns."""
+    async def run(self, client: Client) -> bytes:
         text = self._form.head.encode() + self._rows()
         while not self._is_complete():
             await client.send_piece(text or b"\n")
-            if not await self._woken(client) or not await still_admitted(self._call):
+            self.put_off()
+            if not await self.woken(client) or not await still_admitted(self.call):
                 text = b""
                 break
             await asyncio.sleep(GATHERED)
@@ -129,30 +113,13 @@ class UpdatesFeed(Response):
         return text + self._end()
 
     def _is_complete(self) -> bool:
-        if self._wanted == 0 or self._options.descending or self._clock() >= self._ends_at:
+        if self._wanted == 0 or self.options.descending or self.is_over():
             return True
-        return self._options.feed is Feed.LONGPOLL and self._any
-
-    async def _woken(self, client: Client) -> bool:
-        """Waits for an event, sending heartbeats. False if the feed is to end instead."""
-        while True:
-            try:
-                async with client.wait_until(min(self._clock() + self._idle, self._ends_at)):
-                    await self._events.wait(self._since)
-                return True
-            except TimeoutError:
-                pass
-            finally:
-                client.waited()
-            if client.gone:
-                raise ClientDisconnect
-            if client.dismissed or self._options.heartbeat is None or self._clock() >= self._ends_at:
-                return False
-            await client.send_piece(self._form.heartbeat)
+        return self.options.feed is Feed.LONGPOLL and self._any
 
     def _rows(self) -> bytes:
         """The rows there are after the last ones, as far as they are wanted."""
-        if self._options.descending:
+        if self.options.descending:
             found = self._events.after(0)[::-1]
         else:
             found = self._events.after(self._since)
