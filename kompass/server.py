@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompass.api.metrics import metrics
 from kompass.api.resources import create_api
-from kompass.api.services import Access, Services
+from kompass.api.services import Services
 from kompass.app import Page
 from kompass.audit import Actor, Door, acting, actor
 from kompass.demo import load as demo
@@ -26,7 +26,6 @@ from kompass.identity.setup import IdentityServices, create_identity
 from kompass.settings import Settings
 from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine import Quota
-from kompass.sync.quarantine.desk import Desk
 from kompass.sync.serving import Sync
 from replication.accounts.passwords import ITERATIONS
 from replication.http import Application, ServerConfig, create_app
@@ -147,12 +146,11 @@ async def create_product(
             await demo.load(documents, DATABASE, SECURITY, settings.demo_size)
     else:
         await _create_database(store)
-    gate = await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
+    await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
     identity.records.hooks.append(sync.roles_changed)
     identity.gate.met.append(sync.met)
     identity.start()
-    access = Access(gate.database, sync.index)
-    api = create_api(Services(documents.server, identity, Desk(gate), access))
+    api = create_api(Services(documents.server, identity, sync.index, sync.gate))
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
     return Product(documents, page, api, identity, sync)

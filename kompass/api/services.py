@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from kompass.identity.setup import IdentityServices
+from kompass.sync.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.quarantine.desk import Desk
 from replication.http.server import Server
@@ -27,10 +29,19 @@ class Services:
 
     server: Server
     identity: IdentityServices
-    desk: Desk
-    """The quarantine."""
-    access: Access
-    """The documents, and who sees them."""
+    index: FeedIndex
+    gate_now: Callable[[], Gate]
+    """The gate of the database that is there now. Raises 503 if there is none."""
+
+    @property
+    def desk(self) -> Desk:
+        """The quarantine."""
+        return Desk(self.gate_now())
+
+    @property
+    def access(self) -> Access:
+        """The documents, and who sees them."""
+        return Access(self.gate_now().database, self.index)
 
 
 def services_of(request: Request) -> Services:

@@ -15,7 +15,7 @@ from kompass.audit.signing import SigningKeys
 from kompass.business import BusinessExtension
 from kompass.domain.settings import BusinessSettings
 from kompass.sync import quarantine
-from kompass.sync.gate import Gate
+from kompass.sync.gate import Gate, records
 from kompass.sync.gate.ports import Audit, Business
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
@@ -50,7 +50,10 @@ def extensions(
     """
     return {
         index.database_name: Several(
-            BusinessExtension(index.keyed_revision, business), index, audit or AuditExtension()
+            BusinessExtension(index.keyed_revision, business),
+            records.RecordTables(),
+            index,
+            audit or AuditExtension(),
         ),
         quarantine.DATABASE: QuarantineIndex(),
     }

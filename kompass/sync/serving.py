@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kompass.sync.personal import PersonalViews
 from kompass.sync.quarantine import Quota
 from kompass.sync.toucher import Toucher
 from replication.protocol import errors
+from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import SqliteDatabase, SqliteStore
 
 
@@ -29,9 +31,11 @@ class Sync:
         self._business = business
         self.index = feed_index()
         self.audit = chain_of(directory)
+        self._store: SqliteStore | None = None
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None
         self._housekeeping: asyncio.Task[None] | None = None
+        self._context = copy_context()
         self.view = PersonalViews(DATABASE, self.index, self._gate_of, records.author_of)
         """For `create_app`."""
 
@@ -41,11 +45,31 @@ class Sync:
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
         """Opens the gate, which it returns, and goes on with what was left to do."""
-        self._gate = gate = await open_gate(store, self.index, quota, self._business, self.audit)
+        gate = await open_gate(store, self.index, quota, self._business, self.audit)
+        self._store = store
+        self._context = copy_context()
+        self._keep(gate)
+        return gate
+
+    def _keep(self, gate: Gate) -> None:
+        self._gate = gate
+        # In nobody's name: it may be somebody's request that finds another database.
+        self._context.copy().run(self._keep_house, gate)
+
+    def _keep_house(self, gate: Gate) -> None:
         self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
         self._toucher = Toucher(gate.database, self.index)
         self._toucher.start()
-        return gate
+
+    def gate(self) -> Gate:
+        """The gate of the database that is there now. Raises 503 if there is none."""
+        database = None
+        if self._store is not None:
+            with suppress(ProtocolError):
+                database = self._store.get(DATABASE)
+        if not isinstance(database, SqliteDatabase):
+            raise errors.unavailable(f"There is no database {DATABASE}: an administrator has to make it.")
+        return self._gate_of(database)
 
     async def close(self) -> None:
         """Does nothing if it wasn't started."""
@@ -70,9 +94,10 @@ class Sync:
         He gets a user document if he never had one. One with roles that his login has lost loses them, too;
         it never gets more: whoever took them from the document wants them gone.
         """
-        if self._gate is None or not record.roles:
+        gate = self._gate_now()
+        if gate is None or not record.roles:
             return
-        with self._gate.database.reading() as reading:
+        with gate.database.reading() as reading:
             known = self.index.roles(reading, record.name)
             if known is None and reading.winner(_document_id(record.name)) is not None:
                 return
@@ -82,7 +107,8 @@ class Sync:
             await self._record(record.name, known & record.roles, active=True)
 
     async def _record(self, name: str, roles: frozenset[Role], *, active: bool) -> None:
-        if self._gate is None:
+        gate = self._gate_now()
+        if gate is None:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -105,12 +131,32 @@ class Sync:
                 "version": int(before.get("version", 0)) + 1,
             }
 
-        await change_document(self._gate.database, _document_id(name), changed)
+        await change_document(gate.database, _document_id(name), changed)
+
+    def _gate_now(self) -> Gate | None:
+        """The gate, if there is one."""
+        try:
+            return self.gate()
+        except ProtocolError:
+            return None
 
     def _gate_of(self, database: SqliteDatabase) -> Gate:
-        if self._gate is None or self._gate.database is not database:
-            raise errors.unavailable(f"{DATABASE} has been made anew: start the server again.")
+        """The gate of this database, another one if it was deleted and made again."""
+        before = self._gate
+        if before is None:
+            raise errors.unavailable(f"{DATABASE} is being opened.")
+        if before.database is not database:
+            self._leave()
+            self._keep(before.of(database))
+        assert self._gate is not None
         return self._gate
+
+    def _leave(self) -> None:
+        """Ends what worked on a database that is gone."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        if self._toucher is not None:
+            self._toucher.cancel()
 
 
 def _document_id(name: str) -> str:

@@ -43,10 +43,15 @@ class Toucher:
         self._wanted.set()  # what was left before the last end
         self._task = loop.create_task(self._run(), name="toucher")
 
-    async def close(self) -> None:
+    def cancel(self) -> None:
+        """Ends it without waiting for the end."""
         self._index.touches_waiting = lambda: None
         if self._task is not None:
             self._task.cancel()
+
+    async def close(self) -> None:
+        self.cancel()
+        if self._task is not None:
             with suppress(asyncio.CancelledError):
                 await self._task
 

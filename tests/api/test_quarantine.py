@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from kompass.api.resources import create_api
-from kompass.api.services import Access, Services
+from kompass.api.services import Services
 from kompass.identity.setup import create_identity
 from kompass.settings import Settings
-from kompass.sync.quarantine.desk import Desk
 from replication.http import ServerConfig, create_app
 from tests.identity.conftest import ADMIN, put_user
 from tests.sync.gate_world import PEOPLE, World, contact, contact_body, customer, customer_body, new
@@ -36,9 +35,7 @@ async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     )
     await documents.server.prepare()
     await identity.devices.prepare()
-    api = create_api(
-        Services(documents.server, identity, Desk(world.gate), Access(world.database, world.index))
-    )
+    api = create_api(Services(documents.server, identity, world.index, lambda: world.gate))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await (api if scope["path"].startswith("/api/") else documents)(scope, receive, send)

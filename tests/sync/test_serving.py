@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -87,3 +88,65 @@ async def test_what_a_device_is_refused_lies_on_the_quarantines_desk(client: htt
     listed = await client.get("/api/v1/quarantine", auth=("anna", "pw"))
     assert listed.status_code == 200
     assert "supplier-1" in listed.text
+
+
+async def make_anew(client: httpx.AsyncClient) -> None:
+    (await client.delete(f"/{DATABASE}", auth=ADMIN)).raise_for_status()
+    (await client.put(f"/{DATABASE}", auth=ADMIN)).raise_for_status()
+    security = {"members": {"roles": ["ADM", "GF"]}, "admins": {"roles": ["_admin"]}}
+    (await client.put(f"/{DATABASE}/_security", json=security, auth=ADMIN)).raise_for_status()
+
+
+async def test_a_database_that_is_made_anew_is_served(client: httpx.AsyncClient) -> None:
+    await put_login(client, "ADM")
+    anna = ("anna", "pw")
+    old = {"type": "customer", "owner": "anna", "companyName": "old"}
+    (await client.put(f"/{DATABASE}/customer-old", json=old, auth=ADMIN)).raise_for_status()
+    assert len((await client.get(f"/{DATABASE}/_changes", auth=anna)).json()["results"]) > 1
+    for _ in range(2):
+        await make_anew(client)
+        listed = await client.get(f"/{DATABASE}/_all_docs", auth=anna)
+        assert listed.status_code == 200, listed.text
+        ids = [row["id"] for row in listed.json()["rows"]]
+        assert "user-anna" in ids
+        assert not any(docid.startswith("customer-") for docid in ids)
+        customer = f"customer-{UUID(int=1, version=4)}"
+        mine = {"type": "customer", "owner": "anna", "createdBy": "anna", "modifiedBy": "anna", "version": 1}
+        written = await client.put(f"/{DATABASE}/{customer}", json=mine, auth=anna)
+        assert written.status_code == 201, written.text
+        assert (await client.get(f"/{DATABASE}/{customer}", auth=anna)).status_code == 200
+        doc = {"_id": "supplier-1", "_rev": "1-a", "type": "supplier"}
+        push = {"docs": [doc], "new_edits": False}
+        answer = await client.post(f"/{DATABASE}/_bulk_docs", json=push, auth=anna)
+        assert [row["error"] for row in answer.json()] == ["forbidden"]
+        assert "supplier-1" in (await client.get("/api/v1/quarantine", auth=anna)).text
+
+
+async def test_nothing_is_remembered_of_the_database_before(client: httpx.AsyncClient) -> None:
+    """Numbers of changes come again, and what they said then is somebody else's now."""
+    await put_login(client, "ADM", "GF")
+    anna = ("anna", "pw")
+    secret = {"type": "customer_finance", "customerId": "customer-1", "creditLimit": 1}
+
+    async def fill(roles: list[str]) -> None:
+        user = {"type": "user", "name": "anna", "roles": roles, "active": True}
+        (await client.put(f"/{DATABASE}/user-anna", json=user, auth=ADMIN)).raise_for_status()
+        (await client.put(f"/{DATABASE}/secret", json=secret, auth=ADMIN)).raise_for_status()
+
+    await make_anew(client)
+    await fill(["ADM", "GF"])
+    assert (await client.get(f"/{DATABASE}/secret", auth=anna)).status_code == 200
+    assert (await client.get(f"/{DATABASE}", auth=anna)).json()["doc_count"] == 2
+    await make_anew(client)
+    await fill(["ADM"])
+    assert (await client.get(f"/{DATABASE}/secret", auth=anna)).status_code == 404
+    assert (await client.get(f"/{DATABASE}", auth=anna)).json()["doc_count"] < 2
+
+
+async def test_without_a_database_the_api_says_so(client: httpx.AsyncClient) -> None:
+    await put_login(client, "ADM")
+    (await client.delete(f"/{DATABASE}", auth=ADMIN)).raise_for_status()
+    answer = await client.get("/api/v1/quarantine", auth=("anna", "pw"))
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert (await client.get("/readyz")).status_code == 503
+    assert (await client.get("/metrics", auth=ADMIN)).status_code == 200

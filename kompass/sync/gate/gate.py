@@ -101,6 +101,18 @@ class Gate:
         self._all_told = False
         """Whether everything in quarantine is known to have been told; see `tell_the_rest`."""
 
+    def of(self, database: SqliteDatabase) -> Gate:
+        """The same gate of another database, which has the tables already."""
+        return Gate(
+            database,
+            self.index,
+            self.quarantine,
+            business=self._business,
+            merge=self.merge,
+            audit=self._audit,
+            now=self.now,
+        )
+
     async def prepare(self) -> None:
         """Makes the gate's tables. Call it before anything else."""
         await self.database.transact(records.prepare)

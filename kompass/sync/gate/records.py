@@ -8,7 +8,7 @@ somebody has still to settle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import orjson
 
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.store.sqlite import Reading, Writing
+from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS gate_revisions (
@@ -71,6 +71,19 @@ class Record(NamedTuple):
 def prepare(writing: Writing) -> None:
     """Makes the tables unless they are there."""
     writing.connection.execute(_TABLES)
+
+
+class RecordTables(Extension):
+    """Makes the tables with the database, for whoever opens or makes one while it is served."""
+
+    def prepare(self, writing: Writing) -> None:
+        prepare(writing)
+
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        return
+
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        return
 
 
 def keep(writing: Writing, records: Iterable[Record]) -> None:

@@ -68,6 +68,11 @@ class FeedIndex(Extension):
     # -- the extension -------------------------------------------------------------------------
 
     def prepare(self, writing: Writing) -> None:
+        # What was remembered is of another file: its numbers may come again and mean something else.
+        self._people.clear()
+        self._counts.clear()
+        self._rules = {"": self._rules[""]}
+        self._stated_roles = StatedRoles()
         new = schema.prepare(writing.connection)
         self._tombstones = Tombstones(schema.key(writing.connection), self.database_name)
         if new:
