@@ -154,6 +154,7 @@ AUDIENCES: Mapping[str, tuple[Face, ...]] = {
     "supplier_invoice": (_ALL, _TEAM_IF_ANY),
     "material": (_ALL,),
     "material_card": (_ALL,),
+    "material_stock": (_ALL,),
     "inventory_movement": (_ALL,),
     "project_material_requirement": (_ALL,),
     # people and the system

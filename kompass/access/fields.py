@@ -46,6 +46,7 @@ BELONGS: Mapping[str, Mapping[str, str]] = {
     },
     "time_entry": {"hourlyRateEur": "time_entry_cost", "totalCostEur": "time_entry_cost"},
     "tour": {"estimatedCosts": "tour_costs", "actualCosts": "tour_costs"},
+    "material": {"currentStock": "material_stock"},
     "expense": {"adminNotes": "expense_notes"},
 }
 """Base type -> field -> the companion it belongs to. In the base document it is refused."""
@@ -72,7 +73,8 @@ WRITERS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     "time_entry_cost": {"totalCostEur": NOBODY},
     "hotel_stay": {"totalPriceEur": NOBODY},
     "mileage_log": {"costEur": NOBODY},
-    "material": dict.fromkeys(("averagePrice", "lowestPrice", "currentStock"), NOBODY),
+    "expense": {"receiptNumber": NOBODY},
+    "material": dict.fromkeys(("averagePrice", "lowestPrice"), NOBODY),
     "purchase_order": {"orderNumber": NOBODY},
     "supplier_contract": {"contractNumber": NOBODY},
     "request_for_quote": {"rfqNumber": NOBODY},

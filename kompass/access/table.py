@@ -186,6 +186,7 @@ TABLE: Mapping[str, Row] = {
     "supplier_invoice": _APPROVED_SUPPLY,
     "material": {INNEN: "CRU all", PLAN: "CRU all", KALK: "CRU all", BUCH: "R all", GF: "CRUD all"},
     "material_card": {ADM: "R all"},
+    "material_stock": {INNEN: "R all", PLAN: "R all", KALK: "R all", BUCH: "R all", GF: "R all"},
     "inventory_movement": {INNEN: "CR all", PLAN: "CR all", KALK: "CR all", BUCH: "R all", GF: "CR all"},
     "project_material_requirement": {
         INNEN: "CRU all",
@@ -222,6 +223,7 @@ SERVER_WRITTEN = frozenset(
         "user_card",
         "project_costs",
         "tour_costs",
+        "material_stock",
         "invoice",
         "invoice_amount",
         "user",

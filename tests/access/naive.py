@@ -164,6 +164,8 @@ def reads(me: str, role: str | None, doc: Document, world: World) -> bool:
             return role in ("BUCH", "GF")
         case "supplier" | "material" | "inventory_movement" | "project_material_requirement":
             return role in ALL_BUT_ADM
+        case "material_stock":
+            return role in ALL_BUT_ADM
         case kind if kind in SUPPLY:
             return role in OFFICE or (role == "PLAN" and team)
     return False
