@@ -5,7 +5,8 @@ Whoever opens a data directory to write to it does so with `extensions`: the ind
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kompass.audit import AuditExtension
@@ -13,6 +14,7 @@ from kompass.audit.checkpoints import Signer
 from kompass.audit.signing import FILE as KEYS_FILE
 from kompass.audit.signing import SigningKeys
 from kompass.business import BusinessExtension
+from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
 from kompass.sync import quarantine
 from kompass.sync.gate import Gate, records
@@ -41,16 +43,23 @@ def chain_of(directory: Path, anchor: Path | None = None) -> AuditExtension:
 
 
 def extensions(
-    index: FeedIndex, business: BusinessSettings | None = None, audit: AuditExtension | None = None
+    index: FeedIndex,
+    business: BusinessSettings | None = None,
+    audit: AuditExtension | None = None,
+    *,
+    series: SeriesTable | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Mapping[str, Extension]:
-    """What `SqliteStore.open` must be given, by database.
+    """What `SqliteStore.open` must be given, by database. `series` are the forms of numbers.
 
     The documents have the rules of the business, the index of who sees what and the chain of writes, by
     default one without signatures; the quarantine has its own index.
     """
     return {
         index.database_name: Several(
-            BusinessExtension(index.keyed_revision, business),
+            BusinessExtension(
+                index.keyed_revision, business, series=series, may_read=index.may_read, now=now
+            ),
             records.RecordTables(),
             index,
             audit or AuditExtension(),

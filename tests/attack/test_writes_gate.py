@@ -25,7 +25,7 @@ async def attack(tmp_path: Path) -> AsyncIterator[Attack]:
 
 async def test_a_made_up_history_does_not_hide_the_version_it_follows(attack: Attack) -> None:
     docid = some("customer")
-    body = text("customer", "adm1", owner="adm1", companyName="Hofladen")
+    body = text("customer", "adm1", owner="adm1", companyName="Hofladen", customerNumber="K-00001")
     first = await attack.put(docid, body)
     assert await attack.push("adm1", following(docid, {**body, "phone": "1"}, first)) == []
     second = (await attack.get(docid) or {})["_rev"]
@@ -53,7 +53,7 @@ async def test_a_made_up_history_does_not_hide_the_version_it_follows(attack: At
 
 async def test_a_made_up_beginning_is_not_believed(attack: Attack) -> None:
     docid = some("customer")
-    body = text("customer", "adm1", owner="adm1", companyName="Hofladen")
+    body = text("customer", "adm1", owner="adm1", companyName="Hofladen", customerNumber="K-00001")
     first = await attack.put(docid, body)
     second = await attack.put(docid, {**body, "phone": "1"})
     edit = following(docid, {**body, "phone": "2"}, second, "f" * 32)

@@ -15,7 +15,7 @@ import orjson
 from kompass.access import Principal, Role
 from kompass.audit import AuditExtension
 from kompass.audit.checkpoints import Signer
-from kompass.sync.gate import Gate
+from kompass.sync.gate import Gate, records
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.opening import extensions
@@ -25,7 +25,7 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import Document
-from replication.store.sqlite import SqliteDatabase, SqliteStore, Writing
+from replication.store.sqlite import Several, SqliteDatabase, SqliteStore, Writing
 
 PEOPLE = {
     "adm1": {Role.ADM},
@@ -118,12 +118,22 @@ class World:
 
     @classmethod
     async def open(
-        cls, directory: File, *, quota: Quota | None = None, signer: Signer | None = None, **rules: Any
+        cls,
+        directory: File,
+        *,
+        quota: Quota | None = None,
+        signer: Signer | None = None,
+        follows: bool = False,
+        **rules: Any,
     ) -> World:
+        """`follows`: whether the business writes what follows from documents."""
         index = FeedIndex("kompass", MatrixRules())
         clock = Clock()
         audit = AuditExtension(signer, now=clock)
-        store = await SqliteStore.open(directory, extensions=extensions(index, audit=audit))
+        extended = dict(extensions(index, audit=audit, now=clock))
+        if not follows:
+            extended[index.database_name] = Several(records.RecordTables(), index, audit)
+        store = await SqliteStore.open(directory, extensions=extended)
         is_new = "kompass" not in await store.names()
         database = await store.create("kompass") if is_new else store.get("kompass")
         assert isinstance(database, SqliteDatabase)

@@ -6,13 +6,13 @@ reads gives a `Reading`, one snapshot, so that what is shown and what is checked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import orjson
 
-from kompass.access import DEFAULT, Matrix
+from kompass.access import DEFAULT, Action, Matrix, Principal, decide
 from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
 from kompass.audit import Cause
@@ -163,6 +163,20 @@ class FeedIndex(Extension):
     def relations(self, reading: Reading, user: str) -> AbstractSet[Relation]:
         """What stored documents say about somebody, as long as the snapshot lasts."""
         return StoredRelations(reading, user)
+
+    def may_read(self, reading: Reading, user: str, doc: Mapping[str, Any]) -> bool:
+        """Whether somebody may read a document by the rules, also one that the index hasn't heard of yet."""
+        roles = self.roles(reading, user)
+        if roles is None:
+            return False
+        return decide(
+            Principal(user, roles),
+            Action.READ,
+            doc,
+            relations=self.relations(reading, user),
+            parents=self.parents(reading),
+            matrix=self.matrix(reading),
+        ).allowed
 
     def channels_of(self, reading: Reading, docid: str) -> dict[str, int]:
         """The channels a document is in, each since which change."""

@@ -1,0 +1,132 @@
+"""Working everything out again that follows from documents, and seeing whether it is as it should be.
+
+It follows in the transactions that write the documents, so a difference is a defect, or somebody changed
+the file by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from kompass.business import schema, totals
+from kompass.business.lookups import Lookups, Named, Register, bare, members
+from kompass.business.numbers import Numbers
+from kompass.business.step import Terms, write_total
+from kompass.domain import derivations, sums
+from kompass.domain.changes import Body
+from replication.protocol import jsontext
+from replication.store.sqlite import Reading, Writing
+
+_LIVE = (
+    "SELECT docs.num, docs.id, text FROM docs CROSS JOIN bodies ON bodies.seq = docs.body"
+    " WHERE NOT docs.deleted AND docs.num > ? ORDER BY docs.num LIMIT 500"
+)
+
+
+class Difference(NamedTuple):
+    """Something that isn't as the documents say."""
+
+    doc: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.doc}: {self.what}"
+
+
+def live(reading: Reading) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Every live document: short number, id, members."""
+    after = 0
+    while rows := _page(reading, after):
+        for num, docid, text in rows:
+            after = num
+            yield num, docid, members(jsontext.decode_request(text))
+
+
+def _page(reading: Reading, after: int) -> list[tuple[int, str, bytes]]:
+    rows: Any = reading.connection.execute(_LIVE, (after,))
+    return list(rows)
+
+
+def index(writing: Writing, numbers: Numbers | None = None) -> None:
+    """Fills the empty tables that follow from documents. `numbers` takes note of those that they have."""
+    register = Register(writing)
+    for num, docid, body in live(writing):
+        register.put(num, docid, body, new=True)
+        if numbers is not None:
+            numbers.note(body)
+    facts, parts = Lookups(writing), totals.Parts(writing)
+    for num, _, body in live(writing):
+        if body.get("type") in sums.SOURCES:
+            parts.put(num, body, facts, new=True)
+
+
+def rebuild(writing: Writing, terms: Terms) -> int:
+    """Works out tables, sums and derived values anew. Returns how many documents it had to write."""
+    schema.clear(writing.connection)
+    index(writing)
+    changed = 0
+    facts, parts = Lookups(writing), totals.Parts(writing)
+    for _, _, body in list(_derived(writing)):
+        if body["type"] in sums.TARGETS:
+            changed += write_total(writing, body, parts, facts, terms.keyed_revision)
+    return changed
+
+
+def _derived(reading: Reading) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    return (one for one in live(reading) if one[2].get("type") in sums.TARGETS)
+
+
+def differences(reading: Reading) -> Iterator[Difference]:
+    """Everything that isn't as it would be worked out now. Reads the whole database."""
+    register, facts = Register(reading), Lookups(reading)
+    seen = 0
+    for num, docid, body in live(reading):
+        seen += 1
+        named = register.known(num)
+        if named != Named.of(body):
+            yield Difference(docid, "what it names and shares isn't in the tables as it is")
+        elif not _in_tables(reading, num, named):
+            yield Difference(docid, "the tables lack what it names or shares")
+        if body.get("type") in sums.SOURCES and not _adds(reading, num, body, facts):
+            yield Difference(docid, "what it adds to sums isn't what is kept of it")
+        if body.get("type") in sums.TARGETS:
+            yield from _total(reading, docid, body)
+        for field in derivations.computed(body, facts):
+            yield Difference(docid, f"{field} isn't what it is worked out to be")
+    kept = reading.connection.execute("SELECT count(*) FROM business_docs").get
+    if kept != seen:
+        yield Difference("business_docs", f"has {kept} documents, there are {seen}")
+
+
+def _in_tables(reading: Reading, num: int, named: Named) -> bool:
+    execute = reading.connection.execute
+    return all(
+        execute(
+            "SELECT 1 FROM business_refs WHERE target = ? AND doctype = ? AND field = ? AND doc = ?",
+            (target, named.type, field, num),
+        ).get
+        for field, target in named.refs
+    ) and all(
+        execute("SELECT 1 FROM business_keys WHERE key = ? AND value = ? AND doc = ?", (key, value, num)).get
+        for key, value in named.keys
+    )
+
+
+def _adds(reading: Reading, num: int, body: Body, facts: Lookups) -> bool:
+    return totals.Parts(reading).wanted(body, facts) == totals.Parts(reading).stored(num)
+
+
+def _total(reading: Reading, docid: str, body: Body) -> Iterator[Difference]:
+    winner = reading.winner(sums.total_id(str(body["type"]), docid))
+    stored = None if winner is None or winner.deleted else bare(winner)
+    wanted = sums.total(body, totals.Parts(reading).sums(docid), stored)
+    if (
+        stored is None
+        or wanted is None
+        or orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
+        != orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS)
+    ):
+        yield Difference(docid, "its sums are not those of its parts")

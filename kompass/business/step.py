@@ -1,0 +1,294 @@
+"""What follows from the documents of one transaction, by the rules of the business.
+
+`run` is one call of `Extension.changed`. What it writes is heard again, until nothing follows any more: the
+rules look at states, so a document that has what it should have is left alone. Of each document, in this
+order:
+
+1. What it names and shares goes into the tables.
+2. Live: it gets the number, times, derived values and frozen marks that it lacks, as one child revision by
+   the server. The author stays `modifiedBy`. Gone: its number is void, and what only belonged to it goes.
+3. Where nothing was lacking, what else becomes true is written (`kompass.domain.effects`), and what it adds
+   to sums.
+4. Sums that differ are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from kompass.access.audiences import key_of
+from kompass.business import totals
+from kompass.business.acting import who_acts
+from kompass.business.lookups import Lookups, Named, Register, bare, members
+from kompass.business.numbers import Numbers
+from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
+from kompass.business.settling import USES, lacking
+from kompass.domain import derivations, effects, sums
+from kompass.domain.changes import Body, Facts
+from kompass.domain.corrections import REASON
+from kompass.domain.effects import SYSTEM, Effect, timestamp
+from kompass.domain.money import json_number
+from kompass.domain.overlay import Overlay
+from kompass.domain.series import SeriesTable
+from kompass.domain.settings import BusinessSettings
+from replication.protocol import jsontext
+from replication.protocol.attachments import parse_attachments
+from replication.protocol.documents import DocumentWrite
+from replication.store.sqlite import ChangedDocument, Reading, Writing
+
+MayRead = Callable[[Reading, str, Body], bool]
+"""`(state, person, document)`: whether he may read it."""
+
+_ALWAYS = frozenset({"visit"})
+"""Effects of documents that come with their history from elsewhere, too: all others happened before they
+came.
+"""
+
+
+class Terms(NamedTuple):
+    """What the business at work depends on."""
+
+    keyed_revision: KeyedRevision
+    settings: BusinessSettings
+    series: SeriesTable
+    may_read: MayRead
+
+
+class Step:
+    """See the module."""
+
+    def __init__(self, writing: Writing, terms: Terms, now: datetime) -> None:
+        self._writing = writing
+        self._terms = terms
+        self._now = now
+        self._register = Register(writing)
+        self._parts = totals.Parts(writing)
+        self._numbers = Numbers(writing, terms.series, now)
+        self._facts = Overlay(Lookups(writing))
+        self._children: dict[str, DocumentWrite] = {}
+        self._sources: set[str] = set()
+        """Sources whose parts must be looked at again because of others."""
+        self._targets: set[str] = set()
+        """Targets whose sums may differ."""
+        self._final: set[str] = set()
+        """Documents that others have made final by naming them."""
+
+    def run(self, documents: Iterable[ChangedDocument]) -> None:
+        latest = {document.id: document for document in documents}
+        live: list[tuple[ChangedDocument, Body]] = []
+        for document in latest.values():
+            body: Body | None = None
+            if document.seq and not document.deleted:
+                body = members(jsontext.decode_request(document.text))
+            before, now = self._register.put(document.num, document.id, body, new=document.old_seq == 0)
+            self._depending(before, now)
+            if body is None:
+                self._ended(document, before)
+            else:
+                live.append((document, body))
+        if who_acts() is None:
+            for document, doc in live:
+                if document.old_seq == 0:
+                    self._has_happened(document.id, doc)
+        settled = [one for one in live if not self._settle(one[0].id, one[1], self._before(*one))]
+        for docid in self._final - latest.keys():
+            used = self._facts.document(docid)
+            if used is not None:
+                self._settle(docid, used, None)
+        self._write(self._children.values())
+        self._facts = Overlay(Lookups(self._writing))
+        for document, doc in settled:
+            self._follow(document, doc)
+        for docid, num in totals.numbers_of(self._writing, self._sources - self._children.keys()).items():
+            self._targets |= self._parts.put(num, self._facts.document(docid), self._facts)
+        self._sum_up()
+
+    # -- a document itself ---------------------------------------------------------------------
+
+    def _before(self, document: ChangedDocument, body: Body) -> Body | None:
+        """The version that was corrected."""
+        if body.get(REASON) is None:
+            return None
+        for one in reversed(document.written):
+            if one.rev == document.rev and one.parent_body:
+                text = self._writing.body(one.parent_body)
+                return None if text is None else members(jsontext.decode_request(text))
+        return None
+
+    def _settle(self, docid: str, body: Body, before: Body | None) -> bool:
+        """Whether the document lacks something, which it gets."""
+        found = lacking(body, before, self._facts, self._numbers, who_acts())
+        if not found:
+            return False
+        child = self._next(docid, found)
+        if child is None:
+            return False
+        self._children[docid] = child
+        return True
+
+    def _next(self, docid: str, changes: Mapping[str, Any]) -> DocumentWrite | None:
+        """A child of the winner that says this instead. None if it says so already."""
+        winner = self._writing.winner(docid)
+        assert winner is not None
+        stored: dict[str, Any] = jsontext.decode(winner.text)  # exact: what isn't changed stays as it is
+        attached = stored.get("_attachments")
+        body = {name: value for name, value in stored.items() if name[:1] != "_"}
+        before = dict(body)
+        for name, value in changes.items():
+            if value is derivations.REMOVED:
+                body.pop(name, None)
+            else:
+                body[name] = value
+        if body == before:
+            return None
+        write = server_made(self._writing, docid, jsontext.encode(body), self._terms.keyed_revision)
+        assert write is not None
+        if attached:
+            write.attachments = parse_attachments(attached)
+        return write
+
+    def _ended(self, document: ChangedDocument, before: Named) -> None:
+        self._numbers.end(document.id, "purged" if document.seq == 0 else "deleted")
+        self._targets |= self._parts.put(document.num, None, self._facts)
+        if before.type in sums.TARGETS:
+            self._end(sums.total_id(before.type, document.id))
+        elif before.type == "time_entry":
+            self._end(derivations.cost_id(document.id))
+
+    def _end(self, docid: str) -> None:
+        write = server_made(self._writing, docid, b"{}", self._terms.keyed_revision, deleted=True)
+        if write is not None:
+            self._write([write])
+
+    # -- what else follows ---------------------------------------------------------------------
+
+    def _depending(self, before: Named, now: Named) -> None:
+        for named in (before, now):
+            self._sources.update(named.targets(sums.SOURCE_OF.get(named.type, ())))
+        self._final.update(target for field, target in now.refs if (now.type, field) in USES)
+
+    def _follow(self, document: ChangedDocument, body: Body) -> None:
+        doctype = body.get("type")
+        if doctype in effects.WITH_EFFECTS:
+            self._take_effect(document.id, body)
+        if doctype == "time_entry":
+            self._cost_of(document.id, body)
+        if doctype in sums.SOURCES:
+            self._sources.discard(document.id)
+            self._targets |= self._parts.put(document.num, body, self._facts, new=document.old_seq == 0)
+        if doctype in sums.TARGETS:
+            self._targets.add(document.id)
+
+    def _has_happened(self, docid: str, body: Body) -> None:
+        """A document that comes from elsewhere, with its history, has had its effects there."""
+        for effect in effects.effects(body, {}, self._facts, self._terms.settings, self._now):
+            if effect.name not in _ALWAYS:
+                self._record(docid, effect)
+
+    def _take_effect(self, docid: str, body: Body) -> None:
+        rows: Any = self._writing.connection.execute(
+            "SELECT name, state FROM business_effects WHERE doc = ?", (docid,)
+        )
+        for effect in effects.effects(body, dict(rows), self._facts, self._terms.settings, self._now):
+            self._happen(effect)
+            self._record(docid, effect)
+
+    def _record(self, docid: str, effect: Effect) -> None:
+        self._writing.connection.execute(
+            "INSERT OR REPLACE INTO business_effects VALUES (?, ?, ?)", (docid, effect.name, effect.state)
+        )
+
+    def _happen(self, effect: Effect) -> None:
+        for body in effect.bodies:
+            docid = str(body["_id"])
+            if effect.for_reader_of is not None:
+                about = self._facts.document(effect.for_reader_of)
+                person = key_of(body.get("recipientId"))
+                if about is None or person is None or not self._terms.may_read(self._writing, person, about):
+                    continue
+            stored = self._facts.document(docid)
+            if stored is not None:
+                write = self._next(docid, differing(body, stored))
+            elif self._writing.revisions(docid) is None:
+                write = self._first(body)
+            else:
+                write = None  # somebody has deleted it: it doesn't come back
+            if write is not None:
+                self._write([write])
+                self._facts.note(docid, body)
+
+    def _first(self, body: Body) -> DocumentWrite:
+        text = jsontext.encode({name: value for name, value in body.items() if name[:1] != "_"})
+        write = server_made(self._writing, str(body["_id"]), text, self._terms.keyed_revision)
+        assert write is not None
+        return write
+
+    def _cost_of(self, docid: str, entry: Body) -> None:
+        """A time entry has its cost beside it, at the rate of whoever worked when it came."""
+        cost_id = derivations.cost_id(docid)
+        cost = self._facts.document(cost_id)
+        if cost is not None:
+            changes = derivations.computed(cost, self._facts)
+            write = self._next(cost_id, changes) if changes else None
+            if write is not None:
+                self._write([write])
+            return
+        if self._writing.revisions(cost_id) is not None:
+            return
+        user = self._facts.document(f"user-{entry.get('userId')}")
+        at = timestamp(self._now)
+        made: dict[str, Any] = {
+            "_id": cost_id,
+            "type": "time_entry_cost",
+            "timeEntryId": docid,
+            "hourlyRateEur": json_number(derivations.rate_of(user)),
+            "createdBy": SYSTEM,
+            "createdAt": at,
+            "modifiedBy": SYSTEM,
+            "modifiedAt": at,
+            "version": 1,
+        }
+        made |= derivations.computed(made, self._facts)
+        made = {name: value for name, value in made.items() if value is not derivations.REMOVED}
+        self._write([self._first(made)])
+        self._facts.note(cost_id, made)
+
+    def _sum_up(self) -> None:
+        for target in sorted(self._targets):
+            body = self._facts.document(target)
+            if body is not None and body.get("type") in sums.TARGETS:
+                write_total(self._writing, body, self._parts, self._facts, self._terms.keyed_revision)
+
+    def _write(self, writes: Iterable[DocumentWrite]) -> None:
+        writes = list(writes)
+        if writes:
+            raise_refusals(self._writing.write(writes, replicated=True))
+
+
+def write_total(
+    writing: Writing, target: Body, parts: totals.Parts, facts: Facts, keyed_revision: KeyedRevision
+) -> bool:
+    """Whether a target's document with its sums wasn't as it is written now."""
+    docid = sums.total_id(str(target["type"]), str(target["_id"]))
+    winner = writing.winner(docid)
+    stored = None if winner is None or winner.deleted else bare(winner)
+    wanted = sums.total(target, parts.sums(str(target["_id"])), stored)
+    assert wanted is not None
+    if stored is not None and stored == wanted:
+        return False
+    text = jsontext.encode({name: value for name, value in wanted.items() if name != "_id"})
+    write = server_made(writing, docid, text, keyed_revision)
+    assert write is not None
+    raise_refusals(writing.write([write], replicated=True))
+    return True
+
+
+def differing(body: Body, stored: Body) -> dict[str, Any]:
+    """The members of `body` that `stored` hasn't got or has otherwise."""
+    return {
+        name: value
+        for name, value in body.items()
+        if name[:1] != "_" and (name not in stored or stored[name] != value)
+    }

@@ -1,0 +1,216 @@
+"""What else becomes true when something happens: on the server, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kompass.access.companions import companion_id
+from kompass.domain.effects import effect_id
+from tests.business.documents import body, change, docid, offer, opportunity, push_new
+from tests.sync.gate_world import World, customer, customer_body, new
+
+OFFER = docid("offer", 1)
+OPPORTUNITY = docid("opportunity", 1)
+CONTRACT = effect_id("contract", OFFER, "accepted")
+
+
+async def has_offer(world: World) -> None:
+    await push_new(
+        world, "gf1", customer(1), customer_body("adm1") | {"createdBy": "gf1", "modifiedBy": "gf1"}
+    )
+    await push_new(world, "gf1", OPPORTUNITY, opportunity())
+    await push_new(world, "gf1", OFFER, offer())
+    await change(world, "gf1", OFFER, status="sent")
+
+
+async def all_of(world: World, doctype: str) -> list[dict[str, Any]]:
+    found = []
+    with world.database.reading() as reading:
+        rows: Any = reading.connection.execute(
+            "SELECT id FROM business_docs WHERE type = ? ORDER BY num", (doctype,)
+        )
+        for (one,) in rows.fetchall():
+            found.append(await world.body(one) or {})
+    return found
+
+
+async def test_an_accepted_offer_wins_its_opportunity_and_drafts_a_contract(world: World) -> None:
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="accepted")
+    won = await world.body(OPPORTUNITY)
+    assert won is not None
+    assert (won["status"], won["probability"], won["actualValue"]) == ("won", 100, 749.97)
+    contract = await world.body(CONTRACT)
+    assert contract is not None
+    assert contract["status"] == "draft"
+    assert (contract["offerId"], contract["opportunityId"]) == (OFFER, OPPORTUNITY)
+    assert (contract["subtotalEur"], contract["taxAmountEur"], contract["contractValueEur"]) == (
+        749.97,
+        142.49,
+        892.46,
+    )
+    assert "contractNumber" not in contract
+    accepted = await world.body(OFFER)
+    assert accepted is not None
+    assert accepted["contractId"] == CONTRACT
+    assert accepted["acceptedAt"] == "2026-03-02T08:00:00.000Z"
+
+
+async def test_the_same_change_from_two_devices_does_nothing_the_second_time(world: World) -> None:
+    await has_offer(world)
+    known, stored = await world.path(OFFER), await world.body(OFFER)
+    accepted = {**(stored or {}), "status": "accepted", "modifiedBy": "gf1", "version": 9}
+    one, two = new(accepted, known, "one"), new({**accepted, "version": 10}, known, "two")
+    assert await world.push("gf1", (OFFER, one)) == [""]
+    contract, won = await world.path(CONTRACT), await world.path(OPPORTUNITY)
+    assert await world.push("gf1", (OFFER, one)) == [""]
+    assert await world.push("gf1", (OFFER, two)) == [""]
+    assert await world.path(CONTRACT) == contract
+    assert await world.path(OPPORTUNITY) == won
+    assert len(await all_of(world, "contract")) == 1
+
+
+async def test_a_deleted_contract_does_not_come_back(world: World) -> None:
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="accepted")
+    await world.put(CONTRACT, None)
+    await change(world, "gf1", OFFER, notes="Rückfrage")
+    assert await world.body(CONTRACT) is None
+
+
+async def test_other_open_offers_of_the_opportunity_are_superseded(world: World) -> None:
+    await has_offer(world)
+    await push_new(world, "gf1", docid("offer", 2), offer())
+    await change(world, "gf1", docid("offer", 2), status="sent")
+    await push_new(world, "gf1", docid("offer", 3), offer(opportunityId=OPPORTUNITY))
+    await change(world, "gf1", docid("offer", 2), status="accepted")
+    found = [await world.body(docid("offer", n)) for n in (1, 2, 3)]
+    assert [one["status"] for one in found if one] == ["superseded", "accepted", "superseded"]
+    assert [one.get("supersededBy") for one in found if one] == [docid("offer", 2), None, docid("offer", 2)]
+
+
+async def test_a_rejected_offer_loses_its_opportunity(world: World) -> None:
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="rejected", rejectionReason="Der Preis war zu hoch")
+    lost = await world.body(OPPORTUNITY)
+    assert lost is not None
+    assert (lost["status"], lost["probability"], lost["lostReason"]) == ("lost", 0, "Der Preis war zu hoch")
+
+
+async def test_an_opportunity_is_not_lost_while_another_offer_may_win_it(world: World) -> None:
+    await has_offer(world)
+    await push_new(world, "gf1", docid("offer", 2), offer())
+    await change(world, "gf1", docid("offer", 2), status="sent")
+    await change(world, "gf1", OFFER, status="rejected", rejectionReason="Der Preis war zu hoch")
+    still = await world.body(OPPORTUNITY)
+    assert still is not None
+    assert still["status"] == "negotiation"
+
+
+async def test_an_import_of_an_accepted_offer_has_had_its_effects(world: World) -> None:
+    await world.put(OPPORTUNITY, opportunity())
+    await world.put(OFFER, offer(status="accepted", acceptedAt="2024-05-05T08:00:00.000Z"))
+    stored = await world.body(OFFER)
+    await world.put(OFFER, {**(stored or {}), "notes": "aus dem Archiv"})
+    assert await world.body(CONTRACT) is None
+    assert ((await world.body(OPPORTUNITY)) or {})["status"] == "negotiation"
+
+
+async def test_a_converted_lead_becomes_customer_and_opportunity(world: World) -> None:
+    lead = docid("lead", 1)
+    document = body("lead", "adm1", companyName="Café Süß", owner="adm1", status="NEW", city="Rode")
+    await push_new(world, "adm1", lead, document)
+    await change(world, "adm1", lead, status="QUALIFIED")
+    await change(world, "adm1", lead, status="CONVERTED")
+    stored = await world.body(lead)
+    assert stored is not None
+    made = await world.body(stored["convertedCustomerId"])
+    assert made is not None
+    assert (made["companyName"], made["owner"], made["customerNumber"]) == ("Café Süß", "adm1", "K-00001")
+    deal = await world.body(stored["convertedOpportunityId"])
+    assert deal is not None
+    assert (deal["customerId"], deal["status"]) == (stored["convertedCustomerId"], "new")
+
+
+async def test_a_lead_whose_customer_exists_makes_none(world: World) -> None:
+    lead = docid("lead", 1)
+    await push_new(world, "adm1", customer(1), customer_body())
+    document = body("lead", "adm1", companyName="Hofladen Rode", owner="adm1", status="QUALIFIED")
+    await push_new(world, "adm1", lead, document)
+    await change(world, "adm1", lead, status="CONVERTED", convertedCustomerId=customer(1))
+    assert len(await all_of(world, "customer")) == 1
+
+
+async def test_checking_in_makes_a_protocol_and_a_visit(world: World) -> None:
+    await push_new(world, "adm1", customer(1), customer_body())
+    meeting = docid("meeting", 1)
+    document = body(
+        "meeting", "adm1", customerId=customer(1), scheduledAt="2026-03-02T07:30:00.000Z", duration=60
+    )
+    await push_new(world, "adm1", meeting, document)
+    await change(world, "adm1", meeting, attended=True)
+    protocol = await world.body(effect_id("protocol", meeting, "attended"))
+    assert protocol is not None
+    assert (protocol["customerId"], protocol["createdBy"], protocol["participants"]) == (
+        customer(1),
+        "adm1",
+        ["adm1"],
+    )
+    visit = await world.body(companion_id("customer_visit", customer(1)))
+    assert visit is not None
+    assert visit["lastVisitDate"] == "2026-03-02"
+    await change(world, "adm1", meeting, outcome="successful")
+    assert len(await all_of(world, "protocol")) == 1
+
+
+async def test_the_last_visit_is_the_latest_and_never_to_come(world: World) -> None:
+    await push_new(world, "adm1", customer(1), customer_body())
+    for n, day in enumerate(("2026-02-10", "2026-02-20", "2026-02-15", "2026-08-01"), 1):
+        document = body(
+            "activity", "adm1", customerId=customer(1), activityType="visit", date=f"{day}T09:00:00Z"
+        )
+        await push_new(world, "adm1", docid("activity", n), document)
+    secret = body(
+        "activity",
+        "adm1",
+        customerId=customer(1),
+        activityType="visit",
+        date="2026-02-28T09:00:00Z",
+        private=True,
+    )
+    await push_new(world, "adm1", docid("activity", 9), secret)
+    visit = await world.body(companion_id("customer_visit", customer(1)))
+    assert visit is not None
+    assert visit["lastVisitDate"] == "2026-02-20"
+
+
+async def test_who_is_mentioned_is_told_if_he_may_read_it(world: World) -> None:
+    await push_new(
+        world, "gf1", customer(1), customer_body("adm1") | {"createdBy": "gf1", "modifiedBy": "gf1"}
+    )
+    comment = body(
+        "comment",
+        parentId=customer(1),
+        content="@adm1 @adm2 @niemand bitte ansehen",
+        mentions=["adm1", "adm2", "niemand", "gf1", "adm1"],
+    )
+    await push_new(world, "gf1", docid("comment", 1), comment)
+    told = await all_of(world, "notification")
+    assert [(one["recipientId"], one["notificationType"], one["isRead"]) for one in told] == [
+        ("adm1", "MENTION", False)
+    ]
+    assert told[0]["documentId"] == docid("comment", 1)
+    assert "content" not in told[0]
+    await change(world, "gf1", docid("comment", 1), mentions=["adm1", "innen1"])
+    assert [one["recipientId"] for one in await all_of(world, "notification")] == ["adm1", "innen1"]
+
+
+async def test_who_gets_a_task_is_told_each_time(world: World) -> None:
+    task = docid("user-task", 1)
+    await push_new(world, "gf1", task, body("user_task", title="Anrufen", status="open", assignedTo="adm1"))
+    await change(world, "gf1", task, title="Zurückrufen")
+    await change(world, "gf1", task, assignedTo="adm2")
+    await change(world, "gf1", task, assignedTo="adm1")
+    await change(world, "gf1", task, assignedTo="gf1")
+    told = await all_of(world, "notification")
+    assert [one["recipientId"] for one in told] == ["adm1", "adm2", "adm1"]

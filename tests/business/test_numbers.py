@@ -1,0 +1,214 @@
+"""Numbers: given when the server finalises, without gaps, once, and kept for good."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path as File
+from typing import Any
+
+import pytest
+
+from kompass.business import numbers
+from kompass.domain.series import SeriesTable
+from replication.protocol.errors import ProtocolError
+from tests.business.documents import body, change, docid, offer, opportunity, push_new
+from tests.sync.gate_world import World, customer, customer_body, new
+
+
+async def has_sale(world: World) -> None:
+    await push_new(world, "gf1", customer(1), customer_body("gf1"))
+    await push_new(world, "gf1", docid("opportunity", 1), opportunity())
+
+
+def listed(world: World, series: str | None = None) -> list[tuple[str, str, str | None]]:
+    with world.database.reading() as reading:
+        return [(one.number, one.state.value, one.reason) for one in numbers.listed(reading, series=series)]
+
+
+def problems(world: World) -> list[str]:
+    with world.database.reading() as reading:
+        return [str(one) for one in numbers.problems(reading, SeriesTable())]
+
+
+async def number(world: World, docid: str, field: str) -> Any:
+    found = await world.body(docid)
+    assert found is not None
+    return found.get(field)
+
+
+async def test_a_customer_is_numbered_when_the_server_first_has_it(world: World) -> None:
+    for n in (1, 2, 3):
+        await push_new(world, "gf1", customer(n), customer_body("gf1"))
+    given = [await number(world, customer(n), "customerNumber") for n in (1, 2, 3)]
+    assert given == ["K-00001", "K-00002", "K-00003"]
+    assert problems(world) == []
+
+
+async def test_what_was_pushed_is_stored_as_pushed_and_the_number_is_a_child(world: World) -> None:
+    version = new(customer_body("gf1"))
+    assert await world.push("gf1", (customer(1), version)) == [""]
+    path = await world.path(customer(1))
+    assert path.start == 2
+    assert path.ids[1] == version.path.ids[0]
+    stored = await world.body(customer(1))
+    assert stored == {**customer_body("gf1"), "customerNumber": "K-00001"}
+
+
+async def test_an_offer_is_numbered_when_it_leaves_draft(world: World) -> None:
+    await has_sale(world)
+    await push_new(world, "gf1", docid("offer", 1), offer())
+    assert await number(world, docid("offer", 1), "offerNumber") is None
+    await change(world, "gf1", docid("offer", 1), status="sent")
+    assert await number(world, docid("offer", 1), "offerNumber") == "A-2026-00001"
+    await change(world, "gf1", docid("offer", 1), status="viewed")
+    assert await number(world, docid("offer", 1), "offerNumber") == "A-2026-00001"
+    assert listed(world, "offer") == [("A-2026-00001", "used", None)]
+
+
+async def test_a_draft_that_is_given_up_takes_no_number(world: World) -> None:
+    await has_sale(world)
+    await push_new(world, "gf1", docid("offer", 1), offer())
+    await change(world, "gf1", docid("offer", 1), status="superseded")
+    assert listed(world, "offer") == []
+
+
+@pytest.mark.parametrize(
+    ("doctype", "prefix", "members", "field", "wanted"),
+    [
+        ("project", "project", {"customerId": customer(1)}, "projectNumber", "P-2026-B001"),
+        (
+            "project",
+            "project",
+            {"customerId": customer(1), "projectType": "M"},
+            "projectNumber",
+            "P-2026-M001",
+        ),
+        ("material", "material", {"category": "Öle und Fette"}, "materialCode", "MAT-OLE-001"),
+        ("material", "material", {}, "materialCode", "MAT-ALG-001"),
+        ("expense", "expense", {"status": "submitted", "amount": 12}, "receiptNumber", "EXP-2026-001"),
+        ("purchase_order", "purchase-order", {"status": "approved"}, "orderNumber", "PO-2026-00001"),
+        ("supplier_contract", "supplier-contract", {"status": "active"}, "contractNumber", "SC-2026-00001"),
+        ("request_for_quote", "request-for-quote", {"status": "sent"}, "rfqNumber", "RFQ-2026-00001"),
+        (
+            "contract",
+            "contract",
+            {"status": "signed", "customerId": customer(1)},
+            "contractNumber",
+            "C-2026-00001",
+        ),
+    ],
+)
+async def test_each_series_has_its_form(
+    world: World, doctype: str, prefix: str, members: dict[str, Any], field: str, wanted: str
+) -> None:
+    await world.put(docid(prefix, 1), body(doctype, **members))
+    assert await number(world, docid(prefix, 1), field) == wanted
+
+
+async def test_the_year_begins_in_germany(world: World) -> None:
+    world.clock.now = datetime(2026, 12, 31, 22, 59, 59, tzinfo=UTC)
+    await world.put(docid("project", 1), body("project", customerId=customer(1)))
+    world.clock.now = datetime(2026, 12, 31, 23, 0, 0, tzinfo=UTC)
+    await world.put(docid("project", 2), body("project", customerId=customer(1)))
+    await push_new(world, "gf1", customer(1), customer_body("gf1"))
+    assert [one for one, _, _ in listed(world)] == ["K-00001", "P-2026-B001", "P-2027-B001"]
+
+
+async def test_nobody_can_give_himself_a_number(world: World) -> None:
+    (answer,) = await world.push("gf1", (customer(1), new(customer_body("gf1", customerNumber="K-00007"))))
+    assert "customerNumber" in answer
+    assert listed(world) == []
+
+
+async def test_imported_numbers_count_and_what_lies_between_is_noted(world: World) -> None:
+    await world.put(customer(1), customer_body("gf1", customerNumber="K-00003"))
+    await push_new(world, "gf1", customer(2), customer_body("gf1"))
+    await world.put(customer(3), customer_body("gf1", customerNumber="K-00001"))
+    assert [one for one, _, _ in listed(world)] == ["K-00001", "K-00003", "K-00004"]
+    with world.database.reading() as reading:
+        assert [one[:3] for one in numbers.skipped(reading)] == [("K-", 1, 2)]
+    assert problems(world) == []
+
+
+async def test_other_forms_are_accepted_from_an_import(world: World) -> None:
+    await world.put(docid("contract", 1), body("contract", status="signed", contractNumber="V-2024-00012"))
+    await world.put(docid("contract", 2), body("contract", status="signed", contractNumber="Altbestand 7"))
+    await world.put(docid("contract", 3), body("contract", status="signed"))
+    assert [one for one, _, _ in listed(world)] == ["Altbestand 7", "C-2026-00001", "V-2024-00012"]
+    assert problems(world) == []
+
+
+async def test_a_number_that_comes_twice_is_reported(world: World) -> None:
+    await world.put(customer(1), customer_body("gf1", customerNumber="K-00001"))
+    await world.put(customer(2), customer_body("gf1", customerNumber="K-00001"))
+    assert problems(world) == [f"another document's number: K-00001 ({customer(2)})"]
+    await world.put(customer(2), customer_body("gf1", customerNumber="K-00002"))
+    assert problems(world) == []
+
+
+async def test_a_number_is_void_when_its_document_is_gone_and_never_given_again(world: World) -> None:
+    for n in (1, 2):
+        await push_new(world, "gf1", customer(n), customer_body("gf1"))
+    await world.put(customer(1), None)
+    state = await world.path(customer(2))
+    await world.database.purge({customer(2): [state.leaf]})
+    await push_new(world, "gf1", customer(3), customer_body("gf1"))
+    assert listed(world) == [
+        ("K-00001", "void", "deleted"),
+        ("K-00002", "void", "purged"),
+        ("K-00003", "used", None),
+    ]
+    assert problems(world) == []
+
+
+async def test_a_terminated_contract_keeps_its_number_as_void(world: World) -> None:
+    await world.put(docid("contract", 1), body("contract", status="signed"))
+    stored = await world.body(docid("contract", 1))
+    await world.put(docid("contract", 1), {**(stored or {}), "status": "terminated"})
+    assert listed(world) == [("C-2026-00001", "void", "terminated")]
+    assert await number(world, docid("contract", 1), "contractNumber") == "C-2026-00001"
+
+
+async def test_a_document_gets_its_number_back(world: World) -> None:
+    await push_new(world, "gf1", customer(1), customer_body("gf1"))
+    await world.put(customer(1), customer_body("gf1", customerNumber="K-99999"))
+    assert await number(world, customer(1), "customerNumber") == "K-00001"
+    await world.put(customer(1), customer_body("gf1"))
+    assert await number(world, customer(1), "customerNumber") == "K-00001"
+
+
+async def test_concurrent_pushes_leave_no_gap(world: World) -> None:
+    async def push(start: int) -> None:
+        docs = [(customer(n), new(customer_body("gf1"))) for n in range(start, start + 10)]
+        assert await world.push("gf1", *docs) == [""] * 10
+
+    await asyncio.gather(*(push(1 + 10 * n) for n in range(8)))
+    assert [one for one, _, _ in listed(world)] == [f"K-{n:05}" for n in range(1, 81)]
+    assert problems(world) == []
+
+
+async def test_a_transaction_that_fails_uses_up_no_number(world: World) -> None:
+    def failing(writing: Any) -> None:
+        world_doc = new(customer_body("gf1")).write(customer(1))
+        writing.write([world_doc], replicated=True)
+        writing.settle()
+        raise ProtocolError(500, "internal", "on purpose")
+
+    with pytest.raises(ProtocolError):
+        await world.transact(failing)
+    await push_new(world, "gf1", customer(2), customer_body("gf1"))
+    assert listed(world) == [("K-00001", "used", None)]
+
+
+async def test_a_database_from_before_counts_on(tmp_path: File) -> None:
+    world = await World.open(tmp_path)
+    await world.put(customer(1), customer_body("gf1", customerNumber="K-00041"))
+    await world.close()
+    world = await World.open(tmp_path, follows=True)
+    try:
+        await push_new(world, "gf1", customer(2), customer_body("gf1"))
+        assert [one for one, _, _ in listed(world)] == ["K-00041", "K-00042"]
+        assert problems(world) == []
+    finally:
+        await world.close()
