@@ -1,28 +1,16 @@
-"""Who asked for what a transaction writes. A job of the store runs in the context of whoever handed it in."""
+"""Whether a person does what a transaction writes, or it comes from elsewhere with its history."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from kompass.access.principals import Principal, known_roles
+from kompass.audit.actors import Door, actor
 
-from kompass.access.principals import Principal
-
-_acting: ContextVar[Principal | None] = ContextVar("acting", default=None)
-
-
-@contextmanager
-def acting(principal: Principal) -> Iterator[None]:
-    """What is handed in meanwhile is something that a person does, and no import."""
-    token = _acting.set(principal)
-    try:
-        yield
-    finally:
-        _acting.reset(token)
+_PEOPLE = frozenset({Door.REPLICATION, Door.EDIT, Door.REST})
 
 
 def who_acts() -> Principal | None:
-    """None for what comes past the gate: an import, a replication of an administrator, the server's own
-    work.
-    """
-    return _acting.get()
+    """None for what comes past the gate: an import, an administrator's replication, the server's own work."""
+    who = actor()
+    if who.door not in _PEOPLE:
+        return None
+    return Principal(who.name, known_roles(who.roles), who.device)

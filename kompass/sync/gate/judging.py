@@ -22,15 +22,16 @@ from typing import Any
 
 from kompass.access import Action
 from kompass.access.policy import ABSENT
+from kompass.domain.server_fields import left_out
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
 from kompass.sync.gate.branches import Branches
 from kompass.sync.gate.merging import differs
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
 from kompass.sync.gate.records import Origin
-from kompass.sync.gate.stored import Stored, known_of_hidden, known_of_purged, members_of
+from kompass.sync.gate.stored import Stored, bare, known_of_hidden, known_of_purged, members_of
 from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, of_decision
-from replication.protocol import errors
+from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -67,6 +68,7 @@ class Judgement:
                 batch.writing.settle()
             self._judge_group([self._pushed[place] for place in group], group)
         self._end_what_is_hidden()
+        self._name_what_followed()
         return [outcome for outcome in self._outcomes if outcome is not None]
 
     def _judge_group(self, pushed: Sequence[Pushed], places: Sequence[int]) -> None:
@@ -103,6 +105,24 @@ class Judgement:
         for docid, path in self._made.items():
             if docid not in visible:
                 index.refuse(self._batch.writing, user, docid, path)
+
+    def _name_what_followed(self) -> None:
+        """Whoever edits online goes on from what the server has made of his edit."""
+        places = {
+            one.doc.id: place
+            for place, one in enumerate(self._pushed)
+            if one.origin is Origin.EDITED and not one.doc.deleted and self._is_new(place)
+        }
+        if not places:
+            return
+        self._batch.writing.settle()
+        for docid, winner in self._batch.writing.winners(places).items():
+            if not winner.deleted:
+                self._outcomes[places[docid]] = Accepted(winner.rev, True)
+
+    def _is_new(self, place: int) -> bool:
+        outcome = self._outcomes[place]
+        return isinstance(outcome, Accepted) and outcome.is_new
 
     # -- one document --------------------------------------------------------------------------
 
@@ -161,6 +181,8 @@ class Judgement:
         elif not live or stored is None or doc.parent != stored.winner:
             return errors.conflict()
         given = attachments.unnumbered(doc.attachments)
+        if stored is not None and live and not doc.deleted:
+            doc = self._with_what_it_leaves_out(pushed, stored)
         above = None
         if stored is not None and live:
             above = stored.path
@@ -171,6 +193,14 @@ class Judgement:
         path = self._batch.next(doc.id, above, b"" if doc.deleted else doc.body, given)
         pushed.doc = DocumentWrite(doc.id, doc.deleted, doc.body, None, path, given)
         return None
+
+    def _with_what_it_leaves_out(self, pushed: Pushed, stored: Stored) -> DocumentWrite:
+        """Nobody online has to send back what the server has written into the document."""
+        added = left_out(pushed.body, bare(stored.document, exact=True))
+        if not added or pushed.unfit is not None:
+            return pushed.doc
+        pushed.body |= added
+        return replace(pushed.doc, body=jsontext.encode(jsontext.decode(pushed.doc.body) | added))
 
     def _judge_new(self, pushed: Pushed, *, taken: bool) -> Outcome:
         """`taken`: there is or was such a document, which the writer must not learn."""
