@@ -20,7 +20,7 @@ from replication.http.local_writing import check_local_id, parse_local_rev, stor
 from replication.http.responses import json_response
 from replication.http.root import new_uuid
 from replication.http.writing import Outcome, write_documents
-from replication.protocol import errors
+from replication.protocol import errors, jsontext
 from replication.protocol.documents import MAX_DOCUMENT_SIZE, DocumentWrite, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import LOCAL_PREFIX
@@ -45,7 +45,7 @@ async def bulk_docs(call: Call) -> Response:
     revisions are stored as they are given and the answer lists only those that were refused.
     """
     call.require_json()
-    body = await call.json_object()
+    body, sound = await _bulk_body(call)
     if "docs" not in body:
         raise errors.bad_request("POST body must include `docs` parameter.")
     values = body["docs"]
@@ -56,10 +56,11 @@ async def bulk_docs(call: Call) -> Response:
     new_edits = body.get("new_edits", True)
     if not isinstance(new_edits, bool):
         raise errors.bad_request("`new_edits` parameter must be a boolean.")
-    # What guards a database says by itself what is too large: failing the request would stop a replication
-    # for good, with everything else that the device has.
-    most = None if call.database.guarded and not new_edits else MAX_DOCUMENT_SIZE
-    docs = [_parse(value, most) for value in values]
+    refused: list[dict[str, Any]] = []
+    if call.database.guarded and not new_edits:
+        docs, values, refused = _parse_push(values, sound)
+    else:
+        docs = [_parse(value, MAX_DOCUMENT_SIZE) for value in values]
     if call.database.partitioned:
         for doc in docs:
             check_partitioned_id(doc.id)
@@ -74,12 +75,25 @@ async def bulk_docs(call: Call) -> Response:
     if new_edits:
         rows = [_edit_row(doc, outcome) for doc, outcome in zip(docs, outcomes, strict=True)]
     else:
-        rows = [
+        rows = refused + [
             _refusal_row(doc, outcome)
             for doc, outcome in zip(docs, outcomes, strict=True)
             if isinstance(outcome, ProtocolError)
         ]
     return json_response(rows, 201)
+
+
+async def _bulk_body(call: Call) -> tuple[dict[str, Any], bool]:
+    """The body, and whether all of its texts are sound: in a push each document answers for itself."""
+    try:
+        return await call.json_object(), True
+    except ProtocolError:
+        if not call.database.guarded:
+            raise
+        value = jsontext.decode_unpaired(await call.body())
+        if type(value) is not dict or value.get("new_edits") is not False:
+            raise
+        return value, False
 
 
 def _parse(value: Any, most: int | None) -> DocumentWrite:
@@ -96,6 +110,59 @@ def _parse(value: Any, most: int | None) -> DocumentWrite:
     if doc.attachments:
         refuse_following(doc)
     return doc
+
+
+def _parse_push(
+    values: list[Any], sound: bool
+) -> tuple[list[DocumentWrite], list[Any], list[dict[str, Any]]]:
+    """What a device pushes to a guarded database: documents, what they were parsed from, refused rows.
+
+    A request that fails because of one document would stop the device's replication for good, with everything
+    else that it has. What guards the database refuses what can be read of a malformed document, and keeps it;
+    of what is no document at all, or has no place, only the row says so.
+    """
+    docs, parsed, refused = [], [], []
+    for value in values:
+        try:
+            if not sound:
+                jsontext.encode(value)
+            doc = _as_revision(_parse(value, None))
+        except ProtocolError as error:
+            rest = _readable(value, error.reason)
+            if rest is None:
+                refused.append(_malformed_row(value, error.reason))
+                continue
+            doc = rest
+        docs.append(doc)
+        parsed.append(value)
+    return docs, parsed, refused
+
+
+def _readable(value: Any, why: str) -> DocumentWrite | None:
+    """What can be read of a malformed document; None without an id and a revision."""
+    if type(value) is not dict or _is_local(value.get("_id")):
+        return None
+    for names in (("_id", "_rev", "_revisions", "_deleted", "_attachments"), ("_id", "_rev", "_revisions")):
+        kept = {name: member for name, member in value.items() if name[:1] != "_" or name in names}
+        try:
+            rest = jsontext.decode(jsontext.encode_readable(kept))
+            if rest.get("_id") != value.get("_id"):
+                return None
+            doc = _as_revision(_parse(rest, None))
+        except ProtocolError:
+            continue
+        doc.malformed = why
+        return doc
+    return None
+
+
+def _malformed_row(value: Any, why: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": None, "error": "forbidden", "reason": why}
+    if type(value) is dict:
+        for name, member in (("id", "_id"), ("rev", "_rev")):
+            if isinstance(value.get(member), str):
+                row[name] = value[member].encode("utf-8", "replace").decode()
+    return row
 
 
 def _is_local(docid: Any) -> bool:
@@ -122,10 +189,15 @@ def _as_edits(docs: list[DocumentWrite]) -> None:
 
 def _as_revisions(docs: list[DocumentWrite]) -> None:
     for doc in docs:
-        if doc.path is None:
-            if doc.parent is None:
-                raise errors.bad_request(NEEDS_REVISION)
-            doc.path = Path(doc.parent[0], (doc.parent[1],))
+        _as_revision(doc)
+
+
+def _as_revision(doc: DocumentWrite) -> DocumentWrite:
+    if doc.path is None:
+        if doc.parent is None:
+            raise errors.bad_request(NEEDS_REVISION)
+        doc.path = Path(doc.parent[0], (doc.parent[1],))
+    return doc
 
 
 async def _write(

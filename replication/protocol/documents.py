@@ -50,6 +50,8 @@ class DocumentWrite:
     attachments: Mapping[str, AttachmentWrite] = field(default_factory=dict)
     note: object = None
     """Whatever its writer wants to tell those who hear of changes in the store. It isn't stored."""
+    malformed: str = ""
+    """What couldn't be read of it, if anything: then this is the rest, which must not be stored as it is."""
 
 
 def parse_document(

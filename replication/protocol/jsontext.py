@@ -53,6 +53,16 @@ def decode(data: bytes | str) -> Any:
         raise errors.invalid_json() from None
 
 
+def decode_unpaired(data: bytes | str) -> Any:
+    """As `decode`, but lone surrogates are let through: `encode` must be asked before any text is used."""
+    try:
+        return _decode(data if isinstance(data, str) else data.decode("utf-8"))
+    except RecursionError:
+        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep") from None
+    except ValueError:
+        raise errors.invalid_json() from None
+
+
 def decode_request(data: bytes) -> Any:
     """Like `decode`, faster, for requests in which no number matters: large integers become floats."""
     try:
@@ -74,6 +84,13 @@ def encode(value: Any) -> bytes:
         return _encode(value).encode("utf-8")
     except (UnicodeEncodeError, ValueError):
         raise errors.invalid_json() from None
+
+
+def encode_readable(value: Any) -> bytes:
+    """As `encode`, with a question mark for each lone surrogate. Raises for too deep nesting."""
+    if _is_deeper_than(value, MAX_DEPTH):
+        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep")
+    return _encode(value).encode("utf-8", "replace")
 
 
 def _is_deeper_than(value: Any, limit: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -150,3 +152,50 @@ async def test_without_a_database_the_api_says_so(client: httpx.AsyncClient) -> 
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert (await client.get("/readyz")).status_code == 503
     assert (await client.get("/metrics", auth=ADMIN)).status_code == 200
+
+
+async def test_a_malformed_document_stops_nothing_else_of_a_push(client: httpx.AsyncClient) -> None:
+    """PouchDB would send the whole batch again and again, and the device's work would never arrive."""
+    await put_login(client, "ADM")
+    anna = ("anna", "pw")
+    (await client.get(f"/{DATABASE}", auth=anna)).raise_for_status()
+
+    def customer(number: int, **more: Any) -> dict[str, Any]:
+        own = {"type": "customer", "owner": "anna", "createdBy": "anna", "modifiedBy": "anna", "version": 1}
+        rev = f"1-{number:032x}"
+        return {"_id": f"customer-{UUID(int=number, version=4)}", "_rev": rev, **own, **more}
+
+    good, cut, odd = customer(1), customer(2, companyName="Bäcker \ud83d"), customer(3, _odd=1)
+    nameless = {name: member for name, member in customer(4).items() if name != "_rev"}
+    docs = [
+        {**customer(5), "_id": "_nothing"},
+        {**customer(6), "_id": "customer-\udc00"},
+        {**customer(7), "_id": 7},
+        "no document",
+        nameless,
+        cut,
+        odd,
+        {**customer(8), "_attachments": {"a": 1}},
+        good,
+    ]
+    content = json.dumps({"docs": docs, "new_edits": False})
+    headers = {"content-type": "application/json"}
+    for _ in range(2):
+        answer = await client.post(f"/{DATABASE}/_bulk_docs", content=content, headers=headers, auth=anna)
+        assert answer.status_code == 201, answer.text
+        assert {row["error"] for row in answer.json()} == {"forbidden"}
+        assert len(answer.json()) == len(docs) - 1
+        assert good["_id"] not in answer.text
+    assert (await client.get(f"/{DATABASE}/{good['_id']}", auth=anna)).status_code == 200
+    # What can be read is kept, and its author is told.
+    entries = (await client.get("/api/v1/quarantine", auth=anna)).json()["entries"]
+    assert {entry["docId"] for entry in entries} == {cut["_id"], odd["_id"], customer(8)["_id"]}
+    assert {entry["rule"] for entry in entries} == {"shape.malformed"}
+    number = next(entry["id"] for entry in entries if entry["docId"] == cut["_id"])
+    kept = (await client.get(f"/api/v1/quarantine/{number}", auth=anna)).json()["document"]
+    assert kept["companyName"] == "Bäcker ?"
+    # An edit of somebody who sees the answer is a bad request, as ever.
+    answer = await client.post(
+        f"/{DATABASE}/_bulk_docs", content=json.dumps({"docs": [cut]}), headers=headers, auth=anna
+    )
+    assert answer.status_code == 400

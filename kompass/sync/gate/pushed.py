@@ -68,10 +68,10 @@ def read(doc: DocumentWrite, *, online: bool = False, author: str | None = None)
     """Raises `bad_request` only for a body that isn't JSON, which nobody hands in."""
     origin = Origin.EDITED if online else Origin.PUSHED
     if doc.deleted:
-        return Pushed(doc, {"_id": doc.id}, None, origin, author)
+        return Pushed(doc, {"_id": doc.id}, shape.malformed(doc.malformed), origin, author)
     body = jsontext.decode_request(doc.body)
     if type(body) is not dict:
         raise errors.bad_request("Document must be a JSON object")
-    unfit = shape.unfit(doc.id, body, len(doc.body))
+    unfit = shape.malformed(doc.malformed) or shape.unfit(doc.id, body, len(doc.body))
     body["_id"] = doc.id
     return Pushed(doc, body, unfit, origin, author)

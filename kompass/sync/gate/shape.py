@@ -41,6 +41,17 @@ UNKNOWN_TYPE = Refusal(
 )
 
 
+def malformed(why: str) -> Refusal | None:
+    """The refusal of a document that could be read in part; None if nothing was wrong."""
+    if not why:
+        return None
+    return Refusal(
+        "shape.malformed",
+        f"The document can't be read as it was sent, and what is kept of it may lack something: {why}",
+        "Das Dokument ist so, wie es gesendet wurde, nicht lesbar; was aufgehoben ist, kann etwas entbehren.",
+    )
+
+
 def unfit(docid: str, body: Body, size: int) -> Refusal | None:
     """Why nobody may push such a document, whatever is stored. `size` in bytes.
 
