@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from kompass.server import Product, create_product
 from kompass.settings import Settings
@@ -12,13 +13,14 @@ from kompass.sync.serving import Sync
 
 
 @asynccontextmanager
-async def running_product(directory: Path, admin: tuple[str, str]) -> AsyncIterator[Product]:
+async def running_product(directory: Path, admin: tuple[str, str], **settings: Any) -> AsyncIterator[Product]:
     """The product with its data in `directory` and `admin` as its administrator; closed behind the block."""
     async with AsyncExitStack() as stack:
         sync = Sync(directory)
         store = await sync.open_store()
         stack.push_async_callback(store.close)
-        product = await create_product(store, sync, Settings(admin=":".join(admin)), password_iterations=10)
+        given = Settings(admin=":".join(admin), **settings)
+        product = await create_product(store, sync, given, password_iterations=10)
         stack.callback(product.documents.server.javascript.close)
         stack.callback(product.documents.server.accounts.close)
         stack.push_async_callback(product.identity.close)

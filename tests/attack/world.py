@@ -56,6 +56,9 @@ OWNERS = ("adm1", "adm2", "plan1", "gf1")
 
 SERVER_MADE = frozenset({"user", "permission_matrix", "role"})
 
+DAY = 24 * 60 * 60
+"""How long a login lasts: if it were renewed in between, two answers would differ in their cookies."""
+
 PUBLIC_DESIGN = {
     "kompass": {"public": True},
     "views": {
@@ -239,7 +242,7 @@ def naive_types() -> Collection[str]:
 
 async def open_world(directory: Path, stack: AsyncExitStack) -> World:
     """Starts the product on an empty directory and fills it."""
-    product = await stack.enter_async_context(running_product(directory, ADMIN))
+    product = await stack.enter_async_context(running_product(directory, ADMIN, session_timeout=DAY))
     world = World(product, stack)
     admin = await world.admin()
     password = hash_password(PASSWORD, iterations=10).members()
