@@ -63,7 +63,7 @@ class Product:
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
-            b"metrics": metrics(documents.server, sync.index),
+            b"metrics": metrics(documents.server, sync.index, identity),
             b"healthz": JSONResponse({"status": "ok"}),
             b"readyz": self._ready,
         }
@@ -94,11 +94,19 @@ class Product:
         return closing
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """200 when documents can be read, 503 with the reason when not."""
+        """200 when documents can be read, 503 with the reason when not.
+
+        Notes say what is wrong besides, and keeps nobody from working: logins go on with the keys and the
+        records there are.
+        """
         try:
             await self.documents.server.store.get(DATABASE).info()
             # Nothing else: anybody may ask, and how many documents there are is nobody's business.
-            response = JSONResponse({"status": "ready"})
+            answer: dict[str, object] = {"status": "ready"}
+            users = self.identity.sync
+            if users is not None and users.last_error is not None:
+                answer["notes"] = ["Keycloak's users can't be followed: the server's log tells why."]
+            response = JSONResponse(answer)
         except Exception:
             log.exception("not ready")
             reason = "Documents can't be read: the server's log tells why."

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kompass.api.authentication import Authentication, call_of
 from kompass.api.problems import Problem
+from kompass.identity.setup import IdentityServices
 from kompass.sync.index import FeedIndex
 from replication.http import node, statistics
 from replication.http.access import METRICS_ROLE
@@ -22,8 +23,9 @@ from replication.http.server import Server
 class Metrics:
     """Answers to whoever has logged in as one of those."""
 
-    def __init__(self, index: FeedIndex) -> None:
+    def __init__(self, index: FeedIndex, identity: IdentityServices) -> None:
         self._index = index
+        self._identity = identity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -52,6 +54,22 @@ class Metrics:
             "documents that the access index showed somebody and the rules did not",
             self._index.disagreements.count,
         )
+        users = self._identity.sync
+        if users is None:
+            return
+        yield from _figure(
+            "keycloak_failures_total", "counter", "attempts to follow Keycloak that failed", users.failures
+        )
+        yield from _figure(
+            "keycloak_up", "gauge", "whether the latest attempt succeeded", int(users.last_error is None)
+        )
+        if users.last_success is not None:
+            yield from _figure(
+                "keycloak_last_success_timestamp_seconds",
+                "gauge",
+                "when Keycloak was last asked with success",
+                round(users.last_success, 3),
+            )
 
 
 def _figure(name: str, kind: str, description: str, value: float) -> list[str]:
@@ -59,6 +77,6 @@ def _figure(name: str, kind: str, description: str, value: float) -> list[str]:
     return [f"# HELP {full} {description}", f"# TYPE {full} {kind}", f"{full} {value}"]
 
 
-def metrics(server: Server, index: FeedIndex) -> ASGIApp:
+def metrics(server: Server, index: FeedIndex, identity: IdentityServices) -> ASGIApp:
     """The ASGI application."""
-    return Authentication(Metrics(index), server)
+    return Authentication(Metrics(index, identity), server)

@@ -76,6 +76,8 @@ class KeycloakSync:
         """When Keycloak was last asked with success, in seconds since 1970."""
         self.last_error: str | None = None
         """Why the latest attempt failed; None if it didn't."""
+        self.failures = 0
+        """Attempts that failed, since the start."""
 
     async def run(self) -> None:
         """Syncs until cancelled. What goes wrong is logged and tried again."""
@@ -93,9 +95,11 @@ class KeycloakSync:
             except (KeycloakError, ProtocolError) as error:
                 if self.last_error != str(error):
                     log.warning("Keycloak could not be followed; trying again", error=str(error))
+                self.failures += 1
                 self.last_error, wait = str(error), min(2 * wait, MAX_WAIT)
             except Exception as error:
                 log.exception("Keycloak could not be followed; trying again")
+                self.failures += 1
                 self.last_error, wait = repr(error), min(2 * wait, MAX_WAIT)
             await asyncio.sleep(wait)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ import httpx
 import pytest
 
 from kompass.access.principals import Role
+from kompass.identity.keycloak import AdminEvent, KeycloakError, KnownUser
+from kompass.identity.sync import KeycloakSync
 from kompass.server import Product
 from kompass.sync.opening import DATABASE
 from tests.product import running_product
@@ -199,3 +202,54 @@ async def test_a_malformed_document_stops_nothing_else_of_a_push(client: httpx.A
         f"/{DATABASE}/_bulk_docs", content=json.dumps({"docs": [cut]}), headers=headers, auth=anna
     )
     assert answer.status_code == 400
+
+
+class Keycloak:
+    """One that can't be asked, until it can."""
+
+    def __init__(self) -> None:
+        self.down = True
+
+    def all(self) -> list[KnownUser]:
+        if self.down:
+            raise KeycloakError("secret-host:8443 refuses the connection")
+        return []
+
+    def one(self, user_id: str) -> KnownUser | None:
+        return None
+
+    def events(self) -> list[AdminEvent] | None:
+        return []
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("nothing has happened in ten seconds")
+
+
+async def test_a_keycloak_that_cannot_be_followed_shows(client: httpx.AsyncClient, product: Product) -> None:
+    assert (await client.get("/readyz")).json() == {"status": "ready"}
+    keycloak = Keycloak()
+    product.identity.sync = sync = KeycloakSync(keycloak, product.identity.records, interval=0.01)
+    following = asyncio.create_task(sync.run())
+    try:
+        await until(lambda: sync.failures > 1)
+        ready = await client.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["status"] == "ready"
+        assert ready.json()["notes"] == ["Keycloak's users can't be followed: the server's log tells why."]
+        assert "secret-host" not in ready.text
+        figures = (await client.get("/metrics", auth=ADMIN)).text
+        assert f"\nkompass_keycloak_failures_total {sync.failures}\n" in figures
+        assert "\nkompass_keycloak_up 0\n" in figures
+        keycloak.down = False
+        await until(lambda: sync.last_error is None)
+        assert (await client.get("/readyz")).json() == {"status": "ready"}
+        figures = (await client.get("/metrics", auth=ADMIN)).text
+        assert "\nkompass_keycloak_up 1\n" in figures
+        assert "\nkompass_keycloak_last_success_timestamp_seconds 1" in figures
+    finally:
+        following.cancel()
