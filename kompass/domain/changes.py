@@ -16,6 +16,12 @@ Body = Mapping[str, Any]
 _ABSENT = object()
 
 
+def status_of(body: Body) -> str:
+    """The document's `status`; empty if that is no text."""
+    status = body.get("status")
+    return status if isinstance(status, str) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One document that is about to be stored. Its author may see it and has the right to change it."""

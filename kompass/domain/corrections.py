@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from kompass.access.fields import same
 from kompass.access.principals import Principal, Role
 from kompass.domain.changes import Body, Change
 from kompass.domain.refusals import Refusal
@@ -107,14 +108,13 @@ def corrected(
     return body
 
 
-def reverted(body: Body) -> dict[str, Any]:
-    """The document as it was before all corrections in its change log."""
+def reverted(body: Body) -> dict[str, Any] | None:
+    """The document as it was before all corrections in its change log; None if it isn't as the log says."""
     original = dict(body)
     log = body.get("changeLog")
     for entry in reversed(log if isinstance(log, list) else []):
-        if isinstance(entry, dict) and isinstance(entry.get("field"), str):
-            if entry.get("oldValue") is None:
-                original.pop(entry["field"], None)
-            else:
-                original[entry["field"]] = entry["oldValue"]
-    return original
+        field = entry.get("field") if isinstance(entry, dict) else None
+        if not isinstance(field, str) or not same(original.get(field), entry.get("newValue")):
+            return None
+        original[field] = entry.get("oldValue")
+    return {name: value for name, value in original.items() if value is not None}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kompass.domain.changes import Body, Change, Facts
+from kompass.domain.changes import Body, Change, Facts, status_of
 from kompass.domain.corrections import MONEY, correction
 from kompass.domain.refusals import Refusal
 from kompass.domain.settings import BusinessSettings
@@ -73,15 +73,14 @@ class Freeze:
     gobd: bool = True
 
     def applies(self, body: Body, facts: Facts) -> bool:
-        status = body.get("status")
-        if isinstance(status, str) and status in self.states:
+        if status_of(body) in self.states:
             return True
         if self.link and body.get(self.link) is not None:
             return True
         if not self.uses:
             return False
         return body.get("finalized") is True or any(
-            other.get("status") not in use.except_in
+            status_of(other) not in use.except_in
             for use in self.uses
             for other in facts.referring(use.type, use.field, str(body.get("_id")))
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kompass.domain.changes import Change, Facts
+from kompass.domain.changes import Change, Facts, status_of
 from kompass.domain.refusals import Refusal
 from kompass.domain.settings import BusinessSettings
 
@@ -99,7 +99,7 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
     guards = GUARDS.get(change.type, ())
     for guard in guards:
         found = facts.referring(guard.type, guard.field, change.id)
-        if any(not guard.states or other.get("status") in guard.states for other in found):
+        if any(not guard.states or status_of(other) in guard.states for other in found):
             types = ", ".join(dict.fromkeys(one.type for one in guards))
             instead, stattdessen = _INSTEAD.get(change.type, ("", ""))
             return Refusal(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kompass.access.policy import ABSENT
-from kompass.domain.changes import Body, Change, Facts
+from kompass.domain.changes import Body, Change, Facts, status_of
 from kompass.domain.refusals import Refusal
 from kompass.domain.settings import BusinessSettings
 
@@ -58,8 +58,8 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "contract": (
         _CUSTOMER,
         _CONTACT,
-        _to("offerId", "offer", "customerId", "opportunityId", states=("accepted",)),
         _to("opportunityId", "opportunity", "customerId"),
+        _to("offerId", "offer", "customerId", "opportunityId", states=("accepted",)),
         _to("projectId", "project", "customerId"),
         _to("supersededBy", "contract", "customerId"),
     ),
@@ -159,7 +159,7 @@ def _wrong(reference: Reference, change: Change, doc: Body, facts: Facts) -> Ref
                     f"{reference.field} nennt kein passendes Dokument ({reference.to}): {own} ist anders.",
                     (reference.field,) if own == "_id" else (reference.field, own),
                 )
-        if is_written and reference.states and target.get("status") not in reference.states:
+        if is_written and reference.states and status_of(target) not in reference.states:
             wanted = " or ".join(sorted(reference.states))
             return Refusal(
                 "reference.state",

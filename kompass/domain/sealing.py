@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from kompass.domain.changes import Body, Facts
+from kompass.domain.changes import Body, Facts, status_of
 from kompass.domain.corrections import reverted
 from kompass.domain.freezing import FREEZES, is_final
 
@@ -34,8 +34,7 @@ _CANCELLED: Mapping[str, frozenset[str]] = {
 def badge(body: Body, facts: Facts) -> Badge:
     """What a person shall know at first sight."""
     doctype, docid = str(body.get("type")), str(body.get("_id"))
-    status = body.get("status")
-    if isinstance(status, str) and status in _CANCELLED.get(doctype, ()):
+    if status_of(body) in _CANCELLED.get(doctype, ()):
         return Badge.CANCELLED
     if body.get("stornoOf") is not None or facts.referring(doctype, "stornoOf", docid):
         return Badge.CANCELLED
@@ -47,7 +46,8 @@ def badge(body: Body, facts: Facts) -> Badge:
 def seal(body: Body, now: datetime) -> dict[str, Any]:
     """The members by which the server marks a document as final. `body` has `_attachments` with digests.
 
-    Numbers and derived values are in the body already; nothing that is frozen changes afterwards.
+    Numbers and derived values are in the body already; nothing that is frozen changes afterwards. What was
+    corrected before it was sealed is sealed as it was at first.
     """
     attached = body.get("_attachments")
     members: dict[str, Any] = {
@@ -56,7 +56,8 @@ def seal(body: Body, now: datetime) -> dict[str, Any]:
     }
     if isinstance(attached, Mapping) and attached:
         members["immutableAttachments"] = dict(sorted(attached.items()))
-    return {**members, "immutableHash": immutable_hash({**body, **members})}
+    original = reverted(body)
+    return {**members, "immutableHash": immutable_hash({**(original or body), **members})}
 
 
 def immutable_hash(body: Body) -> str:
@@ -74,7 +75,8 @@ def immutable_hash(body: Body) -> str:
 
 def is_intact(body: Body) -> bool:
     """Whether a sealed document says what it said when it was sealed, its logged corrections put back."""
-    return body.get("immutableHash") == immutable_hash(reverted(body))
+    original = reverted(body)
+    return original is not None and body.get("immutableHash") == immutable_hash(original)
 
 
 def canonical(value: object) -> bytes:

@@ -92,25 +92,27 @@ class Machine:
     closed: frozenset[str] = frozenset()
     """States in which nothing else of the document changes either."""
 
-    def state(self, body: Body) -> object:
-        """The document's, whatever is written there."""
+    def state(self, body: Body) -> str:
+        """The document's, as it is written there; empty if that is no text."""
         value = body.get(self.field)
-        return self.unset if value is None and self.unset is not None else value
+        if value is None:
+            return self.unset or ""
+        return value if isinstance(value, str) else ""
 
-    def edge(self, start: object, to: object) -> Edge | None:
+    def edge(self, start: str, to: str) -> Edge | None:
         for edge in self.edges:
             if edge.start == start and edge.to == to:
                 return edge
         return None
 
-    def leaving(self, state: object) -> tuple[Edge, ...]:
+    def leaving(self, state: str) -> tuple[Edge, ...]:
         return tuple(edge for edge in self.edges if edge.start == state)
 
     def terminal(self) -> frozenset[str]:
         """States that nothing leaves."""
         return frozenset(self.states) - {edge.start for edge in self.edges}
 
-    def routes(self, start: str, to: object) -> Iterator[tuple[Edge, ...]]:
+    def routes(self, start: str, to: str) -> Iterator[tuple[Edge, ...]]:
         """Ways along edges that may be passed, the shortest first, none through a state twice."""
         ways: list[tuple[Edge, ...]] = [(edge,) for edge in self.leaving(start) if edge.passing]
         while ways:
@@ -123,7 +125,7 @@ class Machine:
                 if edge.passing and edge.to != start and all(edge.to != one.to for one in way)
             ]
 
-    def kept(self, state: object) -> tuple[Need, ...]:
+    def kept(self, state: str) -> tuple[Need, ...]:
         """What every edge into the state asks for: a document in that state never loses it."""
         into = [edge.needs for edge in self.edges if edge.to == state]
         return tuple(need for need in into[0] if all(need in needs for needs in into)) if into else ()

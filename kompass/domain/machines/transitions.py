@@ -39,15 +39,13 @@ def _check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal 
         assert change.before is not None
         return _deletion(machine, change.before)
     state = machine.state(change.doc)
-    if not isinstance(state, str) or state not in machine.states:
+    if state not in machine.states:
         return _unknown(machine)
     if change.before is None:
         if state in machine.initial or is_storno(change.doc):
             return None  # a Storno is compared with what it cancels, by rules of its own
         return _travel(machine, machine.initial, state, change, facts, settings)
     before = machine.state(change.before)
-    if not isinstance(before, str):
-        return None
     if state == before:
         return _stay(machine, state, change, settings)
     edge = machine.edge(before, state)
