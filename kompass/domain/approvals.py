@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from kompass.access.companions import companion_id
 from kompass.access.principals import Role
-from kompass.domain.amounts import cost_net, number, offer_discount, offer_total, order_total
+from kompass.domain.amounts import UNKNOWN, cost_net, number, offer_discount, offer_total, order_total
 from kompass.domain.changes import Body, Change, Facts
 from kompass.domain.machines.graph import Approval
 from kompass.domain.refusals import Refusal
@@ -91,7 +91,7 @@ def approve(approval: Approval, change: Change, facts: Facts, settings: Business
 
 def approved_by_itself(expense: Body, settings: BusinessSettings) -> bool:
     """Whether the server approves the expense as soon as it is submitted."""
-    return number(expense.get("amount"), Decimal("Infinity")) <= settings.expense_auto_up_to
+    return number(expense.get("amount"), UNKNOWN) <= settings.expense_auto_up_to
 
 
 def _offer(change: Change, doc: Body, facts: Facts, settings: BusinessSettings) -> Refusal | None:
@@ -105,9 +105,7 @@ def _offer(change: Change, doc: Body, facts: Facts, settings: BusinessSettings) 
         euros = _euros(settings.offer_value_above)
         why.append((f"its total is above {euros}", f"die Summe liegt über {euros}"))
     margin = facts.document(companion_id("offer_margin", change.id))
-    if margin is not None and number(margin.get("marginPercent"), Decimal("Infinity")) < (
-        settings.offer_margin_below
-    ):
+    if margin is not None and number(margin.get("marginPercent"), UNKNOWN) < (settings.offer_margin_below):
         limit = settings.offer_margin_below
         why.append((f"its margin is below {limit} %", f"die Marge liegt unter {limit} %"))
     opportunity = facts.document(str(doc.get("opportunityId")))
@@ -154,7 +152,7 @@ def _purchase_order(change: Change, doc: Body, facts: Facts, settings: BusinessS
 
 
 def _supplier_contract(change: Change, doc: Body, facts: Facts, settings: BusinessSettings) -> Refusal | None:
-    value = number(doc.get("contractValueEur"))
+    value = number(doc.get("contractValueEur"), UNKNOWN)
     if value < settings.supplier_contract_auto_below:
         return None
     limit = _euros(settings.supplier_contract_auto_below)
@@ -177,7 +175,7 @@ def _supplier_contract(change: Change, doc: Body, facts: Facts, settings: Busine
 
 
 def _supplier_invoice(change: Change, doc: Body, facts: Facts, settings: BusinessSettings) -> Refusal | None:
-    total = number(doc.get("totalEur"), Decimal("Infinity"))
+    total = number(doc.get("totalEur"), UNKNOWN)
     if total < settings.supplier_invoice_auto_below:
         if change.principal.roles & {BUCH, GF} or three_way_match(doc, facts, settings):
             return None
@@ -204,7 +202,9 @@ def three_way_match(invoice: Body, facts: Facts, settings: BusinessSettings) -> 
         return False
     if order.get("supplierId") != invoice.get("supplierId") or order.get("status") != "delivered":
         return False
-    ordered, invoiced = order_total(order), number(invoice.get("totalEur"), Decimal("Infinity"))
+    ordered, invoiced = order_total(order), number(invoice.get("totalEur"), UNKNOWN)
+    if not ordered.is_finite():
+        return False
     return abs(invoiced - ordered) <= ordered * settings.three_way_tolerance_percent / 100
 
 

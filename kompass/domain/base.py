@@ -92,7 +92,7 @@ class FileEntry(Part):
 class LogEntry(Part):
     """One correction of a frozen document. The server writes it."""
 
-    number: Code | None = None
+    changeNumber: Code | None = None
     field: Annotated[str, line(1, 200)]
     oldValue: Any = None
     newValue: Any = None

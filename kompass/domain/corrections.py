@@ -25,14 +25,14 @@ _TOTALS = frozenset({"subtotalEur", "taxAmountEur", "totalEur"})
 
 MONEY: Mapping[str, frozenset[str]] = {
     "offer": _TOTALS | {"lineItems", "discountPercent", "discountAmountEur", "taxRate"},
-    "contract": _TOTALS | {"contractValueEur", "paymentSchedule"},
+    "contract": frozenset({"contractValueEur", "subtotalEur", "taxAmountEur", "paymentSchedule"}),
     "project_cost": frozenset(
         {"quantity", "unitPriceEur", "taxRate", "totalNetEur", "taxAmountEur", "totalGrossEur", "projectId"}
     ),
     "time_entry": frozenset({"startTime", "endTime", "durationMinutes", "hourlyRateEur", "projectId"}),
     "time_entry_cost": frozenset({"hourlyRateEur", "totalCostEur"}),
     "expense": frozenset({"amount", "taxAmount", "netAmount", "projectId"}),
-    "mileage_log": frozenset({"distance", "distanceKm", "ratePerKm", "costEur", "projectId"}),
+    "mileage_log": frozenset({"distance", "ratePerKm", "costEur", "projectId"}),
 }
 """Fields that no correction changes: their error is cancelled by a Storno, and the document made anew."""
 
@@ -59,13 +59,14 @@ def correction(change: Change, touched: tuple[str, ...]) -> Refusal | None:
             (*touched, REASON),
         )
     money = [field for field in touched if field in MONEY.get(change.type, ())]
-    if money or "_attachments" in touched:
-        names = ", ".join([*money, *(["_attachments"] if "_attachments" in touched else [])])
+    money += [field for field in ("_attachments", "attachments") if field in touched]
+    if money:
+        names = ", ".join(money)
         return Refusal(
             "correction.storno",
             f"{names} is not corrected: cancel the document (Storno) and make a new one.",
             f"{names} wird nicht korrigiert: Stornieren Sie das Dokument und legen Sie ein neues an.",
-            tuple(field for field in touched if field in money or field == "_attachments"),
+            tuple(money),
         )
     if not isinstance(reason, str) or len(reason.strip()) < SHORTEST_REASON:
         return Refusal(

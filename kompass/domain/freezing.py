@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kompass.access.fields import same
 from kompass.domain.changes import Body, Change, Facts, status_of
 from kompass.domain.corrections import MONEY, correction
 from kompass.domain.refusals import Refusal
@@ -36,6 +37,10 @@ HOUSEKEEPING = frozenset(
     }
 )
 """Fields that are never frozen; who writes them is said elsewhere."""
+
+
+FILES = ("_attachments", "attachments")
+"""Attachments, and the list that people see of them."""
 
 
 class Attached(StrEnum):
@@ -86,8 +91,8 @@ class Freeze:
         )
 
     def locks(self, field: str) -> bool:
-        """`_attachments` aside."""
-        if field in HOUSEKEEPING or field == "_attachments":
+        """Files aside."""
+        if field in HOUSEKEEPING or field in FILES:
             return False
         if self.locked is not None:
             return field in self.locked
@@ -114,7 +119,7 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
     ),
     "location": (
         Freeze(
-            uses=(Use("project", "locationId"), Use("invoice", "locationId")),
+            uses=(Use("project", "locationId"),),
             locked=_fields("deliveryAddress"),
         ),
     ),
@@ -130,7 +135,6 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
                 "viewedAt",
                 "acceptedAt",
                 "rejectedAt",
-                "expiredAt",
             ),
             attached=Attached.FIXED,
         ),
@@ -205,7 +209,6 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
                 "purchaseOrderId",
                 "invoiceNumber",
                 "invoiceDate",
-                "lineItems",
                 "subtotalEur",
                 "taxAmountEur",
                 "totalEur",
@@ -250,8 +253,8 @@ def frozen_changes(change: Change, facts: Facts) -> tuple[str, ...]:
         return ()
     touched = []
     for field in change.changed():
-        if field == "_attachments":
-            if any(_attachments_harmed(row.attached, before, doc) for row in rows):
+        if field in FILES:
+            if any(_harmed(row.attached, before.get(field), doc.get(field)) for row in rows):
                 touched.append(field)
         elif any(row.locks(field) for row in rows) or any(
             field in row.once and before.get(field) not in (None, "") for row in rows
@@ -294,7 +297,7 @@ def _ways_on(doctype: str, touched: tuple[str, ...], rows: tuple[Freeze, ...]) -
             " It is approved like this: take it back a step, or cancel it and make a new one.",
             " So ist es freigegeben: einen Schritt zurück nehmen oder stornieren und neu anlegen.",
         )
-    if "_attachments" in touched or MONEY.get(doctype, frozenset()) & {*touched}:
+    if {*FILES} & {*touched} or MONEY.get(doctype, frozenset()) & {*touched}:
         return (
             " Amounts and documents are cancelled (Storno) and made anew.",
             " Beträge und Belege werden storniert und neu angelegt.",
@@ -305,10 +308,14 @@ def _ways_on(doctype: str, touched: tuple[str, ...], rows: tuple[Freeze, ...]) -
     )
 
 
-def _attachments_harmed(rule: Attached, before: Body, doc: Body) -> bool:
+def _harmed(rule: Attached, had: object, has: object) -> bool:
+    """Whether files changed, or entries of their list, that had to stay."""
     if rule is Attached.FREE:
         return False
-    had, has = before.get("_attachments") or {}, doc.get("_attachments") or {}
-    if rule is Attached.FIXED and {*has} - {*had}:
-        return True
-    return any(has.get(name) != digest for name, digest in had.items())
+    if rule is Attached.FIXED:
+        return not same(had or None, has or None)
+    if isinstance(had, list):
+        return not (isinstance(has, list) and same(had, has[: len(had)]))
+    if isinstance(had, Mapping):
+        return not isinstance(has, Mapping) or any(has.get(name) != digest for name, digest in had.items())
+    return False

@@ -71,7 +71,6 @@ GUARDS: Mapping[str, tuple[Guard, ...]] = {
         "supplier_contract",
         "supplier_invoice",
         "project_subcontractor",
-        "request_for_quote",
         "delivery",
     ),
     "purchase_order": _by("purchaseOrderId", "supplier_invoice", "delivery"),

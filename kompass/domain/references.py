@@ -42,17 +42,22 @@ _PROJECT = _to("projectId", "project")
 _SUPPLIER = _to("supplierId", "supplier")
 _ACTIVE_SUPPLIER = _to("supplierId", "supplier", states=("Active",))
 _TOUR = _to("tourId", "tour")
+_ORDER = _to("purchaseOrderId", "purchase_order")
+_AGREEMENT = _to("supplierContractId", "supplier_contract", "supplierId")
+_SELECTED = _to("selectedSupplierId", "supplier")
 
 REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "customer": (_to("defaultDeliveryLocationId", "location", ("_id", "customerId"), later=True),),
     "location": (_CUSTOMER, _to("primaryContactPersonId", "contact", "customerId", later=True)),
     "contact": (_CUSTOMER, _to("assignedLocationIds", "location", "customerId", later=True)),
-    "lead": (_to("convertedCustomerId", "customer"),),
+    "lead": (_to("convertedCustomerId", "customer"), _to("convertedOpportunityId", "opportunity")),
     "opportunity": (_CUSTOMER, _CONTACT, _to("locationId", "location", "customerId")),
     "offer": (
         _CUSTOMER,
         _CONTACT,
         _to("opportunityId", "opportunity", "customerId"),
+        _to("locationId", "location", "customerId"),
+        _to("contractId", "contract", "customerId"),
         _to("supersededBy", "offer", "customerId"),
     ),
     "contract": (
@@ -74,9 +79,12 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
         _CUSTOMER,
         _to("contactId", "contact", "customerId"),
         _to("locationId", "location", "customerId"),
+        _to("opportunityId", "opportunity", "customerId"),
+        _to("projectId", "project", "customerId"),
     ),
     "protocol": (
         _CUSTOMER,
+        _to("meetingId", "meeting", "customerId"),
         _to("opportunityId", "opportunity", "customerId"),
         _to("projectId", "project", "customerId"),
     ),
@@ -88,28 +96,42 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
     "project_task": (_PROJECT,),
     "time_entry": (_PROJECT, _to("taskId", "project_task", "projectId")),
     "project_cost": (_PROJECT, _SUPPLIER),
-    "meeting": (_CUSTOMER, _TOUR, _to("locationId", "location", "customerId")),
-    "hotel_stay": (_TOUR,),
+    "tour": (
+        _to("meetingIds", "meeting", later=True),
+        _to("hotelStayIds", "hotel_stay", later=True),
+        _to("expenseIds", "expense", later=True),
+        _to("mileageLogIds", "mileage_log", later=True),
+    ),
+    "meeting": (
+        _CUSTOMER,
+        _TOUR,
+        _to("locationId", "location", "customerId"),
+        _to("contactId", "contact", "customerId"),
+        _to("opportunityId", "opportunity", "customerId"),
+        _to("protocolId", "protocol", "customerId", later=True),
+    ),
+    "hotel_stay": (_TOUR, _to("locationId", "location")),
     "expense": (
         _TOUR,
         _to("meetingId", "meeting"),
         _PROJECT,
         _to("mileageLogId", "mileage_log"),
     ),
-    "mileage_log": (_TOUR, _PROJECT, _to("expenseId", "expense")),
-    "purchase_order": (_ACTIVE_SUPPLIER, _PROJECT),
+    "mileage_log": (_TOUR, _PROJECT, _to("meetingId", "meeting"), _to("expenseId", "expense")),
+    "purchase_order": (_ACTIVE_SUPPLIER, _PROJECT, _AGREEMENT),
     "supplier_contract": (_ACTIVE_SUPPLIER, _PROJECT),
-    "project_subcontractor": (_ACTIVE_SUPPLIER, _PROJECT),
-    "request_for_quote": (_to("supplierIds", "supplier", states=("Active",)), _PROJECT),
-    "supplier_communication": (_SUPPLIER, _PROJECT),
+    "project_subcontractor": (_ACTIVE_SUPPLIER, _PROJECT, _AGREEMENT),
+    "request_for_quote": (_to("supplierIds", "supplier", states=("Active",)), _PROJECT, _SELECTED),
+    "supplier_communication": (_SUPPLIER, _PROJECT, _ORDER),
     "supplier_invoice": (
         _SUPPLIER,
         _PROJECT,
+        _AGREEMENT,
         _to("purchaseOrderId", "purchase_order", "supplierId"),
     ),
-    "delivery": (_SUPPLIER, _PROJECT, _to("purchaseOrderId", "purchase_order")),
-    "inventory_movement": (_to("materialId", "material"), _PROJECT),
-    "project_material_requirement": (_PROJECT, _to("materialId", "material"), _SUPPLIER),
+    "delivery": (_SUPPLIER, _PROJECT, _ORDER, _to("locationId", "location")),
+    "inventory_movement": (_to("materialId", "material"), _PROJECT, _ORDER, _to("deliveryId", "delivery")),
+    "project_material_requirement": (_PROJECT, _to("materialId", "material"), _SUPPLIER, _ORDER),
 }
 """By type. A field that isn't there names nothing."""
 

@@ -116,7 +116,7 @@ _STORED: Document = {
 _MARKS: Document = {
     "changeLog": [
         {
-            "number": "CL-2026-00001",
+            "changeNumber": "CL-2026-00001",
             "field": "notes",
             "oldValue": "eins",
             "newValue": "zwei",

@@ -31,7 +31,11 @@ OTHERS: dict[str, dict[str, Any]] = {
     "project": {"customerId": "customer-1", "status": "active", "milestones": [{"id": "m1"}, {"id": "m2"}]},
     "project_task": {"projectId": "project-1"},
     "tour": {"ownerId": "adm1", "startDate": "2026-03-02", "endDate": "2026-03-04", "status": "active"},
-    "meeting": {"tourId": "tour-1"},
+    "meeting": {"tourId": "tour-1", "customerId": "customer-1"},
+    "protocol": {"customerId": "customer-1"},
+    "hotel_stay": {"tourId": "tour-1"},
+    "supplier_contract": {"supplierId": "supplier-1"},
+    "delivery": {},
     "mileage_log": {},
     "expense": {},
     "supplier": {"status": "Active"},
@@ -58,14 +62,18 @@ def check(body: Change, facts: Facts | None = None) -> Refusal | None:
     return crossing.check(body, facts or world(), SETTINGS)
 
 
+UNFIT = {"contract": ["supersededBy"]}
+"""References that no new document has beside its others."""
+
+
 def fitting(doctype: str) -> dict[str, Any]:
     """A new document with every reference of its type, all right."""
     fields: dict[str, Any] = {}
     for reference in references.REFERENCES[doctype]:
         named = f"{reference.to}-1"
         fields[reference.field] = [named] if reference.field.endswith("Ids") else named
-    if doctype == "contract":
-        fields.pop("supersededBy")
+    for field in UNFIT.get(doctype, ()):
+        fields.pop(field)
     if doctype == "customer":
         return {**new(doctype, **fields), "_id": "customer-1"}
     if doctype == "meeting":
@@ -77,7 +85,7 @@ CASES = [
     (doctype, reference)
     for doctype, found in references.REFERENCES.items()
     for reference in found
-    if (doctype, reference.field) != ("contract", "supersededBy")
+    if reference.field not in UNFIT.get(doctype, ())
 ]
 IDS = [f"{doctype}.{reference.field}" for doctype, reference in CASES]
 

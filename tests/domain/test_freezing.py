@@ -30,9 +30,7 @@ OFFER_LOCKED = (
     "discountAmountEur taxRate taxAmountEur totalEur validUntil terms pdfUrl paymentTermsDays approvedBy "
     "createdAt"
 )
-OFFER_FREE = (
-    "status notes supersededBy contractId rejectionReason sentAt viewedAt acceptedAt rejectedAt expiredAt"
-)
+OFFER_FREE = "status notes supersededBy contractId rejectionReason sentAt viewedAt acceptedAt rejectedAt"
 CONTRACT_LOCKED = (
     "contractNumber offerId customerId contractDate startDate endDate contractValueEur subtotalEur "
     "taxAmountEur paymentSchedule deliverySchedule terms projectManagerId customerSignature ourSignature "

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kompass.access.principals import Principal
-from kompass.domain import checks, retention, storno, times
+from kompass.domain import retention, storno, times
 from tests.domain.test_freezing import CASES, stored
-from tests.domain.world import BUCH, GF, INNEN, NOTHING, NOW, PLAN, SETTINGS, World, change
+from tests.domain.world import BUCH, GF, INNEN, NOTHING, NOW, PLAN, SETTINGS, World, change, rules
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -22,7 +22,7 @@ def test_nothing_final_is_deleted(name: str) -> None:
     assert refusal.rule == "retention.deletion"
     assert "2036" in refusal.reason
     assert any(word in refusal.grund for word in ("pseudonymisieren", "Ersetzen Sie", "Storn"))
-    assert checks.check(change(None, before, GF), World(*case.others), SETTINGS) == refusal
+    assert rules(change(None, before, GF), World(*case.others), SETTINGS) == refusal
 
 
 def test_the_years_count_from_the_end_of_the_year_in_which_it_became_final() -> None:
@@ -103,7 +103,7 @@ STORED = World(COST, PROJECT)
 
 
 def test_a_storno_is_made_at_once() -> None:
-    assert checks.check(change(STORNO, None, GF), STORED, SETTINGS) is None
+    assert rules(change(STORNO, None, GF), STORED, SETTINGS) is None
 
 
 @pytest.mark.parametrize("who", [PLAN, BUCH, INNEN])
@@ -149,7 +149,7 @@ def test_a_storno_happens_once_and_stays() -> None:
     assert storno.check(change({**STORNO, "notes": "neu"}, STORNO, GF), world, SETTINGS) is not None
     becoming = {**COST, "stornoOf": "cost-9", "stornoReason": "Falscher Betrag gebucht"}
     assert storno.check(change(becoming, COST, GF), world, SETTINGS) is not None
-    assert checks.check(change(None, STORNO, GF), world, SETTINGS) is not None
+    assert rules(change(None, STORNO, GF), world, SETTINGS) is not None
     assert storno.is_cancelled(COST, world)
     assert not storno.is_cancelled(COST, STORED)
     assert storno.is_storno(STORNO)
@@ -158,8 +158,8 @@ def test_a_storno_happens_once_and_stays() -> None:
 
 def test_after_a_storno_the_same_invoice_is_entered_again() -> None:
     right = {**COST, "_id": "cost-3", "createdBy": "plan1", "status": "planned", "unitPriceEur": 90}
-    assert checks.check(change(right, None, PLAN), World(COST, STORNO, PROJECT), SETTINGS) is None
-    refusal = checks.check(change(right, None, PLAN), STORED, SETTINGS)
+    assert rules(change(right, None, PLAN), World(COST, STORNO, PROJECT), SETTINGS) is None
+    refusal = rules(change(right, None, PLAN), STORED, SETTINGS)
     assert refusal is not None
     assert refusal.rule == "unique.invoice_number"
 

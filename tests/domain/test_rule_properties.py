@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kompass.access.principals import Principal, Role
-from kompass.domain import checks
 from kompass.domain.changes import Change
 from kompass.domain.corrections import MONEY, corrected
 from kompass.domain.freezing import FREEZES, applying, frozen_changes, is_final
 from kompass.domain.machines import MACHINES
 from kompass.domain.sealing import immutable_hash, is_intact, seal
 from tests.domain.test_transitions import COMPLETE, OWNER_FIELD
-from tests.domain.world import NOW, SETTINGS, World
+from tests.domain.world import NOW, SETTINGS, World, rules
 
 PEOPLE = [Principal(f"{role.lower()}1", frozenset({role})) for role in Role if role is not Role.ADMIN]
 TYPES = sorted({*MACHINES, *FREEZES})
@@ -92,7 +91,7 @@ def test_what_is_final_never_changes(sequence: Attempts) -> None:
         doc = None if is_deletion else {**before, **fields}
         change = Change(doc, before, who, NOW)
         touched = frozen_changes(change, world)
-        refusal = checks.check(change, world, SETTINGS)
+        refusal = rules(change, world, SETTINGS)
         if refusal is not None:
             assert refusal.reason
             assert refusal.grund
@@ -147,7 +146,7 @@ def test_no_value_makes_a_rule_fail(doctype: str, fields: dict[str, Any], who: P
     if not isinstance(fields.get("_attachments", {}), dict):
         del fields["_attachments"]
     new = {**start(doctype), **fields}
-    checks.check(Change(new, None, who, NOW), World(*OTHERS), SETTINGS)
+    rules(Change(new, None, who, NOW), World(*OTHERS), SETTINGS)
     old = start(doctype)
-    checks.check(Change(new, old, who, NOW), World(old, *OTHERS), SETTINGS)
-    checks.check(Change(None, new, who, NOW), World(new, *OTHERS), SETTINGS)
+    rules(Change(new, old, who, NOW), World(old, *OTHERS), SETTINGS)
+    rules(Change(None, new, who, NOW), World(new, *OTHERS), SETTINGS)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kompass.access.principals import Principal, Role
+from kompass.domain import checks, models
 from kompass.domain.changes import Body, Change, Facts, NoFacts
 from kompass.domain.keys import keys_of
+from kompass.domain.refusals import Refusal
 from kompass.domain.settings import BusinessSettings
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -43,6 +45,15 @@ INNEN = person("innen1", Role.INNEN)
 ADM = person("adm1", Role.ADM)
 PLAN = person("plan1", Role.PLAN)
 BUCH = person("buch1", Role.BUCH)
+
+
+def rules(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
+    """Every rule but the shape of documents, for documents that have only what matters."""
+    for stage in checks.STAGES:
+        refusal = stage(change, facts, settings) if stage is not models.check else None
+        if refusal is not None:
+            return refusal
+    return None
 
 
 def user(name: str, *roles: Role, active: bool = True) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from kompass.access.principals import Role
-from kompass.domain.amounts import number
+from kompass.domain.amounts import UNKNOWN, number
 from kompass.domain.changes import Body
 from kompass.domain.machines.graph import Approval, Condition, Machine, Need, by_type, edges
 from kompass.domain.settings import BusinessSettings
@@ -50,12 +48,12 @@ MEETING = Machine(
 def _receipt_needed(expense: Body, settings: BusinessSettings) -> bool:
     return (
         expense.get("category") != "mileage"
-        and number(expense.get("amount"), Decimal("Infinity")) > settings.expense_receipt_above
+        and number(expense.get("amount"), UNKNOWN) > settings.expense_receipt_above
     )
 
 
 def _large(expense: Body, settings: BusinessSettings) -> bool:
-    return number(expense.get("amount"), Decimal("Infinity")) > settings.expense_justified_above
+    return number(expense.get("amount"), UNKNOWN) > settings.expense_justified_above
 
 
 _EVIDENCE = (
