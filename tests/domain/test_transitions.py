@@ -203,7 +203,7 @@ ORDER = {
     "type": "purchase_order",
     "status": "delivered",
     "supplierId": "supplier-1",
-    "lineItems": [{"quantity": 1, "unitPriceEur": 500}],
+    "lineItems": [{"quantity": 1, "unitPriceEur": 500, "taxRate": 0}],
 }
 
 
