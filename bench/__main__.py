@@ -1,4 +1,4 @@
-"""`./scripts/bench engine|replication|access`: our figures beside a peer's, as a table."""
+"""`./scripts/bench engine|replication|access|models`: our figures beside a peer's, as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import access, engine, replication
+from bench import access, engine, models, replication
 from bench.servers import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -75,6 +75,12 @@ def run_access(
 ) -> None:
     """Feeds of single people beside a filter, pushes through the gate, live devices, decisions."""
     access.run(documents, rounds, peer, devices, seconds, growth=growth)
+
+
+@app.command("models")
+def run_models() -> None:
+    """What judging the shape of a document costs."""
+    models.run()
 
 
 def _write_readme(table: str) -> None:

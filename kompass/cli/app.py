@@ -13,6 +13,7 @@ from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
 from kompass.cli.keycloak import keycloak
 from kompass.cli.replicate import replicate
+from kompass.cli.schemas import schemas
 from kompass.cli.serve import serve
 from kompass.cli.verify_audit import verify_audit
 
@@ -21,6 +22,7 @@ app.command()(serve)
 app.command()(doctor)
 app.command()(replicate)
 app.command()(explain)
+app.command()(schemas)
 app.command("verify-audit")(verify_audit)
 app.add_typer(keycloak, name="keycloak")
 

@@ -86,12 +86,12 @@ PHONE = _pattern(
 )
 VAT = _pattern("^DE[0-9]{9}$", "must be DE and nine digits", "muss aus DE und neun Ziffern bestehen")
 WEBSITE = _pattern(
-    rf"^https?://[^\s<>\"{_CONTROLS}{_MARKS}]+$",
+    rf"^https?://[^\s<>\u0022{_CONTROLS}{_MARKS}]+$",
     "must be an address that begins with https:// or http://",
     "muss eine Adresse sein, die mit https:// oder http:// beginnt",
 )
 LINK = _pattern(
-    rf"^(?:https?://[^\s<>\"{_CONTROLS}{_MARKS}]+|[^\s:/\\{_CONTROLS}{_MARKS}][^:/\\{_CONTROLS}{_MARKS}]*)$",
+    rf"^(?:https?://[^\s<>\u0022{_CONTROLS}{_MARKS}]+|[^\s:/\\{_CONTROLS}{_MARKS}][^:/\\{_CONTROLS}{_MARKS}]*)$",
     "must be the name of an attachment, or an address that begins with https://",
     "muss der Name eines Anhangs sein oder eine Adresse, die mit https:// beginnt",
 )
@@ -179,27 +179,31 @@ class Number:
     """The number must be above `low`."""
     decimals: int | None = 2
 
-    def __call__(self, value: object) -> Decimal:
-        kind = type(value)
-        if kind is float:
-            number = Decimal(repr(value))
-        elif kind is int or kind is Decimal:
-            number = Decimal(value)  # type: ignore[arg-type]
-        else:
-            raise broken("type", "must be a number", "muss eine Zahl sein")
-        if (
-            not number.is_finite()
-            or not self.low <= number <= self.high
-            or (self.above and number == self.low)
-        ):
-            raise broken("range", *self._bounds())
-        if self.decimals is not None and number != round(number, self.decimals):
-            raise broken(
-                "decimals",
-                f"may have at most {self.decimals} decimals",
-                f"darf höchstens {self.decimals} Nachkommastellen haben",
-            )
-        return number
+    def reader(self) -> Callable[[object], Decimal]:
+        """What makes the number of a JSON value; raises what is wrong with it."""
+        low, high, above, decimals = float(self.low), float(self.high), self.above, self.decimals
+        range_error = self._bounds()
+
+        def read(value: object) -> Decimal:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise broken("type", "must be a number", "muss eine Zahl sein")
+            # The bounds are whole numbers, so comparing is exact. NaN lies in no range.
+            if not low <= value <= high or (above and value == low):
+                raise broken("range", *range_error)
+            if isinstance(value, int):
+                return Decimal(value)
+            text = repr(value)
+            number = Decimal(text)
+            short = decimals is None or ("e" not in text and len(text) - text.find(".") - 1 <= decimals)
+            if not short and number != round(number, decimals):
+                raise broken(
+                    "decimals",
+                    f"may have at most {decimals} decimals",
+                    f"darf höchstens {decimals} Nachkommastellen haben",
+                )
+            return number
+
+        return read
 
     def _bounds(self) -> Words:
         low, high = f"{self.low:,f}", f"{self.high:,f}"
@@ -215,7 +219,7 @@ class Number:
         )
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.__call__)
+        return core_schema.no_info_plain_validator_function(self.reader())
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -267,7 +271,7 @@ def _day(value: object) -> date:
         except ValueError:
             pass
         else:
-            if value[4] == "-" and _FIRST <= day <= _LAST:
+            if value[4] == value[7] == "-" and _FIRST <= day <= _LAST:
                 return day
     raise broken(
         "date",
@@ -283,7 +287,8 @@ def _moment(value: object) -> datetime:
         except ValueError:
             pass
         else:
-            if value[4] == "-" and value[13] == ":" and value[16] == ":" and 1990 <= moment.year <= 2199:
+            plain = value[4] == value[7] == "-" and value[13] == value[16] == ":"
+            if plain and _FIRST.year <= moment.year <= _LAST.year:
                 return moment
     raise broken(
         "date",
