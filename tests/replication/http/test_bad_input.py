@@ -6,296 +6,43 @@ the same documents at the same sequence number, and the doctor finds nothing.
 
 from __future__ import annotations
 
-import functools
-import gzip
 import json
-import zlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from replication.http import Application, create_app
-from replication.http.server import ServerConfig
-from replication.store.interface import Store
-from replication.store.sqlite import SqliteStore
-from replication.store.sqlite.doctor import examine
-from tests.replication.http.raw import JSON, Answer, ask
-
-A, B, Z = "a" * 32, "b" * 32, "z" * 32
-MEGABYTE = 1024 * 1024
-GZIP = (b"content-encoding", b"gzip")
-
-NOT_JSON = (400, "bad_request", "invalid UTF-8 JSON")
-NO_OBJECT = (400, "bad_request", "Request body must be a JSON object")
-NO_DOCUMENT = (400, "bad_request", "Document must be a JSON object")
-TOO_DEEP = (400, "bad_request", "JSON is nested more than 500 levels deep")
-BAD_REV = (400, "bad_request", "Invalid rev format")
-NO_TYPE = (415, "bad_content_type", "Content-Type must be application/json")
-TOO_LARGE = (413, "too_large", "the request entity is too large")
-NOT_GZIPPED = (400, "bad_request", "Request body is not properly gzipped.")
-BAD_ESCAPE = (400, "bad_request", "invalid_url_encoding")
-RESERVED = (400, "illegal_docid", "Only reserved document ids may start with underscore.")
-NO_DATABASE = (404, "not_found", "Database does not exist.")
-MISSING = (404, "not_found", "missing")
-CONFLICT = (409, "conflict", "Document update conflict.")
-NUL = (400, "bad_request", "The path must not hold a NUL character")
-REV_OF_DATABASE = (
-    "You tried to DELETE a database with a ?=rev parameter. Did you mean to DELETE a document instead?"
+from replication.http import Application
+from tests.replication.http.bad_input import (
+    BAD_ESCAPE,
+    BAD_HEARTBEAT,
+    BAD_REV,
+    CONFLICT,
+    MISSING,
+    NO_DATABASE,
+    NO_DOCUMENT,
+    NOT_JSON,
+    NOT_UTF8,
+    NUL,
+    RESERVED,
+    REV_OF_DATABASE,
+    A,
+    B,
+    Error,
+    Row,
+    Z,
+    app,
+    as_bytes,
+    bad,
+    illegal_name,
+    name_of,
+    query_error,
+    refused,
+    state,
+    validation,
 )
-BAD_HEARTBEAT = "Invalid heartbeat value. Expecting a positive integer value (in milliseconds)."
-NOT_UTF8 = (400, "bad_request", "The path is not percent-encoded UTF-8")
+from tests.replication.http.raw import JSON, ask
 
-Error = tuple[int, str, str]
-Row = tuple[str, str, Any, Error]
-"""Method, path and query, body (bytes as they are, anything else as JSON), what is answered."""
-
-
-def illegal_name(name: str) -> Error:
-    reason = (
-        f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the characters"
-        " _, $, (, ), +, -, and / are allowed. Must begin with a letter."
-    )
-    return (400, "illegal_database_name", reason)
-
-
-def validation(reason: str) -> Error:
-    return (400, "doc_validation", reason)
-
-
-def bad(reason: str) -> Error:
-    return (400, "bad_request", reason)
-
-
-def query_error(reason: str) -> Error:
-    return (400, "query_parse_error", reason)
-
-
-def nested(levels: int) -> bytes:
-    return b'{"a":' + b"[" * levels + b"]" * levels + b"}"
-
-
-@functools.cache
-def bomb(size: int) -> bytes:
-    """`size` blanks, gzipped: a thousandth of that."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    blank = b" " * MEGABYTE
-    return b"".join(packer.compress(blank) for _ in range(size // MEGABYTE)) + packer.flush()
-
-
-@pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[Application]:
-    """A server with a database that has a bit of everything."""
-    store: Store = await SqliteStore.open(tmp_path / "data")
-    app = create_app(store, ServerConfig(access_log=False))
-    await ask(app, "PUT", "/db")
-    docs: list[dict[str, Any]] = [
-        {"_id": "plain", "_rev": f"1-{A}", "n": 1},
-        {"_id": "conflicted", "_rev": f"1-{A}"},
-        {"_id": "conflicted", "_rev": f"1-{B}"},
-        {"_id": "gone", "_rev": f"2-{A}", "_deleted": True},
-        {"_id": "with", "_rev": f"1-{A}", "_attachments": {"a.txt": {"data": "aGVsbG8=", "revpos": 1}}},
-        {"_id": "_design/d", "_rev": f"1-{A}", "language": "query"},
-    ]
-    body = json.dumps({"new_edits": False, "docs": docs}).encode()
-    assert (await ask(app, "POST", "/db/_bulk_docs", body, JSON)).body == b"[]\n"
-    await ask(app, "PUT", "/db/_local/note", b'{"a":1}')
-    yield app
-    await store.close()
-    assert list(examine(tmp_path / "data")) == []
-
-
-async def state(app: Application) -> list[Any]:
-    """All that a client can see of the server's databases."""
-    seen: list[Any] = [(await ask(app, "GET", "/_all_dbs")).json()]
-    for path in (
-        "/db",
-        "/db/_changes?style=all_docs&include_docs=true",
-        "/db/_local_docs?include_docs=true",
-        "/db/_security",
-        "/db/_revs_limit",
-    ):
-        value = (await ask(app, "GET", path)).json()
-        if path == "/db":
-            value = (value["update_seq"], value["doc_count"], value["doc_del_count"])
-        seen.append(value)
-    seen.append((await ask(app, "GET", "/db/with/a.txt")).body)
-    return seen
-
-
-def as_bytes(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-def name_of(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value[:40].encode("unicode_escape").decode()
-    if isinstance(value, bytes):
-        return repr(value[:24])[2:-1]
-    return None
-
-
-# -- bodies that are no JSON -------------------------------------------------------------------------
-
-NOT_JSON_AT_ALL = [
-    b"", b"   ", b"{", b'{"a":1}}', b'{"a":1,}', b"{'a':1}", b'{"a":01}', b'{"a":+1}', b'{"a":.5}',
-    b'{"a":1.}', b'{"a":NaN}', b'{"a":Infinity}', b'{"a":-Infinity}', b'{"a":1e400}', b'{"a":-1e400}',
-    b'{"a":"\\ud800"}', b'{"a":"\\udc00"}', b'{"a":"\\udc00\\ud800"}', b'{"\\uD800":1}', b'{"a":"\\x"}',
-    b'{"a":"\xff\xfe"}', b'{"a":"\xc0\xaf"}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\xe2\x82"}',
-    b'\xef\xbb\xbf{"a":1}', '{"a":1}'.encode("utf-16"), b'{"a":"\x01"}', b'{"a":"\n"}', b'{"a":1/**/}',
-    b'{"a":' + b"7" * 5000 + b"}", b'{"a":[1,2',
-]  # fmt: skip
-
-TAKES_JSON = [
-    ("PUT", "/db/new"),
-    ("POST", "/db"),
-    ("PUT", "/db/_local/new"),
-    ("PUT", "/db/_design/new"),
-    ("POST", "/db/_bulk_docs"),
-    ("POST", "/db/_bulk_get"),
-    ("POST", "/db/_revs_diff"),
-    ("POST", "/db/_missing_revs"),
-    ("POST", "/db/_all_docs"),
-    ("POST", "/db/_all_docs/queries"),
-    ("POST", "/db/_find"),
-    ("POST", "/db/_explain"),
-    ("POST", "/db/_index"),
-    ("POST", "/db/_index/_bulk_delete"),
-    ("POST", "/db/_purge"),
-    ("PUT", "/db/_security"),
-    ("PUT", "/db/_revs_limit"),
-    ("POST", "/_session"),
-    ("POST", "/_dbs_info"),
-]
-
-
-@pytest.mark.parametrize(("method", "path"), TAKES_JSON)
-async def test_no_endpoint_takes_what_is_no_json(app: Application, method: str, path: str) -> None:
-    before = await state(app)
-    for body in NOT_JSON_AT_ALL:
-        assert (await ask(app, method, path, body, JSON)).error == NOT_JSON, body[:40]
-    for levels in (1000, 20_000):
-        answer = await ask(app, method, path, nested(levels), JSON)
-        # Where nothing is stored a thousand levels do no harm, and are no revisions either.
-        assert answer.error == TOO_DEEP or (levels == 1000 and answer.status == 400)
-    assert await state(app) == before
-
-
-async def test_a_changes_body_may_be_empty_and_nothing_else_that_is_no_json(app: Application) -> None:
-    assert (await ask(app, "POST", "/db/_changes", b"", JSON)).status == 200
-    for body in NOT_JSON_AT_ALL[2:]:
-        assert (await ask(app, "POST", "/db/_changes", body, JSON)).error == NOT_JSON, body[:40]
-
-
-@pytest.mark.parametrize(("method", "path"), TAKES_JSON)
-async def test_no_endpoint_takes_json_of_the_wrong_type(app: Application, method: str, path: str) -> None:
-    expected = NO_OBJECT
-    if path in ("/db/new", "/db", "/db/_local/new", "/db/_design/new"):
-        expected = NO_DOCUMENT
-    elif path == "/db/_revs_limit":
-        expected = bad("`revs_limit` must be positive integer")
-    before = await state(app)
-    for body in (b"[]", b'"s"', b"1.5", b"null", b"true"):
-        assert (await ask(app, method, path, body, JSON)).error == expected, body
-    assert await state(app) == before
-
-
-async def test_what_json_allows_is_kept(app: Application) -> None:
-    """Of duplicate keys the last counts, integers have any length, NUL and noncharacters are characters."""
-    for body, member in [
-        (b'{"a":1,"a":2}', b'"a":2'),
-        (b'{"_id":"x","_id":"new"}', b'"_id":"new"'),
-        (b'{"a":' + b"7" * 100 + b"}", b'"a":' + b"7" * 100),
-        (b'{"a":"\\u0000\\uffff\\ud83d\\ude00"}', '"a":"\\u0000\uffff\U0001f600"'.encode()),
-        (b'{"":1}', b'"":1'),
-    ]:
-        found = await ask(app, "GET", "/db/new")
-        rev = "" if found.status == 404 else f"?rev={found.json()['_rev']}"
-        assert (await ask(app, "PUT", f"/db/new{rev}", body)).status == 201, body
-        assert member in (await ask(app, "GET", "/db/new")).body
-
-
-# -- content types, encodings, sizes -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", [path for method, path in TAKES_JSON if method == "POST" and "/db" in path])
-@pytest.mark.parametrize(
-    "content_type", [b"text/plain", b"text/json", b"application/x-www-form-urlencoded", b""]
-)
-async def test_a_post_says_that_it_is_json(app: Application, path: str, content_type: bytes) -> None:
-    if path.endswith("/queries"):
-        return  # CouchDB does not ask here
-    before = await state(app)
-    answer = await ask(app, "POST", path, b"{}", (b"content-type", content_type))
-    assert answer.error == NO_TYPE
-    assert await state(app) == before
-
-
-@pytest.mark.parametrize(
-    ("encoding", "body", "error"),
-    [
-        (b"gzip", b"no gzip", NOT_GZIPPED),
-        (b"gzip", gzip.compress(b"{}", mtime=0)[:-4], NOT_GZIPPED),
-        (b"gzip", gzip.compress(b'{"a":1', mtime=0)[:8], NOT_GZIPPED),
-        (b"gzip", b"", NOT_GZIPPED),
-        (b"gzip", gzip.compress(b"{", mtime=0), NOT_JSON),
-        (b"deflate", b"{}", (415, "bad_content_type", "deflate is not a supported content encoding.")),
-        (b"br", b"{}", (415, "bad_content_type", "br is not a supported content encoding.")),
-        (b"gzip, gzip", b"{}", (415, "bad_content_type", "gzip, gzip is not a supported content encoding.")),
-    ],
-)
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/db/new"), ("POST", "/db/_bulk_docs")])
-async def test_bad_compression(
-    app: Application, method: str, path: str, encoding: bytes, body: bytes, error: Error
-) -> None:
-    before = await state(app)
-    assert (await ask(app, method, path, body, JSON, (b"content-encoding", encoding))).error == error
-    assert await state(app) == before
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/db/new"), ("POST", "/db/_bulk_docs"), ("POST", "/db/_find")]
-)
-async def test_a_body_beyond_64_megabytes_is_refused_whatever_it_says(
-    app: Application, method: str, path: str
-) -> None:
-    before = await state(app)
-    length = (b"content-length", b"%d" % (64 * MEGABYTE + 1))
-    assert (await ask(app, method, path, b"{", JSON, length)).error == TOO_LARGE
-    huge = [b" " * MEGABYTE] * 65
-    assert (await ask(app, method, path, huge, JSON)).error == TOO_LARGE
-    assert (await ask(app, method, path, bomb(2000 * MEGABYTE), JSON, GZIP)).error == TOO_LARGE
-    assert await state(app) == before
-
-
-async def test_a_document_beyond_8_megabytes_is_refused(app: Application) -> None:
-    before = await state(app)
-    text = b'"' + b"x" * 8_000_000 + b'"'
-    answer = await ask(app, "PUT", "/db/new", b'{"a":' + text + b"}")
-    assert answer.error == (413, "document_too_large", "new")
-    batch = b'{"docs":[{"_id":"small"},{"_id":"large","a":' + text + b"}]}"
-    answer = await ask(app, "POST", "/db/_bulk_docs", batch, JSON)
-    assert answer.error == (413, "document_too_large", "large")
-    assert await state(app) == before
-
-
-async def test_a_login_body_is_small(app: Application) -> None:
-    body = b'{"name":"' + b"x" * 70_000 + b'"}'
-    assert (await ask(app, "POST", "/_session", body, JSON)).error == TOO_LARGE
-
-
-@pytest.mark.parametrize(("method", "path"), [*TAKES_JSON, ("PUT", "/db/new/file"), ("POST", "/db/_changes")])
-async def test_a_client_that_leaves_in_the_middle_of_its_body_changes_nothing(
-    app: Application, method: str, path: str
-) -> None:
-    before = await state(app)
-    length = (b"content-length", b"1000")
-    answer = await ask(app, method, path, [b'{"docs":[{"_id":"new"}', b"]}"], JSON, length)
-    assert answer.status == 0
-    assert await state(app) == before
-
+__all__ = ["app"]
 
 # -- addresses ---------------------------------------------------------------------------------------
 
@@ -377,15 +124,6 @@ ADDRESSES: list[Row] = [
 @pytest.mark.parametrize(("method", "target", "body", "error"), ADDRESSES, ids=name_of)
 async def test_addresses(app: Application, method: str, target: str, body: Any, error: Error) -> None:
     await refused(app, method, target, body, error)
-
-
-async def refused(app: Application, method: str, target: str, body: Any, error: Error) -> Answer:
-    before = await state(app)
-    answer = await ask(app, method, target, as_bytes(body), JSON)
-    assert answer.error == error
-    assert dict(answer.headers)[b"content-type"] == b"application/json"
-    assert await state(app) == before
-    return answer
 
 
 # -- documents ---------------------------------------------------------------------------------------
