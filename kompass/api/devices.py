@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
@@ -14,6 +16,7 @@ from kompass.api.authentication import body_of, caller, caller_with
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.identity.devices import MAX_DOCUMENTS, MAX_TEXT, Device, clean_text
+from kompass.sync.held import documents_held
 
 OFFICE = (Role.ADMIN, Role.GF)
 """Who looks after everybody's devices."""
@@ -40,18 +43,19 @@ async def listed(request: Request) -> Response:
     devices = services_of(request).identity.devices
     if request.query_params.get("all") != "true":
         own = await devices.of_user(caller(request).name)
-        return JSONResponse({"devices": [device.shown() for device in own]})
+        return JSONResponse({"devices": await _with_estimates(request, own)})
     caller_with(request, *OFFICE)
     limit = _limit(request.query_params.get("limit", str(PAGE)))
     page = await devices.page(request.query_params.get("after"), limit)
-    answer: dict[str, object] = {"devices": [device.shown() for device in page]}
+    answer: dict[str, object] = {"devices": await _with_estimates(request, page)}
     if len(page) == limit:
         answer["next"] = page[-1].key
     return JSONResponse(answer)
 
 
 async def shown(request: Request) -> Response:
-    return JSONResponse((await _device(request, caller(request))).shown())
+    device = await _device(request, caller(request))
+    return JSONResponse((await _with_estimates(request, [device]))[0])
 
 
 async def changed(request: Request) -> Response:
@@ -83,6 +87,17 @@ async def restored(request: Request) -> Response:
     """Takes both back: for ADMIN and GF."""
     device = await _device(request, caller_with(request, *OFFICE))
     return JSONResponse((await services_of(request).identity.devices.restore(device.key)).shown())
+
+
+async def _with_estimates(request: Request, devices: Sequence[Device]) -> list[dict[str, Any]]:
+    """Devices as they are shown, with what the server thinks they hold."""
+    access = services_of(request).access
+    found = []
+    for device in devices:
+        held = documents_held(access.database, access.index, device.user, device.key)
+        found.append({**device.shown(), "documents_estimated": held})
+        await asyncio.sleep(0)  # counting takes its time, and there may be many
+    return found
 
 
 async def _device(request: Request, principal: Principal) -> Device:

@@ -253,3 +253,55 @@ async def test_a_keycloak_that_cannot_be_followed_shows(client: httpx.AsyncClien
         assert "\nkompass_keycloak_last_success_timestamp_seconds 1" in figures
     finally:
         following.cancel()
+
+
+async def test_the_server_estimates_what_a_device_holds(client: httpx.AsyncClient) -> None:
+    for name in ("anna", "bert"):
+        path = f"/_users/org.couchdb.user:{name}"
+        user = {"name": name, "type": "user", "roles": ["ADM"], "password": "pw"}
+        (await client.put(path, json=user, auth=ADMIN)).raise_for_status()
+    for number in range(5):
+        customer = {"type": "customer", "owner": "anna" if number else "bert"}
+        path = f"/{DATABASE}/customer-{number}"
+        (await client.put(path, json=customer, auth=ADMIN)).raise_for_status()
+    login = await client.post("/api/v1/session", json={"name": "anna", "password": "pw"})
+    client.cookies.clear()
+    session = {"cookie": f"AuthSession={login.cookies['AuthSession']}"}
+
+    async def estimated() -> int | None:
+        (device,) = (await client.get("/api/v1/devices", headers=session)).json()["devices"]
+        single = (await client.get(f"/api/v1/devices/{device['id']}", headers=session)).json()
+        everybody = (await client.get("/api/v1/devices?all=true", auth=ADMIN)).json()["devices"]
+        found = [one for one in everybody if one["id"] == device["id"]]
+        assert single == device == found[0]
+        number: int | None = device["documents_estimated"]
+        return number
+
+    async def note(docid: str, **members: Any) -> None:
+        path = f"/{DATABASE}/_local/{docid}"
+        before = await client.get(path, headers=session)
+        rev = {"_rev": before.json()["_rev"]} if before.status_code == 200 else {}
+        (await client.put(path, json={**members, **rev}, headers=session)).raise_for_status()
+
+    assert await estimated() is None
+    await note("pushes", last_seq=77)
+    await note("elsewhere", last_seq="12-another0epoch")
+    assert await estimated() is None
+    rows = (await client.get(f"/{DATABASE}/_changes", headers=session)).json()["results"]
+    for read in (1, len(rows) - 1, len(rows)):
+        await note("pulls", last_seq=rows[read - 1]["seq"])
+        assert await estimated() == read
+    # What has changed since isn't held as it is now; what is deleted isn't held at all.
+    changed = (await client.get(f"/{DATABASE}/customer-2", auth=ADMIN)).json()
+    (
+        await client.put(f"/{DATABASE}/customer-2", json={**changed, "phone": "1"}, auth=ADMIN)
+    ).raise_for_status()
+    gone = (await client.get(f"/{DATABASE}/customer-3", auth=ADMIN)).json()
+    (await client.delete(f"/{DATABASE}/customer-3?rev={gone['_rev']}", auth=ADMIN)).raise_for_status()
+    held = await estimated()
+    assert held is not None
+    # Each customer has a card that everybody in sales sees.
+    assert len(rows) - 5 < held < len(rows)
+    await note("pulls", last_seq="0")
+    await note("pulls", last_seq=rows[0]["seq"])
+    assert await estimated() == 1

@@ -101,6 +101,8 @@ AND EXISTS (
 )
 """
 
+_LIVE = " AND EXISTS (SELECT 1 FROM access_docs d WHERE d.num = found.doc AND NOT d.deleted)"
+
 
 def person(reading: Reading, name: str) -> Person:
     row = reading.connection.execute(
@@ -164,25 +166,31 @@ class FeedReader:
 
     def pending(self, since: int) -> int:
         """How many rows there are after `since`."""
-        number, within = split(since)
-        number = number if within == LAST else number - 1
-        counted: Any = self._execute(
-            _PENDING,
-            {
-                "user": self._person.name,
-                "number": number,
-                "main": split(since)[0],
-                "within": within,
-                "last": LAST,
-            },
-        ).get
-        count = int(counted)
+        count = self._count(_PENDING, since)
         count += len(self._revoked(since))
         for docid, place in self._person.refused.items():
             if position(place) > since:
                 otherwise = self._locate(docid, refusals=False)
                 count += otherwise is None or otherwise.position <= since
         return count
+
+    def pending_live(self, since: int) -> int:
+        """How many live documents that he sees have changed, or become visible, after `since`."""
+        return self._count(_PENDING + _LIVE, since)
+
+    def _count(self, query: str, since: int) -> int:
+        number, within = split(since)
+        counted: Any = self._execute(
+            query,
+            {
+                "user": self._person.name,
+                "number": number if within == LAST else number - 1,
+                "main": number,
+                "within": within,
+                "last": LAST,
+            },
+        ).get
+        return int(counted)
 
     def is_after(self, since: int) -> bool:
         """Whether there is a row after `since`."""

@@ -292,6 +292,10 @@ class FeedIndex(Extension):
         """How many rows there are after `since`."""
         return self._feed(reading, user).pending(since)
 
+    def held(self, reading: Reading, user: str, since: int) -> int:
+        """How many live documents that somebody sees have not changed for him since a place in his feed."""
+        return self.counts(reading, user)[0] - self._feed(reading, user).pending_live(since)
+
     def latest(self, reading: Reading, user: str) -> int:
         """The end of everybody's feed at this moment."""
         return position(reading.update_seq)

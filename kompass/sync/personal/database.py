@@ -617,7 +617,7 @@ class PersonalDatabase(Database):
 
     async def put_local(self, docid: str, parent: int, body: bytes) -> str:
         self._admitted()
-        return await self._shared.notes.put(self._user, docid, parent, body)
+        return await self._shared.notes.put(self._user, docid, parent, body, device=self.principal.device)
 
     async def delete_local(self, docid: str) -> bool:
         self._admitted()

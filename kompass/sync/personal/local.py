@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from replication.protocol import jsontext
 from replication.store.interface import KeyRange, LocalDocument
 from replication.store.sqlite import Reading, SqliteDatabase, Writing
 from replication.store.sqlite.reading import local_document
@@ -31,6 +32,12 @@ _TABLE = (
     " used INTEGER NOT NULL,"  # the day it was last read or written, in days since 1970
     " PRIMARY KEY (user, id)) WITHOUT ROWID"
 )
+
+_READ_TABLE = (
+    "CREATE TABLE IF NOT EXISTS personal_read ("
+    " device TEXT PRIMARY KEY, user TEXT NOT NULL, seq TEXT NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID"
+)
+_LONGEST_SEQ = 100
 
 
 def today() -> int:
@@ -57,11 +64,17 @@ class LocalNotes:
             await self._used(user, docid)
         return local_document(docid, rev, body)
 
-    async def put(self, user: str, docid: str, parent: int, body: bytes) -> str:
-        """See `Database.put_local`."""
+    async def put(self, user: str, docid: str, parent: int, body: bytes, *, device: str | None = None) -> str:
+        """See `Database.put_local`. Of the checkpoint of a device that reads here the place is kept."""
+        reached = None if device is None else self._reached(body)
 
         def run(writing: Writing) -> None:
             self._prepare(writing)
+            if reached is not None:
+                writing.connection.execute(
+                    "INSERT OR REPLACE INTO personal_read VALUES (?, ?, ?, ?)",
+                    (device, user, reached, self._day()),
+                )
             writing.connection.execute(
                 "INSERT INTO personal_local VALUES (?, ?, ?, ?, ?) ON CONFLICT (user, id)"
                 " DO UPDATE SET rev = excluded.rev, body = excluded.body, used = excluded.used",
@@ -81,6 +94,28 @@ class LocalNotes:
 
         await self._database.transact(run)
         return f"0-{parent + 1}"
+
+    def _reached(self, body: bytes) -> str | None:
+        """Up to where a replication from here has read, if `body` is its checkpoint.
+
+        What a device pushes has a checkpoint here as well, with a place in the device's own database.
+        """
+        if b'"last_seq"' not in body:
+            return None
+        value = jsontext.decode_request(body)
+        seq = value.get("last_seq") if isinstance(value, dict) else None
+        if not isinstance(seq, str) or len(seq) > _LONGEST_SEQ:
+            return None
+        return seq if seq.partition("-")[2] in {epoch.name for epoch in self._database.epochs.all} else None
+
+    def read_up_to(self, reading: Reading, user: str, device: str) -> str | None:
+        """The latest sequence that a device of somebody has said it has read, None if it never did."""
+        if reading.connection.execute(_IS_THERE, ("personal_read",)).get is None:
+            return None
+        found: str | None = reading.connection.execute(
+            "SELECT seq FROM personal_read WHERE device = ? AND user = ?", (device, user)
+        ).get
+        return found
 
     async def delete(self, user: str, docid: str) -> bool:
         """False if there was none."""
@@ -118,6 +153,7 @@ class LocalNotes:
 
         def run(writing: Writing) -> int:
             writing.connection.execute(_TABLE)
+            writing.connection.execute(_READ_TABLE)
             return self._expire(writing)
 
         return await self._database.transact(run)
@@ -142,19 +178,24 @@ class LocalNotes:
 
     def _prepare(self, writing: Writing) -> None:
         writing.connection.execute(_TABLE)
+        writing.connection.execute(_READ_TABLE)
         if self._expired != self._day():
             self._expire(writing)
             self._expired = self._day()
 
     def _expire(self, writing: Writing) -> int:
         writing.connection.execute("DELETE FROM personal_local WHERE used < ?", (self._day() - KEPT_DAYS,))
-        return writing.connection.changes()
+        gone = writing.connection.changes()
+        writing.connection.execute("DELETE FROM personal_read WHERE used < ?", (self._day() - KEPT_DAYS,))
+        return gone
+
+
+_IS_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 
 
 def _is_there(reading: Reading) -> bool:
     """Whether anybody has ever written a local document."""
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'personal_local'"
-    return reading.connection.execute(query).get is not None
+    return reading.connection.execute(_IS_THERE, ("personal_local",)).get is not None
 
 
 def within(span: KeyRange, docid: str) -> bool:
