@@ -42,6 +42,7 @@ def _run(settings: Settings) -> None:
     from starlette.types import ASGIApp
 
     from kompass import log
+    from kompass.business import BusinessRules
     from kompass.demo.load import RealDataError
     from kompass.identity.keycloak import KeycloakError
     from kompass.server import create_product
@@ -53,7 +54,7 @@ def _run(settings: Settings) -> None:
     log.configure(settings.log_level, settings.log_format)
 
     async def make_app() -> ASGIApp:
-        sync = Sync(settings.directory)
+        sync = Sync(settings.directory, BusinessRules())
         store = await sync.open_store()
         try:
             return await create_product(store, sync, settings)

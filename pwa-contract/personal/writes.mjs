@@ -51,7 +51,7 @@ scenario("two people change different fields offline: both changes are everywher
   const [field, office] = [device(t), device(t)];
   await Promise.all([synced(field, "adm2"), synced(office, "innen1")]);
   await change(field, "adm2", id, { phone: "+49 5221 1" });
-  await change(office, "innen1", id, { website: "hof.example" });
+  await change(office, "innen1", id, { website: "https://hof.example" });
   assert.deepEqual(await synced(office, "innen1"), []);
   assert.deepEqual(await synced(field, "adm2"), []);
   await synced(office, "innen1");
@@ -60,7 +60,7 @@ scenario("two people change different fields offline: both changes are everywher
     [office, "innen1"],
   ]) {
     const doc = await same(id, name, db);
-    assert.deepEqual([doc.phone, doc.website], ["+49 5221 1", "hof.example"]);
+    assert.deepEqual([doc.phone, doc.website], ["+49 5221 1", "https://hof.example"]);
     assert.deepEqual(await told(db, "conflict"), []);
   }
 });
@@ -109,8 +109,26 @@ scenario("a contact that arrives before its customer waits for it", async (t) =>
   const db = device(t);
   const now = new Date().toISOString();
   const base = { createdBy: "adm2", modifiedBy: "adm2", createdAt: now, modifiedAt: now, version: 1 };
-  const parent = { _id: `customer-${crypto.randomUUID()}`, type: "customer", companyName: "Hof Neu", owner: "adm2", ...base };
-  const child = { _id: `contact-${crypto.randomUUID()}`, type: "contact", customerId: parent._id, firstName: "Nele", lastName: "Neu", ...base };
+  const parent = {
+    _id: `customer-${crypto.randomUUID()}`,
+    type: "customer",
+    companyName: "Hof Neu",
+    customerType: "direct_marketer",
+    billingAddress: { street: "Neuer Weg", streetNumber: "1", zipCode: "32257", city: "Bünde", country: "Deutschland" },
+    owner: "adm2",
+    ...base,
+  };
+  const child = {
+    _id: `contact-${crypto.randomUUID()}`,
+    type: "contact",
+    customerId: parent._id,
+    firstName: "Nele",
+    lastName: "Neu",
+    decisionMakingRole: "informational",
+    authorityLevel: "low",
+    canApproveOrders: false,
+    ...base,
+  };
   await db.put(child);
   assert.deepEqual(await synced(db, "adm2"), []);
   assert.equal((await ask("GET", `${DATABASE}/${child._id}`)).status, 404);
@@ -135,7 +153,7 @@ scenario("the office releases what was refused, and the device gets it", async (
   const shown = await (await fetch(entry, { headers })).json();
   assert.equal(shown.document.notes, "zieht nach Bünde");
   const answer = await fetch(`${entry}/release`, { method: "POST", headers, body: "{}" });
-  assert.equal(answer.status, 200);
+  assert.equal(answer.status, 200, await answer.clone().text());
   const { rev } = await answer.json();
   const { body } = await ask("GET", `${DATABASE}/${id}`);
   assert.deepEqual([body._rev, body.owner, body.modifiedBy], [rev, "adm1", "innen1"]);
