@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.needs import NEEDS, require, required_names
 
@@ -11,6 +12,9 @@ SLOW = ("slow", "crash", *NEEDS)
 
 def pytest_configure(config: pytest.Config) -> None:
     required_names()
+    # How long an example takes says more about what else the machine does: the timeout of a test is enough.
+    settings.register_profile("kompass", deadline=None)
+    settings.load_profile("kompass")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

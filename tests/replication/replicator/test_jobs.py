@@ -73,6 +73,15 @@ class Host:
             pytest.fail(f"{docid} did not become {states}: {row}")
         return row
 
+    async def told(self, docid: str) -> dict[str, Any]:
+        """The document once the server has written into it what became of it, behind the scheduler's row."""
+        async with asyncio.timeout(20):
+            while True:
+                doc: dict[str, Any] = (await self.client.get(f"/_replicator/{docid}")).json()
+                if "_replication_state" in doc:
+                    return doc
+                await asyncio.sleep(0.05)
+
 
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
@@ -331,7 +340,7 @@ async def test_what_can_never_work_has_failed(host: Host) -> None:
     )
     assert response.status_code == 201
     await host.scheduled("out", "failed")
-    doc = (await host.client.get("/_replicator/out")).json()
+    doc = await host.told("out")
     assert doc["_replication_state"] == "failed"
     assert "192.0.2.7" in doc["_replication_state_reason"]
 
