@@ -1,4 +1,4 @@
-"""`./scripts/bench engine|replication|access|models`: our figures beside a peer's, as a table."""
+"""`./scripts/bench engine|replication|access|models|audit`: our figures beside a peer's, as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import access, engine, models, replication
+from bench import access, audit, engine, models, replication
 from bench.servers import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -81,6 +81,14 @@ def run_access(
 def run_models() -> None:
     """What judging the shape of a document costs."""
     models.run()
+
+
+@app.command("audit")
+def run_audit(
+    rounds: Annotated[int, typer.Option(help="batches of 1,000 new documents, and as many of edits")] = 10,
+) -> None:
+    """What the chain of writes costs a push."""
+    audit.run(rounds)
 
 
 def _write_readme(table: str) -> None:

@@ -45,7 +45,7 @@ def _id(doctype: str, source: random.Random) -> str:
     return f"{doctype}-{uuid.UUID(int=source.getrandbits(128), version=4)}"
 
 
-def _location(customer: str, number: int, docid: str, author: str) -> dict[str, object]:
+def make_location(customer: str, number: int, docid: str, author: str) -> dict[str, object]:
     now = "2026-01-15T08:00:00.000Z"
     return {
         "_id": docid,
@@ -69,7 +69,7 @@ def _location(customer: str, number: int, docid: str, author: str) -> dict[str, 
     }
 
 
-def _customer(docid: str, number: int, owner: str) -> dict[str, object]:
+def make_customer(docid: str, number: int, owner: str) -> dict[str, object]:
     now = "2026-01-15T08:00:00.000Z"
     return {
         "_id": docid,
@@ -97,13 +97,13 @@ class Data:
 def _data(count: int) -> Data:
     source = random.Random(7)
     own = _id("customer", source)
-    docs = [_customer(own, 0, SALESMAN)]
-    docs += [_location(own, n, _id("location", source), SALESMAN) for n in range(OWN - 1)]
+    docs = [make_customer(own, 0, SALESMAN)]
+    docs += [make_location(own, n, _id("location", source), SALESMAN) for n in range(OWN - 1)]
     # As many as there are in a small database: everybody in sales sees the card of each customer.
     customers = [_id("customer", source) for _ in range(OTHERS)]
-    docs += [_customer(docid, n, f"other{n % 40}") for n, docid in enumerate(customers, 1)]
+    docs += [make_customer(docid, n, f"other{n % 40}") for n, docid in enumerate(customers, 1)]
     docs += [
-        _location(customers[n % len(customers)], n, _id("location", source), f"other{n % 40}")
+        make_location(customers[n % len(customers)], n, _id("location", source), f"other{n % 40}")
         for n in range(count - len(docs))
     ]
     source.shuffle(docs)
@@ -161,7 +161,7 @@ class Side:
         for _ in range(count):
             docs = []
             for n in range(PUSHED):
-                doc = _location(self.data.own, n, _id("location", self._source), SALESMAN)
+                doc = make_location(self.data.own, n, _id("location", self._source), SALESMAN)
                 name = f"{self._source.getrandbits(128):032x}"
                 docs.append({**doc, "_rev": f"1-{name}", "_revisions": {"start": 1, "ids": [name]}})
             batches.append(docs)
@@ -219,7 +219,7 @@ async def live_devices(side: Side, devices: int, seconds: int) -> Live:
     customers = [_id("customer", source) for _ in people]
     for name in people:
         _add_person(side.admin, name, "ADM", product=True)
-    docs = [_customer(docid, n, people[n]) for n, docid in enumerate(customers)]
+    docs = [make_customer(docid, n, people[n]) for n, docid in enumerate(customers)]
     side.admin.json("POST", f"{side.path}/_bulk_docs", {"docs": docs})
     streams = []
     for name in (people[n % len(people)] for n in range(devices)):
@@ -254,7 +254,7 @@ async def live_devices(side: Side, devices: int, seconds: int) -> Live:
     for number in range(seconds * WRITES_PER_SECOND):
         await asyncio.sleep(max(0.0, started + number / WRITES_PER_SECOND - time.perf_counter()))
         owner = source.randrange(len(people))
-        doc = _location(customers[owner], number, _id("location", source), people[owner])
+        doc = make_location(customers[owner], number, _id("location", source), people[owner])
         docid = str(doc["_id"])
         sent[docid] = (owner, time.perf_counter())
         await asyncio.to_thread(writer_client.call, "PUT", f"{side.path}/{docid}", json.dumps(doc).encode())

@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from kompass.audit import schema, vault
 from kompass.audit.checkpoints import Checkpoint, Signer
 from kompass.audit.recording import Recorder, Refused
+from kompass.audit.signing import KeysError
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import ChangedDocument, Extension, Writing
+
+log = structlog.get_logger(__name__)
 
 DOOR_RULE = "door"
 """The rule of a refusal that has no name of its own."""
@@ -43,8 +48,7 @@ class AuditExtension(Extension):
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         recorder = Recorder(writing, self._now())
-        for document in documents:
-            recorder.changed(document)
+        recorder.changed(documents)
         self._finish(writing, recorder)
 
     def check_refused(
@@ -63,8 +67,12 @@ class AuditExtension(Extension):
 
     def _finish(self, writing: Writing, recorder: Recorder) -> None:
         recorder.finish()
-        if self._signer is not None:
+        if self._signer is None:
+            return
+        try:
             self._signer.sign_if_due(writing, self._now())
+        except (OSError, KeysError):  # people's work goes on; the next checkpoint signs this as well
+            log.exception("the chain of writes could not be signed")
 
     def checkpoint(self, writing: Writing) -> None:
         """Signs where the chain is, if it has grown since the last time."""
@@ -84,7 +92,7 @@ class AuditExtension(Extension):
         recorder = Recorder(writing, self._now())
         recorder.shredded(subject, keys)
         rows: Any = connection.execute(
-            "SELECT DISTINCT docs.id, docs.rev, text FROM audit_entries"
+            "SELECT DISTINCT docs.id, docs.rev, bodies.text FROM audit_entries"
             " JOIN docs ON docs.id = doc JOIN bodies ON bodies.seq = docs.body"
             f" WHERE key IN ({','.join('?' * len(keys))})",
             keys,
@@ -97,4 +105,7 @@ class AuditExtension(Extension):
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         for note in notes:
             if isinstance(note, Checkpoint) and self._signer is not None:
-                self._signer.publish(note)
+                try:
+                    self._signer.publish(note)
+                except OSError:
+                    log.exception("a checkpoint could not be added to the file elsewhere")

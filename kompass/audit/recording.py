@@ -3,7 +3,7 @@
 An entry tells who, when, by which door and rule, and about values only commitments (`canonical`):
 
 - `state`: the stored text of the revision that was written, which so can be compared with the chain.
-- `changes`: for each member that differs from the revision before, its old and its new value.
+- `changes`: for each member that differs from the revision before, its new and its old value.
 - A new document has all its members changed: `state` is the commitment to them, `fields` are their names.
 - `reason`, and for what was refused `state`, are those of the refusal and of the text that was sent.
 """
@@ -13,17 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
 
 from kompass.audit.actors import actor
-from kompass.audit.canonical import SALT, canonical, commitment, digest
+from kompass.audit.canonical import SALT, canonical, commitment, digest, value_text
 from kompass.audit.causes import Cause
 from kompass.audit.comparing import differences, members
 from kompass.audit.subjects import subject_of
 from kompass.audit.vault import Chance, Keys
-from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import ChangedDocument, Writing, WrittenRevision
 
@@ -75,23 +75,28 @@ class Recorder:
         self._actor = actor()
         self._keys = Keys(writing)
         self._chance = Chance()
+        self._parents: dict[int, bytes] = {}
         self._rows: list[tuple[int, bytes, bytes, int, str, str, int | None, bytes | None]] = []
 
     # -- what happens ----------------------------------------------------------------------------
 
-    def changed(self, document: ChangedDocument) -> None:
+    def changed(self, documents: Sequence[ChangedDocument]) -> None:
         """The revisions that were stored, and the leaves that were purged."""
-        for one in document.written:
-            self._written(document.id, one)
-        if document.purged:
-            self._add(document.id, PURGE, {"purged": list(document.purged)})
+        wanted = [one.parent_body for document in documents for one in document.written if one.parent_body]
+        if wanted:
+            self._parents = self._writing.bodies(wanted)
+        for document in documents:
+            for one in document.written:
+                self._written(document.id, one)
+            if document.purged:
+                self._add(document.id, PURGE, {"purged": list(document.purged)})
 
     def _written(self, docid: str, one: WrittenRevision) -> None:
         text = one.text
         cause = one.note if type(one.note) is Cause else None
         before: dict[str, Any] | None = None
         if one.parent is not None:
-            stored = self._writing.body(one.parent_body)
+            stored = self._parents.get(one.parent_body)
             before = None if stored is None else members(stored)
         after = members(text)
         described = before if one.deleted and before else after
@@ -179,24 +184,13 @@ class Recorder:
     ) -> None:
         found = differences(before, after)
         if len(found) > MOST_FIELDS:
-            found = {"*": (jsontext.encode(before), jsontext.encode(after))}
-        changes: dict[str, list[str | None]] = {}
-        fields: dict[str, list[list[str] | None]] = {}
-        for name, values in found.items():
-            committed: list[str | None] = []
-            opened: list[list[str] | None] = []
-            for value in values:
-                if value is None:
-                    committed.append(None)
-                    opened.append(None)
-                else:
-                    salt = self._chance.take(SALT)
-                    committed.append(commitment(salt, value))
-                    opened.append([salt.hex(), value.decode("utf-8")])
-            changes[name] = committed
-            fields[name] = opened
-        entry["changes"] = changes
-        opening["fields"] = fields
+            found = {"*": b'{"new":%b,"old":%b}' % (value_text(after), value_text(before))}
+        changes = entry["changes"] = {}
+        fields = opening["fields"] = {}
+        for name, value in found.items():
+            salt = self._chance.take(SALT)
+            changes[name] = sha256(salt + value).hexdigest()
+            fields[name] = [salt.hex(), value.decode("utf-8")]
 
     def _latest(self, docid: str) -> str | None:
         """The hash of the entry that a document's stored winner has."""

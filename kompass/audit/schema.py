@@ -29,6 +29,7 @@ CREATE TABLE audit_entries (
 CREATE INDEX audit_entries_by_doc ON audit_entries (doc);
 CREATE INDEX audit_entries_by_user ON audit_entries (user);
 CREATE INDEX audit_entries_by_time ON audit_entries (at);
+CREATE INDEX audit_entries_by_key ON audit_entries (key);
 CREATE TABLE audit_keys (num INTEGER PRIMARY KEY, subject TEXT NOT NULL, secret BLOB);
 CREATE INDEX audit_keys_by_subject ON audit_keys (subject);
 CREATE TABLE audit_head (

@@ -110,6 +110,7 @@ def shred(writing: Writing, subject: str) -> list[int]:
     connection.execute("PRAGMA secure_delete = 1")
     for num in nums:
         connection.execute("UPDATE audit_keys SET secret = NULL WHERE num = ?", (num,))
+        connection.execute("UPDATE audit_entries SET sealed = NULL WHERE key = ?", (num,))
     connection.execute("PRAGMA secure_delete = 0")
     _ciphers.clear()
     return nums

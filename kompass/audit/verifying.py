@@ -146,7 +146,7 @@ class Opened:
         if key is None:
             return f"its values can't be read: key {row.key} is missing"
         if key.secret is None:
-            return None
+            return None if row.sealed is None else "it has values again that were shredded"
         if row.sealed is None:
             return "its values are missing"
         try:
@@ -167,16 +167,16 @@ def wrong_values(entry: Mapping[str, Any], opening: Mapping[str, Any]) -> str | 
         fields = opening.get("fields", {})
         if fields.keys() != entry.get("changes", {}).keys():
             return "its values are of other fields than it commits to"
-        for name, sides in fields.items():
-            if [_committed(one) for one in sides] != entry["changes"][name]:
+        for name, opened in fields.items():
+            if _committed(opened) != entry["changes"][name]:
                 return f"its values of {name} aren't those it commits to"
     except (KeyError, TypeError, ValueError, AttributeError):
         return "its values can't be read"
     return None
 
 
-def _committed(opened: Sequence[str] | None) -> str | None:
-    return None if opened is None else commitment(bytes.fromhex(opened[0]), opened[1].encode())
+def _committed(opened: Sequence[str]) -> str:
+    return commitment(bytes.fromhex(opened[0]), opened[1].encode())
 
 
 def verify(

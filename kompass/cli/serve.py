@@ -42,6 +42,7 @@ def _run(settings: Settings) -> None:
     from starlette.types import ASGIApp
 
     from kompass import log
+    from kompass.audit.signing import KeysError
     from kompass.business import BusinessRules
     from kompass.demo.load import RealDataError
     from kompass.identity.keycloak import KeycloakError
@@ -71,7 +72,14 @@ def _run(settings: Settings) -> None:
             ready=lambda url: _welcome(url, settings),
             trusted_proxies=",".join(settings.trusted_proxies) or None,
         )
-    except (CannotServeError, DirectoryInUseError, KeycloakError, ProtocolError, RealDataError) as error:
+    except (
+        CannotServeError,
+        DirectoryInUseError,
+        KeycloakError,
+        KeysError,
+        ProtocolError,
+        RealDataError,
+    ) as error:
         raise UsableError(str(error)) from error
     except OSError as error:
         raise UsableError(f"cannot use {settings.directory}: {error.strerror or error}") from error

@@ -8,7 +8,11 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from kompass.access.principals import Role
+from kompass.audit import SYSTEM, acting_as
+from kompass.audit.signing import KeysError
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
 from kompass.sync.gate import Gate, records
@@ -20,6 +24,11 @@ from kompass.sync.toucher import Toucher
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import SqliteDatabase, SqliteStore
+
+SIGNED_EVERY = 86_400.0
+"""Seconds after which the chain of writes is signed, even if little was written."""
+
+log = structlog.get_logger(__name__)
 
 
 class Sync:
@@ -36,6 +45,7 @@ class Sync:
         self._toucher: Toucher | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._context = copy_context()
+        self._signing: asyncio.Task[None] | None = None
         self.view = PersonalViews(DATABASE, self.index, self._gate_of, records.author_of)
         """For `create_app`."""
 
@@ -58,6 +68,7 @@ class Sync:
 
     def _keep_house(self, gate: Gate) -> None:
         self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
+        self._signing = asyncio.create_task(self._sign_daily(gate.database), name="checkpoints")
         self._toucher = Toucher(gate.database, self.index)
         self._toucher.start()
 
@@ -79,6 +90,24 @@ class Sync:
                 await self._housekeeping
         if self._toucher is not None:
             await self._toucher.close()
+        if self._signing is not None and self._gate is not None:
+            self._signing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._signing
+            await self._sign(self._gate.database)
+
+    async def _sign_daily(self, database: SqliteDatabase) -> None:
+        acting_as(SYSTEM)
+        while True:
+            await asyncio.sleep(SIGNED_EVERY)
+            await self._sign(database)
+
+    async def _sign(self, database: SqliteDatabase) -> None:
+        """Signs where the chain of writes is."""
+        try:
+            await database.transact(self.audit.checkpoint)
+        except (ProtocolError, OSError, KeysError):
+            log.exception("the chain of writes could not be signed")
 
     async def roles_changed(self, change: RoleChange) -> None:
         """Keeps the user's document as his login is: what he sees goes by it. A hook of `Records`.
@@ -157,6 +186,8 @@ class Sync:
             self._housekeeping.cancel()
         if self._toucher is not None:
             self._toucher.cancel()
+        if self._signing is not None:
+            self._signing.cancel()
 
 
 def _document_id(name: str) -> str:

@@ -12,9 +12,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
+import orjson
 
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -101,6 +102,14 @@ class Reading:
         """The text of the revision that change `number` brought, as long as it is stored."""
         found = self.connection.execute("SELECT text FROM bodies WHERE seq = ?", (number,)).get
         return None if found is None else bytes(found)
+
+    def bodies(self, numbers: Iterable[int]) -> dict[int, bytes]:
+        """The same of many; those that aren't stored any more are left out."""
+        rows: Any = self.connection.execute(
+            "SELECT seq, text FROM json_each(?) CROSS JOIN bodies ON seq = value",
+            (orjson.dumps(list(numbers)).decode(),),
+        )
+        return dict(rows)
 
 
 class Writing(Reading):
