@@ -22,6 +22,23 @@ STAGES: tuple[Stage, ...] = (
     crossing.check,
 )
 
+MAY_PASS_LATER = frozenset(
+    {
+        "deletion.in_use",
+        "reference.state",
+        "tour.meetings",
+        "unique.contract",
+        "unique.invoice_number",
+        "unique.location_name",
+        "unique.material_code",
+        "unique.running",
+        "unique.vat",
+    }
+)
+"""Rules that refuse because of other documents. Those may come in the same push and change it: a batch is
+judged parents first, and within that as the device sent it.
+"""
+
 
 def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
     """Why the change can't be stored; None if it can."""

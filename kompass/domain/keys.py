@@ -85,7 +85,7 @@ def keys_of(body: Body) -> list[tuple[str, str]]:
         case "material":
             found = [(MATERIAL_CODE, compact(body.get("materialCode")))]
         case "user":
-            found = [(USER_NAME, exactly(body.get("userName")))]
+            found = [(USER_NAME, exactly(body.get("userName") or body.get("name")))]
         case _:
             pass
     return [(key, value) for key, value in found if value]

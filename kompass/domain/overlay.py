@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kompass.domain.changes import Body, Facts
 from kompass.domain.keys import keys_of
+
+Name = tuple[str, str, str]
+"""What a noted document is found by: type, field and id that it names; or empty, key and value."""
 
 
 class Overlay:
@@ -16,10 +19,18 @@ class Overlay:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._noted: dict[str, Body | None] = {}
+        self._found: dict[Name, dict[str, None]] = {}
 
     def note(self, docid: str, body: Body | None) -> None:
         """What is going to be stored under the id, with `_id`; None: it is deleted."""
+        old = self._noted.get(docid)
+        if old is not None:
+            for name in _names(old):
+                self._found[name].pop(docid, None)
         self._noted[docid] = body
+        if body is not None:
+            for name in _names(body):
+                self._found.setdefault(name, {})[docid] = None
 
     def document(self, docid: str) -> Body | None:
         if docid in self._noted:
@@ -31,19 +42,24 @@ class Overlay:
         if not self._noted:
             return found
         stored = [body for body in found if body.get("_id") not in self._noted]
-        noted = [
-            body
-            for body in self._noted.values()
-            if body is not None and body.get("type") == doctype and body.get(field) == docid
-        ]
-        return [*stored, *noted]
+        noted = (self._noted[one] for one in self._found.get((doctype, field, docid), ()))
+        return [*stored, *(body for body in noted if body is not None)]
 
     def sharing(self, key: str, value: str) -> Sequence[str]:
         found = self._facts.sharing(key, value)
         if not self._noted:
             return found
         stored = [docid for docid in found if docid not in self._noted]
-        noted = [
-            docid for docid, body in self._noted.items() if body is not None and (key, value) in keys_of(body)
-        ]
-        return [*stored, *noted]
+        return [*stored, *self._found.get(("", key, value), ())]
+
+
+def _names(body: Body) -> Iterator[Name]:
+    doctype = body.get("type")
+    if isinstance(doctype, str):
+        for field, value in body.items():
+            if isinstance(value, str):
+                yield doctype, field, value
+            elif isinstance(value, list) and field.endswith("Ids"):
+                yield from ((doctype, field, one) for one in value if isinstance(one, str))
+    for key, value in keys_of(body):
+        yield "", key, value

@@ -13,7 +13,8 @@ import orjson
 from kompass.access import Action, Matrix, Parents, Principal, Relation, decide
 from kompass.access.table import LIMITS
 from kompass.audit import Cause
-from kompass.domain.changes import Change, Facts
+from kompass.domain.changes import Body, Change
+from kompass.domain.overlay import Overlay
 from kompass.domain.refusals import Refusal
 from kompass.sync.gate import ancestry, attachments, records
 from kompass.sync.gate.merging import Merge
@@ -65,8 +66,8 @@ class Known(NamedTuple):
     relations: AbstractSet[Relation]
     parents: Parents
     matrix: Matrix
-    others: Facts
-    """For the rules of the business."""
+    others: Overlay
+    """For the rules of the business: with what has been accepted in this group."""
 
 
 class Batch:
@@ -92,7 +93,7 @@ class Batch:
             index.relations(writing, self.terms.principal.name),
             index.parents(writing),
             index.matrix(writing),
-            self.terms.business.facts(writing),
+            Overlay(self.terms.business.facts(writing)),
         )
 
     def write(self) -> None:
@@ -142,6 +143,10 @@ class Batch:
         """What the business has against it."""
         change = Change(body, before, self.terms.principal, self.terms.now)
         return self.terms.business.check(change, self.facts.others)
+
+    def expect(self, docid: str, body: Body | None) -> None:
+        """What is accepted counts for the rest of the group, None being a deletion."""
+        self.facts.others.note(docid, body)
 
     def attachments(self, pushed: Pushed, stored: Stored) -> dict[str, AttachmentWrite]:
         given = pushed.doc.attachments

@@ -63,6 +63,7 @@ class Branches:
             wrong = wrong or self._batch.check(form, before)
             if wrong is not None:
                 return Refused(wrong)
+            self._batch.expect(docid, form)
         self._batch.accept(pushed, given)
         self._batch.close(path, docid)
         if merged is None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from kompass.access import Action
 from kompass.access.policy import ABSENT
+from kompass.domain.checks import MAY_PASS_LATER
 from kompass.domain.server_fields import left_out
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
@@ -67,6 +68,7 @@ class Judgement:
             if number:
                 batch.writing.settle()
             self._judge_group([self._pushed[place] for place in group], group)
+        self._judge_again()
         self._end_what_is_hidden()
         self._name_what_followed()
         return [outcome for outcome in self._outcomes if outcome is not None]
@@ -91,6 +93,20 @@ class Judgement:
                 stored = Stored(writing, document, docid in visible, held.get(docid, ()))
             self._outcomes[place] = self._judge(one, stored)
         batch.write()
+
+    def _judge_again(self) -> None:
+        """What others in the same push may have made possible meanwhile: the tour is over now that its
+        meetings are.
+        """
+        if not any(isinstance(one, Accepted) and one.is_new for one in self._outcomes):
+            return
+        for place, (one, outcome) in enumerate(zip(self._pushed, self._outcomes, strict=True)):
+            if not isinstance(outcome, Refused) or outcome.refusal.rule not in MAY_PASS_LATER:
+                continue
+            if one.origin is Origin.EDITED or (one.doc.id, one.rev) in self._batch.terms.remembered:
+                continue
+            self._batch.writing.settle()
+            self._judge_group([one], [place])
 
     def _end_what_is_hidden(self) -> None:
         """Somebody may make a document for another and not see it: then it ends on his device.
@@ -222,9 +238,11 @@ class Judgement:
             return Refused(refusal)
         wrong = self._batch.check(_judged(pushed, given), None)
         if wrong is not None:
-            return Refused(wrong)
+            parents = _named(body, wrong.fields) if wrong.rule == ABSENT else ()
+            return Waits(parents, wrong) if parents else Refused(wrong)
         if taken:
             return Refused(NO_SUCH_DOCUMENT)
+        self._batch.expect(pushed.doc.id, _judged(pushed, given))
         if pushed.origin is not Origin.EDITED:
             self._made[pushed.doc.id] = pushed.path
         return self._batch.accept(pushed, given)
@@ -239,6 +257,7 @@ class Judgement:
         wrong = self._batch.check(body, before)
         if wrong is not None:
             return Refused(wrong)
+        self._batch.expect(pushed.doc.id, body)
         return self._batch.accept(pushed, given)
 
     # -- deletions -----------------------------------------------------------------------------
@@ -264,7 +283,9 @@ class Judgement:
         if wrong is not None:
             return Refused(wrong)
         self._accept_deletion(pushed)
-        if not is_plain:
+        if is_plain:
+            self._batch.expect(pushed.doc.id, None)
+        else:
             base = self._branches.base(path, stored)
             if base is not None and not differs(members_of(base), members_of(stored.document)):
                 # Nothing has changed since but the revision: what he deleted is what is there.
@@ -295,4 +316,6 @@ def _judged(pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> dict[str, A
 
 
 def _named(body: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
-    return tuple(value for name in fields if isinstance(value := body.get(name), str))
+    values = (body.get(name) for name in fields)
+    listed = (value if isinstance(value, list) else [value] for value in values)
+    return tuple(one for value in listed for one in value if isinstance(one, str))

@@ -1,0 +1,147 @@
+"""Rules about other documents, in a push of many: each is judged with those that were accepted before it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path as File
+from typing import Any
+
+import pytest
+
+from kompass.business import BusinessRules
+from kompass.domain.changes import Change, Facts
+from kompass.domain.refusals import Refusal
+from tests.domain.world import rules
+from tests.sync.gate_world import Version, World, customer, customer_body, new, uuid
+
+
+class Rules(BusinessRules):
+    """All but the shapes: the documents here have what matters only."""
+
+    def check(self, change: Change, facts: Facts) -> Refusal | None:
+        return rules(change, facts, self.settings)
+
+
+@pytest.fixture
+async def world(tmp_path: File) -> AsyncIterator[World]:
+    world = await World.open(tmp_path, follows=True, business=Rules())
+    yield world
+    await world.close()
+
+
+def body(doctype: str, author: str, **members: Any) -> dict[str, Any]:
+    return {
+        "type": doctype,
+        "createdBy": author,
+        "createdAt": "2026-03-01T08:00:00.000Z",
+        "modifiedBy": author,
+        "modifiedAt": "2026-03-01T08:00:00.000Z",
+        "version": 1,
+        **members,
+    }
+
+
+def docid(prefix: str, number: int) -> str:
+    return f"{prefix}-{uuid(number)}"
+
+
+TOUR, PROJECT = docid("tour", 1), docid("project", 1)
+FIRST, SECOND = docid("time-entry", 1), docid("time-entry", 2)
+
+
+def entry(**members: Any) -> dict[str, Any]:
+    return body("time_entry", "innen1", userId="innen1", projectId=PROJECT, status="in_progress", **members)
+
+
+async def has_project(world: World) -> None:
+    await world.has_customer(1)
+    project = body("project", "gf1", customerId=customer(1), status="planning", projectManagerId="plan1")
+    assert await world.push("gf1", (PROJECT, new(project))) == [""]
+
+
+async def edited(world: World, doc: str, **members: Any) -> tuple[str, Version]:
+    """A stored document as a device that is up to date changes it."""
+    stored = await world.body(doc)
+    assert stored is not None
+    return doc, new({**stored, **members}, await world.path(doc))
+
+
+async def test_only_one_of_two_running_entries_in_a_push_is_accepted(world: World) -> None:
+    await has_project(world)
+    answers = await world.push("innen1", (FIRST, new(entry())), (SECOND, new(entry())))
+    assert [answer == "" for answer in answers] == [True, False]
+    assert await world.body(SECOND) is None
+
+
+@pytest.mark.parametrize("first", ["new", "ended"])
+async def test_one_entry_ends_and_another_begins_in_one_push(world: World, first: str) -> None:
+    await has_project(world)
+    assert await world.push("innen1", (FIRST, new(entry()))) == [""]
+    ended = await edited(world, FIRST, status="completed", endTime="2026-03-01T10:00:00.000Z")
+    begun = (SECOND, new(entry()))
+    docs = [begun, ended] if first == "new" else [ended, begun]
+    assert await world.push("innen1", *docs) == ["", ""]
+    stored = await world.body(SECOND)
+    assert stored is not None
+    assert stored["status"] == "in_progress"
+
+
+async def test_a_tour_ends_in_the_same_push_as_its_meetings(world: World) -> None:
+    await world.has_customer(1)
+    tour = body("tour", "adm1", ownerId="adm1", status="active", startDate="2026-03-01", endDate="2026-03-01")
+    meetings = [docid("meeting", number) for number in (1, 2)]
+    location = docid("location", 1)
+    place = body("location", "adm1", customerId=customer(1), locationName="Laden")
+    meeting = body(
+        "meeting",
+        "adm1",
+        customerId=customer(1),
+        locationId=location,
+        tourId=TOUR,
+        scheduledAt="2026-03-01T09:00:00.000Z",
+    )
+    answers = await world.push(
+        "adm1", (location, new(place)), (TOUR, new(tour)), *((one, new(meeting)) for one in meetings)
+    )
+    assert answers == [""] * 4
+    done = await edited(world, TOUR, status="completed")
+    alone = await world.push("adm1", done)
+    assert alone != [""]
+    held = [await edited(world, one, attended=True, outcome="successful") for one in meetings]
+    again = (TOUR, new({**done[1].body, "region": "Süd"}, await world.path(TOUR)))  # type: ignore[dict-item]
+    assert await world.push("adm1", again, *held) == ["", "", ""]
+    stored = await world.body(TOUR)
+    assert stored is not None
+    assert stored["status"] == "completed"
+
+
+async def test_of_two_customers_with_one_vat_number_in_a_push_one_is_accepted(world: World) -> None:
+    docs = [(customer(number), new(customer_body("adm1", vatNumber="DE123456789"))) for number in (1, 2)]
+    answers = await world.push("adm1", *docs)
+    assert sorted(answer == "" for answer in answers) == [False, True]
+
+
+async def test_what_names_a_location_that_comes_later_waits_for_it(world: World) -> None:
+    await world.has_customer(1)
+    location, chance = docid("location", 1), docid("opportunity", 1)
+    opportunity = body(
+        "opportunity", "adm1", customerId=customer(1), locationId=location, owner="adm1", status="new"
+    )
+    assert await world.push("adm1", (chance, new(opportunity))) == [""]
+    assert await world.body(chance) is None
+    place = body("location", "adm1", customerId=customer(1), locationName="Laden")
+    assert await world.push("adm1", (location, new(place))) == [""]
+    assert await world.body(chance) is not None
+
+
+async def test_a_location_of_somebody_else_is_refused_without_waiting(world: World) -> None:
+    await world.has_customer(1)
+    await world.has_customer(2)
+    location = docid("location", 1)
+    place = body("location", "adm1", customerId=customer(2), locationName="Laden")
+    assert await world.push("adm1", (location, new(place))) == [""]
+    opportunity = body(
+        "opportunity", "adm1", customerId=customer(1), locationId=location, owner="adm1", status="new"
+    )
+    (answer,) = await world.push("adm1", (docid("opportunity", 1), new(opportunity)))
+    assert "locationId" in answer
