@@ -4,14 +4,14 @@ The names of fields are those of the documents. A field that the server alone wr
 draft doesn't have it yet. A field that may be missing may also be null.
 """
 
-from collections.abc import Iterator, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kompass.domain.money import CENT, cents
 from kompass.domain.values import (
-    CENT,
     Code,
     Day,
     DocumentId,
@@ -203,11 +203,6 @@ Installments = Annotated[list[Installment], Field(max_length=50)]
 # -- rules that several documents have -------------------------------------------------------------
 
 
-def cents(amount: Decimal) -> Decimal:
-    """Rounded to cents, halves up."""
-    return amount.quantize(CENT, ROUND_HALF_UP)
-
-
 def sums(total: Decimal | None, expected: Decimal, field: str, of: str) -> None:
     """Refuses a total that is given and differs from what it is made of by more than a cent."""
     if total is not None and abs(total - expected) > CENT:
@@ -219,11 +214,24 @@ def sums(total: Decimal | None, expected: Decimal, field: str, of: str) -> None:
         )
 
 
-def both(values: Mapping[str, object], reason: str, grund: str) -> None:
-    """Refuses some of the fields without the others."""
-    missing = [name for name, value in values.items() if value is None]
-    if missing and len(missing) < len(values):
-        raise broken("both", reason, grund, *missing)
+MOST = Decimal(50_000_000)
+"""Euros that the lines of a document may cost together, so that its total with taxes is an amount, too."""
+
+
+def affordable(net: Decimal, field: str) -> None:
+    """Refuses what costs more than a document can say."""
+    if net > MOST:
+        raise broken(
+            "range",
+            f"must cost at most {MOST:,f} euros without taxes",
+            f"darf ohne Steuern höchstens {MOST:,f} Euro kosten".replace(",", "."),
+            field,
+        )
+
+
+def subtotal(items: Sequence[Item]) -> Decimal:
+    """What all lines cost without tax."""
+    return sum((item.total for item in items), Decimal(0))
 
 
 def needed(value: object, field: str, when: str, wenn: str) -> None:

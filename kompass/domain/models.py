@@ -17,11 +17,11 @@ from kompass.access.fields import BELONGS
 from kompass.domain import bounds, messages
 from kompass.domain.base import Document
 from kompass.domain.changes import Body, Change, Facts
+from kompass.domain.money import CENT
 from kompass.domain.refusals import Refusal
 from kompass.domain.registry import MODELS
 from kompass.domain.settings import BusinessSettings
 from kompass.domain.upcasting import upcast
-from kompass.domain.values import CENT
 
 MAX_MEMBERS = 300
 """Members of a document; no type has so many fields."""

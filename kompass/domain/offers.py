@@ -13,10 +13,12 @@ from kompass.domain.base import (
     Items,
     Part,
     Total,
+    affordable,
     after,
-    cents,
+    subtotal,
     sums,
 )
+from kompass.domain.money import cents
 from kompass.domain.values import (
     Balance,
     Code,
@@ -86,6 +88,15 @@ class Offer(Authored):
                 "darf höchstens 365 Tage nach offerDate liegen",
                 "validUntil",
             )
+        net = subtotal(self.lineItems)
+        affordable(net, "lineItems")
+        if self.discountAmountEur is not None and self.discountAmountEur > net:
+            raise broken(
+                "range",
+                f"must be at most the sum of lineItems, {net:.2f}",
+                f"darf höchstens die Summe von lineItems sein, {net:.2f}",
+                "discountAmountEur",
+            )
         positions = [item.position for item in self.lineItems if item.position is not None]
         if len(set(positions)) < len(positions):
             raise broken(
@@ -97,15 +108,15 @@ class Offer(Authored):
         return self
 
     def totals(self) -> Iterator[Total]:
-        subtotal = sum((item.total for item in self.lineItems), Decimal(0))
-        yield Total("subtotalEur", self.subtotalEur, subtotal, "the sum of lineItems")
+        net = subtotal(self.lineItems)
+        yield Total("subtotalEur", self.subtotalEur, net, "the sum of lineItems")
         discount = self.discountAmountEur or Decimal(0)
         if self.discountPercent is not None:
-            wanted = cents(subtotal * self.discountPercent / 100)
+            wanted = cents(net * self.discountPercent / 100)
             yield Total("discountAmountEur", self.discountAmountEur, wanted, "discountPercent of subtotalEur")
             discount = wanted
         if self.taxAmountEur is not None:
-            total = subtotal - discount + self.taxAmountEur
+            total = net - discount + self.taxAmountEur
             yield Total("totalEur", self.totalEur, total, "subtotalEur - discountAmountEur + taxAmountEur")
 
 

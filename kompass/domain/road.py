@@ -22,6 +22,7 @@ from kompass.domain.values import (
     TaxRate,
     User,
     broken,
+    euro,
     euro_above_0,
     line,
     ref,
@@ -139,7 +140,7 @@ class HotelStay(Authored):
     checkInDate: Day
     checkOutDate: Day
     nights: Annotated[int, Field(ge=1, le=365)]
-    pricePerNightEur: Euro
+    pricePerNightEur: Annotated[Decimal, euro(10_000)]
     totalPriceEur: Euro | None = None
     bookingReference: Annotated[str, line(0, 100)] | None = None
     rating: Stars | None = None

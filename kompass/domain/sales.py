@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
-from kompass.domain.base import Authored, ServerMade, in_status
+from kompass.domain.base import Address, Authored, ServerMade, in_status
 from kompass.domain.customers import CompanyName, PersonName
 from kompass.domain.values import (
     Day,
@@ -34,6 +34,7 @@ class Lead(Authored):
     email: Email | None = None
     phone: Phone | None = None
     city: Annotated[str, line(0, 100)] | None = None
+    billingAddress: Address | None = None
     source: Literal["TRADESHOW", "COLD_CALL", "REFERRAL", "WEBSITE", "OTHER"] | None = None
     status: Literal["NEW", "QUALIFIED", "CONVERTED", "REJECTED"]
     owner: User
@@ -59,7 +60,7 @@ class Opportunity(Authored):
     nextStep: Annotated[str, text(500)] | None = None
     owner: User
     tags: Tags | None = None
-    lostReason: Annotated[str, text(1000)] | None = None
+    lostReason: Annotated[str, text(2000)] | None = None
     lostToCompetitor: Annotated[str, line(0, 200)] | None = None
     actualValue: Euro | None = None
 

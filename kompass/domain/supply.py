@@ -14,7 +14,9 @@ from kompass.domain.base import (
     Part,
     ServerMade,
     Total,
+    affordable,
     after,
+    subtotal,
     sums,
 )
 from kompass.domain.customers import CompanyName, PersonName
@@ -133,11 +135,16 @@ class PurchaseOrder(Authored):
     rejectionReason: Reason | None = None
     terms: Text | None = None
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        affordable(subtotal(self.lineItems), "lineItems")
+        return self
+
     def totals(self) -> Iterator[Total]:
-        subtotal = sum((item.total for item in self.lineItems), Decimal(0))
-        yield Total("subtotalEur", self.subtotalEur, subtotal, "the sum of lineItems")
+        net = subtotal(self.lineItems)
+        yield Total("subtotalEur", self.subtotalEur, net, "the sum of lineItems")
         if self.taxAmountEur is not None:
-            total = subtotal + self.taxAmountEur + (self.shippingEur or 0)
+            total = net + self.taxAmountEur + (self.shippingEur or 0)
             yield Total("totalEur", self.totalEur, total, "subtotalEur + taxAmountEur + shippingEur")
 
 

@@ -1,12 +1,14 @@
 """Hours worked, and what projects cost."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kompass.domain.base import Authored, Total, after, cents
+from kompass.domain.base import Authored, Total, affordable, after
+from kompass.domain.money import cents
 from kompass.domain.values import (
     Code,
     Day,
@@ -17,11 +19,14 @@ from kompass.domain.values import (
     Reason,
     TaxRate,
     User,
+    broken,
     euro,
     line,
     ref,
     text,
 )
+
+_LONGEST = timedelta(days=7)
 
 
 class TimeEntry(Authored):
@@ -46,6 +51,13 @@ class TimeEntry(Authored):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         after(self.startTime, self.endTime, "endTime", "startTime")
+        if self.endTime is not None and self.endTime - self.startTime > _LONGEST:
+            raise broken(
+                "order",
+                "must be at most 7 days after startTime",
+                "darf höchstens 7 Tage nach startTime liegen",
+                "endTime",
+            )
         return self
 
 
@@ -84,6 +96,11 @@ class ProjectCost(Authored):
     paidBy: User | None = None
     paidDate: Day | None = None
     paymentReference: Annotated[str, line(5, 100)] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        affordable(self.quantity * self.unitPriceEur, "unitPriceEur")
+        return self
 
     def totals(self) -> Iterator[Total]:
         net = cents(self.quantity * self.unitPriceEur)

@@ -166,8 +166,6 @@ def ref(*targets: str) -> Ref:
 
 # -- numbers ---------------------------------------------------------------------------------------
 
-CENT = Decimal("0.01")
-
 
 @dataclass(frozen=True, slots=True)
 class Number:

@@ -508,6 +508,7 @@ _MORE: dict[str, _Part] = {
         "email": "zoe@cafe.example",
         "phone": "0301234567",
         "city": "Berlin",
+        "billingAddress": FULL_ADDRESS,
         "source": "TRADESHOW",
         "status": "CONVERTED",
         "description": "Auf der Messe",
