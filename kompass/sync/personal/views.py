@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from kompass.access.principals import Principal, known_roles
 from kompass.sync.index import FeedIndex
-from kompass.sync.personal.database import AuthorOf, Gate, PersonalDatabase, Shared
+from kompass.sync.personal.database import PersonalDatabase
+from kompass.sync.personal.shared import AuthorOf, Gate, Shared
 from replication.http.call import Principal as Caller
 from replication.protocol import errors
 from replication.store.interface import Database

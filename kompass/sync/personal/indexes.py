@@ -1,0 +1,166 @@
+"""Indexes and views.
+
+They are everybody's: design documents define them, and only public ones are known here. What they list is
+left out unless he sees the document now and the index has read it as it is now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any
+
+import orjson
+
+from kompass.sync.personal.person import Person
+from kompass.sync.positions import position, split
+from replication.store.interface import (
+    DocumentMapper,
+    IndexEntry,
+    IndexRow,
+    IndexState,
+    IndexVersion,
+    PartialReduction,
+    RowMapper,
+    RowSpan,
+)
+
+SCANNED = 1000
+"""Entries of an index that are looked at in one go."""
+
+
+class Indexes(Person):
+    """What queries and views are read from."""
+
+    async def refresh_index(self, signature: str, mapper: DocumentMapper) -> None:
+        self._admitted()
+        await self._shared.refresh(signature, lambda: self._database.refresh_index(signature, mapper))
+
+    async def scan_index(
+        self,
+        signature: str,
+        low: bytes,
+        high: bytes | None,
+        *,
+        seq: int = 0,
+        after: IndexEntry | None = None,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int = 1000,
+    ) -> list[IndexEntry]:
+        found: list[IndexEntry] = []
+        while len(found) < skip + limit:
+            reached = await self._reached(signature)
+            page = await self._database.scan_index(
+                signature,
+                low,
+                high,
+                seq=split(seq)[0],
+                after=after,
+                descending=descending,
+                limit=SCANNED,
+            )
+            current = self._current({entry.id for entry in page}, reached)
+            found += [entry for entry in page if entry.id in current]
+            if len(page) < SCANNED:
+                break
+            after = page[-1]
+            await asyncio.sleep(0)
+        return found[skip : skip + limit]
+
+    @property
+    def design_version(self) -> int:
+        return self._database.design_version
+
+    async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
+        self._admitted()
+        await self._shared.refresh(signature, lambda: self._database.refresh_rows(signature, mapper))
+
+    async def scan_rows(
+        self,
+        signature: str,
+        span: RowSpan,
+        *,
+        seq: int = 0,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int = 1000,
+    ) -> list[IndexRow]:
+        found: list[IndexRow] = []
+        async for rows in self._pages(signature, span, seq, descending):
+            found += rows
+            if len(found) >= skip + limit:
+                break
+        return found[skip : skip + limit]
+
+    async def count_rows(self, signature: str, span: RowSpan, *, seq: int = 0) -> int:
+        return sum([len(rows) async for rows in self._pages(signature, span, seq, descending=False)])
+
+    async def _pages(
+        self, signature: str, span: RowSpan, seq: int, descending: bool
+    ) -> AsyncIterator[list[IndexRow]]:
+        """The rows of a span that he sees, some at a time."""
+        while True:
+            reached = await self._reached(signature)
+            page = await self._database.scan_rows(
+                signature, span, seq=split(seq)[0], descending=descending, limit=SCANNED
+            )
+            if not page:
+                return
+            current = self._current({row.id for row in page}, reached)
+            yield [row for row in page if row.id in current]
+            last = page[-1]
+            if descending:
+                span = span._replace(high=(last.key, last.id, last.place))
+            else:
+                span = span._replace(low=(last.key, last.id, last.place + 1))
+            await asyncio.sleep(0)
+
+    async def _reached(self, signature: str) -> int:
+        """Up to which change the index has read at least."""
+        state = await self._database.index_state(signature)
+        return state.seq if state is not None else 0
+
+    def _current(self, docids: Collection[str], reached: int) -> set[str]:
+        """Which of these he sees, and have not changed since `reached`.
+
+        What an index read before belongs to a revision that he may not have been meant to see.
+        """
+        with self._reading() as reading:
+            seen = self._winners(reading, docids)
+            rows: Any = reading.connection.execute(
+                "SELECT docs.id FROM json_each(?) CROSS JOIN docs ON docs.id = value WHERE docs.seq <= ?",
+                (orjson.dumps(list(seen)).decode(), reached),
+            )
+            return {docid for (docid,) in rows}
+
+    async def index_version(self, signature: str) -> IndexVersion | None:
+        """None: only what is reduced asks for it, and nobody's rows alone can be."""
+        self._admitted()
+        return None
+
+    async def partial_reductions(
+        self,
+        signature: str,
+        reducer: str,
+        span: RowSpan,
+        *,
+        seq: int = 0,
+        descending: bool = False,
+        limit: int = 500,
+    ) -> list[PartialReduction]:
+        self._refuse()
+
+    async def keep_reductions(
+        self, signature: str, reducer: str, version: IndexVersion, made: Sequence[PartialReduction]
+    ) -> bool:
+        self._refuse()
+
+    async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:
+        """How far the index has come, as a position. It tells nothing of its size."""
+        self._admitted()
+        state = await self._database.index_state(signature)
+        return None if state is None else IndexState(position(state.seq), 0, 0)
+
+    async def drop_indexes(self, keep: Sequence[str]) -> None:
+        self._refuse()
