@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -43,10 +44,12 @@ class Demo:
 
 
 @contextmanager
-def start_demo(data: Path) -> Iterator[Demo]:
+def start_demo(data: Path, **environment: str) -> Iterator[Demo]:
     command = [sys.executable, "-m", "kompass", "serve", "--demo", "--port", "0", "--data", str(data)]
     log = (data.parent / "server.log").open("w")
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=log, text=True
+    )
     assert process.stdout is not None
     try:
         for line in process.stdout:

@@ -115,7 +115,7 @@ def test_a_refused_document_is_reported_and_the_servers_are_asked_for(page: Page
 
 
 WAITS = """async () => {
-  const { Replication } = await import("/app/replication.js");
+  const { Replication } = await import("/app/replication.mjs");
   const attempts = [];
   class Attempt extends EventTarget {
     on(event, handle) { this.addEventListener(event, ({ detail }) => handle(detail)); }

@@ -1,12 +1,13 @@
 // The local database of one user, with all its documents in memory for lists and look-ups.
+import { randomUuid } from "./client.mjs";
 import { soon } from "./dom.js";
+import { client } from "./session.js";
 
 export class Store {
   /** Emits "change" (soon after documents changed) and "saved" (a document was written here). */
   constructor(user) {
     this.user = user;
-    // One database per user, never shared: what one may see is not what another may see.
-    this.db = new PouchDB(`kompass-${user}`, { auto_compaction: true });
+    this.db = client.local(user);
     this.events = new EventTarget();
     this.documents = new Map();
     this.types = new Map();
@@ -82,6 +83,18 @@ export class Store {
 
   /** Writes a changed or new document with who and when. */
   async save(doc) {
+    const body = this.stamped(doc);
+    const { rev } = await this.db.put(body);
+    this.#saved([{ id: body._id, rev }]);
+  }
+
+  async remove(doc) {
+    const { rev } = await this.db.remove(doc._id, doc._rev);
+    this.#saved([{ id: doc._id, rev }]);
+  }
+
+  /** A document as it is written: with who and when. */
+  stamped(doc) {
     const { _conflicts, ...body } = doc;
     const now = new Date().toISOString();
     body.modifiedBy = this.user;
@@ -89,8 +102,7 @@ export class Store {
     body.version = (doc.version ?? 0) + 1;
     body.createdBy ??= body.modifiedBy;
     body.createdAt ??= now;
-    const { rev } = await this.db.put(body);
-    this.#saved([{ id: body._id, rev }]);
+    return body;
   }
 
   newId(type) {
@@ -126,13 +138,4 @@ export class Store {
   #saved(rows) {
     this.events.dispatchEvent(new CustomEvent("saved", { detail: rows }));
   }
-}
-
-/** crypto.randomUUID is missing on plain http from another machine; random bytes are not. */
-function randomUuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -2,8 +2,9 @@
 // and answers from its copy when the network doesn't. Documents are PouchDB's business and pass through.
 const COPY = "kompass-page";
 const FILES = [
-  "./", "app.js", "app.webmanifest", "conflicts.js", "dom.js", "forms.js", "icon.svg", "pouchdb.min.js", "replication.js",
-  "schema.js", "session.js", "store.js", "style.css", "sync.js", "views.js",
+  "./", "app.js", "app.webmanifest", "client.mjs", "conflicts.js", "dom.js", "forms.js", "i18n.js", "icon.svg",
+  "keycloak.mjs", "notices.js", "pouchdb.min.js", "replication.mjs", "schema.js", "session.js", "store.js", "style.css",
+  "sync.js", "views.js",
 ];
 
 self.addEventListener("install", (event) => {

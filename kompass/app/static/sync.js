@@ -2,26 +2,32 @@
 //
 // What waits to be sent is remembered by document and revision, because PouchDB counts received documents as local
 // changes too: a revision leaves the list when it was pushed, or when the server says that it has it.
-import { soon } from "./dom.js";
-import { Replication } from "./replication.js";
-import { currentUser } from "./session.js";
+import { t } from "./i18n.js";
+import { LiveSync } from "./replication.mjs";
+import { client } from "./session.js";
 
 /** Milliseconds. A feed can be quiet for longer than a login lasts: asking now and then renews it. */
 const KEEP_ALIVE = 4 * 60 * 1000;
 
-const OPTIONS = { live: true, batch_size: 200 };
+const OPTIONS = { batch_size: 200 };
 
 export class Sync {
   /** Emits "state" whenever `state` changes and "login" when the server no longer knows who we are. */
   constructor(store) {
     this.store = store;
-    this.remote = new PouchDB(`${location.origin}/kompass`, { skip_setup: true });
+    this.remote = client.remote();
     this.events = new EventTarget();
     this.waiting = new Map(JSON.parse(localStorage.getItem(this.#key) ?? "[]"));
     this.state = { phase: "offline", toLoad: 0, lastError: "", lastSync: null };
     this.running = false;
     this.refused = "";
-    this.pullAgain = soon(() => this.pull.again());
+    this.live = new LiveSync(store.db, this.remote, {
+      pulled: ({ pending }) => this.#set({ toLoad: pending ?? 0 }),
+      pushed: ({ docs }) => this.#forget(docs.map((doc) => doc._rev)),
+      denied: (error) => this.#denied(error),
+      phase: () => this.#phase(),
+      failed: (error) => this.#failed(error),
+    }, OPTIONS);
     store.events.addEventListener("saved", ({ detail }) => this.#remember(detail));
   }
 
@@ -37,25 +43,8 @@ export class Sync {
     if (this.running) return;
     this.running = true;
     this.refused = "";
-    const { db } = this.store;
-    const failed = (error) => this.#failed(error);
-    this.pull = new Replication(() => db.replicate.from(this.remote, OPTIONS), {
-      change: ({ pending }) => this.#set({ toLoad: pending ?? 0 }),
-      phase: () => this.#phase(),
-      failed,
-    });
-    this.push = new Replication(() => db.replicate.to(this.remote, OPTIONS), {
-      change: ({ docs }) => this.#forget(docs.map((doc) => doc._rev)),
-      denied: (error) => this.#denied(error),
-      phase: () => {
-        if (this.push.phase === "idle") this.#askServer();
-        this.#phase();
-      },
-      failed,
-    });
     this.#set({ phase: "active", lastError: "" });
-    this.pull.start();
-    this.push.start();
+    this.live.start();
     this.keepAlive = setInterval(() => this.#stayLoggedIn(), KEEP_ALIVE);
   }
 
@@ -67,12 +56,11 @@ export class Sync {
   #end() {
     clearInterval(this.keepAlive);
     this.running = false;
-    this.pull?.stop();
-    this.push?.stop();
+    this.live.stop();
   }
 
   async #stayLoggedIn() {
-    const user = await currentUser().catch(() => this.store.user); // no server: no news
+    const user = await client.session().then((found) => found?.name, () => this.store.user); // no server: no news
     if (user !== this.store.user) this.#failed({ status: 401 });
   }
 
@@ -83,19 +71,47 @@ export class Sync {
 
   /** What both directions are at, as one. */
   #phase() {
-    const { pull, push } = this;
-    const phase = ["retry", "active", "idle"].find((each) => each === pull.phase || each === push.phase);
-    const error = pull.error ?? push.error;
+    const { phase, error, push } = this.live;
+    if (push.phase === "idle") this.#askServer();
     const synced = phase === "idle" ? { toLoad: 0, lastSync: new Date() } : {};
     this.#set({ phase, lastError: error ? describe(error) : this.refused, ...synced });
+    if (phase === "idle") this.#report();
   }
 
-  /** Says so until the next change is saved, and asks for what the server has instead. */
+  /** Sends what was refused again, better: to the quarantine, where its attachments are. Throws what is against it. */
+  async correct(notice, doc) {
+    const { _id, _rev, _attachments, _conflicts, ...body } = this.store.stamped(doc);
+    const rev = this.store.get(notice.docId)?._rev ?? null;
+    try {
+      await client.ask("POST", `quarantine/${encodeURIComponent(notice.quarantineId)}/correct`, { document: body, rev });
+    } catch (error) {
+      throw saidBy(error);
+    }
+  }
+
+  /** Nobody needs what was refused. Throws what the server says against it. */
+  async discard(notice) {
+    try {
+      await client.ask("POST", `quarantine/${encodeURIComponent(notice.quarantineId)}/discard`);
+    } catch (error) {
+      throw saidBy(error);
+    }
+  }
+
+  async #report() {
+    try {
+      await client.report((await this.store.db.info()).doc_count);
+    } catch {
+      // The next pause reports again.
+    }
+  }
+
+  /** Says so until the next change is saved. */
   #denied({ id, reason, message }) {
-    this.refused = `Vom Server abgelehnt: ${reason ?? message ?? "keine Berechtigung"}`;
+    const why = reason ?? message ?? t("keine Berechtigung", "not allowed");
+    this.refused = t(`Vom Server abgelehnt: ${why}`, `Refused by the server: ${why}`);
     this.#set({ lastError: this.refused });
     this.#replace([...this.waiting].filter(([, each]) => each !== id));
-    this.pullAgain();
   }
 
   #failed(error) {
@@ -117,7 +133,7 @@ export class Sync {
 
   #replace(entries) {
     this.waiting = new Map(entries);
-    localStorage.setItem(this.#key, JSON.stringify(entries));
+    if (client.wiping === null) localStorage.setItem(this.#key, JSON.stringify(entries));
     this.#set({});
   }
 
@@ -136,9 +152,19 @@ export class Sync {
   }
 }
 
+/** What the server says about an entry of the quarantine, for people. */
+function saidBy(error) {
+  if (!error.status) return new Error(t("Das geht nur mit Verbindung zum Server.", "This needs the server."));
+  if (error.status === 404) return new Error(t("Das ist schon erledigt.", "This is settled already."));
+  return Object.assign(new Error(error.reason || describe(error)), { status: error.status });
+}
+
 function describe(error) {
-  if (error.status === 401) return "Die Anmeldung ist abgelaufen.";
-  if (error.status === 403) return `Keine Berechtigung: ${error.reason ?? ""}`;
-  if (error.status) return `Server antwortet mit ${error.status}: ${error.reason ?? error.message}`;
-  return "Der Server ist nicht erreichbar.";
+  if (error.status === 401) return t("Die Anmeldung ist abgelaufen.", "The login has ended.");
+  if (error.status === 403) return t(`Keine Berechtigung: ${error.reason ?? ""}`, `Not allowed: ${error.reason ?? ""}`);
+  if (error.status) {
+    const why = error.reason ?? error.message;
+    return t(`Server antwortet mit ${error.status}: ${why}`, `The server answers ${error.status}: ${why}`);
+  }
+  return t("Der Server ist nicht erreichbar.", "The server can't be reached.");
 }

@@ -1,4 +1,4 @@
-// One direction of a live replication that doesn't give up.
+// A live replication that doesn't give up: one direction, and both. Runs in browsers and in Node.js.
 //
 // PouchDB's own `retry: true` can lose documents for good: when a page of changes can't be read while a batch is being
 // written, the failed attempt drops what it has read ahead, goes on behind it beside the new attempt, and moves the
@@ -28,12 +28,12 @@ export class Replication {
   }
 
   start() {
-    addEventListener("online", this.#hurry);
+    globalThis.addEventListener?.("online", this.#hurry);
     this.#attempt();
   }
 
   stop() {
-    removeEventListener("online", this.#hurry);
+    globalThis.removeEventListener?.("online", this.#hurry);
     this.#leave();
   }
 
@@ -87,5 +87,69 @@ export class Replication {
   #set(phase, error = null) {
     Object.assign(this, { phase, error });
     this.handlers.phase();
+  }
+}
+
+/** Milliseconds: what is refused comes in numbers, and one answer brings what the server has instead of all of it. */
+const SOON = 200;
+
+export class LiveSync {
+  /**
+   * Both directions between two databases. `handlers`, all of them optional: `pulled` and `pushed` get PouchDB's
+   * changes, `denied` a document that the server refused, `phase` is called with nothing whenever `phase` may have
+   * changed, and `failed` with the error when the server takes nothing more from this login (401, 403).
+   */
+  constructor(local, remote, handlers = {}, options = {}) {
+    const given = { pulled() {}, pushed() {}, denied() {}, phase() {}, failed() {}, ...handlers };
+    const all = { ...options, live: true };
+    const failed = (error) => {
+      this.stop();
+      given.failed(error);
+    };
+    this.running = false;
+    this.pull = new Replication(() => local.replicate.from(remote, all), {
+      change: given.pulled,
+      phase: () => given.phase(),
+      failed,
+    });
+    this.push = new Replication(() => local.replicate.to(remote, all), {
+      change: given.pushed,
+      denied: (error) => {
+        given.denied(error);
+        // The feed may have passed by what the device now has to get instead.
+        this.timer ??= setTimeout(() => this.#pullAgain(), SOON);
+      },
+      phase: () => given.phase(),
+      failed,
+    });
+  }
+
+  /** "retry", "active" or "idle", whatever is furthest from done. */
+  get phase() {
+    return ["retry", "active", "idle"].find((each) => each === this.pull.phase || each === this.push.phase);
+  }
+
+  /** Why an attempt failed, while another one is awaited; else null. */
+  get error() {
+    return this.pull.error ?? this.push.error;
+  }
+
+  start() {
+    this.running = true;
+    this.pull.start();
+    this.push.start();
+  }
+
+  stop() {
+    this.running = false;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.pull.stop();
+    this.push.stop();
+  }
+
+  #pullAgain() {
+    this.timer = undefined;
+    this.pull.again();
   }
 }
