@@ -1,4 +1,4 @@
-"""The scenarios of `pwa-contract/personal/`: plain PouchDBs of several people against a demo server."""
+"""The scenarios of `pwa-contract/personal/` and `device/`: PouchDBs of several people and a demo server."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server.stop()
 
 
-@pytest.mark.parametrize(("path", "title"), scenarios((ROOT / "pwa-contract" / "personal").glob("*.mjs")))
+FILES = [path for folder in ("personal", "device") for path in (ROOT / "pwa-contract" / folder).glob("*.mjs")]
+
+
+@pytest.mark.parametrize(("path", "title"), scenarios(FILES))
 def test_scenario(path: Path, title: str, demo: ServerProcess, tmp_path: Path) -> None:
     finish_scenario(start_scenario(path, title, demo, tmp_path))
