@@ -184,6 +184,18 @@ def _lead(doc: Body, facts: Facts, now: datetime) -> _Found:
     yield Effect("converted", bodies=(customer, opportunity, lead))
 
 
+def _project(doc: Body, facts: Facts, now: datetime) -> _Found:
+    """The first project that is made from a signed contract puts it into effect."""
+    contract_id = key_of(doc.get("contractId"))
+    contract = facts.document(contract_id) if contract_id is not None else None
+    if contract is None or contract.get("type") != "contract" or contract.get("status") != "signed":
+        return
+    active: dict[str, Any] = {"status": "active"}
+    if contract.get("projectId") is None:
+        active["projectId"] = doc["_id"]
+    yield Effect("contract", str(contract_id), (_next(contract, now, **active),))
+
+
 # -- on the road -------------------------------------------------------------------------------
 
 
@@ -284,6 +296,7 @@ def _told(doc: Body, person: str, kind: str, name: str, state: str, now: datetim
 _EFFECTS: Mapping[str, Callable[[Body, Facts, datetime], _Found]] = {
     "offer": _offer,
     "lead": _lead,
+    "project": _project,
     "meeting": _meeting,
     "activity": _activity,
     "expense": _expense,

@@ -214,3 +214,29 @@ async def test_who_gets_a_task_is_told_each_time(world: World) -> None:
     await change(world, "gf1", task, assignedTo="gf1")
     told = await all_of(world, "notification")
     assert [one["recipientId"] for one in told] == ["adm1", "adm2", "adm1"]
+
+
+async def test_the_first_project_puts_its_signed_contract_into_effect(world: World) -> None:
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="accepted")
+    await change(world, "gf1", CONTRACT, status="signed", signedPdfUrl="vertrag.pdf")
+    projects = [docid("project", number) for number in (1, 2)]
+    for one in projects:
+        project = body(
+            "project", customerId=customer(1), contractId=CONTRACT, name="Umbau", status="planning"
+        )
+        await push_new(world, "gf1", one, project)
+    contract = await world.body(CONTRACT)
+    assert contract is not None
+    assert (contract["status"], contract["projectId"]) == ("active", projects[0])
+
+
+async def test_a_project_leaves_a_contract_alone_that_is_not_signed(world: World) -> None:
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="accepted")
+    project = body("project", customerId=customer(1), contractId=CONTRACT, name="Umbau", status="planning")
+    await push_new(world, "gf1", docid("project", 1), project)
+    contract = await world.body(CONTRACT)
+    assert contract is not None
+    assert contract["status"] == "draft"
+    assert "projectId" not in contract
