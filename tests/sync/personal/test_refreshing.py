@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from kompass.sync.personal.shared import Shared
 
+from kompass.sync.personal.shared import Shared
 from tests.sync.personal.world import VisibilityGate, World
 
 
