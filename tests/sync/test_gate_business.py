@@ -145,3 +145,71 @@ async def test_a_location_of_somebody_else_is_refused_without_waiting(world: Wor
     )
     (answer,) = await world.push("adm1", (docid("opportunity", 1), new(opportunity)))
     assert "locationId" in answer
+
+
+# -- what is final, by the doors of a device -----------------------------------------------------
+
+OFFER = docid("offer", 1)
+
+
+async def has_sent_offer(world: World) -> None:
+    await world.has_customer(1)
+    chance = docid("opportunity", 1)
+    opportunity = body("opportunity", "gf1", customerId=customer(1), owner="adm1", status="new")
+    offer = body(
+        "offer",
+        "innen1",
+        customerId=customer(1),
+        opportunityId=chance,
+        status="draft",
+        terms="30 Tage netto",
+        lineItems=[{"description": "Regal", "quantity": 1, "unitPriceEur": 100}],
+    )
+    assert await world.push("gf1", (chance, new(opportunity))) == [""]
+    assert await world.push("innen1", (OFFER, new(offer, pdf=b"the offer"))) == [""]
+    assert await world.push("innen1", await with_files(world, status="sent")) == [""]
+
+
+async def with_files(world: World, **members: Any) -> tuple[str, Version]:
+    """The stored offer, changed, with its file."""
+    docid, version = await edited(world, OFFER, modifiedBy="innen1", **members)
+    return docid, new(version.body, await world.path(OFFER), pdf=b"the offer")
+
+
+async def sealed(world: World) -> dict[str, Any]:
+    stored = await world.body(OFFER)
+    assert stored is not None
+    assert stored["finalized"] is True
+    return stored
+
+
+async def test_a_sent_offer_keeps_its_text_and_its_file(world: World) -> None:
+    await has_sent_offer(world)
+    before = await sealed(world)
+    assert list(before["immutableAttachments"]) == ["pdf"]
+    for attempt in (
+        await with_files(world, terms="60 Tage netto"),
+        await with_files(world, lineItems=[]),
+        await edited(world, OFFER, modifiedBy="innen1"),
+    ):
+        (answer,) = await world.push("innen1", attempt)
+        assert "is final" in answer
+    (answer,) = await world.push("gf1", (OFFER, new(None, await world.path(OFFER))))
+    assert "has to be kept until the end of 2036" in answer
+    assert await sealed(world) == before
+    assert await world.push("innen1", await with_files(world, notes="angerufen")) == [""]
+
+
+async def test_a_stale_edit_of_an_offer_that_was_sent_meanwhile_is_refused_and_kept(world: World) -> None:
+    await has_sent_offer(world)
+    path = await world.path(OFFER)
+    draft = Version(path=type(path)(1, path.ids[-1:]), body={})
+    stored = await sealed(world)
+    text = {name: value for name, value in stored.items() if name not in ("finalized", "immutableAt")}
+    stale = new({**text, "status": "draft", "terms": "60 Tage netto"}, draft.path, pdf=b"the offer")
+    (answer,) = await world.push("innen1", (OFFER, stale))
+    assert answer
+    assert await sealed(world) == stored
+    assert (await world.quarantined("innen1"))[-1][0] == OFFER
+    (notice,) = await world.notices("innen1", "rejected_change")
+    assert notice["document"]["terms"] == "60 Tage netto"
