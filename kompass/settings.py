@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 if TYPE_CHECKING:
+    from kompass.domain.series import SeriesTable
     from replication.accounts.tokens import TokenSettings
 
 _REALM = re.compile(r"/realms/[^/]+/?$")
@@ -182,6 +183,11 @@ class Settings(BaseSettings):
         description="Secret of a proxy that says in `X-Auth-CouchDB-…` headers who asks; it drops those of"
         " its clients",
     )
+    numbers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Other forms of numbers, as `SERIES=PATTERN`: `offer=AN-{year}-{number:04}`;"
+        " comma-separated",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -212,6 +218,7 @@ class Settings(BaseSettings):
         "trusted_proxies",
         "keycloak_parties",
         "jwt_keys",
+        "numbers",
         mode="before",
     )
     @classmethod
@@ -242,6 +249,7 @@ class Settings(BaseSettings):
         if self.proxy_secret is not None:
             check_secret(self.proxy_secret.get_secret_value())
         _ = self.tokens  # raises ValueError for keys that can't be
+        _ = self.series  # and for forms of numbers
         return self
 
     @model_validator(mode="after")
@@ -300,6 +308,19 @@ class Settings(BaseSettings):
         return TokenSettings(
             keys, self.jwt_required_claims, self.jwt_roles_claim_name, self.jwt_roles_claim_path
         )
+
+    @property
+    def series(self) -> SeriesTable:
+        """The series of numbers. Raises ValueError for forms that can't be."""
+        from kompass.domain.series import SeriesTable, configured
+
+        patterns: dict[str, str] = {}
+        for each in self.numbers:
+            name, equals, pattern = each.partition("=")
+            if not equals:
+                raise ValueError("numbers are written SERIES=PATTERN, as in offer=AN-{year}-{number:04}")
+            patterns[name.strip()] = pattern.strip()
+        return SeriesTable(configured(patterns))
 
     @property
     def directory(self) -> Path:

@@ -47,5 +47,11 @@ class BusinessExtension(Extension):
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         Step(writing, self.terms, self.now()).run(documents)
 
+    def rebuild(self, writing: Writing) -> int:
+        """Works out everything anew that follows from documents. Returns how many documents it had to
+        write.
+        """
+        return rebuilding.rebuild(writing, self.terms, self.now())
+
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         pass

@@ -42,6 +42,7 @@ class Given(NamedTuple):
 class Skipped(NamedTuple):
     """Numbers that nobody was given here, below one that came with a document."""
 
+    series: str
     prefix: str
     first: int
     last: int
@@ -204,7 +205,8 @@ def number_of(reading: Reading, docid: str) -> str | None:
 
 def skipped(reading: Reading) -> list[Skipped]:
     rows: Any = reading.connection.execute(
-        "SELECT prefix, first, last, doc FROM business_skipped ORDER BY prefix, first"
+        "SELECT c.series, s.prefix, s.first, s.last, s.doc FROM business_skipped s"
+        " JOIN business_counters c ON c.prefix = s.prefix ORDER BY s.prefix, s.first"
     )
     return [Skipped(*row) for row in rows]
 
@@ -223,13 +225,16 @@ def problems(reading: Reading, table: SeriesTable) -> Iterator[Problem]:
     noted: dict[str, list[tuple[int, int]]] = {}
     for one in skipped(reading):
         noted.setdefault(one.prefix, []).append((one.first, one.last))
-    for prefix, (_, last) in sorted(counters(reading).items()):
+    for prefix, (series, last) in sorted(counters(reading).items()):
+        pattern = table.named(series).pattern
         rows: Any = reading.connection.execute(
             "SELECT value FROM business_numbers WHERE prefix = ? ORDER BY value", (prefix,)
         )
         for first, end in _missing([value for (value,) in rows], last):
             for gap in _uncovered((first, end), noted.get(prefix, [])):
-                yield Problem("missing without a reason", tuple(f"{prefix}{value}" for value in gap))
+                yield Problem(
+                    "missing without a reason", tuple(pattern.number(prefix, value) for value in gap)
+                )
     rows = reading.connection.execute("SELECT doc, number FROM business_twice ORDER BY doc")
     for doc, number in rows:
         yield Problem("another document's number", (number,), doc)

@@ -6,7 +6,8 @@ the file by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
@@ -14,9 +15,10 @@ import orjson
 from kompass.business import schema, totals
 from kompass.business.lookups import Lookups, Named, Register, bare, members
 from kompass.business.numbers import Numbers
-from kompass.business.step import Terms, write_total
+from kompass.business.server_made import raise_refusals, server_made
+from kompass.business.step import Step, Terms, write_total
 from kompass.domain import derivations, sums
-from kompass.domain.changes import Body
+from kompass.domain.changes import Body, Facts
 from replication.protocol import jsontext
 from replication.store.sqlite import Reading, Writing
 
@@ -63,20 +65,36 @@ def index(writing: Writing, numbers: Numbers | None = None) -> None:
             parts.put(num, body, facts, new=True)
 
 
-def rebuild(writing: Writing, terms: Terms) -> int:
-    """Works out tables, sums and derived values anew. Returns how many documents it had to write."""
+def rebuild(writing: Writing, terms: Terms, now: datetime) -> int:
+    """Works out tables, numbers, derived values and sums anew. Returns how many documents it had to write."""
     schema.clear(writing.connection)
-    index(writing)
-    changed = 0
+    index(writing, Numbers(writing, terms.series, now))
+    changed = Step(writing, terms, now).put_right((docid, body) for _, docid, body in live(writing))
     facts, parts = Lookups(writing), totals.Parts(writing)
-    for _, _, body in list(_derived(writing)):
+    for _, docid, body in list(_of_types(writing, (*sums.TARGETS, *sums.TARGETS.values()))):
         if body["type"] in sums.TARGETS:
             changed += write_total(writing, body, parts, facts, terms.keyed_revision)
+        elif not _has_target(docid, body, facts):
+            write = server_made(writing, docid, b"{}", terms.keyed_revision, deleted=True)
+            assert write is not None
+            raise_refusals(writing.write([write], replicated=True))
+            changed += 1
     return changed
 
 
-def _derived(reading: Reading) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    return (one for one in live(reading) if one[2].get("type") in sums.TARGETS)
+def _of_types(reading: Reading, types: Collection[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    return (one for one in live(reading) if one[2].get("type") in types)
+
+
+def _has_target(docid: str, total: Body, facts: Facts) -> bool:
+    """Whether a document with sums has something whose sums they are."""
+    (doctype,) = [target for target, kind in sums.TARGETS.items() if kind == total["type"]]
+    target = facts.document(str(total.get(f"{doctype}Id")))
+    return (
+        target is not None
+        and target.get("type") == doctype
+        and sums.total_id(doctype, str(target["_id"])) == docid
+    )
 
 
 def differences(reading: Reading) -> Iterator[Difference]:
@@ -94,7 +112,9 @@ def differences(reading: Reading) -> Iterator[Difference]:
             yield Difference(docid, "what it adds to sums isn't what is kept of it")
         if body.get("type") in sums.TARGETS:
             yield from _total(reading, docid, body)
-        for field in derivations.computed(body, facts):
+        elif body.get("type") in sums.TARGETS.values() and not _has_target(docid, body, facts):
+            yield Difference(docid, "has sums of something that isn't there")
+        for field in derivations.computed(body, facts) if body.get("finalized") is not True else ():
             yield Difference(docid, f"{field} isn't what it is worked out to be")
     kept = reading.connection.execute("SELECT count(*) FROM business_docs").get
     if kept != seen:

@@ -40,7 +40,7 @@ def lacking(
         found |= derivations.computed(body, facts)
     elif before is not None and body.get(corrections.REASON) is not None:
         found |= _logged(body, before, facts, numbers, principal)
-    if not is_sealed:
+    if not is_sealed and body.get("type") in freezing.FREEZES:
         whole = {**body, **found}
         whole = {name: value for name, value in whole.items() if value is not REMOVED}
         if freezing.is_final(whole, facts):

@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from kompass.access.audiences import key_of
+from kompass.audit.causes import Cause
 from kompass.business import totals
 from kompass.business.acting import who_acts
 from kompass.business.lookups import Lookups, Named, Register, bare, members
@@ -38,8 +39,13 @@ from replication.protocol.attachments import parse_attachments
 from replication.protocol.documents import DocumentWrite
 from replication.store.sqlite import ChangedDocument, Reading, Writing
 
+_CHUNK = 500
+
 MayRead = Callable[[Reading, str, Body], bool]
 """`(state, person, document)`: whether he may read it."""
+
+SETTLED, DERIVED = Cause("settled"), Cause("derived")
+"""What the chain of writes says of revisions that give a document what it lacks, and of derived documents."""
 
 _ALWAYS = frozenset({"visit"})
 """Effects of documents that come with their history from elsewhere, too: all others happened before they
@@ -105,6 +111,17 @@ class Step:
             self._targets |= self._parts.put(num, self._facts.document(docid), self._facts)
         self._sum_up()
 
+    def put_right(self, documents: Iterable[tuple[str, Body]]) -> int:
+        """Gives live documents what they lack. Returns how many did."""
+        count = 0
+        for docid, body in documents:
+            count += self._settle(docid, body, None)
+            if len(self._children) >= _CHUNK:
+                self._write(self._children.values())
+                self._children = {}
+        self._write(self._children.values())
+        return count
+
     # -- a document itself ---------------------------------------------------------------------
 
     def _before(self, document: ChangedDocument, body: Body) -> Body | None:
@@ -145,6 +162,7 @@ class Step:
             return None
         write = server_made(self._writing, docid, jsontext.encode(body), self._terms.keyed_revision)
         assert write is not None
+        write.note = SETTLED
         if attached:
             write.attachments = parse_attachments(attached)
         return write
@@ -160,6 +178,7 @@ class Step:
     def _end(self, docid: str) -> None:
         write = server_made(self._writing, docid, b"{}", self._terms.keyed_revision, deleted=True)
         if write is not None:
+            write.note = DERIVED
             self._write([write])
 
     # -- what else follows ---------------------------------------------------------------------
@@ -216,6 +235,7 @@ class Step:
             else:
                 write = None  # somebody has deleted it: it doesn't come back
             if write is not None:
+                write.note = Cause(effect.name)
                 self._write([write])
                 self._facts.note(docid, body)
 
@@ -231,9 +251,9 @@ class Step:
         cost = self._facts.document(cost_id)
         if cost is not None:
             changes = derivations.computed(cost, self._facts)
-            write = self._next(cost_id, changes) if changes else None
-            if write is not None:
-                self._write([write])
+            changed = self._next(cost_id, changes) if changes else None
+            if changed is not None:
+                self._write([changed])
             return
         if self._writing.revisions(cost_id) is not None:
             return
@@ -252,7 +272,9 @@ class Step:
         }
         made |= derivations.computed(made, self._facts)
         made = {name: value for name, value in made.items() if value is not derivations.REMOVED}
-        self._write([self._first(made)])
+        write = self._first(made)
+        write.note = DERIVED
+        self._write([write])
         self._facts.note(cost_id, made)
 
     def _sum_up(self) -> None:
@@ -281,6 +303,7 @@ def write_total(
     text = jsontext.encode({name: value for name, value in wanted.items() if name != "_id"})
     write = server_made(writing, docid, text, keyed_revision)
     assert write is not None
+    write.note = DERIVED
     raise_refusals(writing.write([write], replicated=True))
     return True
 

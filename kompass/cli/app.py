@@ -12,6 +12,8 @@ from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
 from kompass.cli.keycloak import keycloak
+from kompass.cli.numbers import numbers
+from kompass.cli.rebuild import rebuild
 from kompass.cli.replicate import replicate
 from kompass.cli.schemas import schemas
 from kompass.cli.serve import serve
@@ -24,6 +26,8 @@ app.command()(replicate)
 app.command()(explain)
 app.command()(schemas)
 app.command("verify-audit")(verify_audit)
+app.add_typer(rebuild, name="rebuild")
+app.add_typer(numbers, name="numbers")
 app.add_typer(keycloak, name="keycloak")
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.settings import Settings
+
+if TYPE_CHECKING:
+    from replication.store.sqlite import SqliteDatabase
 
 
 def doctor(
@@ -22,7 +26,8 @@ def doctor(
     from replication.store.sqlite import DirectoryInUseError
     from replication.store.sqlite.doctor import examine
 
-    directory = read_settings(data=data).directory
+    settings = read_settings(data=data)
+    directory = settings.directory
     if not directory.is_dir():
         raise UsableError(f"{directory} is not a directory; name the server's with --data.")
     wrong = mended = 0
@@ -32,7 +37,7 @@ def doctor(
             typer.echo(f"{finding.database}: {finding.what} – {outcome}")
             mended += finding.repaired
             wrong += not finding.repaired
-        for what, outcome, is_mended in asyncio.run(_examine_access(directory, repair=repair)):
+        for what, outcome, is_mended in asyncio.run(_examine_documents(settings, repair=repair)):
             typer.echo(f"kompass: {what} – {outcome}")
             mended += is_mended
             wrong += not is_mended
@@ -44,31 +49,55 @@ def doctor(
     typer.echo(f"{directory} is in order" + (f", {mended} repaired" if mended else ""))
 
 
-async def _examine_access(directory: Path, *, repair: bool) -> list[tuple[str, str, bool]]:
-    """Whether everybody sees what he should: (what, what became of it or is to do, whether it was mended)."""
+async def _examine_documents(settings: Settings, *, repair: bool) -> list[tuple[str, str, bool]]:
+    """Whether everybody sees what he should, and what follows from documents is as it should be: (what, what
+    became of it or is to do, whether it was mended).
+    """
     from kompass.cli.acting import act_here
     from kompass.sync.index import verifying
     from kompass.sync.opening import DATABASE, chain_of, extensions, feed_index
     from replication.store.sqlite import SqliteDatabase, SqliteStore
 
     act_here()
-    index = feed_index()
-    store = await SqliteStore.open(directory, extensions=extensions(index, audit=chain_of(directory)))
+    index, directory = feed_index(), settings.directory
+    store = await SqliteStore.open(
+        directory, extensions=extensions(index, audit=chain_of(directory), series=settings.series)
+    )
     try:
         if DATABASE not in await store.names():
             return []
         database = store.get(DATABASE)
         assert isinstance(database, SqliteDatabase)
+        business = await _examine_business(database, repair=repair)
         with database.reading() as reading:
             found = list(verifying.differences(reading, index))
         if repair and found:
             await verifying.repair(database, index, found)
             with database.reading() as reading:
                 left = set(verifying.differences(reading, index))
-            return [
+            return business + [
                 (str(one), "repaired" if one not in left else "can't be repaired", one not in left)
                 for one in found
             ]
-        return [(str(one), "run with --repair", False) for one in found]
+        return business + [(str(one), "run with --repair", False) for one in found]
     finally:
         await store.close()
+
+
+async def _examine_business(database: SqliteDatabase, *, repair: bool) -> list[tuple[str, str, bool]]:
+    from kompass.business import numbers, rebuilding
+    from kompass.sync.opening import business_of
+
+    business = business_of(database)
+    with database.reading() as reading:
+        found = list(rebuilding.differences(reading))
+    left = set(found)
+    if repair and found:
+        await database.transact(business.rebuild)
+        with database.reading() as reading:
+            left = set(rebuilding.differences(reading))
+    advice = "can't be repaired" if repair else "run with --repair"
+    told = [(str(one), advice if one in left else "repaired", one not in left) for one in found]
+    with database.reading() as reading:
+        wrong = list(numbers.problems(reading, business.terms.series))
+    return told + [(f"number {one}", "ask whoever changed the file or its imports", False) for one in wrong]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kompass.cli.errors import UsableError
+from kompass.cli.errors import UsableError, read_settings
 
 if TYPE_CHECKING:
     from replication.replicator import Options, Progress, Result
@@ -158,7 +158,10 @@ async def _open(
         if data is None:
             raise UsableError("a database without a URL needs --data, the directory that it is in")
         act_here()
-        store = await SqliteStore.open(data, extensions=extensions(feed_index(), audit=chain_of(data)))
+        store = await SqliteStore.open(
+            data,
+            extensions=extensions(feed_index(), audit=chain_of(data), series=read_settings(data=data).series),
+        )
         stack.push_async_callback(store.close)
     peers: list[Peer] = []
     for end in parsed:

@@ -171,19 +171,25 @@ class _Maker:
                 ["14 Tage netto", "30 Tage netto", "10 Tage 2 % Skonto, 30 Tage netto"]
             ),
         }
-        yield self.companion("customer_visit", owner, created, customer.id) | {
+        visit = self.companion("customer_visit", owner, created, customer.id) | {
             "customerId": customer.id,
             "lastVisitDate": self.day_between(since, TODAY).isoformat(),
             "visitFrequencyDays": random.choice([30, 60, 90, 180]),
             "preferredVisitTime": random.choice(["morning", "afternoon", "flexible"]),
         }
-        yield from locations
         contacts = list(self.contacts(customer, locations))
-        yield from contacts
-        for _ in range(random.choices((0, 1, 2, 3), (2, 5, 3, 1))[0]):
-            yield self.opportunity(customer, random.choice(contacts), random.choice(locations))
-        for _ in range(random.randint(2, 6)):
-            yield self.activity(customer, random.choice(contacts), random.choice(locations))
+        opportunities = [
+            self.opportunity(customer, random.choice(contacts), random.choice(locations))
+            for _ in range(random.choices((0, 1, 2, 3), (2, 5, 3, 1))[0])
+        ]
+        activities = [
+            self.activity(customer, random.choice(contacts), random.choice(locations))
+            for _ in range(random.randint(2, 6))
+        ]
+        visits = [one["date"][:10] for one in activities if one["activityType"] == "visit"]
+        visit["lastVisitDate"] = max(visit["lastVisitDate"], *visits, "")
+        yield visit
+        yield from (*locations, *contacts, *opportunities, *activities)
 
     def company(self, town: words.Town) -> tuple[str, words.Trade]:
         """A company's name that nobody else has, the plainest one that is free."""
@@ -286,6 +292,7 @@ class _Maker:
             "status": status,
             "probability": chances[status],
             "estimatedValue": value,
+            "weightedValue": value * chances[status] / 100,
             "expectedCloseDate": closes.isoformat(),
             "description": self.remarks(2),
             "owner": customer.owner,

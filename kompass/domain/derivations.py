@@ -177,7 +177,7 @@ def _time_entry(doc: Body, facts: Facts) -> Values:
 
 def _time_entry_cost(doc: Body, facts: Facts) -> Values:
     entry = facts.document(str(doc.get("timeEntryId")))
-    if entry is None or entry.get("type") != "time_entry":
+    if entry is None or entry.get("type") != "time_entry" or doc.get("_id") != cost_id(str(entry["_id"])):
         return
     total = labour_cost(entry, rate_of(doc))
     yield "totalCostEur", REMOVED if total is None else total

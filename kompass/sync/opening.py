@@ -68,6 +68,14 @@ def extensions(
     }
 
 
+def business_of(database: SqliteDatabase) -> BusinessExtension:
+    """What was given for the database of documents."""
+    several = database.extension
+    assert isinstance(several, Several)
+    (found,) = [one for one in several.extensions if isinstance(one, BusinessExtension)]
+    return found
+
+
 async def open_gate(
     store: Store,
     index: FeedIndex,

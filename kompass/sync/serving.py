@@ -13,6 +13,7 @@ import structlog
 from kompass.access.principals import Role
 from kompass.audit import SYSTEM, acting_as
 from kompass.audit.signing import KeysError
+from kompass.domain.series import SeriesTable
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
 from kompass.sync.gate import Gate, records
@@ -34,10 +35,13 @@ log = structlog.get_logger(__name__)
 class Sync:
     """`open_store`, then `start` when the database is there, and `close` before the store is closed."""
 
-    def __init__(self, directory: Path, business: Business | None = None) -> None:
-        """`business` has the rules that documents keep, by default none."""
+    def __init__(
+        self, directory: Path, business: Business | None = None, series: SeriesTable | None = None
+    ) -> None:
+        """`business` has the rules that documents keep, by default none; `series` are forms of numbers."""
         self._directory = directory
         self._business = business
+        self._series = series
         self.index = feed_index()
         self.audit = chain_of(directory)
         self._store: SqliteStore | None = None
@@ -51,7 +55,8 @@ class Sync:
 
     async def open_store(self) -> SqliteStore:
         """The store, whose databases keep the index and the quarantine's tables."""
-        return await SqliteStore.open(self._directory, extensions=extensions(self.index, audit=self.audit))
+        extended = extensions(self.index, audit=self.audit, series=self._series)
+        return await SqliteStore.open(self._directory, extensions=extended)
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
         """Opens the gate, which it returns, and goes on with what was left to do."""

@@ -1,0 +1,64 @@
+"""`kompass rebuild`: works out anew what follows from documents."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kompass.cli.errors import UsableError, read_settings
+from kompass.settings import Settings
+
+rebuild = typer.Typer(no_args_is_help=True, help="Work out anew what follows from documents.")
+
+
+@rebuild.callback()
+def _group() -> None:
+    """Work out anew what follows from documents."""
+
+
+@rebuild.command()
+def derived(
+    data: Annotated[
+        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
+    ] = None,
+) -> None:
+    """Numbers, seals, derived values and sums, while no server runs on the directory.
+
+    They follow in the transactions that write documents; this puts right what was changed by hand, and gives
+    a database from before them what it lacks.
+    """
+    # Imported here: `kompass --help` needn't wait for the store.
+    from replication.store.sqlite import DirectoryInUseError
+
+    settings = read_settings(data=data)
+    try:
+        written = asyncio.run(_rebuild(settings))
+    except DirectoryInUseError as error:
+        raise UsableError(str(error)) from error
+    typer.echo(f"{settings.directory}: {written} documents written, all that is derived is in order")
+
+
+async def _rebuild(settings: Settings) -> int:
+    from kompass.cli.acting import act_here
+    from kompass.sync.opening import DATABASE, business_of, chain_of, extensions, feed_index
+    from replication.store.sqlite import SqliteDatabase, SqliteStore
+
+    directory = settings.directory
+    if not directory.is_dir():
+        raise UsableError(f"{directory} is not a directory; name the server's with --data.")
+    act_here()
+    store = await SqliteStore.open(
+        directory,
+        extensions=extensions(feed_index(), audit=chain_of(directory), series=settings.series),
+    )
+    try:
+        if DATABASE not in await store.names():
+            raise UsableError(f"{directory} has no database {DATABASE}.")
+        database = store.get(DATABASE)
+        assert isinstance(database, SqliteDatabase)
+        return await database.transact(business_of(database).rebuild)
+    finally:
+        await store.close()

@@ -1,0 +1,175 @@
+"""Whatever happens, in whatever order: what was worked out step by step is what is worked out anew."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path as File
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kompass.business import rebuilding
+from kompass.domain.derivations import cost_id
+from kompass.domain.series import SeriesTable
+from kompass.sync.opening import business_of
+from tests.business.documents import body, docid
+from tests.business.test_numbers import problems
+from tests.sync.gate_world import World, customer, customer_body
+
+TABLES = ("business_docs", "business_refs", "business_keys", "business_parts")
+IDS = {
+    "customer": [customer(n) for n in range(2)],
+    "project": [docid("project", n) for n in range(2)],
+    "tour": [docid("tour", n) for n in range(2)],
+    "material": [docid("material", n) for n in range(2)],
+    "project_cost": [docid("project-cost", n) for n in range(3)],
+    "time_entry": [docid("time-entry", n) for n in range(3)],
+    "time_entry_cost": [cost_id(docid("time-entry", n)) for n in range(3)],
+    "expense": [docid("expense", n) for n in range(3)],
+    "mileage_log": [docid("mileage-log", n) for n in range(2)],
+    "inventory_movement": [docid("inventory-movement", n) for n in range(3)],
+}
+money = st.sampled_from([0, 1, 10, 33.33, 99.995, 1234.56, -5, "7", None])
+projects = st.sampled_from([*IDS["project"], IDS["tour"][0], "project-nowhere", None])
+tours = st.sampled_from([*IDS["tour"], None])
+MEMBERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "customer": {"phone": money},
+    "project": {"budget": money, "customerId": st.sampled_from(IDS["customer"])},
+    "tour": {"ownerId": st.just("adm1")},
+    "material": {"category": st.sampled_from(["Holz", "Öl"])},
+    "project_cost": {
+        "projectId": projects,
+        "costType": st.sampled_from(["material", "contractor", "other", "unknown"]),
+        "quantity": money,
+        "unitPriceEur": money,
+        "status": st.sampled_from(["planned", "received", "paid"]),
+        "stornoOf": st.sampled_from([None, None, *IDS["project_cost"]]),
+    },
+    "time_entry": {
+        "projectId": projects,
+        "userId": st.just("plan1"),
+        "startTime": st.just("2026-03-02T08:00:00Z"),
+        "endTime": st.sampled_from([None, "2026-03-02T09:10:00Z", "2026-03-02T07:00:00Z"]),
+        "status": st.sampled_from(["completed", "approved"]),
+        "stornoOf": st.sampled_from([None, None, *IDS["time_entry"]]),
+    },
+    "time_entry_cost": {
+        "timeEntryId": st.sampled_from(IDS["time_entry"]),
+        "hourlyRateEur": money,
+    },
+    "expense": {
+        "projectId": projects,
+        "tourId": tours,
+        "amount": money,
+        "status": st.sampled_from(["draft", "submitted", "approved", "paid"]),
+        "mileageLogId": st.sampled_from([None, *IDS["mileage_log"]]),
+    },
+    "mileage_log": {"tourId": tours, "distance": money},
+    "inventory_movement": {"materialId": st.sampled_from([*IDS["material"], None]), "quantity": money},
+}
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> tuple[str, dict[str, Any] | None, bool]:
+    """(id, what it says now, whether it is purged)."""
+    doctype = draw(st.sampled_from(sorted(MEMBERS)))
+    one = draw(st.sampled_from(IDS[doctype]))
+    what = draw(st.integers(0, 9))
+    if what == 0:
+        return one, None, True
+    if what == 1:
+        return one, None, False
+    return one, body(doctype, **{name: draw(value) for name, value in MEMBERS[doctype].items()}), False
+
+
+async def state(world: World) -> tuple[list[Any], dict[str, Any]]:
+    with world.database.reading() as reading:
+        tables: list[Any] = [
+            reading.connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+            for table in TABLES
+        ]
+        return tables, {docid: value for _, docid, value in rebuilding.live(reading)}
+
+
+async def happens(directory: File, steps: list[tuple[str, dict[str, Any] | None, bool]]) -> None:
+    world = await World.open(directory, follows=True)
+    try:
+        for one, document, purged in steps:
+            stored = await world.winner(one)
+            if document is None and (stored is None or stored.deleted):
+                continue
+            if purged:
+                await world.database.purge({one: [(await world.path(one)).leaf]})
+            else:
+                await world.put(one, document)
+        before = await state(world)
+        with world.database.reading() as reading:
+            assert [str(one) for one in rebuilding.differences(reading)] == []
+        assert await world.transact(business_of(world.database).rebuild) == 0
+        assert await state(world) == before
+        assert problems(world) == []
+    finally:
+        await world.close()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(changes(), max_size=25))
+def test_incremental_is_rebuilt(steps: list[tuple[str, dict[str, Any] | None, bool]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(happens(File(directory), steps))
+
+
+async def test_rebuilding_puts_right_what_was_changed_by_hand(world: World) -> None:
+    await world.put(IDS["project"][0], body("project", customerId=customer(1)))
+    cost = body(
+        "project_cost",
+        projectId=IDS["project"][0],
+        costType="other",
+        quantity=1,
+        unitPriceEur=70,
+        status="paid",
+    )
+    await world.put(IDS["project_cost"][0], cost)
+    before = await state(world)
+
+    def damage(writing: Any) -> None:
+        for table in TABLES[1:]:
+            writing.connection.execute(f"DELETE FROM {table}")
+
+    await world.transact(damage)
+    with world.database.reading() as reading:
+        found = [str(one) for one in rebuilding.differences(reading)]
+    assert f"{IDS['project_cost'][0]}: what it adds to sums isn't what is kept of it" in found
+    assert f"{IDS['project'][0]}: its sums are not those of its parts" in found
+    await world.transact(business_of(world.database).rebuild)
+    assert await state(world) == before
+
+
+async def test_a_database_from_before_gets_what_it_lacks(tmp_path: File) -> None:
+    world = await World.open(tmp_path)
+    await world.put(customer(1), customer_body("gf1"))
+    await world.put(IDS["project"][0], body("project", customerId=customer(1), budget=10))
+    await world.close()
+    world = await World.open(tmp_path, follows=True)
+    try:
+        with world.database.reading() as reading:
+            assert len(list(rebuilding.differences(reading))) == 1
+        assert await world.transact(business_of(world.database).rebuild) == 3
+        assert (await world.body(customer(1)) or {})["customerNumber"] == "K-00001"
+        with world.database.reading() as reading:
+            assert list(rebuilding.differences(reading)) == []
+        assert await world.transact(business_of(world.database).rebuild) == 0
+    finally:
+        await world.close()
+
+
+@pytest.mark.parametrize("pattern", ["A-{number}", "{number:05}", "A-{year}-{number:05}x", "A ü {number:05}"])
+def test_a_pattern_ends_with_its_number(pattern: str) -> None:
+    from kompass.domain.series import configured
+
+    with pytest.raises(ValueError, match=r"number|letters"):
+        configured({"offer": pattern})
+    assert SeriesTable(configured({"offer": "AN{year}/{number:04}"})).named("offer").pattern.initial == "AN"
