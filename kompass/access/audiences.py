@@ -169,7 +169,10 @@ AUDIENCES: Mapping[str, tuple[Face, ...]] = {
     ),
     "notification": (_self("recipientId"),),
     "rejected_change": (_self("user"),),
-    "conflict": (_self("user"),),
+    "conflict": (
+        Face(Rule.ALL, status="escalated"),
+        Face(Rule.SELF, "user", optional=True),
+    ),
     "device": (),
     "quarantine": (),
 }
@@ -222,7 +225,7 @@ def audiences(doc: Mapping[str, Any], parents: Parents) -> tuple[Audience, ...]:
     found = []
     for face in AUDIENCES[doctype]:
         if face.rule is Rule.ALL:
-            if not private:
+            if not private and face.status in ("", doc.get("status")):
                 found.append(Audience(Rule.ALL, "", (f"all:{doctype}",)))
             continue
         key, sound = _key(face, doc, parents)

@@ -204,7 +204,7 @@ TABLE: Mapping[str, Row] = {
     "comment": {role: "C own, UD own, U parent" for role in Role if role is not ADMIN},
     "notification": {},
     "rejected_change": {},
-    "conflict": {},
+    "conflict": {GF: "R all"},
     "device": {},
     "quarantine": {},
 }

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kompass.access.audiences import AUDIENCES
 from kompass.access.fields import EVERYWHERE, FIXED, FIXED_ALSO, NOBODY, WRITERS
 from kompass.access.table import SERVER_WRITTEN
 
@@ -198,6 +197,17 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 """Members of an object that make sense together alone: changes of two of them are changes of one thing."""
 
 
+FINAL = ("frozen.", "status.", "retention.", "deletion.", "approval.", "correction.", "storno.", "field.")
+"""Begin the names of rules that refuse a change whatever somebody else changed at the same time. If any other
+one refuses a merge whose parts are right by themselves, a person is asked.
+"""
+
+
+def is_final(rule: str) -> bool:
+    """Whether a branch is refused whose merge this rule refuses."""
+    return rule.startswith(FINAL)
+
+
 def declared(doctype: str, pattern: str) -> Rule | None:
     """The rule that a path has by the tables; None if its type's default counts."""
     found = RULES.get(doctype, {}).get(pattern) or COMMON.get(pattern)
@@ -217,6 +227,3 @@ def default(doctype: str, status: object) -> Rule:
 def rule_of(doctype: str, pattern: str, status: object = None) -> Rule:
     """The rule of a field. Total: what no table knows is decided by a person."""
     return declared(doctype, pattern) or default(doctype, status)
-
-
-assert DEFAULTS.keys() == AUDIENCES.keys(), "each type has a default"

@@ -139,8 +139,10 @@ def merge(
 
     `merge(t, base, x, base)` is `x` and `merge(t, base, base, x)` is `x`. Changes no argument.
     """
-    if not differs(base, theirs):
+    if equal(base, theirs) or (not differs(base, theirs) and not equal(base, mine)):
         return Merged(dict(mine))
+    if not differs(base, mine):
+        return Merged(dict(theirs))
     work = _Work(doctype, theirs.get("status"), mine_at, theirs_at)
     work.escalates = max(involved(doctype, side) for side in (base, mine, theirs)) >= escalation
     result = work.members((), base, mine, theirs)
@@ -158,6 +160,38 @@ def undecided(doctype: str, mine: Body, theirs: Body, escalation: float = ESCALA
     ]  # fmt: skip
     great = max(involved(doctype, mine), involved(doctype, theirs)) >= escalation
     return Merged(dict(theirs), found, [], great and bool(found))
+
+
+def together(
+    doctype: str,
+    base: Body,
+    mine: Body,
+    theirs: Body,
+    mine_at: When,
+    theirs_at: When,
+    escalation: float = ESCALATION,
+) -> Merged:
+    """The same where what the rules make of both is not allowed: a person decides about all that `mine`
+    changed.
+    """  # fmt: skip
+    work = _Work(doctype, theirs.get("status"), mine_at, theirs_at)
+    found = []
+    for name in differs(base, mine):
+        sides = (base.get(name, ABSENT), mine.get(name, ABSENT), theirs.get(name, ABSENT))
+        if not equal(sides[1], sides[2]):
+            found.append(work.question((name,), *sides, "together"))
+    great = max(involved(doctype, side) for side in (base, mine, theirs)) >= escalation
+    return Merged(dict(theirs), found, [], great and bool(found))
+
+
+def clashes(base: Body, mine: Body, theirs: Body) -> list[str]:
+    """The top-level fields that both sides changed, each to something else."""
+    ours = set(differs(base, mine))
+    return [
+        name
+        for name in differs(base, theirs)
+        if name in ours and not equal(mine.get(name, ABSENT), theirs.get(name, ABSENT))
+    ]
 
 
 def involved(doctype: str, body: Body) -> float:

@@ -39,8 +39,8 @@ class Conflict(Document):
 
     type: Literal["conflict"]
     user: User | None = None
-    docId: Annotated[str, line(1, 512)] | None = None
-    docType: _Type | None = None
+    docId: Annotated[str, line(1, 512)]
+    docType: _Type
     fields: list[Any]
     createdAt: Moment | None = None
 

@@ -1,4 +1,4 @@
-"""Documents that tell somebody what became of his work: `conflict` and `rejected_change`.
+"""Documents that tell somebody that his work was refused: `rejected_change`.
 
 The server writes them, and they are read by the one they are for alone. Their ids follow from what they
 are about, so that whoever sends the same work twice is told once.
@@ -6,16 +6,20 @@ are about, so that whoever sends the same work twice is told once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+from kompass.audit import Cause
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 
 MAX_NOTICE = 4_000_000
 """Bytes."""
+
+NOTICE = Cause("notice")
+"""Documents beside those of the business, which tell somebody what became of his work."""
 
 _NAMESPACE = UUID("6a0f7c1e-4d57-4b0c-9a53-0c1f2f1f6d2b")
 
@@ -29,40 +33,6 @@ class Notice(NamedTuple):
 
 def timestamp(now: datetime) -> str:
     return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def conflict_notice(
-    user: str,
-    docid: str,
-    *,
-    branch: str,
-    winner: str,
-    base: Mapping[str, Any] | None,
-    mine: Mapping[str, Any] | None,
-    theirs: Mapping[str, Any],
-    fields: Sequence[str],
-    now: datetime,
-) -> Notice:
-    """Two versions that only a person can unite; the winner stays until he does.
-
-    `branch` and `winner` are revisions; `mine` is None if he deleted the document; `base` is None if there is
-    none, or none that he may read.
-    """
-    body: dict[str, Any] = {
-        "type": "conflict",
-        "user": user,
-        "docId": docid,
-        "docType": theirs.get("type"),
-        "branchRev": branch,
-        "winnerRev": winner,
-        "fields": list(fields),
-        "deleted": mine is None,
-        "base": base,
-        "mine": mine,
-        "theirs": theirs,
-        "createdAt": timestamp(now),
-    }
-    return Notice(f"conflict-{_unique(user, docid, branch)}", _encoded(body, ("base", "mine", "theirs")))
 
 
 def rejected_id(user: str, docid: str, rev: str) -> str:
@@ -101,18 +71,22 @@ def rejected_notice(
         "quarantineId": entry,
         "createdAt": timestamp(now),
     }
-    return Notice(rejected_id(user, docid, rev), _encoded(body, ("document",)))
+    return Notice(rejected_id(user, docid, rev), encoded(body, ("document",)))
 
 
-def _encoded(body: dict[str, Any], texts: Sequence[str]) -> bytes:
-    """Without the documents it quotes, and saying so, if they are too large or nested too deep to be sent."""
+def encoded(body: dict[str, Any], texts: Sequence[str], lists: Sequence[str] = ()) -> bytes:
+    """Without the documents it quotes, and saying so, if they are too large or nested too deep to be sent.
+
+    `lists` are members that are lists, and empty then.
+    """
     try:
         encoded = jsontext.encode(body)
         if len(encoded) <= MAX_NOTICE:
             return encoded
     except ProtocolError:
         pass
-    return jsontext.encode({**body, **dict.fromkeys(texts), "omitted": list(texts)})
+    left_out: dict[str, Any] = {**dict.fromkeys(texts), **{name: [] for name in lists}}
+    return jsontext.encode({**body, **left_out, "omitted": list(left_out)})
 
 
 def _unique(*parts: str) -> UUID:

@@ -17,6 +17,7 @@ from kompass.business import BusinessExtension
 from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
 from kompass.sync import quarantine
+from kompass.sync.conflicts.extension import Conflicts
 from kompass.sync.gate import Gate, records
 from kompass.sync.gate.ports import Audit, Business
 from kompass.sync.index import FeedIndex
@@ -52,8 +53,8 @@ def extensions(
 ) -> Mapping[str, Extension]:
     """What `SqliteStore.open` must be given, by database. `series` are the forms of numbers.
 
-    The documents have the rules of the business, the index of who sees what and the chain of writes, by
-    default one without signatures; the quarantine has its own index.
+    The documents have the rules of the business, the index of who sees what, the chain of writes, by default
+    one without signatures, and the conflicts; the quarantine has its own index.
     """
     return {
         index.database_name: Several(
@@ -63,6 +64,7 @@ def extensions(
             records.RecordTables(),
             index,
             audit or AuditExtension(),
+            Conflicts(index, now),
         ),
         quarantine.DATABASE: QuarantineIndex(),
     }

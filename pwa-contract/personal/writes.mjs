@@ -75,9 +75,10 @@ scenario("two people change one field offline: the second one decides", async (t
   assert.deepEqual(await synced(field, "adm2"), []);
   assert.equal((await same(id, "adm2", field)).phone, "+49 5221 2");
   const conflict = (await told(field, "conflict")).find((doc) => doc.docId === id);
-  assert.deepEqual(conflict.fields, ["phone"]);
-  assert.deepEqual([conflict.mine.phone, conflict.theirs.phone], ["+49 5221 3", "+49 5221 2"]);
-  await change(field, "adm2", id, { phone: conflict.mine.phone });
+  const [asked] = conflict.fields;
+  assert.deepEqual(conflict.fields.map((one) => one.path), ["phone"]);
+  assert.deepEqual([asked.label, asked.local, asked.server], ["Telefon", "+49 5221 3", "+49 5221 2"]);
+  await change(field, "adm2", id, { phone: asked.local });
   assert.deepEqual(await synced(field, "adm2"), []);
   assert.ok(!(await told(field, "conflict")).some((doc) => doc.docId === id));
   await synced(office, "innen1");

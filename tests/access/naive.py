@@ -80,8 +80,10 @@ def reads(me: str, role: str | None, doc: Document, world: World) -> bool:
             return doc["userName"] == me or role in ("GF", "ADMIN")
         case "notification":
             return bool(doc["recipientId"] == me)
-        case "rejected_change" | "conflict":
+        case "rejected_change":
             return bool(doc["user"] == me)
+        case "conflict":
+            return doc.get("user") == me or (role == "GF" and doc.get("status") == "escalated")
         case "calendar_subscription":
             return bool(doc["userId"] == me)
         case "comment":

@@ -41,7 +41,7 @@ def test_rights() -> None:
 def test_audiences() -> None:
     def words(face: Face) -> str:
         if face.rule is Rule.ALL:
-            return "all"
+            return "all" + (f" while {face.status}" if face.status else "")
         text = f"{face.rule}: " + (f"{face.through} → {face.parent}." if face.through else "") + face.key
         text += f", else {face.otherwise}" if face.otherwise else ""
         text += f" while {face.status}" if face.status else ""

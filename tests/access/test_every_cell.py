@@ -17,6 +17,7 @@ from tests.access.world import CREATORS, ME, OTHER, World, company, make
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 STATUSES = {
+    "conflict": ("open", "escalated"),
     "offer": ("draft", "sent", "accepted"),
     "contract": ("draft", "pending_signature", "signed"),
     "project_cost": ("planned", "ordered", "received", "paid"),

@@ -407,7 +407,7 @@ _NEEDED: dict[str, _Part] = {
         "quarantineId": docid("quarantine"),
         "createdAt": d.time(),
     },
-    "conflict": lambda d: {"fields": []},
+    "conflict": lambda d: {"docType": "customer", "docId": docid("customer"), "fields": []},
     "device": lambda d: {"user": "adm1", "name": "Tablet"},
     "quarantine": lambda d: {
         "state": "refused",
@@ -1102,9 +1102,7 @@ _MORE: dict[str, _Part] = {
     "rejected_change": lambda d: {"docType": "offer", "document": {"type": "offer"}, "omitted": []},
     "conflict": lambda d: {
         "user": "adm1",
-        "docId": docid("customer"),
-        "docType": "customer",
-        "fields": ["phone"],
+        "fields": [{"path": "phone", "local": "1", "server": "2"}],
         "createdAt": d.time(),
     },
     "device": lambda d: {

@@ -15,6 +15,7 @@ import orjson
 from kompass.access import Principal, Role
 from kompass.audit import AuditExtension
 from kompass.audit.checkpoints import Signer
+from kompass.sync.conflicts.extension import Conflicts
 from kompass.sync.gate import Gate, records
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
@@ -132,7 +133,9 @@ class World:
         audit = AuditExtension(signer, now=clock)
         extended = dict(extensions(index, audit=audit, now=clock))
         if not follows:
-            extended[index.database_name] = Several(records.RecordTables(), index, audit)
+            extended[index.database_name] = Several(
+                records.RecordTables(), index, audit, Conflicts(index, clock)
+            )
         store = await SqliteStore.open(directory, extensions=extended)
         is_new = "kompass" not in await store.names()
         database = await store.create("kompass") if is_new else store.get("kompass")
@@ -229,8 +232,8 @@ class World:
             for docid, text in rows:
                 value = orjson.loads(text)
                 readers = {name for name in PEOPLE if self.index.sees(reading, name, [docid])}
-                assert readers == {value["user"]}
-                if value["user"] == user:
+                assert readers == ({value["user"]} if "user" in value else {"gf1"})
+                if user in readers:
                     found.append(value)
         return found
 

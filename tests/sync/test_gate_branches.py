@@ -7,13 +7,10 @@ from pathlib import Path as File
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kompass.domain.changes import Change, Facts
 from kompass.domain.refusals import Refusal
 from kompass.sync.gate import records
-from kompass.sync.gate.merging import HOUSEKEEPING, applied, clashes, differs, merge_fields
 from kompass.sync.gate.ports import NoBusiness
 from replication.protocol.attachments import StubAttachment
 from replication.protocol.errors import ProtocolError
@@ -67,15 +64,18 @@ async def test_a_field_changed_on_both_sides_leaves_the_winner_and_makes_a_confl
     known = await meanwhile(world, phone="office")
     mine = new(customer_body(phone="device", email="x"), known)
     assert await world.push("adm1", (customer(1), mine)) == [""]
-    assert (await world.body(customer(1)) or {})["phone"] == "office"
+    body = await world.body(customer(1))
+    assert body == customer_body(phone="office", email="x", version=3)
     assert len(await world.live_leaves(customer(1))) == 1
     (conflict,) = await world.notices("adm1", "conflict")
-    assert conflict["fields"] == ["phone"]
-    assert conflict["docId"] == customer(1)
-    assert conflict["branchRev"] == mine.rev
-    assert conflict["base"] == {"_id": customer(1), **customer_body()}
-    assert conflict["mine"] == {"_id": customer(1), **(mine.body or {})}
-    assert conflict["theirs"]["phone"] == "office"
+    (field,) = conflict["fields"]
+    assert (field["path"], field["label"]) == ("phone", "Telefon")
+    assert (field["base"], field["local"], field["server"]) == (None, "device", "office")
+    assert (conflict["entityId"], conflict["entityName"]) == (customer(1), "Hofladen Rode")
+    assert conflict["localVersion"] == mine.rev
+    assert (conflict["localUser"], conflict["serverUser"]) == ("adm1", "innen1")
+    assert conflict["localDocument"] == mine.body
+    assert not conflict["restricted"]
     assert await world.push("adm1", (customer(1), mine)) == [""]
     assert len(await world.notices("adm1", "conflict")) == 1
 
@@ -94,15 +94,17 @@ async def test_a_conflict_settled_by_a_new_edit_is_written(world: World) -> None
 
 async def test_without_a_base_a_person_decides(world: World) -> None:
     known = await meanwhile(world, email="a@b.example")
+    world.clock.advance(days=91)
+    await world.has_customer(2)
     await world.database.compact()
     assert await world.database.revision(customer(1), known.leaf) == []
     mine = new(customer_body(phone="0521"), known)
     assert await world.push("adm1", (customer(1), mine)) == [""]
     assert (await world.body(customer(1)) or {}).get("phone") is None
     (conflict,) = await world.notices("adm1", "conflict")
-    assert conflict["base"] is None
-    assert set(conflict["fields"]) == {"phone", "email"}
-    assert conflict["mine"]["phone"] == "0521"
+    assert conflict["baseVersion"] is None
+    assert {field["path"] for field in conflict["fields"]} == {"phone", "email"}
+    assert conflict["localDocument"]["phone"] == "0521"
 
 
 async def test_a_branch_continued_on_the_device_is_compared_with_what_it_comes_from(world: World) -> None:
@@ -135,7 +137,7 @@ async def test_a_branch_is_refused_if_its_changes_are_not_allowed(world: World) 
     assert await world.body(customer(1)) is not None
 
 
-async def test_what_the_business_refuses_of_a_merge_is_refused_whole(tmp_path: File) -> None:
+async def test_what_is_right_by_itself_but_not_together_is_asked(tmp_path: File) -> None:
     class OneOfBoth(NoBusiness):
         def check(self, change: Change, facts: Facts) -> Refusal | None:
             both = change.doc is not None and change.doc.get("phone") and change.doc.get("email")
@@ -145,10 +147,15 @@ async def test_what_the_business_refuses_of_a_merge_is_refused_whole(tmp_path: F
     try:
         known = await meanwhile(world, email="a@b.example")
         mine = new(customer_body(phone="0521"), known)
-        assert await world.push("adm1", (customer(1), mine)) == ["One of phone and email."]
+        assert await world.push("adm1", (customer(1), mine)) == [""]
+        assert "phone" not in (await world.body(customer(1)) or {})
+        (conflict,) = await world.notices("adm1", "conflict")
+        assert [(field["path"], field["type"]) for field in conflict["fields"]] == [("phone", "together")]
+        wrong = new(customer_body(phone="0521", email="x"), known)
+        assert await world.push("adm1", (customer(1), wrong)) == ["One of phone and email."]
         tree = await world.database.tree(customer(1))
         assert tree is not None
-        assert mine.path.leaf not in tree
+        assert wrong.path.leaf not in tree
     finally:
         await world.close()
 
@@ -199,7 +206,7 @@ async def test_an_attachment_that_both_changed_is_kept_with_the_conflict(world: 
     mine = new(customer_body(), first.path, "m", logo=b"the salesman's")
     assert await world.push("adm1", (customer(1), mine)) == [""]
     (conflict,) = await world.notices("adm1", "conflict")
-    assert conflict["fields"] == ["logo"]
+    assert [field["path"] for field in conflict["fields"]] == ["_attachments/logo"]
     await world.database.compact()
     infos = await world.database.attachments(conflict["_id"], parse_rev(conflict["_rev"]))
     pieces = [piece async for piece in world.database.read_attachment(infos["logo"])]
@@ -242,35 +249,3 @@ async def test_two_leaves_of_one_document_in_a_batch_are_judged_one_after_the_ot
     assert body is not None
     assert (body["phone"], body["email"]) == ("1", "2")
     assert len(await world.live_leaves(customer(1))) == 1
-
-
-# -- the rule by itself ------------------------------------------------------------------------
-
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from(["", "a"]), st.just([1]))
-BODIES = st.dictionaries(st.sampled_from(["a", "b", "c", "version", "modifiedBy"]), VALUES)
-
-
-@given(BODIES, BODIES, BODIES)
-def test_a_merge_has_everything_that_either_side_changed(base: Any, mine: Any, theirs: Any) -> None:
-    merged = merge_fields(base, mine, theirs)
-    if merged is None:
-        assert clashes(base, mine, theirs)
-        return
-    for name in {*base, *mine, *theirs} - HOUSEKEEPING:
-        changed_by_mine = name in differs(base, mine)
-        source = mine if changed_by_mine else theirs
-        assert (name in merged) == (name in source)
-        assert not differs({name: merged.get(name)}, {name: source.get(name)})
-
-
-@given(BODIES, BODIES, BODIES)
-def test_a_merge_is_the_same_whoever_comes_first(base: Any, mine: Any, theirs: Any) -> None:
-    one, other = merge_fields(base, mine, theirs), merge_fields(base, theirs, mine)
-    assert (one is None) == (other is None)
-    if one is not None and other is not None:
-        assert differs(one, other) == []
-
-
-@given(BODIES, BODIES)
-def test_who_is_alone_gets_what_he_wrote(base: Any, mine: Any) -> None:
-    assert applied(base, mine, base) == mine

@@ -410,8 +410,10 @@ async def test_a_deletion_of_what_has_changed_since_leaves_the_winner_and_tells_
     assert await world.body(customer(1)) == customer_body(phone="9")
     (conflict,) = await world.notices("gf1", "conflict")
     assert conflict["deleted"] is True
-    assert conflict["mine"] is None
-    assert conflict["theirs"]["phone"] == "9"
+    assert conflict["localDocument"] is None
+    assert [(field["path"], field["type"]) for field in conflict["fields"]] == [("", "deleted")]
+    assert await world.push("gf1", (customer(1), new(None, await world.path(customer(1))))) == [""]
+    assert await world.notices("gf1", "conflict") == []
 
 
 async def test_devices_cannot_revive(world: World) -> None:

@@ -7,6 +7,8 @@ import { labelOf, moment, nameOf, same, show, typeName, visibleFields } from "./
 
 const MINE = "mine";
 const THEIRS = "theirs";
+/** Before the name of an attachment, as the path of a field. */
+const ATTACHED = "_attachments/";
 
 /** The document that a notice is about, as this device has it; else as the notice quotes it. */
 const subject = (store, notice) =>
@@ -155,7 +157,8 @@ export function conflictFields(store, notice) {
     const given = isObject(entry) ? entry : { path: entry };
     const path = segments(given.path ?? given.name ?? "", texts);
     const name = String(path.at(-1) ?? "");
-    const file = path.length === 1 && notice._attachments?.[name] ? name : null;
+    const attached = typeof given.path === "string" && given.path.startsWith(ATTACHED) ? given.path.slice(ATTACHED.length) : name;
+    const file = path.length === 1 && notice._attachments?.[attached] ? attached : null;
     return {
       key: String(index),
       path,
@@ -176,6 +179,7 @@ const labelIn = (label) => (isObject(label) ? first([label[language], label.de, 
 function segments(path, texts) {
   if (Array.isArray(path)) return path.map(String);
   const text = String(path);
+  if (text.startsWith(ATTACHED)) return [text];
   if (texts.some((each) => Object.hasOwn(each, text))) return [text];
   if (text.startsWith("/")) {
     return text.slice(1).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));

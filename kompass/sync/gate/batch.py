@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
-
-from kompass.access import Action, Matrix, Parents, Principal, Relation, decide
+from kompass.access import Action, Matrix, Parents, Principal, Relation, Role, decide
 from kompass.access.table import LIMITS
 from kompass.audit import Cause
+from kompass.business.server_made import raise_refusals
 from kompass.domain.changes import Body, Change
 from kompass.domain.overlay import Overlay
 from kompass.domain.refusals import Refusal
+from kompass.sync.conflicts import store
+from kompass.sync.conflicts.keeping import Keeping, next_path
+from kompass.sync.conflicts.record import MANAGEMENT, Conflict
 from kompass.sync.gate import ancestry, attachments, records
-from kompass.sync.gate.merging import Merge
 from kompass.sync.gate.ports import Business, Index
 from kompass.sync.gate.pushed import Accepted, Pushed
 from kompass.sync.gate.records import Origin, Record
 from kompass.sync.gate.stored import Stored, bare
+from kompass.sync.notices import NOTICE
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
-from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Path, Rev, format_rev, parse_revisions
+from replication.protocol.revisions import Path, Rev, format_rev
 from replication.store.interface import AttachmentInfo
 from replication.store.sqlite import Writing
 
@@ -34,10 +35,15 @@ _TIMED = {
 }
 """Types with rights that end a while after the document came."""
 
-NOTICE = Cause("notice")
-"""Documents beside those of the business, which tell somebody what became of his work."""
-
 NOTHING: Mapping[str, AttachmentInfo] = {}
+
+
+class Resolution(NamedTuple):
+    """A write that settles a conflict."""
+
+    conflict: str
+    strategy: str
+    choices: Any
 
 
 class Remembered(NamedTuple):
@@ -55,9 +61,9 @@ class Terms:
     now: datetime
     index: Index
     business: Business
-    merge: Merge
     remembered: Mapping[tuple[str, str], Remembered]
     """(id, revision) -> what became of it."""
+    resolution: Resolution | None = None
 
 
 class Known(NamedTuple):
@@ -77,18 +83,19 @@ class Batch:
         self.writing = writing
         self.terms = terms
         self.facts: Known
-        self.conflicts: Mapping[str, list[records.OpenConflict]] = {}
-        """The writer's open conflicts about the group's documents."""
+        self.keeping = Keeping(writing, terms.index)
+        self.conflicts: Mapping[str, list[Conflict]] = {}
+        """Open ones about the group's documents."""
         self.writes: list[DocumentWrite] = []
         self.records: list[Record] = []
         self.merges: list[tuple[str, Rev, Rev]] = []
         self._allowed: dict[str, str] = {}
         """Document -> the rule that allows what is done to it."""
 
-    def begin(self, conflicts: Mapping[str, list[records.OpenConflict]]) -> None:
-        """A new group: what is known is asked anew."""
+    def begin(self, docids: Collection[str]) -> None:
+        """A new group, with these stored documents: what is known is asked anew."""
         writing, index = self.writing, self.terms.index
-        self.conflicts = conflicts
+        self.conflicts = store.open_about(writing, docids) if docids else {}
         self.facts = Known(
             index.relations(writing, self.terms.principal.name),
             index.parents(writing),
@@ -101,13 +108,11 @@ class Batch:
         if not self.writes:
             return
         self._say_why()
-        for result in self.writing.write(self.writes, replicated=True):
-            if isinstance(result, ProtocolError):
-                raise result
+        raise_refusals(self.writing.write(self.writes + self.keeping.writes, replicated=True))
         records.keep(self.writing, self.records)
         for merge in self.merges:
             records.keep_merge(self.writing, *merge)
-        self.writes, self.records, self.merges = [], [], []
+        self.writes, self.records, self.merges, self.keeping.writes = [], [], [], []
 
     def _say_why(self) -> None:
         """Tells the chain of writes where each revision comes from and what allows it."""
@@ -172,7 +177,6 @@ class Batch:
     def accept(self, pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> Accepted:
         doc = pushed.doc
         self.writes.append(DocumentWrite(doc.id, False, doc.body, path=doc.path, attachments=given))
-        self.settle_conflicts(pushed)
         self.record(doc.id, pushed.rev, pushed.origin)
         return Accepted(pushed.rev, True)
 
@@ -184,20 +188,42 @@ class Batch:
 
     def next(self, docid: str, path: Path | None, body: bytes, kept: Mapping[str, AttachmentWrite]) -> Path:
         """The history of a revision that the server makes, a child of `path`'s leaf or a first one."""
-        names = orjson.dumps(sorted(attachments.digests(kept).items())) if kept else b""
-        above = None if path is None else path.leaf
-        name = self.terms.index.keyed_revision(docid, above, body + names)
-        return Path(1, [name]) if path is None else Path(path.start + 1, [name, *path.ids])
+        return next_path(self.terms.index, docid, path, body, kept)
 
-    def settle_conflicts(self, pushed: Pushed) -> None:
-        """Whoever writes a version that follows the one that stayed has decided."""
+    def settle_conflicts(self, pushed: Pushed, changed: Collection[str] | None) -> None:
+        """Whoever is told of a conflict and changes what it is about, in a version that follows the one that
+        stayed, has decided. `changed`: top-level fields; None for a deletion.
+        """
+        terms = self.terms
         for conflict in self.conflicts.get(pushed.doc.id, ()):
-            if ancestry.place(pushed.path, conflict.winner) is None:
+            if terms.resolution is not None and terms.resolution.conflict == conflict.id:
+                _, strategy, choices = terms.resolution
+            elif self._decides(conflict, pushed, changed):
+                strategy, choices = "edit", None
+            else:
                 continue
-            notice = self.writing.winner(conflict.notice)
-            if notice is not None and not notice.deleted:
-                self.close(parse_revisions(orjson.loads(notice.revisions)), conflict.notice)
-            records.drop_conflict(self.writing, self.terms.principal.name, conflict)
+            self.keeping.settle(
+                conflict,
+                by=terms.principal.name,
+                at=terms.now,
+                strategy=strategy,
+                choices=choices,
+                rev=pushed.rev,
+            )
+
+    def _decides(self, conflict: Conflict, pushed: Pushed, changed: Collection[str] | None) -> bool:
+        if ancestry.place(pushed.path, conflict.stayed) is None:
+            return False
+        who = self.terms.principal
+        if conflict.escalated and Role.GF not in who.roles:
+            return False
+        told = store.readers(self.writing, conflict.id)
+        if who.name not in told and not (MANAGEMENT in told and Role.GF in who.roles):
+            return False
+        if changed is None or conflict.deleted:
+            return True
+        # A version that says the same again leaves what stayed: that is a decision as well.
+        return not changed or any(one.name in changed for one in conflict.fields)
 
     def record(self, docid: str, rev: str, origin: Origin) -> None:
         who = self.terms.principal

@@ -1,21 +1,31 @@
 """Two versions of a document that know nothing of each other: uniting them, or asking a person.
 
-A branch, its end, the merge and the conflict are written by one call, so nobody ever sees the branch win.
+What goes together by the rules (`kompass.domain.merging`) is written on top of the winner at once; the rest
+is a conflict, and the winner's values stay until somebody decides. A branch, its end, the merge and what is
+told are written by one call, so nobody ever sees the branch win.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kompass.access import Action
-from kompass.sync.gate import attachments, records
+from kompass.domain import merging
+from kompass.domain.changes import Change
+from kompass.domain.merge_rules import ESCALATION, is_final
+from kompass.domain.merging import ATTACHMENT, FieldConflict, Merged, applied, differs, equal
+from kompass.domain.paths import ABSENT, changed_at, value_at
+from kompass.domain.refusals import Refusal
+from kompass.sync.conflicts.record import Conflict, State, conflict_id, decisions
+from kompass.sync.conflicts.store import moment
+from kompass.sync.gate import ancestry, attachments, records
 from kompass.sync.gate.batch import Batch
-from kompass.sync.gate.merging import ATTACHMENT, applied, clashes, differs
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused
 from kompass.sync.gate.records import Origin
 from kompass.sync.gate.stored import Stored, bare, form_of, members_of, policy_form
-from kompass.sync.notices import conflict_notice
+from kompass.sync.gate.times import Times
 from kompass.sync.refusals import of_decision
 from replication.protocol import jsontext
 from replication.protocol.attachments import (
@@ -25,7 +35,7 @@ from replication.protocol.attachments import (
     StubAttachment,
 )
 from replication.protocol.documents import DocumentWrite
-from replication.protocol.revisions import Path, Rev, format_rev
+from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import AttachmentInfo, Document
 
 
@@ -36,44 +46,33 @@ class Branches:
         self._batch = batch
 
     def judge(self, pushed: Pushed, stored: Stored) -> Outcome:
-        docid, path = pushed.doc.id, pushed.path
-        given = self._batch.attachments(pushed, stored)
+        batch, docid, path = self._batch, pushed.doc.id, pushed.path
+        given = batch.attachments(pushed, stored)
         base = self.base(path, stored)
         mine = form_of(jsontext.decode(pushed.doc.body), attachments.digests(given))
         theirs = members_of(stored.document)
         before = stored.body()
-        if base is None:
-            wanted = dict(mine)
-        else:
-            wanted = applied(members_of(base), mine, theirs)
-            if "modifiedBy" in mine:
-                wanted["modifiedBy"] = mine["modifiedBy"]
-        decision = self._batch.decide(Action.UPDATE, policy_form(docid, wanted), before)
+        wanted = dict(mine) if base is None else applied(members_of(base), mine, theirs)
+        if "modifiedBy" in mine:
+            wanted["modifiedBy"] = mine["modifiedBy"]
+        decision = batch.decide(Action.UPDATE, policy_form(docid, wanted), before)
         if not decision.allowed:
             return Refused(of_decision(decision))
-        merged: dict[str, Any] | None
-        if not differs(mine, theirs):
-            merged = theirs
-        else:
-            merged = None if base is None else self._batch.terms.merge(members_of(base), mine, theirs)
-        if merged is not None and differs(merged, theirs):
-            form = policy_form(docid, merged)
-            decision = self._batch.decide(Action.UPDATE, form, before)
-            wrong = None if decision.allowed else of_decision(decision)
-            wrong = wrong or self._batch.check(form, before)
-            if wrong is not None:
-                return Refused(wrong)
-            self._batch.expect(docid, form)
-        self._batch.accept(pushed, given)
-        self._batch.close(path, docid)
-        if merged is None:
-            fields = clashes(members_of(base), mine, theirs) if base else differs(mine, theirs)
-            self.conflict(pushed, stored, base, fields)
-        elif differs(merged, theirs):
-            made = self._write_merge(stored, merged, given)
-            self._batch.merges.append((docid, path.leaf, made))
-        else:
-            self._batch.merges.append((docid, path.leaf, stored.winner))
+        times = Times(batch.writing, batch.terms.now, stored, base, mine)
+        united = self._united(stored, base, mine, theirs, times)
+        if isinstance(united, Refusal):
+            return Refused(united)
+        batch.accept(pushed, given)
+        batch.close(path, docid)
+        stayed = stored.winner
+        if differs(united.body, theirs):
+            batch.expect(docid, policy_form(docid, united.body))
+            stayed = self._write_merge(stored, united.body, given)
+        if base is not None:
+            # What is open stays with the conflict; what the branch said is known to have come from it.
+            batch.merges.append((docid, path.leaf, stayed))
+        self._carry(pushed, united, mine)
+        self._keep(pushed, stored, base, united, stayed, times)
         return Accepted(pushed.rev, True)
 
     def base(self, path: Path, stored: Stored) -> Document | None:
@@ -88,6 +87,49 @@ class Branches:
             if found is not None and not found.deleted:
                 return found
         return None
+
+    # -- uniting -------------------------------------------------------------------------------
+
+    def _united(
+        self,
+        stored: Stored,
+        base: Document | None,
+        mine: dict[str, Any],
+        theirs: dict[str, Any],
+        times: Times,
+    ) -> Merged | Refusal:
+        """What both make together, or why the branch is refused."""
+        doctype = str(theirs.get("type"))
+        if base is None:
+            return merging.undecided(doctype, mine, theirs)
+        old = members_of(base)
+        united = merging.merge(doctype, old, mine, theirs, times.mine, times.theirs)
+        wrong = self._wrong(stored, united.body, theirs)
+        if wrong is not None:
+            if is_final(wrong.rule) or not self._is_sound(stored, old, mine):
+                return wrong
+            # Each of both is right by itself: only a person knows what shall become of them.
+            united = merging.together(doctype, old, mine, theirs, times.mine, times.theirs)
+        for one in united.open:
+            if one.kind == "status":
+                wrong = self._wrong(stored, changed_at(united.body, one.steps, one.mine), theirs)
+                if wrong is not None:
+                    return wrong
+        return united
+
+    def _wrong(self, stored: Stored, body: Mapping[str, Any], theirs: Mapping[str, Any]) -> Refusal | None:
+        """Why such a version may not follow the winner."""
+        if not differs(body, theirs):
+            return None
+        form, before = policy_form(stored.document.id, body), stored.body()
+        decision = self._batch.decide(Action.UPDATE, form, before)
+        return self._batch.check(form, before) if decision.allowed else of_decision(decision)
+
+    def _is_sound(self, stored: Stored, base: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
+        """Whether the business had nothing against the branch when its author made it."""
+        terms, docid = self._batch.terms, stored.document.id
+        change = Change(policy_form(docid, mine), policy_form(docid, base), terms.principal, terms.now)
+        return terms.business.check(change, self._batch.facts.others) is None
 
     def _write_merge(
         self, stored: Stored, merged: Mapping[str, Any], given: Mapping[str, AttachmentWrite]
@@ -120,38 +162,73 @@ class Branches:
                 found.update((name, info) for name, info in known.items() if wanted.get(name) == info.digest)
         return found
 
-    def conflict(self, pushed: Pushed, stored: Stored, base: Document | None, fields: Sequence[str]) -> None:
-        """Gives the writer both texts, and the one they come from if he may read it."""
-        shown_base = None
-        if base is not None:
-            shown_base = bare(base, exact=True)
-            if not self._batch.decide(Action.READ, shown_base, None).allowed:
-                shown_base = None
-        theirs = bare(stored.document, exact=True)
-        mine = None
-        if not pushed.doc.deleted:
-            mine = {"_id": pushed.doc.id, **jsontext.decode(pushed.doc.body)}
-        notice = conflict_notice(
-            self._batch.terms.principal.name,
-            pushed.doc.id,
-            branch=pushed.rev,
-            winner=stored.document.rev,
-            base=shown_base,
-            mine=mine,
-            theirs=theirs,
-            fields=[name.removeprefix(ATTACHMENT) for name in fields],
-            now=self._batch.terms.now,
-        )
-        if self._batch.writing.winner(notice.id) is None:
-            open_conflict = records.OpenConflict(pushed.doc.id, notice.id, stored.winner)
-            records.keep_conflict(self._batch.writing, self._batch.terms.principal.name, open_conflict)
-            # The branch is closed, and bytes of closed branches go when the database is compacted.
-            lost = {
-                name: given
-                for name, given in pushed.doc.attachments.items()
-                if ATTACHMENT + name in fields and isinstance(given, InlineAttachment | StagedAttachment)
-            }
-            path = self._batch.next(notice.id, None, notice.body, lost)
-            self._batch.writes.append(
-                DocumentWrite(notice.id, False, notice.body, path=path, attachments=lost)
+    # -- what is left to a person ----------------------------------------------------------------
+
+    def deletion(self, pushed: Pushed, stored: Stored, base: Document | None) -> None:
+        """Somebody has deleted what others have changed meanwhile: the document stays, and he is asked."""
+        theirs = members_of(stored.document)
+        times = Times(self._batch.writing, self._batch.terms.now, stored, base, {})
+        doctype = str(theirs.get("type"))
+        old = {} if base is None else members_of(base)
+        great = max(merging.involved(doctype, side) for side in (old, theirs)) >= ESCALATION
+        asked = FieldConflict((), ABSENT, ABSENT, ABSENT, "deleted", "theirs", 0.5, "theirs")
+        united = Merged(theirs, [asked], [], great)
+        self._carry(pushed, united, {})
+        self._keep(pushed, stored, base, united, stored.winner, times)
+
+    def _carry(self, pushed: Pushed, united: Merged, mine: Mapping[str, Any]) -> None:
+        """His branch goes on: what was open about its older part is open about this one, or decided."""
+        batch = self._batch
+        for older in batch.conflicts.get(pushed.doc.id, ()):
+            if ancestry.place(pushed.path, parse_rev(older.branch)) is None:
+                continue
+            asked = {one.steps for one in united.open}
+            for one in older.fields if not pushed.doc.deleted else ():
+                ours, stored = value_at(mine, one.steps), value_at(united.body, one.steps)
+                if one.steps and one.steps not in asked and not equal(ours, stored):
+                    united.open.append(replace(one, mine=ours, theirs=stored))
+                    united.escalated = united.escalated or older.escalated
+            batch.keeping.settle(
+                older, by=batch.terms.principal.name, at=batch.terms.now, strategy="continued", rev=pushed.rev
             )
+
+    def _keep(
+        self, pushed: Pushed, stored: Stored, base: Document | None, united: Merged, stayed: Rev, times: Times
+    ) -> None:
+        """Keeps the conflict, and what rules have decided against somebody."""
+        decided = decisions(united.decided)
+        if not united.open and not any("lost" in one for one in decided):
+            return
+        terms, theirs = self._batch.terms, bare(stored.document, exact=True)
+        text = None if pushed.doc.deleted else jsontext.decode(pushed.doc.body)
+        of_winner = records.author_of(self._batch.writing, pushed.doc.id, stored.winner)
+        conflict = Conflict(
+            number=0,
+            id=conflict_id(pushed.doc.id, pushed.rev),
+            docid=pushed.doc.id,
+            doctype=str(theirs.get("type")),
+            state=State.OPEN if united.open else State.MERGED,
+            escalated=united.escalated,
+            author=terms.principal.name,
+            device=terms.principal.device,
+            other=of_winner or str(theirs.get("modifiedBy") or ""),
+            base=None if base is None else base.rev,
+            branch=pushed.rev,
+            server=stored.document.rev,
+            stayed=stayed,
+            opened=terms.now,
+            mine_at=moment(times.mine("")),
+            theirs_at=moment(times.latest),
+            fields=tuple(united.open),
+            decided=decided,
+            deleted=pushed.doc.deleted,
+            text=text,
+        )
+        # The branch is closed, and bytes of closed branches go when the database is compacted.
+        asked = {one.name for one in united.open}
+        lost = {
+            name: given
+            for name, given in pushed.doc.attachments.items()
+            if ATTACHMENT + name in asked and isinstance(given, InlineAttachment | StagedAttachment)
+        }
+        self._batch.keeping.open(conflict, theirs, lost)

@@ -33,9 +33,8 @@ from kompass.audit import Refused as Refusing
 from kompass.domain.refusals import Refusal
 from kompass.sync import notices
 from kompass.sync.gate import records, references
-from kompass.sync.gate.batch import NOTICE, Remembered, Terms
+from kompass.sync.gate.batch import Remembered, Terms
 from kompass.sync.gate.judging import Judgement
-from kompass.sync.gate.merging import Merge, merge_fields
 from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
 from kompass.sync.gate.records import Origin
@@ -85,17 +84,15 @@ class Gate:
         quarantine: Quarantine,
         *,
         business: Business | None = None,
-        merge: Merge = merge_fields,
         audit: Audit | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`index` is the database's extension. `business` has the rules that every document keeps; `merge`
-        unites two versions of one; `audit` hears of what is refused."""
+        """`index` is the database's extension. `business` has the rules that every document keeps; `audit`
+        hears of what is refused."""
         self.database = database
         self.index = index
         self.quarantine = quarantine
         self._business = business or NoBusiness()
-        self.merge = merge
         self._audit = audit or NoAudit()
         self.now = now
         self._all_told = False
@@ -108,7 +105,6 @@ class Gate:
             self.index,
             self.quarantine,
             business=self._business,
-            merge=self.merge,
             audit=self._audit,
             now=self.now,
         )
@@ -252,7 +248,6 @@ class Gate:
             self.now(),
             self.index,
             self._business,
-            self.merge,
             {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
         )
 
@@ -354,7 +349,7 @@ class Gate:
                 )
                 name = self.index.keyed_revision(notice.id, None, notice.body)
                 path = Path(1, [name])
-                written.append(DocumentWrite(notice.id, False, notice.body, path=path, note=NOTICE))
+                written.append(DocumentWrite(notice.id, False, notice.body, path=path, note=notices.NOTICE))
             if entered:
                 self._audit.refused(writing, entered)
             _stored(writing.write(written, replicated=True))
@@ -412,7 +407,7 @@ class Gate:
             path = parse_revisions(jsontext.decode(winner.revisions))
             name = self.index.keyed_revision(notice, path.leaf, b"")
             path = Path(path.start + 1, [name, *path.ids])
-            ended = DocumentWrite(notice, True, b"{}", path=path, note=NOTICE)
+            ended = DocumentWrite(notice, True, b"{}", path=path, note=notices.NOTICE)
             _stored(writing.write([ended], replicated=True))
 
         await self.database.transact(run)

@@ -23,14 +23,21 @@ from typing import Any
 from kompass.access import Action
 from kompass.access.policy import ABSENT
 from kompass.domain.checks import MAY_PASS_LATER
+from kompass.domain.merging import differs
 from kompass.domain.server_fields import left_out
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
 from kompass.sync.gate.branches import Branches
-from kompass.sync.gate.merging import differs
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
 from kompass.sync.gate.records import Origin
-from kompass.sync.gate.stored import Stored, bare, known_of_hidden, known_of_purged, members_of
+from kompass.sync.gate.stored import (
+    Stored,
+    bare,
+    form_of,
+    known_of_hidden,
+    known_of_purged,
+    members_of,
+)
 from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, of_decision
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
@@ -84,7 +91,7 @@ class Judgement:
         unknown = [docid for docid in ids if docid not in winners]
         self._once_known = index.knew(writing, unknown) if unknown else set()
         self._gone = known_of_purged(writing, index, user, ids)
-        batch.begin(records.conflicts(writing, user, winners) if winners else {})
+        batch.begin(winners.keys())
         for place, one in zip(places, pushed, strict=True):
             document = winners.get(one.doc.id)
             stored = None
@@ -258,6 +265,8 @@ class Judgement:
         if wrong is not None:
             return Refused(wrong)
         self._batch.expect(pushed.doc.id, body)
+        if pushed.doc.id in self._batch.conflicts:
+            self._batch.settle_conflicts(pushed, _changed(body, before))
         return self._batch.accept(pushed, given)
 
     # -- deletions -----------------------------------------------------------------------------
@@ -285,13 +294,14 @@ class Judgement:
         self._accept_deletion(pushed)
         if is_plain:
             self._batch.expect(pushed.doc.id, None)
+            self._batch.settle_conflicts(pushed, None)
         else:
             base = self._branches.base(path, stored)
             if base is not None and not differs(members_of(base), members_of(stored.document)):
                 # Nothing has changed since but the revision: what he deleted is what is there.
                 self._batch.close(stored.path, pushed.doc.id)
             else:
-                self._branches.conflict(pushed, stored, base, [])
+                self._branches.deletion(pushed, stored, base)
         return Accepted(pushed.rev, True)
 
     def _is_current(self, path: Path, joined: int, stored: Stored) -> bool:
@@ -304,8 +314,13 @@ class Judgement:
 
     def _accept_deletion(self, pushed: Pushed) -> None:
         self._batch.writes.append(DocumentWrite(pushed.doc.id, True, b"{}", path=pushed.doc.path))
-        self._batch.settle_conflicts(pushed)
         self._batch.record(pushed.doc.id, pushed.rev, pushed.origin)
+
+
+def _changed(body: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Fields, as merging names them, that an edit changes."""
+    sides = [form_of(side, side.get("_attachments") or {}) for side in (body, before)]
+    return differs(*sides)
 
 
 def _judged(pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 `gate_revisions` says who sent an accepted revision, from which device, and when the server took it: these are
 what rules trust, not what a body says. `gate_merges` says which branch went into which revision, so that a
-later change of that branch is compared with what it really comes from. `gate_conflicts` are those that
-somebody has still to settle.
+later change of that branch is compared with what it really comes from.
 """
 
 from __future__ import annotations
@@ -33,13 +32,6 @@ CREATE TABLE IF NOT EXISTS gate_merges (
     branch TEXT NOT NULL,
     merged TEXT NOT NULL,
     PRIMARY KEY (doc, branch)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gate_conflicts (
-    user TEXT NOT NULL,
-    doc TEXT NOT NULL,
-    notice TEXT NOT NULL,
-    winner TEXT NOT NULL,
-    PRIMARY KEY (user, doc, notice)
 ) WITHOUT ROWID;
 """
 
@@ -148,41 +140,6 @@ def merges(reading: Reading, docid: str) -> dict[Rev, Rev]:
             "SELECT branch, merged FROM gate_merges WHERE doc = ?", (docid,)
         )
     }
-
-
-class OpenConflict(NamedTuple):
-    """A conflict that its author hasn't settled."""
-
-    docid: str
-    notice: str
-    """Id of the document that tells him."""
-    winner: Rev
-    """What stayed. Whoever writes a version that follows it has seen it."""
-
-
-def keep_conflict(writing: Writing, user: str, conflict: OpenConflict) -> None:
-    writing.connection.execute(
-        "INSERT OR REPLACE INTO gate_conflicts VALUES (?, ?, ?, ?)",
-        (user, conflict.docid, conflict.notice, format_rev(conflict.winner)),
-    )
-
-
-def drop_conflict(writing: Writing, user: str, conflict: OpenConflict) -> None:
-    writing.connection.execute(
-        "DELETE FROM gate_conflicts WHERE user = ? AND doc = ? AND notice = ?",
-        (user, conflict.docid, conflict.notice),
-    )
-
-
-def conflicts(reading: Reading, user: str, docids: Iterable[str]) -> dict[str, list[OpenConflict]]:
-    """Somebody's open conflicts about these documents."""
-    found: dict[str, list[OpenConflict]] = {}
-    for docid, notice, winner in reading.connection.execute(
-        "SELECT doc, notice, winner FROM json_each(?) CROSS JOIN gate_conflicts ON user = ? AND doc = value",
-        (orjson.dumps(list(docids)).decode(), user),
-    ):
-        found.setdefault(docid, []).append(OpenConflict(docid, notice, parse_rev(winner)))
-    return found
 
 
 def _time(milliseconds: int) -> datetime:

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
+from kompass.domain.merging import ATTACHMENT
 from kompass.sync.gate import attachments, records
-from kompass.sync.gate.merging import ATTACHMENT
 from kompass.sync.gate.ports import Index
 from replication.protocol import jsontext
 from replication.protocol.revision_tree import RevisionTree

@@ -6,7 +6,7 @@ reads gives a `Reading`, one snapshot, so that what is shown and what is checked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -64,6 +64,9 @@ class FeedIndex(Extension):
         self.disagreements = Disagreements()
         self.touches_waiting: Callable[[], None] = lambda: None
         """Called in a writing thread when there is work for the toucher."""
+        self.taken: Callable[[Writing, Collection[str], Collection[str]], None] = lambda *_: None
+        """`(writing, people, documents)`: called in a transaction in which these people have lost channels or
+        these documents have left some. May write documents."""
 
     # -- the extension -------------------------------------------------------------------------
 
@@ -94,7 +97,16 @@ class FeedIndex(Extension):
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         rules = self.rules(writing)
         cards.follow(writing, documents, rules, self.tombstones)
-        writing.tell(Step(writing, rules).run(documents))
+        step = Step(writing, rules)
+        step.run(documents)
+        self.follow(writing, step)
+
+    def follow(self, writing: Writing, step: Step) -> None:
+        """What a step has changed is told, now and when it is durable."""
+        writing.tell(step.touched)
+        left = step.left()
+        if step.lost_by or left:
+            self.taken(writing, step.lost_by, left)
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         channels: set[int] = set()

@@ -170,6 +170,9 @@ class Step:
         self._moved: list[str] = []
         self._other_rules = False
         self.touched = Touched()
+        self.lost_by: set[str] = set()
+        """People who hold less than before."""
+        self._left: set[int] = set()
 
     def run(self, documents: Iterable[ChangedDocument]) -> Touched:
         for document in sorted(documents, key=lambda one: one.seq or self._writing.update_seq):
@@ -265,6 +268,7 @@ class Step:
             ]
             if left:
                 self._executemany("INSERT OR REPLACE INTO access_left VALUES (?, ?, ?, ?)", left)
+                self._left.add(num)
         if wanted:
             self._executemany(
                 "INSERT INTO access_entries VALUES (?, ?, ?, ?)",
@@ -413,6 +417,8 @@ class Step:
             return
         now = self._writing.update_seq
         lost = [(channel, since) for channel, since in before.items() if channel not in wanted]
+        if lost:
+            self.lost_by.add(name)
         gained = wanted - before.keys()
         self._executemany(
             "DELETE FROM access_holdings WHERE user = ? AND channel = ?",
@@ -441,6 +447,14 @@ class Step:
             (name, name),
         ).get
         return found is not None
+
+    def left(self) -> list[str]:
+        """Documents that fewer people may see than before."""
+        rows: Any = self._execute(
+            "SELECT d.id FROM json_each(?) CROSS JOIN access_docs d ON d.num = value",
+            (orjson.dumps(list(self._left)).decode(),),
+        )
+        return [docid for (docid,) in rows]
 
     def _channel(self, name: str) -> int:
         number = self._channel_numbers.get(name)

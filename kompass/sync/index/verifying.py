@@ -112,6 +112,6 @@ async def repair(database: SqliteDatabase, index: FeedIndex, found: list[Differe
             elif one.user is not None:
                 step.record(one.user)
         step.hold_again(one.user for one in found if one.user is not None)
-        writing.tell(step.touched)
+        index.follow(writing, step)
 
     await database.transact(run)

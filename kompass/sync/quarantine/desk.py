@@ -18,9 +18,9 @@ from typing import Any
 from kompass.access import Action, Principal, Role, decide
 from kompass.access.companions import BASE_FIELD
 from kompass.access.fields import BELONGS
+from kompass.domain.merging import ATTACHMENT, applied, clashes, differs
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
-from kompass.sync.gate.merging import ATTACHMENT, clashes, differs
 from kompass.sync.gate.stored import form_of, members_of
 from kompass.sync.notices import timestamp
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
@@ -238,13 +238,12 @@ class Desk:
             known = await self._gate.database.attachments(entry.docid, parent)
             base = self._base(entry, winner)
             theirs = members_of(winner)
-            together = None if base is None else self._gate.merge(base, mine, theirs)
-            if together is None and not overwrite:
-                fields = differs(mine, theirs) if base is None else clashes(base, mine, theirs)
+            fields = differs(mine, theirs) if base is None else clashes(base, mine, theirs)
+            if fields and not overwrite:
                 shown_fields = [name.removeprefix(ATTACHMENT) for name in fields]
                 text = f"The document has changed since in the same fields: {', '.join(shown_fields)}."
                 raise ClashError(text, shown_fields, winner.rev)
-            merged = mine if together is None else together
+            merged = mine if base is None or fields else applied(base, mine, theirs)
         kept: dict[str, AttachmentWrite] = {}
         for member, digest in merged.items():
             if member.startswith(ATTACHMENT):

@@ -50,7 +50,7 @@ class Oracle:
         self.may_know: dict[str, set[bytes]] = {}
         """Person -> marks in what he may see, notices of conflicts left out."""
         self.of_conflicts: dict[str, set[bytes]] = {}
-        """Person -> marks in notices of conflicts that he may see."""
+        """Person -> marks in notices of conflicts about documents that he may see."""
         self.once_known: dict[str, set[bytes]] = {name: set() for name in self.people}
         """Person -> marks that he might know at some time."""
         self.own: dict[str, set[bytes]] = {name: set() for name in self.people}
@@ -120,8 +120,11 @@ class Oracle:
         self.may_see[name] = seen
         self.may_know[name], self.of_conflicts[name] = set(), set()
         for docid in seen:
-            target = self.of_conflicts if self.world[docid]["type"] == "conflict" else self.may_know
-            target[name] |= marks(texts[docid])
+            doc = self.world[docid]
+            if doc["type"] != "conflict":
+                self.may_know[name] |= marks(texts[docid])
+            elif doc["entityId"] in seen:
+                self.of_conflicts[name] |= marks(texts[docid])
             self.heard_of[name] |= ids(texts[docid])
         self.once_known[name] |= self.may_know[name]
 

@@ -567,8 +567,14 @@ class Run:
                         if found is not None:
                             mine = mine - marks(found.text)
                     for doc in company.oracle.ever.values():
-                        if doc["type"] == "conflict" and doc["user"] == work.user and doc["docId"] == docid:
-                            mine = mine - marks(orjson.dumps(doc["mine"]))
+                        about = (doc["type"], doc.get("user"), doc.get("entityId"))
+                        if about == ("conflict", work.user, docid):
+                            mine = mine - marks(orjson.dumps(doc["localDocument"]))
+                    # Or a rule has decided against it: then it is in the history.
+                    for (decided,) in reading.connection.execute(
+                        "SELECT decided FROM conflicts WHERE doc = ?", (docid,)
+                    ):
+                        mine = mine - marks(decided.encode())
                     if not mine:
                         return True
         later = [
