@@ -111,13 +111,14 @@ def _contract(doc: Body, docid: str, now: datetime) -> Body:
     for name in ("opportunityId", "customerId", "contactPersonId", "paymentTermsDays", "terms"):
         if doc.get(name) is not None:
             body[name] = doc[name]
-    for name, source in (
-        ("contractValueEur", "totalEur"),
-        ("subtotalEur", "subtotalEur"),
-        ("taxAmountEur", "taxAmountEur"),
-    ):
-        if amount(doc.get(source)) is not None:
-            body[name] = doc[source]
+    total, tax = amount(doc.get("totalEur")), amount(doc.get("taxAmountEur"))
+    if total is not None and tax is not None:
+        # Of a contract the subtotal is what is left when the discount is off.
+        body |= {
+            "contractValueEur": json_number(total),
+            "subtotalEur": json_number(total - tax),
+            "taxAmountEur": json_number(tax),
+        }
     return body
 
 

@@ -23,7 +23,10 @@ async def has_sale(world: World) -> None:
 
 def listed(world: World, series: str | None = None) -> list[tuple[str, str, str | None]]:
     with world.database.reading() as reading:
-        return [(one.number, one.state.value, one.reason) for one in numbers.listed(reading, series=series)]
+        return [
+            (one.number, one.state.value, one.reason)
+            for one in numbers.listed(reading, series=series, limit=1_000_000)
+        ]
 
 
 def problems(world: World) -> list[str]:

@@ -1,0 +1,78 @@
+"""A server that is killed at any moment has given every number to a document, or to none."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path as File
+from typing import Any
+
+import pytest
+
+from tests.business.test_numbers import listed, problems
+from tests.sync.gate_world import World
+
+ROUNDS = 12
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from tests.business.documents import body, docid
+from tests.sync.gate_world import World, customer, customer_body, new
+
+async def main(directory, start):
+    world = await World.open(Path(directory), follows=True)
+    print("ready", flush=True)
+    async def push(n):
+        for m in range(n, n + 1_000_000, 4):
+            docs = [(customer(start + 10 * m + k), new(customer_body("gf1"))) for k in range(3)]
+            docs.append((docid("project", start + m), new(body("project", customerId=docs[0][0]))))
+            answers = await world.push("gf1", *docs[:3])
+            assert answers == [""] * 3, answers
+            await world.put(docs[3][0], docs[3][1].body)
+            print("done", flush=True)
+    await asyncio.gather(*(push(n) for n in range(4)))
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.crash
+async def test_killing_the_writer_leaves_no_gap(tmp_path: File) -> None:
+    seed = random.randrange(2**32)
+    choose = random.Random(seed)
+    acknowledged = 0
+    for turn in range(ROUNDS):
+        command = [sys.executable, "-c", WRITER, str(tmp_path / "data"), str(turn * 10_000_000)]
+        acknowledged += killed(command, choose.uniform(0.05, 0.8))
+        world = await World.open(tmp_path / "data", follows=True)
+        try:
+            assert problems(world) == [], seed
+            used = {number for number, state, _ in listed(world) if state == "used"}
+            found = await numbers_in_documents(world)
+            assert sorted(found) == sorted(used), seed
+            assert len(found) >= 4 * acknowledged, seed
+        finally:
+            await world.close()
+    assert acknowledged > 0
+
+
+def killed(command: list[str], after: float) -> int:
+    """How many pushes a writer has been answered that is killed so many seconds after it is ready."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(after)
+        process.send_signal(signal.SIGKILL)
+        return process.stdout.read().count("done")
+
+
+async def numbers_in_documents(world: World) -> list[str]:
+    with world.database.reading() as reading:
+        rows: Any = reading.connection.execute(
+            "SELECT coalesce(text ->> 'customerNumber', text ->> 'projectNumber') FROM docs"
+            " JOIN bodies ON bodies.seq = body WHERE id LIKE 'customer-%' OR id LIKE 'project-0%'"
+        )
+        return [number for (number,) in rows if number is not None]
