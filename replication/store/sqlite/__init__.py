@@ -4,6 +4,7 @@ from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import (
     Ancestor,
     ChangedDocument,
+    Emptied,
     Extension,
     Reading,
     Revisions,
@@ -18,6 +19,7 @@ __all__ = [
     "Ancestor",
     "ChangedDocument",
     "DirectoryInUseError",
+    "Emptied",
     "Extension",
     "Reading",
     "Revisions",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import apsw
@@ -23,13 +24,22 @@ from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Rev
 from replication.protocol.sequences import Epochs
 from replication.store.interface import AttachmentInfo, Document, LocalDocument, Missing, WriteCheck
-from replication.store.sqlite import reading
+from replication.store.sqlite import forgetting, reading
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.edits import Batch
+from replication.store.sqlite.forgetting import Emptied
 from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
 
-__all__ = ["Ancestor", "ChangedDocument", "Extension", "Reading", "Writing", "WrittenRevision"]
+__all__ = [
+    "Ancestor",
+    "ChangedDocument",
+    "Emptied",
+    "Extension",
+    "Reading",
+    "Writing",
+    "WrittenRevision",
+]
 
 
 class Revisions(NamedTuple):
@@ -143,6 +153,19 @@ class Writing(Reading):
         """As `Database.write`. The extension hears of it when the job that runs has ended."""
         batch = Batch(self._transaction, self.epochs, self._revs_limit, check, partitioned=self._partitioned)
         return batch.run(docs, replicated)
+
+    def forget(self, docid: str) -> list[Emptied] | None:
+        """Leaves of a document only what its live winner says: texts and attachments of earlier revisions go.
+
+        The tree stays. Other leaves, and a deletion that has a text, are emptied and returned. None if there is
+        no such document. Bytes are overwritten only inside `overwriting`; see `SqliteDatabase.scrub`.
+        """
+        self.settle()
+        return forgetting.forget(self._transaction, docid)
+
+    def overwriting(self) -> AbstractContextManager[None]:
+        """What is deleted in the block is overwritten in the file."""
+        return forgetting.overwriting(self.connection)
 
     def settle(self) -> None:
         """Lets the extension hear now of what was written so far, for who must see what follows from it."""

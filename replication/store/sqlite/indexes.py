@@ -123,6 +123,17 @@ def purge(connection: apsw.Connection, docid: str) -> None:
     connection.execute("DELETE FROM index_entries WHERE id = ?", (docid,))
 
 
+def forget_outdated(connection: apsw.Connection, docid: str, seq: int) -> None:
+    """Removes a document's entries from indexes that haven't read its change `seq`, and will."""
+    behind: Any = connection.execute("SELECT num FROM indexes WHERE seq < ?", (seq,)).fetchall()
+    for (num,) in behind:
+        found = positions(connection, num, [docid])
+        if found:
+            partials.forget(connection, num, partials.reducers(connection, num), found)
+            connection.execute("UPDATE indexes SET count = count - ? WHERE num = ?", (len(found), num))
+            forget(connection, num, [docid])
+
+
 def number(connection: apsw.Connection, signature: str, seq: int) -> int | None:
     """The number of an index, or None. Raises `IndexBehindError` if it has not read up to `seq`.
 

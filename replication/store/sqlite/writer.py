@@ -126,6 +126,8 @@ class _Job(Generic[T]):
     future: asyncio.Future[T]
     context: Context
     """That of whoever handed the job in: what is said there about him is known to what he has done."""
+    alone: Callable[[apsw.Connection], T] | None = None
+    """What is run instead, outside of any transaction."""
     result: Any = None
     error: BaseException | None = None
 
@@ -180,7 +182,17 @@ class Writer:
         The job runs in a copy of the caller's context (`contextvars`) and may raise `ProtocolError`.
         Cancelling the future does not undo the job.
         """
-        job = _Job(run, asyncio.get_running_loop().create_future(), copy_context())
+        return self._hand_in(_Job(run, asyncio.get_running_loop().create_future(), copy_context()))
+
+    def submit_alone(self, run: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+        """The same for what can't be done in a transaction. Nobody writes meanwhile."""
+
+        def none(_: Transaction) -> T:
+            raise AssertionError
+
+        return self._hand_in(_Job(none, asyncio.get_running_loop().create_future(), copy_context(), run))
+
+    def _hand_in(self, job: _Job[T]) -> asyncio.Future[T]:
         with self._lock:
             if self._closed:
                 raise errors.database_missing()
@@ -224,19 +236,31 @@ class Writer:
     def _round(self) -> None:
         while True:
             with self._lock:
-                jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_JOBS))]
+                jobs = self._next()
                 if not jobs:
                     self._running = False
                     self._idle.notify_all()
                     return
             try:
-                self._commit(jobs)
+                if jobs[0].alone is not None:
+                    jobs[0].result = jobs[0].context.run(jobs[0].alone, self._connected())
+                else:
+                    self._commit(jobs)
             except BaseException as error:
                 for job in jobs:
                     job.error = job.error or error
             _settle(jobs)
             if self._wal_pages >= CHECKPOINT_PAGES:
                 self._checkpoint()
+
+    def _next(self) -> list[_Job[Any]]:
+        """What waits and can be committed together, or one job that has to be alone."""
+        jobs: list[_Job[Any]] = []
+        while self._waiting and len(jobs) < MAX_JOBS:
+            if self._waiting[0].alone is not None:
+                return jobs or [self._waiting.popleft()]
+            jobs.append(self._waiting.popleft())
+        return jobs
 
     def _commit(self, jobs: list[_Job[Any]]) -> None:
         try:
