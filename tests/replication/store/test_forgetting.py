@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -29,6 +31,12 @@ async def put(db: SqliteDatabase, docid: str, rev: str | None = None, **members:
     return result
 
 
+async def created(store: SqliteStore) -> SqliteDatabase:
+    db = await store.create("db")
+    assert isinstance(db, SqliteDatabase)
+    return db
+
+
 def raw(directory: Path) -> bytes:
     return b"".join(file.read_bytes() for file in sorted(directory.rglob("*")) if file.is_file())
 
@@ -43,7 +51,7 @@ async def forget(db: SqliteDatabase, *docids: str) -> list[list[Emptied] | None]
 
 async def test_earlier_texts_and_attachments_go_and_the_tree_stays(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path)
-    db = await store.create("db")
+    db = await created(store)
     first = await put(db, "a", name=SECRET, photo=f"photo of {SECRET}".encode())
     info = (await db.attachments("a", parse_rev(first)))["photo"]
     keep = DocumentWrite(
@@ -84,7 +92,7 @@ async def test_earlier_texts_and_attachments_go_and_the_tree_stays(tmp_path: Pat
 
 async def test_a_deletion_with_a_text_is_emptied(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path)
-    db = await store.create("db")
+    db = await created(store)
     rev = await put(db, "a", name=SECRET)
     await db.write([DocumentWrite("a", True, orjson.dumps({"name": SECRET}), parse_rev(rev))])
     (emptied,) = await forget(db, "a")
@@ -98,11 +106,11 @@ async def test_a_deletion_with_a_text_is_emptied(tmp_path: Path) -> None:
 
 async def test_indexes_that_are_behind_forget_too_and_catch_up(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path)
-    db = await store.create("db")
+    db = await created(store)
     rev = await put(db, "a", name=SECRET)
     other = await put(db, "b", name="other")
 
-    def mapper(value: dict[str, object]) -> list[bytes]:
+    def mapper(value: Mapping[str, Any]) -> list[bytes]:
         return [str(value["name"]).encode()]
 
     await db.refresh_index("by-name", mapper)
@@ -118,7 +126,7 @@ async def test_indexes_that_are_behind_forget_too_and_catch_up(tmp_path: Path) -
 
 async def test_writes_go_on_around_a_scrub(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path)
-    db = await store.create("db")
+    db = await created(store)
     for number in range(20):
         await put(db, f"doc{number}", text="x" * 5000)
     scrub = db.scrub()
