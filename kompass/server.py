@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompass.api.metrics import metrics
 from kompass.api.resources import create_api
-from kompass.api.services import Services
+from kompass.api.services import Chain, Services
 from kompass.app import Page
 from kompass.audit import Actor, Door, acting, actor
 from kompass.demo import load as demo
@@ -158,7 +158,7 @@ async def create_product(
     identity.records.hooks.append(sync.roles_changed)
     identity.gate.met.append(sync.met)
     identity.start()
-    api = create_api(Services(documents.server, identity, sync.index, sync.gate))
+    api = create_api(Services(documents.server, identity, sync.index, sync.gate, Chain(sync.file, sync.keys)))
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
     return Product(documents, page, api, identity, sync)

@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     quarantine_bytes: int = Field(
         default=200_000_000, ge=1_000_000, description="Bytes of them, attachments included"
     )
+    audit_anchor: Path | None = Field(
+        default=None,
+        description="File, best on another machine, to which each signed checkpoint of the chain of writes is"
+        " added",
+    )
     same_site: SameSite = Field(
         default=SameSite.STRICT,
         description="`strict`, `lax` or `none`: whether the session cookie goes along with what other sites"

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import access, devices, login, quarantine, session, users
+from kompass.api import access, audit, devices, login, quarantine, session, users
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -30,6 +30,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     quarantine.ROUTES,
     access.ROUTES,
     users.ROUTES,
+    audit.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from starlette.requests import Request
 
+from kompass.audit.signing import SigningKeys
 from kompass.identity.setup import IdentityServices
 from kompass.sync.gate import Gate
 from kompass.sync.index import FeedIndex
@@ -24,6 +27,16 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """The file with the chain of writes, and the keys that sign it."""
+
+    file: Path
+    keys: SigningKeys
+    verifying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Reading all of it takes a while: one does at a time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """One for an application; a new resource adds here what it needs."""
 
@@ -32,6 +45,9 @@ class Services:
     index: FeedIndex
     gate_now: Callable[[], Gate]
     """The gate of the database that is there now. Raises 503 if there is none."""
+
+    chain: Chain
+    """Where the chain of writes lies."""
 
     @property
     def desk(self) -> Desk:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kompass import __version__
+from kompass.cli.audit import audit
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
@@ -29,6 +30,7 @@ app.command("verify-audit")(verify_audit)
 app.add_typer(rebuild, name="rebuild")
 app.add_typer(numbers, name="numbers")
 app.add_typer(keycloak, name="keycloak")
+app.add_typer(audit, name="audit")
 
 
 def _show_version(wanted: bool) -> None:

@@ -55,7 +55,7 @@ def _run(settings: Settings) -> None:
     log.configure(settings.log_level, settings.log_format)
 
     async def make_app() -> ASGIApp:
-        sync = Sync(settings.directory, BusinessRules(), settings.series)
+        sync = Sync(settings.directory, BusinessRules(), settings.series, anchor=settings.audit_anchor)
         store = await sync.open_store()
         try:
             return await create_product(store, sync, settings)

@@ -37,6 +37,19 @@ def verify_audit(
             dir_okay=False,
         ),
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="An export with proofs, instead of a directory.", dir_okay=False, exists=True),
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(help="A running server that verifies its own chain, instead of a directory.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks it: with GF, BUCH or ADMIN.")
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="KOMPASS_PASSWORD", help="His password; asked for if not given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell the answer as JSON.")] = False,
 ) -> None:
     """Verify the chain of writes, while the server runs or not. Ends with code 1 if something is wrong.
@@ -48,20 +61,61 @@ def verify_audit(
     from kompass.audit.signing import KeysError
     from kompass.sync.opening import DATABASE
 
+    if (data is not None) + (file is not None) + (server is not None) > 1:
+        raise UsableError("verify one at a time: --data, --file or --server")
+    if file is not None:
+        tell(_of_file(file, keys), as_json=as_json)
+        return
+    if server is not None:
+        tell(_of_server(server, name, password, start), as_json=as_json)
+        return
     directory = read_settings(data=data).directory
-    file = directory / f"{DATABASE}.sqlite"
-    if not file.is_file():
+    stored = directory / f"{DATABASE}.sqlite"
+    if not stored.is_file():
         raise UsableError(f"{directory} has no database {DATABASE}; name the server's directory with --data.")
     try:
         public = public_keys(directory, keys)
         anchored = [] if anchor is None else read_anchor(anchor)
     except KeysError as error:
         raise UsableError(str(error)) from None
-    with opened(file) as connection, _Bar(quiet=as_json) as progress:
+    with opened(stored) as connection, _Bar(quiet=as_json) as progress:
         report = inspect(
             connection, public, start=start, expected=_expected(expect), anchored=anchored, progress=progress
         )
-    tell(report, as_json=as_json)
+    tell(report, as_json=as_json, told=", and the documents agree with them")
+
+
+def _of_file(file: Path, keys: Path | None) -> Report:
+    from kompass.audit.inspecting import public_keys
+    from kompass.audit.proving import ProofError, check
+    from kompass.audit.signing import KeysError
+
+    try:
+        return check(file.read_bytes(), None if keys is None else public_keys(file.parent, keys))
+    except (ProofError, KeysError, OSError) as error:
+        raise UsableError(f"{file} can't be verified: {error}") from None
+
+
+def _of_server(server: str, name: str | None, password: str | None, start: int) -> Report:
+    import httpx
+
+    from kompass.audit.inspecting import Report
+    from kompass.audit.verifying import Finding
+
+    if name is None:
+        raise UsableError("say who asks: --user NAME, or KOMPASS_USER")
+    if password is None:
+        password = typer.prompt(f"Password of {name}", hide_input=True)
+    try:
+        with httpx.Client(base_url=server, auth=(name, password), timeout=600) as client:
+            response = client.get("/api/v1/audit/verification", params={"from": start})
+            value = response.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise UsableError(f"{server} can't be asked: {error}") from None
+    if not response.is_success:
+        raise UsableError(str(value.get("detail") or response.status_code))
+    findings = [Finding(one["entry"], None, one["what"]) for one in value["findings"]]
+    return Report(findings, value["entries"], value["hash"], value["checkpoint"], complete=True)
 
 
 def _expected(given: list[str] | None) -> dict[int, str]:
@@ -81,7 +135,8 @@ class _Bar:
         from rich.console import Console
         from rich.progress import Progress, TaskID
 
-        self._progress = Progress(console=Console(stderr=True), transient=True, disable=quiet)
+        console = Console(stderr=True)
+        self._progress = Progress(console=console, transient=True, disable=quiet or not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -97,7 +152,7 @@ class _Bar:
         self._progress.update(self._tasks[what], completed=done, total=of)
 
 
-def tell(report: Report, *, as_json: bool) -> None:
+def tell(report: Report, *, as_json: bool, told: str = "") -> None:
     """Prints what was found, and ends with code 1 if that is something."""
     if as_json:
         value = {
@@ -116,7 +171,7 @@ def tell(report: Report, *, as_json: bool) -> None:
         more = "" if report.complete else "at least "
         typer.echo(f"The chain is broken: {more}{count} {'finding' if count == 1 else 'findings'}")
     else:
-        typer.echo(f"{report.entries} entries are as they were written, and the documents agree")
+        typer.echo(f"{report.entries} entries are as they were written{told}")
         typer.echo(f"latest: {report.entries}:{report.hash}")
         typer.echo(f"signed up to entry {report.checkpoint}")
     if report.findings:

@@ -35,12 +35,14 @@ def feed_index() -> FeedIndex:
     return FeedIndex(DATABASE, MatrixRules())
 
 
-def chain_of(directory: Path, anchor: Path | None = None) -> AuditExtension:
-    """The chain of writes of the database in a data directory, with the keys that lie there.
+def chain_of(keys: SigningKeys | Path, anchor: Path | None = None) -> AuditExtension:
+    """A chain of writes that is signed with these keys, or those of a data directory.
 
     Raises `KeysError` if they can't be used.
     """
-    return AuditExtension(Signer(SigningKeys(directory / KEYS_FILE), anchor=anchor))
+    if isinstance(keys, Path):
+        keys = SigningKeys(keys / KEYS_FILE)
+    return AuditExtension(Signer(keys, anchor=anchor))
 
 
 def extensions(

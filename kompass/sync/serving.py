@@ -12,7 +12,8 @@ import structlog
 
 from kompass.access.principals import Role
 from kompass.audit import SYSTEM, acting_as
-from kompass.audit.signing import KeysError
+from kompass.audit.signing import FILE as KEYS_FILE
+from kompass.audit.signing import KeysError, SigningKeys
 from kompass.domain.series import SeriesTable
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
@@ -36,14 +37,26 @@ class Sync:
     """`open_store`, then `start` when the database is there, and `close` before the store is closed."""
 
     def __init__(
-        self, directory: Path, business: Business | None = None, series: SeriesTable | None = None
+        self,
+        directory: Path,
+        business: Business | None = None,
+        series: SeriesTable | None = None,
+        *,
+        anchor: Path | None = None,
     ) -> None:
-        """`business` has the rules that documents keep, by default none; `series` are forms of numbers."""
+        """`business` has the rules that documents keep, by default none; `series` are forms of numbers.
+        `anchor` gets each checkpoint of the chain of writes.
+
+        Raises `KeysError` if the keys of the chain of writes can't be used.
+        """
         self._directory = directory
         self._business = business
         self._series = series
         self.index = feed_index()
-        self.audit = chain_of(directory)
+        self.file = directory / f"{DATABASE}.sqlite"
+        """Where the operational database lies, with its chain of writes."""
+        self.keys = SigningKeys(directory / KEYS_FILE)
+        self.audit = chain_of(self.keys, anchor)
         self._store: SqliteStore | None = None
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None

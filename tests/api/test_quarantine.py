@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from kompass.api.resources import create_api
-from kompass.api.services import Services
+from kompass.api.services import Chain, Services
+from kompass.audit.signing import SigningKeys
 from kompass.identity.setup import create_identity
 from kompass.settings import Settings
 from replication.http import ServerConfig, create_app
@@ -28,14 +29,15 @@ async def world(tmp_path: File) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def client(world: World, tmp_path: File) -> AsyncIterator[httpx.AsyncClient]:
     identity = create_identity(world.store, Settings())
     documents = create_app(
         world.store, ServerConfig(admins=dict([ADMIN]), password_iterations=10), identity=identity.gate
     )
     await documents.server.prepare()
     await identity.devices.prepare()
-    api = create_api(Services(documents.server, identity, world.index, lambda: world.gate))
+    chain = Chain(tmp_path / "kompass.sqlite", SigningKeys(tmp_path / "keys.json"))
+    api = create_api(Services(documents.server, identity, world.index, lambda: world.gate, chain))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await (api if scope["path"].startswith("/api/") else documents)(scope, receive, send)

@@ -542,6 +542,15 @@ def _quarantined(t: Target) -> Asks:
         yield Ask("GET", f"/api/v1/quarantine{query}")
 
 
+def _audited(path: str) -> Callable[[Target], Asks]:
+    def ask(t: Target) -> Asks:
+        yield from get(f"/api/v1/{path}")
+        for query in ("limit=200", f"document={t.path}", f"user={t.user}", f"user=nobody&document={t.path}"):
+            yield Ask("GET", f"/api/v1/{path}?{query}")
+
+    return ask
+
+
 FOR: Mapping[str, Callable[[Target], Asks]] = {
     "/": lambda t: get("/"),
     "_up": _server("_up"),
@@ -612,6 +621,10 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/devices/{id}/revoke": _api(("POST", "devices/{id}/revoke", None)),
     "/devices/{id}/lost": _api(("POST", "devices/{id}/lost", None)),
     "/devices/{id}/restore": _api(("POST", "devices/{id}/restore", None)),
+    "/audit": _audited("audit"),
+    "/audit/export": _audited("audit/export"),
+    "/audit/verification": lambda t: get("/api/v1/audit/verification"),
+    "/audit/keys": lambda t: get("/api/v1/audit/keys"),
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,
     "/login": _api(("GET", "login", None)),

@@ -1,0 +1,155 @@
+"""`/api/v1/audit`: the chain of writes, as far as it is somebody's to read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from kompass.access import Principal
+from kompass.access.principals import Role
+from kompass.api.authentication import caller, caller_with
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.audit.inspecting import Report, inspect, opened
+from kompass.audit.reading import Query, Shown
+from kompass.audit.table import lines
+from kompass.sync.audit_desk import AuditDesk
+from replication.protocol import jsontext
+
+PAGE = 50
+MAX_PAGE = 200
+_CSV_PAGE = 500
+
+
+async def listed(request: Request) -> Response:
+    """`GET`: entries, the latest first, by `document`, `user`, `from`, `to`; `limit`, `before` for more."""
+    principal, query = _asked(request)
+    limit = _number(request, "limit", MAX_PAGE) or PAGE
+    page = await asyncio.to_thread(_desk(request).page, principal, query, limit)
+    answer: dict[str, Any] = {"entries": [as_json(one) for one in page.entries]}
+    if page.before is not None:
+        answer["next"] = page.before
+    return Response(jsontext.encode(answer), media_type="application/json")
+
+
+async def exported(request: Request) -> Response:
+    """`GET export`: the same as a table (CSV), all of it."""
+    principal, query = _asked(request)
+    desk = _desk(request)
+
+    async def text() -> AsyncIterator[bytes]:
+        at: Query | None = query
+        head = True
+        while at is not None:
+            page = await asyncio.to_thread(desk.page, principal, at, _CSV_PAGE)
+            yield "".join(lines(page.entries, head=head)).encode("utf-8")
+            head = False
+            at = None if page.before is None else at.following(page.before)
+
+    name = f"audit_export_{datetime.now(UTC):%Y-%m-%d_%H%M}.csv"
+    headers = {
+        "content-disposition": f'attachment; filename="{name}"',
+        "x-content-type-options": "nosniff",
+    }
+    return StreamingResponse(text(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def verified(request: Request) -> Response:
+    """`GET verification`: whether the chain is as it was written, from the entry `from` on."""
+    caller_with(request, Role.GF, Role.BUCH, Role.ADMIN)
+    start = _number(request, "from", 10**15) or 1
+    chain = services_of(request).chain
+
+    def look() -> Report:
+        with opened(chain.file) as connection:
+            return inspect(connection, chain.keys.public, start=start)
+
+    async with chain.verifying:
+        report = await asyncio.to_thread(look)
+    findings = [{"entry": one.entry, "what": one.what} for one in report.findings]  # and of no document
+    return JSONResponse(
+        {
+            "ok": not findings,
+            "entries": report.entries,
+            "hash": report.hash,
+            "checkpoint": report.checkpoint,
+            "findings": findings,
+        }
+    )
+
+
+async def keys(request: Request) -> Response:
+    """`GET keys`: the public keys that checkpoints are signed with, each signed by the one before it."""
+    caller(request)
+    return JSONResponse({"keys": [key.as_json() for key in services_of(request).chain.keys.public]})
+
+
+def as_json(shown: Shown) -> dict[str, Any]:
+    """An entry for an answer."""
+    return {
+        **shown.entry,
+        "hash": shown.hash,
+        "reason": shown.reason,
+        "changes": [
+            {"field": one.field, "old": _value(one.old), "new": _value(one.new)} for one in shown.changes
+        ],
+        "values": shown.values,
+    }
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else jsontext.decode(text)
+
+
+def _desk(request: Request) -> AuditDesk:
+    services = services_of(request)
+    return AuditDesk(services.access.database, services.index)
+
+
+def _asked(request: Request) -> tuple[Principal, Query]:
+    principal = caller(request)
+    query = request.query_params
+    unknown = set(query) - {"document", "user", "from", "to", "before", "limit"}
+    if unknown:
+        raise Problem(400, f"There is no parameter {min(unknown)}.")
+    return principal, Query(
+        document=query.get("document"),
+        user=query.get("user"),
+        since=_time(request, "from"),
+        until=_time(request, "to"),
+        before=_number(request, "before", 10**15),
+    )
+
+
+def _time(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+        return round((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise Problem(400, f"{name} must be a time as 2026-03-01 or 2026-03-01T08:00:00Z.") from None
+
+
+def _number(request: Request, name: str, most: int) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or not 1 <= int(text) <= most:
+        raise Problem(400, f"{name} must be a number from 1 to {most}.")
+    return int(text)
+
+
+ROUTES = [
+    Route("/audit", listed, methods=["GET"]),
+    Route("/audit/export", exported, methods=["GET"]),
+    Route("/audit/verification", verified, methods=["GET"]),
+    Route("/audit/keys", keys, methods=["GET"]),
+]

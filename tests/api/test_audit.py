@@ -1,0 +1,183 @@
+"""The chain of writes over REST: everybody gets his own, and values of what he may read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from kompass.server import Product
+from kompass.sync.serving import Sync
+from tests.identity.conftest import ADMIN, client, product, put_user, store, sync
+
+__all__ = ["client", "product", "store", "sync"]
+
+CUSTOMER = "customer-11111111-1111-4111-8111-111111111111"
+OTHER = "customer-22222222-2222-4222-8222-222222222222"
+NAMES = {"anna": "ADM", "bert": "ADM", "chef": "GF", "buch": "BUCH", "plan": "PLAN", "it": "ADMIN"}
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture(autouse=True)
+async def company(client: httpx.AsyncClient) -> None:
+    for name, role in NAMES.items():
+        await put_user(client, name, role)
+        assert (await client.get("/kompass", auth=(name, "pw"))).status_code == 200
+    for docid, owner in ((CUSTOMER, "anna"), (OTHER, "bert")):
+        customer = {"type": "customer", "companyName": f"Hof {owner}", "owner": owner}
+        answer = await client.put(f"/kompass/{docid}", json=customer, auth=ADMIN)
+        assert answer.status_code == 201, answer.text
+
+
+async def edit(client: httpx.AsyncClient, name: str, docid: str = CUSTOMER, **members: Any) -> httpx.Response:
+    found = (await client.get(f"/kompass/{docid}", auth=ADMIN)).json()
+    return await client.put(
+        f"/kompass/{docid}", json={**found, "modifiedBy": name, **members}, auth=(name, "pw")
+    )
+
+
+async def asked(client: httpx.AsyncClient, name: str, **query: Any) -> list[dict[str, Any]]:
+    answer = await client.get("/api/v1/audit", params=query, auth=(name, "pw"))
+    assert answer.status_code == 200, answer.text
+    entries: list[dict[str, Any]] = answer.json()["entries"]
+    return entries
+
+
+async def test_an_edit_is_told_with_its_values_and_who_made_it(client: httpx.AsyncClient) -> None:
+    assert (await edit(client, "anna", phone="0921 1")).status_code == 201
+    assert (await edit(client, "anna", phone="0921 2")).status_code == 201
+    entry = (await asked(client, "anna", document=CUSTOMER))[0]
+    assert (entry["who"], entry["roles"], entry["door"], entry["action"]) == (
+        "anna",
+        ["ADM"],
+        "edit",
+        "UPDATE",
+    )
+    assert entry["address"] == "127.0.0.1"
+    assert entry["changes"] == [{"field": "phone", "old": "0921 1", "new": "0921 2"}]
+    assert (entry["values"], entry["decision"], len(entry["hash"])) == ("shown", "accepted", 64)
+    assert entry["rule"] == "customer.update.ADM.own"
+
+
+async def test_everybody_sees_his_own_and_accounting_and_management_all(client: httpx.AsyncClient) -> None:
+    assert (await edit(client, "anna", phone="1")).status_code == 201
+    assert (await edit(client, "bert", OTHER, phone="2")).status_code == 201
+    assert {entry["who"] for entry in await asked(client, "anna")} == {"anna"}
+    assert await asked(client, "anna", user="bert") == []
+    assert await asked(client, "anna", document=OTHER) == []
+    assert await asked(client, "plan") == []
+    for name in ("chef", "buch"):
+        everybody = {entry["who"] for entry in await asked(client, name, limit=200)}
+        assert {"anna", "bert", "root"} <= everybody
+    assert [entry["document"] for entry in await asked(client, "chef", user="bert")] == [OTHER]
+
+
+async def test_an_administrator_gets_outlines_and_no_business(client: httpx.AsyncClient) -> None:
+    assert (await edit(client, "anna", phone="0921 77")).status_code == 201
+    entries = await asked(client, "it", limit=200)
+    (entry,) = [one for one in entries if one["who"] == "anna" and one["type"] == "customer"]
+    assert entry["values"] == "hidden"
+    assert "document" not in entry
+    assert entry["changes"] == []
+    told = json.dumps(entries)
+    assert "0921 77" not in told
+    assert CUSTOMER not in told
+    assert await asked(client, "it", document=CUSTOMER) == []
+
+
+async def test_what_was_refused_is_told_to_who_sent_it_and_to_management(client: httpx.AsyncClient) -> None:
+    answer = await edit(client, "anna", owner="bert")
+    assert answer.status_code == 403
+    entry = (await asked(client, "anna"))[0]
+    assert (entry["action"], entry["decision"], entry["rule"]) == ("REJECTED", "refused", "escape.owner")
+    assert "owner" in entry["reason"]
+    assert {"field": "owner", "old": None, "new": "bert"} in entry["changes"]
+    (seen,) = [one for one in await asked(client, "chef", user="anna") if one["action"] == "REJECTED"]
+    assert seen["hash"] == entry["hash"]
+    gone = await client.put(f"/kompass/{OTHER}", json={"type": "customer"}, auth=("anna", "pw"))
+    assert gone.status_code >= 400
+    hidden = (await asked(client, "anna"))[0]
+    assert "before" not in hidden, "whether there is such a document isn't his to know"
+
+
+async def test_pages_follow_one_another_and_times_narrow_them(client: httpx.AsyncClient) -> None:
+    for number in range(5):
+        assert (await edit(client, "anna", phone=str(number))).status_code == 201
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 2, "document": CUSTOMER}
+    while True:
+        answer = (await client.get("/api/v1/audit", params=query, auth=("anna", "pw"))).json()
+        changes = [one for entry in answer["entries"] for one in entry["changes"]]
+        seen += [one["new"] for one in changes if one["field"] == "phone"]
+        if "next" not in answer:
+            break
+        query["before"] = answer["next"]
+    assert seen == ["4", "3", "2", "1", "0"]
+    assert await asked(client, "chef", **{"from": "2100-01-01"}) == []
+    assert len(await asked(client, "chef", to="2100-01-01")) > 5
+
+
+@pytest.mark.parametrize(
+    "query", ["from=yesterday", "limit=0", "limit=201", "before=-1", "colour=red", "to=99999-01-01"]
+)
+async def test_a_wrong_question_is_answered_with_what_is_allowed(
+    client: httpx.AsyncClient, query: str
+) -> None:
+    answer = await client.get(f"/api/v1/audit?{query}", auth=("chef", "pw"))
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json()["detail"]
+
+
+async def test_the_table_has_its_columns_and_no_formulas(client: httpx.AsyncClient) -> None:
+    assert (await edit(client, "anna", notes="=HYPERLINK(1)", phone="+49 921 1")).status_code == 201
+    answer = await client.get("/api/v1/audit/export", params={"user": "anna"}, auth=("chef", "pw"))
+    assert answer.headers["content-type"].startswith("text/csv")
+    text = answer.content.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=";"))
+    assert list(rows[0]) == [
+        "Timestamp", "User", "Role", "Action", "Field", "Old Value", "New Value", "Reason", "IP", "Hash"
+    ]  # fmt: skip
+    found = {row["Field"]: row for row in rows}
+    assert found[f"{CUSTOMER} notes"]["New Value"] == "'=HYPERLINK(1)"
+    assert found[f"{CUSTOMER} phone"]["New Value"] == "'+49 921 1"
+    assert found[f"{CUSTOMER} phone"]["IP"] == "127.0.0.1"
+    assert "\r\n" in answer.text
+    own = await client.get("/api/v1/audit/export", auth=("bert", "pw"))
+    assert "anna" not in own.text
+
+
+async def test_the_server_verifies_its_chain_and_shows_its_keys(
+    client: httpx.AsyncClient, product: Product, sync: Sync
+) -> None:
+    answer = await client.get("/api/v1/audit/verification", auth=("buch", "pw"))
+    assert answer.status_code == 200
+    assert answer.json()["ok"], answer.text
+    assert (await client.get("/api/v1/audit/verification", auth=("anna", "pw"))).status_code == 403
+    assert (await client.get("/api/v1/audit/verification")).status_code == 401
+    database = sync.gate().database
+    await database.transact(sync.audit.checkpoint)
+    keys = (await client.get("/api/v1/audit/keys", auth=("anna", "pw"))).json()["keys"]
+    assert [key["id"] for key in keys] == [sync.keys.public[0].id]
+    await database.transact(
+        lambda writing: writing.connection.execute("UPDATE audit_entries SET user = 'x' WHERE num = 3").get
+    )
+    told = (await client.get("/api/v1/audit/verification", auth=("it", "pw"))).json()
+    assert not told["ok"]
+    assert told["findings"][0]["entry"] == 3
+
+
+async def test_what_a_planner_manages_is_his_to_follow(client: httpx.AsyncClient) -> None:
+    project = "project-11111111-1111-4111-8111-111111111111"
+    body = {"type": "project", "name": "Umbau", "projectManagerId": "plan", "customerId": CUSTOMER}
+    assert (await client.put(f"/kompass/{project}", json=body, auth=ADMIN)).status_code == 201
+    entries = {entry["document"]: entry for entry in await asked(client, "plan")}
+    assert (entries[project]["who"], entries[project]["values"]) == ("root", "shown")
+    assert {str(entry["type"]).partition("_")[0] for entry in entries.values()} == {"project"}
