@@ -22,6 +22,7 @@ from uuid import UUID
 
 from kompass.access.companions import companion_id
 from kompass.demo import words
+from kompass.demo.business import Business
 from kompass.demo.files import PHOTO_VARIANTS, pdf, photo
 from kompass.demo.people import PEOPLE, Person
 from kompass.settings import DemoSize
@@ -40,7 +41,7 @@ _PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "é": "e
 
 def generate(size: DemoSize, seed: int = SEED) -> Iterator[Document]:
     """All documents of the demo, ready to be written; attachments are inline."""
-    maker = _Maker(Random(seed))
+    maker = Maker(Random(seed), seed)
     for person in PEOPLE:
         yield maker.user(person)
     for number in range(1, CUSTOMERS[size] + 1):
@@ -48,7 +49,7 @@ def generate(size: DemoSize, seed: int = SEED) -> Iterator[Document]:
 
 
 @dataclass(frozen=True)
-class _Customer:
+class Customer:
     """What children need to know of their customer."""
 
     id: str
@@ -59,9 +60,12 @@ class _Customer:
     owner: str
 
 
-class _Maker:
-    def __init__(self, random: Random) -> None:
+class Maker:
+    """Makes documents from random numbers, the same ones from the same numbers."""
+
+    def __init__(self, random: Random, seed: int) -> None:
         self.random = random
+        self.seed = seed
         self.names: set[str] = set()
 
     # -- the parts every document has ----------------------------------------------------------
@@ -81,6 +85,9 @@ class _Maker:
             "modifiedAt": _iso(modified),
             "version": 1 + edits,
         }
+
+    def iso(self, moment: datetime) -> str:
+        return _iso(moment)
 
     def id(self, type: str) -> str:
         return f"{type.replace('_', '-')}-{UUID(int=self.random.getrandbits(128), version=4)}"
@@ -138,7 +145,7 @@ class _Maker:
         since = self.day_between(date(2024, 1, 8), TODAY - timedelta(days=30))
         created = self.working_time(since)
         document = self.base("customer", owner, created, edits=random.choice([0, 0, 1, 2, 4]))
-        customer = _Customer(document["_id"], name, f"{_slug(name, '-')}.example", town, since, owner)
+        customer = Customer(document["_id"], name, f"{_slug(name, '-')}.example", town, since, owner)
 
         locations = list(self.locations(customer))
         document |= {
@@ -190,6 +197,10 @@ class _Maker:
         visit["lastVisitDate"] = max(visit["lastVisitDate"], *visits, "")
         yield visit
         yield from (*locations, *contacts, *opportunities, *activities)
+        business = Business(Maker(Random(f"{self.seed}/{number}"), self.seed), customer, TODAY)
+        yield from business.documents(opportunities, locations[0])
+        if number % 10 == 0:
+            yield business.lead()
 
     def company(self, town: words.Town) -> tuple[str, words.Trade]:
         """A company's name that nobody else has, the plainest one that is free."""
@@ -208,7 +219,7 @@ class _Maker:
                     self.names.add(name)
                     return name, trade
 
-    def locations(self, customer: _Customer) -> Iterator[Document]:
+    def locations(self, customer: Customer) -> Iterator[Document]:
         random = self.random
         kinds = [("Hauptsitz", "headquarter")]
         kinds += random.choice(
@@ -234,7 +245,7 @@ class _Maker:
                 "isHotel": False,
             }
 
-    def contacts(self, customer: _Customer, locations: list[Document]) -> Iterator[Document]:
+    def contacts(self, customer: Customer, locations: list[Document]) -> Iterator[Document]:
         """One who decides, then up to three others."""
         random = self.random
         roles = [
@@ -269,7 +280,7 @@ class _Maker:
                 document["isPrimaryContactForLocations"] = document["assignedLocationIds"]
             yield document
 
-    def opportunity(self, customer: _Customer, contact: Document, location: Document) -> Document:
+    def opportunity(self, customer: Customer, contact: Document, location: Document) -> Document:
         random = self.random
         status = random.choices(
             ("new", "qualifying", "proposal", "negotiation", "won", "lost"), (15, 20, 20, 15, 18, 12)
@@ -306,7 +317,7 @@ class _Maker:
             document["lostReason"] = random.choice(words.LOST_REASONS)
         return document
 
-    def activity(self, customer: _Customer, contact: Document, location: Document) -> Document:
+    def activity(self, customer: Customer, contact: Document, location: Document) -> Document:
         random = self.random
         kind = random.choices(("call", "email", "meeting", "visit", "note"), (30, 20, 15, 25, 10))[0]
         when = self.working_time(self.day_between(customer.since, TODAY - timedelta(days=1)))

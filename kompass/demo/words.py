@@ -13,6 +13,34 @@ class Town(NamedTuple):
     longitude: float
 
 
+class Article(NamedTuple):
+    """What the company builds, and what it costs without tax."""
+
+    name: str
+    unit: str
+    price: float
+
+
+ARTICLES = (
+    Article("Wandregal Eiche geölt, 200 x 240 cm", "Stück", 890.0),
+    Article("Kühltheke mit Glasaufsatz, 250 cm", "Stück", 6450.0),
+    Article("Kassentisch Eiche mit Stahlrahmen", "Stück", 2390.5),
+    Article("Obst- und Gemüsepräsenter, fahrbar", "Stück", 740.0),
+    Article("Beleuchtung LED, warmweiß", "m", 84.9),
+    Article("Lieferung und Montage", "Tag", 980.0),
+    Article("Aufmaß und Planung", "Stunde", 85.0),
+)
+
+PROJECT_TASKS = (
+    "Aufmaß vor Ort prüfen", "Fertigungszeichnung freigeben", "Elektriker abstimmen",
+    "Montagetermin vereinbaren", "Abnahme vorbereiten",
+)  # fmt: skip
+
+WORK_DONE = (
+    "Aufmaß vor Ort genommen", "Fertigungszeichnungen erstellt", "Abstimmung mit dem Kältebauer",
+    "Montage der Regale begleitet",
+)  # fmt: skip
+
 TOWNS = (
     Town("01067", "Dresden", "Sachsen", 51.0504, 13.7373),
     Town("04109", "Leipzig", "Sachsen", 51.3397, 12.3731),
