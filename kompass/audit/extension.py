@@ -85,22 +85,43 @@ class AuditExtension(Extension):
         The chain verifies as before, and says that they were shredded. Stored documents of the subject are
         entered again with their state, so that they still can be compared. Returns how many keys are gone.
         """
-        connection = writing.connection
         keys = vault.shred(writing, subject)
-        if not keys:
-            return 0
+        if keys:
+            recorder = Recorder(writing, self._now())
+            recorder.shredded(subject, keys)
+            self._reseal(writing, recorder, f"key IN ({','.join('?' * len(keys))})", keys)
+            self._finish(writing, recorder)
+        return len(keys)
+
+    def erase(self, writing: Writing, subject: str, entries: Iterable[int]) -> int:
+        """Takes away the values of single entries, which are sealed with others' keys and tell about this
+        subject. The chain says so, and verifies. Returns how many had values.
+        """
+        gone = vault.erase(writing, entries)
+        if gone:
+            recorder = Recorder(writing, self._now())
+            recorder.erased(subject, gone)
+            for start in range(0, len(gone), 500):
+                some = gone[start : start + 500]
+                self._reseal(writing, recorder, f"audit_entries.num IN ({','.join('?' * len(some))})", some)
+            self._finish(writing, recorder)
+        return len(gone)
+
+    def reseal(self, writing: Writing, docid: str, revisions: Iterable[tuple[str, bytes]]) -> None:
+        """Enters the state of stored revisions, (id, text), that `Writing.forget` has emptied."""
         recorder = Recorder(writing, self._now())
-        recorder.shredded(subject, keys)
-        rows: Any = connection.execute(
+        for rev, text in revisions:
+            recorder.resealed(docid, rev, text)
+        self._finish(writing, recorder)
+
+    def _reseal(self, writing: Writing, recorder: Recorder, which: str, given: Sequence[int]) -> None:
+        rows: Any = writing.connection.execute(
             "SELECT DISTINCT docs.id, docs.rev, bodies.text FROM audit_entries"
-            " JOIN docs ON docs.id = doc JOIN bodies ON bodies.seq = docs.body"
-            f" WHERE key IN ({','.join('?' * len(keys))})",
-            keys,
+            f" JOIN docs ON docs.id = doc JOIN bodies ON bodies.seq = docs.body WHERE {which}",
+            given,
         ).fetchall()
         for docid, rev, text in rows:
             recorder.resealed(docid, rev, bytes(text))
-        self._finish(writing, recorder)
-        return len(keys)
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         for note in notes:

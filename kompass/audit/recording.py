@@ -36,6 +36,8 @@ RESEAL = "RESEAL"
 """The state of a stored revision, committed to once more: the salt of the first time was shredded."""
 SHRED = "SHRED"
 """The keys of a subject are gone."""
+ERASE = "ERASE"
+"""The values of single entries are gone."""
 
 MOST_FIELDS = 200
 """Members of a document that an entry names; more are one change of `*`."""
@@ -145,6 +147,9 @@ class Recorder:
 
     def shredded(self, subject: str, keys: Sequence[int]) -> None:
         self._add(subject, SHRED, {"keys": list(keys)})
+
+    def erased(self, subject: str, entries: Sequence[int]) -> None:
+        self._add(subject, ERASE, {"entries": list(entries)})
 
     def refused(self, one: Refused) -> None:
         text = b"{}" if one.deleted else one.body

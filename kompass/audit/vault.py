@@ -6,6 +6,7 @@ The chain verifies all the same.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apsw
@@ -14,6 +15,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from replication.store.sqlite import Writing
+
+ERASED = b""
+"""What an entry has instead of its values once they were erased while its subject's key stays."""
 
 _NONCE = 12
 _REMEMBERED = 5000
@@ -38,13 +42,16 @@ class Key(NamedTuple):
 
     def open(self, entry: int, sealed: bytes) -> dict[str, Any]:
         """Raises `WrongSealError`."""
+        value: dict[str, Any] = orjson.loads(self.open_text(entry, sealed))
+        return value
+
+    def open_text(self, entry: int, sealed: bytes) -> bytes:
+        """The same as JSON."""
         assert self.secret is not None
         try:
-            text = _cipher(self.secret).decrypt(sealed[:_NONCE], sealed[_NONCE:], self._place(entry))
+            return _cipher(self.secret).decrypt(sealed[:_NONCE], sealed[_NONCE:], self._place(entry))
         except (InvalidTag, ValueError):
             raise WrongSealError from None
-        value: dict[str, Any] = orjson.loads(text)
-        return value
 
     def _place(self, entry: int) -> bytes:
         """A seal is good for one entry and one subject."""
@@ -107,13 +114,64 @@ def shred(writing: Writing, subject: str) -> list[int]:
             "SELECT num FROM audit_keys WHERE subject = ? AND secret IS NOT NULL ORDER BY num", (subject,)
         )
     ]
-    connection.execute("PRAGMA secure_delete = 1")
-    for num in nums:
-        connection.execute("UPDATE audit_keys SET secret = NULL WHERE num = ?", (num,))
-        connection.execute("UPDATE audit_entries SET sealed = NULL WHERE key = ?", (num,))
-    connection.execute("PRAGMA secure_delete = 0")
+    with writing.overwriting():
+        for num in nums:
+            connection.execute("UPDATE audit_keys SET secret = NULL WHERE num = ?", (num,))
+            connection.execute("UPDATE audit_entries SET sealed = NULL WHERE key = ?", (num,))
     _ciphers.clear()
     return nums
+
+
+def erase(writing: Writing, entries: Iterable[int]) -> list[int]:
+    """Takes the values away that these entries have; returns those that had any."""
+    connection = writing.connection
+    with writing.overwriting():
+        return [
+            num
+            for num in sorted(set(entries))
+            if connection.execute(
+                "UPDATE audit_entries SET sealed = ? WHERE num = ? AND length(sealed) > 0 RETURNING num",
+                (ERASED, num),
+            ).get
+            is not None
+        ]
+
+
+class Sealed(NamedTuple):
+    """An entry whose values can be read."""
+
+    num: int
+    doc: str
+    subject: str
+    opening: bytes
+    """JSON: see `recording`."""
+
+
+def readable(connection: apsw.Connection, *, after: int = 0, page: int = 1000) -> Iterator[Sealed]:
+    """The values of the entries that follow the number `after`. What was tampered with is left out."""
+    keys: dict[int, Key | None] = {}
+    while True:
+        rows: Any = connection.execute(
+            "SELECT num, doc, key, sealed FROM audit_entries WHERE num > ? ORDER BY num LIMIT ?",
+            (after, page),
+        ).fetchall()
+        for num, doc, number, sealed in rows:
+            after = num
+            if not sealed:
+                continue
+            if number not in keys:
+                if len(keys) >= _REMEMBERED:
+                    keys.clear()
+                keys[number] = key(connection, number)
+            one = keys[number]
+            if one is None or one.secret is None:
+                continue
+            try:
+                yield Sealed(num, doc, one.subject, one.open_text(num, sealed))
+            except WrongSealError:
+                continue
+        if len(rows) < page:
+            return
 
 
 class Chance:

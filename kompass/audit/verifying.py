@@ -17,7 +17,7 @@ import orjson
 
 from kompass.audit import schema, vault
 from kompass.audit.canonical import GENESIS, canonical, commitment, digest
-from kompass.audit.recording import SHRED
+from kompass.audit.recording import ERASE, SHRED
 from kompass.audit.signing import PublicKey
 from kompass.audit.vault import Key, WrongSealError
 
@@ -69,6 +69,10 @@ class Chain:
     """Keys that were shredded -> the first entry sealed with it."""
     shredded: dict[int, str] = field(default_factory=dict)
     """Keys that the chain says are shredded -> their subject."""
+    emptied: set[int] = field(default_factory=set)
+    """Entries whose values were taken away though their key is there."""
+    erased: set[int] = field(default_factory=set)
+    """Entries whose values the chain says were erased."""
 
     def follow(self, row: Row) -> Iterator[Finding]:
         """What is wrong with the next entry as such."""
@@ -98,6 +102,8 @@ class Chain:
     def _beside(self, row: Row, entry: Mapping[str, Any]) -> Iterator[Finding]:
         if entry.get("action") == SHRED:
             self.shredded.update(dict.fromkeys(entry.get("keys", ()), str(entry.get("document"))))
+        if entry.get("action") == ERASE:
+            self.erased.update(num for num in entry.get("entries", ()) if isinstance(num, int))
         if row.at is None:
             return
         told = (
@@ -140,13 +146,17 @@ class Opened:
         return self._keys[num]
 
     def opening(self, row: Row) -> dict[str, Any] | str | None:
-        """What is sealed; None if its key was shredded; a text that says what is wrong with it."""
+        """What is sealed; None if its key was shredded or its values were erased; a text that says what is
+        wrong with it.
+        """
         assert row.key is not None
         key = self.key(row.key)
         if key is None:
             return f"its values can't be read: key {row.key} is missing"
         if key.secret is None:
-            return None if row.sealed is None else "it has values again that were shredded"
+            return None if not row.sealed else "it has values again that were shredded"
+        if row.sealed == vault.ERASED:
+            return None
         if row.sealed is None:
             return "its values are missing"
         try:
@@ -256,7 +266,10 @@ def _sealed(row: Row, chain: Chain, opened: Opened) -> Iterator[Finding]:
     chain.used.add(row.key)
     opening = opened.opening(row)
     if opening is None:
-        chain.unreadable.setdefault(row.key, row.num)
+        if row.sealed == vault.ERASED:
+            chain.emptied.add(row.num)
+        else:
+            chain.unreadable.setdefault(row.key, row.num)
         return
     entry = _parsed(row.text)
     wrong = opening if isinstance(opening, str) else None
@@ -282,6 +295,8 @@ def _keys(connection: apsw.Connection, chain: Chain, *, whole: bool) -> Iterator
     for num, first in sorted(chain.unreadable.items()):
         if num not in chain.shredded and whole:
             yield Finding(first, None, f"its values are unreadable, and nobody has shredded key {num}")
+    for num in sorted(chain.emptied - chain.erased):
+        yield Finding(num, None, "its values are missing, and nobody has erased them")
     for num, subject in sorted(chain.shredded.items()):
         if gone.get(num) != subject:
             yield Finding(None, subject, f"key {num} was shredded, and is there again or another's")

@@ -1,9 +1,9 @@
-"""Forgetting what documents once said: their earlier texts go at once, and no byte of them stays in the file.
+"""Forgetting what documents once said: earlier texts go at once, and no byte of them stays in the file.
 
-Compaction gives space back, and what it drops lies in the file until something else is written there. Here the
-dropped bytes are overwritten where they lie (`secure_delete`), the revision tree stays as it was, and
-`scrub` rewrites the whole file afterwards: pages that were split or moved earlier may hold copies that nothing
-else reaches.
+Compaction gives space back, and what it drops lies in the file until something else is written there. Here
+the dropped bytes are overwritten where they lie (`secure_delete`) and the revision tree stays as it was.
+`scrub` rewrites the whole file afterwards: pages that were split or moved earlier may hold copies that
+nothing else reaches.
 """
 
 from __future__ import annotations
