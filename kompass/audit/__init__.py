@@ -1,11 +1,12 @@
 """The chain of every write, accepted or refused: who, when, what, by which rule. See docs/audit.md."""
 
-from kompass.audit.actors import SYSTEM, Actor, Door, acting, acting_as, actor, of_principal
+from kompass.audit.actors import REPLICATOR, SYSTEM, Actor, Door, acting, acting_as, actor, of_principal
 from kompass.audit.causes import Cause
 from kompass.audit.extension import AuditExtension
 from kompass.audit.recording import Refused
 
 __all__ = [
+    "REPLICATOR",
     "SYSTEM",
     "Actor",
     "AuditExtension",

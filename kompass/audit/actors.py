@@ -50,6 +50,9 @@ class Actor:
 SYSTEM = Actor("system")
 """The server, where nobody in particular has asked."""
 
+REPLICATOR = Actor("replicator", door=Door.REPLICATOR)
+"""A replication that the server runs by itself."""
+
 _actor: ContextVar[Actor] = ContextVar("kompass_actor", default=SYSTEM)
 
 

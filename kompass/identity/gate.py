@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from kompass.access import principals
 from kompass.access.principals import Role, known_roles
-from kompass.audit import Actor, Door, acting_as
+from kompass.audit import REPLICATOR, Actor, Door, acting_as
 from kompass.identity.devices import (
     ID_HEADER,
     Device,
@@ -190,6 +190,9 @@ class Gate(Identity):
             syncing = len(call.segments) > 1 and call.segments[1] in _SYNCING
             self.devices.touch(device, syncing=syncing)
         _say_who(call)
+
+    async def replicating(self, call: Call) -> None:
+        acting_as(REPLICATOR)
 
     async def renew(self, call: Call) -> None:
         await super().renew(call)

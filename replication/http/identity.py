@@ -71,6 +71,9 @@ class Identity:
         """A login has succeeded. May refuse it all the same."""
         return OpenedSession()
 
+    async def replicating(self, call: Call) -> None:
+        """The server itself is about to write what it replicates; `call` has no caller."""
+
     async def renew(self, call: Call) -> None:
         """Judges a caller again whose request is still being answered: sets `principal` as it is now.
 

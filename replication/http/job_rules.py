@@ -35,7 +35,9 @@ class ServerRules(Rules):
         # Imported here: handlers know the server, which knows its jobs.
         from replication.http.writing import write_documents
 
-        return await write_documents(self._call(database.name, "_bulk_docs", ""), docs, replicated=True)
+        call = self._call(database.name, "_bulk_docs", "")
+        await self._server.identity.replicating(call)
+        return await write_documents(call, docs, replicated=True)
 
     async def filter(self, database: Database, feed: Feed) -> PageFilter:
         from replication.http.changes_filters import read_filter

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
-from kompass.audit import Actor, Door, acting
+from kompass.audit import Actor, AuditExtension, Door, acting
+from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import parse_rev
+from replication.protocol.revisions import Rev, parse_rev
+from replication.store.interface import Document
+from replication.store.sqlite import (
+    ChangedDocument,
+    Extension,
+    Several,
+    SqliteDatabase,
+    SqliteStore,
+    Writing,
+)
 from tests.audit.world import entries, entries_of, look
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new
 
@@ -158,3 +170,64 @@ async def test_a_database_that_is_older_than_its_chain_is_entered_as_it_is(tmp_p
         assert whole(world, tmp_path)
     finally:
         await world.close()
+
+
+class Keeper(Extension):
+    """Lets nobody past the gate write `kept`, or purge it."""
+
+    def prepare(self, writing: Writing) -> None:
+        pass
+
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        pass
+
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        pass
+
+    def check(self, writing: Writing, write: DocumentWrite, winner: Document | None) -> ProtocolError | None:
+        return errors.forbidden("it is kept") if winner is not None and write.id == "kept" else None
+
+    def check_purge(self, writing: Writing, docid: str, revs: Sequence[Rev]) -> ProtocolError | None:
+        return errors.forbidden("it is kept") if docid == "kept" else None
+
+
+async def test_what_is_refused_at_a_door_past_the_gate_is_entered(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path, extensions={"kompass": Several(Keeper(), AuditExtension())})
+    database = await store.create("kompass")
+    assert isinstance(database, SqliteDatabase)
+    (rev,) = await database.write([DocumentWrite("kept", False, b'{"n":1}')])
+    with acting(Actor("admin", ("_admin",), None, "10.0.0.7", Door.ADMIN)):
+        (refused,) = await database.write([DocumentWrite("kept", False, b'{"n":2}', parse_rev(str(rev)))])
+        assert isinstance(refused, ProtocolError)
+        with pytest.raises(ProtocolError, match="kept"):
+            await database.purge({"kept": [parse_rev(str(rev))]})
+    with database.reading() as reading:
+        rows: Any = reading.connection.execute("SELECT text FROM audit_entries ORDER BY num").fetchall()
+    told = [orjson.loads(text) for (text,) in rows]
+    assert [(one["action"], one["who"], one.get("rule")) for one in told] == [
+        ("CREATE", "system", None),
+        ("REJECTED", "admin", "door"),
+        ("REJECTED", "admin", "purge"),
+    ]
+    await store.close()
+    assert look(tmp_path / "kompass.sqlite").findings == []
+
+
+async def test_an_emptied_version_is_entered_anew(world: World, tmp_path: Path) -> None:
+    await world.has_customer(1)
+    await world.put(contact(1), contact_body(customer(1)))
+    await world.put(contact(1), None)
+    base = await world.path(contact(1))
+    assert base
+
+    def erase(writing: Writing) -> None:
+        emptied = writing.forget(contact(1))
+        assert emptied is not None
+        world.audit.reseal(writing, contact(1), [(one.rev, one.text) for one in emptied])
+        assert world.audit.shred(writing, contact(1)) == 1
+
+    await world.transact(erase)
+    assert whole(world, tmp_path)
+    rows = [entry["action"] for entry in entries_of(world, contact(1))]
+    assert rows[:2] == ["CREATE", "DELETE"]
+    assert "SHRED" in rows
