@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from kompass.audit.signing import SigningKeys
 from kompass.identity.setup import IdentityServices
+from kompass.sync.conflicts.desk import ConflictDesk
 from kompass.sync.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.quarantine.desk import Desk
@@ -53,6 +54,10 @@ class Services:
     def desk(self) -> Desk:
         """The quarantine."""
         return Desk(self.gate_now())
+
+    @property
+    def conflicts(self) -> ConflictDesk:
+        return ConflictDesk(self.gate_now())
 
     @property
     def access(self) -> Access:

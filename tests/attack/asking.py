@@ -537,6 +537,11 @@ def _others(t: Target) -> Asks:
         yield Ask("PATCH", f"/api/v1/users/{name}", body, changes=True)
 
 
+def _conflicting(t: Target) -> Asks:
+    for query in ("", "?state=open,resolved,merged&limit=200", f"?entityId={t.path}", "?escalated=true"):
+        yield Ask("GET", f"/api/v1/conflicts{query}")
+
+
 def _quarantined(t: Target) -> Asks:
     for query in ("", "?own=false", "?own=true", "?state=waiting", "?limit=200", "?before=999999"):
         yield Ask("GET", f"/api/v1/quarantine{query}")
@@ -629,6 +634,10 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/users/{name}": _others,
     "/login": _api(("GET", "login", None)),
     "/session": _api(("GET", "session", None), ("DELETE", "session", None)),
+    "/conflicts": _conflicting,
+    "/conflicts/resolve": _api(("POST", "conflicts/resolve", {"ids": ["0" * 32], "strategy": "local"})),
+    "/conflicts/{id}": _api(("GET", "conflicts/{id}", None)),
+    "/conflicts/{id}/resolve": _api(("POST", "conflicts/{id}/resolve", {"strategy": "local"})),
     "/quarantine": _quarantined,
     "/quarantine/{id}": _api(("GET", "quarantine/{id}", None)),
     "/quarantine/{id}/attachments/{name:path}": _api(("GET", "quarantine/{id}/attachments/secret.txt", None)),

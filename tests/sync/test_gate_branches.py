@@ -15,7 +15,7 @@ from kompass.sync.gate.ports import NoBusiness
 from replication.protocol.attachments import StubAttachment
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, parse_rev
-from tests.sync.gate_world import World, customer, customer_body, new
+from tests.sync.gate_world import World, customer, customer_body, new, uuid
 
 
 @pytest.fixture
@@ -249,3 +249,168 @@ async def test_two_leaves_of_one_document_in_a_batch_are_judged_one_after_the_ot
     assert body is not None
     assert (body["phone"], body["email"]) == ("1", "2")
     assert len(await world.live_leaves(customer(1))) == 1
+
+
+async def test_a_branch_that_goes_on_carries_what_is_open_along(world: World) -> None:
+    known = await meanwhile(world, phone="office", website="office")
+    first = new(customer_body(phone="device", website="device"), known)
+    assert await world.push("adm1", (customer(1), first)) == [""]
+    second = new(customer_body(phone="device", website="office", email="x"), first.path)
+    assert await world.push("adm1", (customer(1), second)) == [""]
+    body = await world.body(customer(1)) or {}
+    assert (body["phone"], body["website"], body["email"]) == ("office", "office", "x")
+    (conflict,) = await world.notices("adm1", "conflict")
+    assert [(field["path"], field["local"]) for field in conflict["fields"]] == [("phone", "device")]
+    assert conflict["localVersion"] == second.rev
+
+
+async def test_two_devices_bring_branches_one_after_the_other(world: World) -> None:
+    known = await meanwhile(world, phone="office")
+    one = new(customer_body(phone="1", fax="1"), known, "one")
+    other = new(customer_body(phone="2", website="2"), known, "other")
+    assert await world.push("adm1", (customer(1), one)) == [""]
+    assert await world.push("adm1", (customer(1), other)) == [""]
+    body = await world.body(customer(1)) or {}
+    assert (body["phone"], body["fax"], body["website"]) == ("office", "1", "2")
+    conflicts = await world.notices("adm1", "conflict")
+    assert {field["local"] for each in conflicts for field in each["fields"]} == {"1", "2"}
+    assert len(await world.live_leaves(customer(1))) == 1
+
+
+async def test_an_edit_of_something_else_decides_nothing(world: World) -> None:
+    known = await meanwhile(world, phone="office")
+    await world.push("adm1", (customer(1), new(customer_body(phone="device"), known)))
+    now = await world.body(customer(1)) or {}
+    other = new({**now, "email": "x", "modifiedBy": "adm1"}, await world.path(customer(1)))
+    assert await world.push("adm1", (customer(1), other)) == [""]
+    assert len(await world.notices("adm1", "conflict")) == 1
+    # To say what stayed again is a decision.
+    again = new({**now, "email": "x", "modifiedBy": "adm1"}, await world.path(customer(1)), "again")
+    assert await world.push("adm1", (customer(1), again)) == [""]
+    assert await world.notices("adm1", "conflict") == []
+
+
+async def test_whoever_loses_the_document_keeps_his_own_text_alone(world: World) -> None:
+    known = await meanwhile(world, phone="the office's secret", notes="from the office")
+    await world.push("adm1", (customer(1), new(customer_body(phone="device"), known)))
+    (before,) = await world.notices("adm1", "conflict")
+    assert "the office's secret" in str(before)
+    await world.put(customer(1), {**(await world.body(customer(1)) or {}), "owner": "adm2"})
+    (after,) = await world.notices("adm1", "conflict")
+    assert after["restricted"]
+    assert "the office's secret" not in str(after)
+    assert "innen1" not in str(after)
+    assert after["localDocument"] == before["localDocument"]
+    assert [(field["path"], field["local"]) for field in after["fields"]] == [("phone", "device")]
+    # The same for somebody whose role is taken.
+    await world.put(customer(1), {**(await world.body(customer(1)) or {}), "owner": "adm1"})
+    known = await world.path(customer(1))
+    await world.put(
+        customer(1), {**(await world.body(customer(1)) or {}), "email": "the office's other secret"}
+    )
+    mine = {**customer_body(phone="the office's secret", notes="from the office"), "email": "device"}
+    assert await world.push("adm1", (customer(1), new(mine, known))) == [""]
+    assert any("other secret" in str(one) for one in await world.notices("adm1", "conflict"))
+    await world.set_roles("adm1", set())
+    assert not any("other secret" in str(one) for one in await world.notices("adm1", "conflict"))
+
+
+async def test_a_document_that_is_deleted_leaves_nothing_to_decide(world: World) -> None:
+    known = await meanwhile(world, phone="office")
+    await world.push("adm1", (customer(1), new(customer_body(phone="device"), known)))
+    assert len(await world.notices("adm1", "conflict")) == 1
+    await world.put(customer(1), None)
+    assert await world.notices("adm1", "conflict") == []
+
+
+async def test_the_owner_is_told_of_what_others_clash_about(world: World) -> None:
+    known = await meanwhile(world, phone="office")
+    mine = new(customer_body(phone="gf", modifiedBy="gf1"), known)
+    assert await world.push("gf1", (customer(1), mine)) == [""]
+    assert len(await world.notices("gf1", "conflict")) == 1
+    assert len(await world.notices("adm1", "conflict")) == 1
+    await world.put(customer(1), {**(await world.body(customer(1)) or {}), "owner": "adm2"})
+    assert await world.notices("adm1", "conflict") == []
+    assert len(await world.notices("gf1", "conflict")) == 1
+
+
+async def test_texts_that_merging_may_need_survive_compaction(world: World) -> None:
+    known = await meanwhile(world, email="a@b.example")
+    world.clock.advance(days=89)
+    await world.has_customer(2)
+    await world.database.compact()
+    assert await world.push("adm1", (customer(1), new(customer_body(phone="0521"), known))) == [""]
+    assert (await world.body(customer(1)) or {})["phone"] == "0521"
+    assert await world.notices("adm1", "conflict") == []
+
+
+async def test_the_later_change_of_a_field_counts_not_the_later_version(world: World) -> None:
+    """The office changed the field in the morning and something else in the evening."""
+    entry = f"time-entry-{uuid(1)}"
+    body = {
+        "type": "time_entry",
+        "userId": "innen1",
+        "projectId": "p",
+        "createdBy": "innen1",
+        "status": "in_progress",
+    }
+
+    def at(hour: int, **more: Any) -> dict[str, Any]:
+        return {**body, "modifiedBy": "innen1", "modifiedAt": f"2026-03-01T{hour:02}:00:00.000Z", **more}
+
+    await world.put(entry, at(7, taskDescription="base"))
+    known = await world.path(entry)
+    await world.put(entry, at(8, taskDescription="morning"))
+    await world.put(entry, at(18, taskDescription="morning", taskId="t"))
+    noon = new(at(12, taskDescription="noon"), known)
+    assert await world.push("innen1", (entry, noon)) == [""]
+    assert (await world.body(entry) or {})["taskDescription"] == "noon"
+
+
+async def test_a_clock_that_is_years_ahead_wins_nothing(world: World) -> None:
+    entry = f"time-entry-{uuid(1)}"
+    body = {
+        "type": "time_entry",
+        "userId": "innen1",
+        "projectId": "p",
+        "createdBy": "innen1",
+        "modifiedBy": "innen1",
+    }
+    await world.put(entry, {**body, "modifiedAt": "2026-03-01T07:00:00.000Z", "taskDescription": "base"})
+    known = await world.path(entry)
+    ahead = new({**body, "modifiedAt": "2036-01-01T00:00:00.000Z", "taskDescription": "ahead"}, known)
+    assert await world.push("innen1", (entry, ahead)) == [""]
+    world.clock.advance(hours=1)
+    later = new({**body, "modifiedAt": "2026-03-02T08:30:00.000Z", "taskDescription": "later"}, known)
+    assert await world.push("innen1", (entry, later)) == [""]
+    assert (await world.body(entry) or {})["taskDescription"] == "later"
+
+
+async def test_the_same_conflict_makes_the_same_revision_on_two_servers(tmp_path: File) -> None:
+    """With the same key, which two servers of one company have."""
+    revs = []
+    mine = None
+    for number in (1, 2):
+        there = await World.open(tmp_path / str(number))
+        try:
+            await there.transact(
+                lambda writing: writing.connection.execute(
+                    "UPDATE access_meta SET value = zeroblob(32) WHERE name = 'key'"
+                )
+            )
+            await there.close()
+            there = await World.open(tmp_path / str(number))
+            first = new(customer_body(tags=["a"]))
+            assert await there.push("adm1", (customer(1), first)) == [""]
+            office = new(customer_body(tags=["a", "c"], phone="1", modifiedBy="innen1"), first.path)
+            assert await there.push("innen1", (customer(1), office)) == [""]
+            there.clock.advance(hours=number)
+            mine = new(customer_body(tags=["a", "b"], email="x"), first.path)
+            assert await there.push("adm1", (customer(1), mine)) == [""]
+            winner = await there.winner(customer(1))
+            assert winner is not None
+            revs.append(winner.rev)
+        finally:
+            await there.close()
+    assert revs[0] == revs[1]
+    assert revs[0] != (mine or pytest.fail("nothing")).rev

@@ -80,11 +80,12 @@ def numbered(
     mean.
     """
     return {
-        name: _again(stored[name]) if isinstance(one, StubAttachment) else one for name, one in given.items()
+        name: again(stored[name]) if isinstance(one, StubAttachment) else one for name, one in given.items()
     }
 
 
-def _again(info: AttachmentInfo) -> StagedAttachment:
+def again(info: AttachmentInfo) -> StagedAttachment:
+    """Stored bytes, for another document or version."""
     return StagedAttachment(
         info.handle,
         info.content_type,

@@ -33,7 +33,7 @@ from kompass.audit import Refused as Refusing
 from kompass.domain.refusals import Refusal
 from kompass.sync import notices
 from kompass.sync.gate import records, references
-from kompass.sync.gate.batch import Remembered, Terms
+from kompass.sync.gate.batch import Remembered, Resolution, Terms
 from kompass.sync.gate.judging import Judgement
 from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
@@ -205,8 +205,18 @@ class Gate:
             raise result
         return result
 
-    async def _edit(self, principal: Principal, pushed: list[Pushed]) -> list[str | ProtocolError]:
-        outcomes = await self._judge(principal, pushed, {})
+    async def resolve(self, principal: Principal, doc: DocumentWrite, resolution: Resolution) -> str:
+        """An online edit that settles a conflict. Raises why it is refused: then nothing is settled."""
+        with acting(of_principal(principal, _door(replicated=False))):
+            (result,) = await _to_the_end(self._edit(principal, [read(doc, online=True)], resolution))
+        if isinstance(result, ProtocolError):
+            raise result
+        return result
+
+    async def _edit(
+        self, principal: Principal, pushed: list[Pushed], resolution: Resolution | None = None
+    ) -> list[str | ProtocolError]:
+        outcomes = await self._judge(principal, pushed, {}, resolution)
         await self._let_in(pushed, outcomes)
         return [_answer_online(outcome) for outcome in outcomes]
 
@@ -241,7 +251,11 @@ class Gate:
         return [results[place] for place in range(len(pushed))]
 
     async def _judge(
-        self, principal: Principal, pushed: Sequence[Pushed], known: Mapping[tuple[str, str], Known]
+        self,
+        principal: Principal,
+        pushed: Sequence[Pushed],
+        known: Mapping[tuple[str, str], Known],
+        resolution: Resolution | None = None,
     ) -> list[Outcome]:
         terms = Terms(
             principal,
@@ -249,6 +263,7 @@ class Gate:
             self.index,
             self._business,
             {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
+            resolution,
         )
 
         def run(writing: Writing) -> list[Outcome]:

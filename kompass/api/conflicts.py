@@ -1,0 +1,162 @@
+"""`/api/v1/conflicts`: what two people changed differently, for its author, those concerned, and GF."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kompass.access.principals import Principal
+from kompass.api.authentication import body_of, caller
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.sync.conflicts.desk import Answer, ChoiceError, ConflictDesk, ConflictError, Value
+from kompass.sync.conflicts.record import State
+from replication.protocol import jsontext
+from replication.protocol.errors import ProtocolError
+
+PAGE = 50
+"""Conflicts in an answer, unless `limit` says another number."""
+
+MAX_PAGE = 200
+
+MAX_BULK = 100
+
+_Path = Annotated[str, Field(max_length=500)]
+_Word = Literal["mine", "theirs", "merge"]
+
+
+class Given(BaseModel):
+    """A value in place of both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: Any
+
+
+class Decision(BaseModel):
+    """How to settle a conflict."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    conflict_id: Annotated[str, Field(max_length=64)] | None = Field(default=None, alias="conflictId")
+    strategy: Literal["local", "server", "manual", "newest"]
+    fields: Annotated[dict[_Path, _Word | Given], Field(max_length=1000)] = {}
+    resolved_data: dict[_Path, Any] = Field(default={}, max_length=1000, alias="resolvedData")
+
+    def answer(self) -> Answer:
+        choices = {
+            path: Value(one.value) if isinstance(one, Given) else one for path, one in self.fields.items()
+        }
+        return Answer(self.strategy, choices, self.resolved_data)
+
+
+class Bulk(BaseModel):
+    """The same choice for several."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MAX_BULK)]
+    strategy: Literal["local", "server", "newest"]
+
+
+async def listed(request: Request) -> Response:
+    """`GET`: the latest first. One's own and those one is told of; for GF everybody's, unless `mine=true`."""
+    query = request.query_params
+    states = query.get("state", State.OPEN.value).split(",")
+    unknown = [state for state in states if state not in State._value2member_map_]
+    if unknown:
+        raise Problem(400, f"state must be some of {', '.join(State)}, separated by commas.")
+    found, following = _desk(request).page(
+        caller(request),
+        everybody=query.get("mine") != "true",
+        states=[State(state) for state in states],
+        doctype=query.get("entityType"),
+        docid=query.get("entityId"),
+        escalated=_flag(query.get("escalated")),
+        before=_number(query["before"], "before", 10**15) if "before" in query else None,
+        limit=_number(query.get("limit", str(PAGE)), "limit", MAX_PAGE),
+    )
+    answer: dict[str, Any] = {"conflicts": found}
+    if following is not None:
+        answer["next"] = following
+    return _json(answer)
+
+
+async def shown(request: Request) -> Response:
+    """`GET {id}`: with the server's values of now. 404 for one that he may not see as for none."""
+    found = _desk(request).find(caller(request), request.path_params["id"])
+    if found is None:
+        raise Problem(404, "There is no such conflict.")
+    return _json(found)
+
+
+async def resolved(request: Request) -> Response:
+    """`POST {id}/resolve`: an edit of the document by who asks, which closes the conflict for everybody."""
+    wanted = await body_of(request, Decision)
+    conflict = request.path_params["id"]
+    if wanted.conflict_id not in (None, conflict):
+        raise Problem(422, f"The address is about {conflict}; conflictId can't be another one.")
+    rev = await _settled(_desk(request), caller(request), conflict, wanted.answer())
+    return JSONResponse({"id": conflict, "state": State.RESOLVED.value, "rev": rev})
+
+
+async def all_resolved(request: Request) -> Response:
+    """`POST resolve`: several with one choice, each by itself: one that can't be settled stops no other."""
+    wanted = await body_of(request, Bulk)
+    principal, desk = caller(request), _desk(request)
+    results: list[dict[str, Any]] = []
+    for conflict in dict.fromkeys(wanted.ids):
+        try:
+            rev = await _settled(desk, principal, conflict, Answer(wanted.strategy, {}, {}))
+            results.append({"id": conflict, "state": State.RESOLVED.value, "rev": rev})
+        except Problem as problem:
+            results.append({"id": conflict, "status": problem.status, "detail": problem.detail})
+    return JSONResponse({"results": results})
+
+
+async def _settled(desk: ConflictDesk, principal: Principal, conflict: str, answer: Answer) -> str | None:
+    try:
+        return await desk.resolve(principal, conflict, answer)
+    except ChoiceError as error:
+        raise Problem(422, str(error)) from None
+    except ConflictError as error:
+        raise Problem(409, str(error)) from None
+    except ProtocolError as error:
+        if error.status == 404:
+            raise Problem(404, "There is no such conflict.") from None
+        if error.status == 409:
+            raise Problem(409, "The document keeps changing: look at the conflict again.") from None
+        raise Problem(error.status, error.reason) from None
+
+
+def _desk(request: Request) -> ConflictDesk:
+    return services_of(request).conflicts
+
+
+def _json(value: Any) -> Response:
+    # Numbers of any size stay what they are.
+    return Response(jsontext.encode(value), media_type="application/json")
+
+
+def _flag(text: str | None) -> bool | None:
+    if text not in (None, "true", "false"):
+        raise Problem(400, "escalated must be true or false.")
+    return None if text is None else text == "true"
+
+
+def _number(text: str, name: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or not 1 <= int(text) <= most:
+        raise Problem(400, f"{name} must be a number from 1 to {most}.")
+    return int(text)
+
+
+ROUTES = [
+    Route("/conflicts", listed, methods=["GET"]),
+    Route("/conflicts/resolve", all_resolved, methods=["POST"]),
+    Route("/conflicts/{id}", shown, methods=["GET"]),
+    Route("/conflicts/{id}/resolve", resolved, methods=["POST"]),
+]
