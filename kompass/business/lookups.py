@@ -83,11 +83,14 @@ def _type(doc: Body) -> str:
 
 
 class Register:
-    """Keeps the tables in one transaction."""
+    """Keeps the tables in one transaction. What `put` adds is in them after `flush`."""
 
     def __init__(self, reading: Reading) -> None:
         self._execute = reading.connection.execute
         self._executemany = reading.connection.executemany
+        self._docs: list[tuple[int, str, str, bytes]] = []
+        self._refs: list[tuple[str, str, str, int]] = []
+        self._keys: list[tuple[str, str, int]] = []
 
     def known(self, num: int) -> Named | None:
         """What the tables have of a document."""
@@ -109,23 +112,18 @@ class Register:
             self._remove(num, before)
             self._add(num, named)
         if before != named:
-            self._execute(
-                "INSERT OR REPLACE INTO business_docs VALUES (?, ?, ?, ?)",
-                (num, docid, named.type, orjson.dumps([named.refs, named.keys])),
-            )
+            self._docs.append((num, docid, named.type, orjson.dumps([named.refs, named.keys])))
         return before or NOTHING, named
 
     def _add(self, num: int, named: Named) -> None:
-        if named.refs:
-            self._executemany(
-                "INSERT OR IGNORE INTO business_refs VALUES (?, ?, ?, ?)",
-                [(target, named.type, field, num) for field, target in named.refs],
-            )
-        if named.keys:
-            self._executemany(
-                "INSERT OR IGNORE INTO business_keys VALUES (?, ?, ?)",
-                [(key, value, num) for key, value in named.keys],
-            )
+        self._refs += [(target, named.type, field, num) for field, target in named.refs]
+        self._keys += [(key, value, num) for key, value in named.keys]
+
+    def flush(self) -> None:
+        self._executemany("INSERT OR REPLACE INTO business_docs VALUES (?, ?, ?, ?)", self._docs)
+        self._executemany("INSERT OR IGNORE INTO business_refs VALUES (?, ?, ?, ?)", self._refs)
+        self._executemany("INSERT OR IGNORE INTO business_keys VALUES (?, ?, ?)", self._keys)
+        self._docs, self._refs, self._keys = [], [], []
 
     def _remove(self, num: int, named: Named) -> None:
         self._executemany(

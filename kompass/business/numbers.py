@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from kompass.domain.changes import Body
+from kompass.domain.effects import timestamp
 from kompass.domain.series import MAX_NUMBER, Series, SeriesTable, kind_of, year_of
 from replication.store.sqlite import Reading, Writing
 
@@ -69,7 +70,8 @@ class Numbers:
         self._execute = writing.connection.execute
         self.table = table
         self.now = now
-        self._at = int(now.timestamp() * 1000)
+        self.at = timestamp(now)
+        self._milliseconds = int(now.timestamp() * 1000)
 
     def settle(self, doc: Body) -> str | None:
         """The number to write into a live document; None if it has what it has to have."""
@@ -115,7 +117,7 @@ class Numbers:
         """A document is gone: its numbers are void."""
         self._execute(
             "UPDATE business_numbers SET state = ?, reason = ?, ended = ? WHERE doc = ? AND ended IS NULL",
-            (State.VOID, reason, self._at, docid),
+            (State.VOID, reason, self._milliseconds, docid),
         )
         self._execute("DELETE FROM business_twice WHERE doc = ?", (docid,))
 
@@ -135,7 +137,7 @@ class Numbers:
             if reason != status:
                 self._execute(
                     "UPDATE business_numbers SET state = ?, reason = ?, ended = ? WHERE number = ?",
-                    (State.VOID, status, self._at, number),
+                    (State.VOID, status, self._milliseconds, number),
                 )
         elif state != State.USED:
             self._execute(
@@ -147,7 +149,9 @@ class Numbers:
         """A document has brought its number along."""
         holder = self._execute("SELECT doc FROM business_numbers WHERE number = ?", (number,)).get
         if holder is not None:
-            self._execute("INSERT OR REPLACE INTO business_twice VALUES (?, ?, ?)", (docid, number, self._at))
+            self._execute(
+                "INSERT OR REPLACE INTO business_twice VALUES (?, ?, ?)", (docid, number, self._milliseconds)
+            )
             return
         self._execute("DELETE FROM business_twice WHERE doc = ?", (docid,))
         place = series.read(number)
@@ -163,7 +167,7 @@ class Numbers:
         if value > last + 1:
             self._execute(
                 "INSERT INTO business_skipped VALUES (?, ?, ?, ?, ?)",
-                (prefix, last + 1, value - 1, docid, self._at),
+                (prefix, last + 1, value - 1, docid, self._milliseconds),
             )
         self._execute(
             "INSERT INTO business_counters VALUES (?, ?, ?)"
@@ -175,7 +179,7 @@ class Numbers:
         prefix, value = place if place is not None else (None, None)
         self._execute(
             "INSERT INTO business_numbers VALUES (?, ?, ?, ?, ?, ?, NULL, ?, NULL)",
-            (number, series.name, prefix, value, docid, State.USED, self._at),
+            (number, series.name, prefix, value, docid, State.USED, self._milliseconds),
         )
 
 

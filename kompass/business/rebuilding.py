@@ -16,10 +16,11 @@ from kompass.business import schema, totals
 from kompass.business.lookups import Lookups, Named, Register, bare, members
 from kompass.business.numbers import Numbers
 from kompass.business.server_made import raise_refusals, server_made
-from kompass.business.step import Step, Terms, write_total
+from kompass.business.step import Step, Terms, written_total
 from kompass.domain import derivations, sums
 from kompass.domain.changes import Body, Facts
 from replication.protocol import jsontext
+from replication.protocol.documents import DocumentWrite
 from replication.store.sqlite import Reading, Writing
 
 _LIVE = (
@@ -59,6 +60,7 @@ def index(writing: Writing, numbers: Numbers | None = None) -> None:
         register.put(num, docid, body, new=True)
         if numbers is not None:
             numbers.note(body)
+    register.flush()
     facts, parts = Lookups(writing), totals.Parts(writing)
     for num, _, body in live(writing):
         if body.get("type") in sums.SOURCES:
@@ -71,15 +73,15 @@ def rebuild(writing: Writing, terms: Terms, now: datetime) -> int:
     index(writing, Numbers(writing, terms.series, now))
     changed = Step(writing, terms, now).put_right((docid, body) for _, docid, body in live(writing))
     facts, parts = Lookups(writing), totals.Parts(writing)
-    for _, docid, body in list(_of_types(writing, (*sums.TARGETS, *sums.TARGETS.values()))):
+    writes: list[DocumentWrite | None] = []
+    for _, docid, body in _of_types(writing, (*sums.TARGETS, *sums.TARGETS.values())):
         if body["type"] in sums.TARGETS:
-            changed += write_total(writing, body, parts, facts, terms.keyed_revision)
+            writes.append(written_total(writing, body, parts, terms.keyed_revision))
         elif not _has_target(docid, body, facts):
-            write = server_made(writing, docid, b"{}", terms.keyed_revision, deleted=True)
-            assert write is not None
-            raise_refusals(writing.write([write], replicated=True))
-            changed += 1
-    return changed
+            writes.append(server_made(writing, docid, b"{}", terms.keyed_revision, deleted=True))
+    needed = [write for write in writes if write is not None]
+    raise_refusals(writing.write(needed, replicated=True))
+    return changed + len(needed)
 
 
 def _of_types(reading: Reading, types: Collection[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:

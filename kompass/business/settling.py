@@ -13,7 +13,7 @@ from kompass.business.numbers import Numbers
 from kompass.domain import corrections, derivations, freezing, sealing
 from kompass.domain.changes import Body, Change, Facts
 from kompass.domain.derivations import REMOVED
-from kompass.domain.effects import SYSTEM, timestamp
+from kompass.domain.effects import SYSTEM
 from kompass.domain.series import CHANGE_LOG
 
 USES = frozenset(
@@ -34,7 +34,7 @@ def lacking(
     number = numbers.settle(body)
     if number is not None:
         found[numbers.field(body)] = number
-    found |= derivations.stamps(body, timestamp(numbers.now))
+    found |= derivations.stamps(body, numbers.at)
     is_sealed = body.get("finalized") is True
     if not is_sealed:
         found |= derivations.computed(body, facts)

@@ -27,7 +27,7 @@ from kompass.business.numbers import Numbers
 from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
 from kompass.business.settling import USES, lacking
 from kompass.domain import derivations, effects, sums
-from kompass.domain.changes import Body, Facts
+from kompass.domain.changes import Body
 from kompass.domain.corrections import REASON
 from kompass.domain.effects import SYSTEM, Effect, timestamp
 from kompass.domain.money import json_number
@@ -94,6 +94,7 @@ class Step:
                 self._ended(document, before)
             else:
                 live.append((document, body))
+        self._register.flush()
         if who_acts() is None:
             for document, doc in live:
                 if document.old_seq == 0:
@@ -278,10 +279,12 @@ class Step:
         self._facts.note(cost_id, made)
 
     def _sum_up(self) -> None:
+        writes = []
         for target in sorted(self._targets):
             body = self._facts.document(target)
             if body is not None and body.get("type") in sums.TARGETS:
-                write_total(self._writing, body, self._parts, self._facts, self._terms.keyed_revision)
+                writes.append(written_total(self._writing, body, self._parts, self._terms.keyed_revision))
+        self._write(write for write in writes if write is not None)
 
     def _write(self, writes: Iterable[DocumentWrite]) -> None:
         writes = list(writes)
@@ -289,23 +292,22 @@ class Step:
             raise_refusals(self._writing.write(writes, replicated=True))
 
 
-def write_total(
-    writing: Writing, target: Body, parts: totals.Parts, facts: Facts, keyed_revision: KeyedRevision
-) -> bool:
-    """Whether a target's document with its sums wasn't as it is written now."""
+def written_total(
+    reading: Reading, target: Body, parts: totals.Parts, keyed_revision: KeyedRevision
+) -> DocumentWrite | None:
+    """A target's document with its sums; None if it is as it should be."""
     docid = sums.total_id(str(target["type"]), str(target["_id"]))
-    winner = writing.winner(docid)
+    winner = reading.winner(docid)
     stored = None if winner is None or winner.deleted else bare(winner)
     wanted = sums.total(target, parts.sums(str(target["_id"])), stored)
     assert wanted is not None
     if stored is not None and stored == wanted:
-        return False
+        return None
     text = jsontext.encode({name: value for name, value in wanted.items() if name != "_id"})
-    write = server_made(writing, docid, text, keyed_revision)
+    write = server_made(reading, docid, text, keyed_revision)
     assert write is not None
     write.note = DERIVED
-    raise_refusals(writing.write([write], replicated=True))
-    return True
+    return write
 
 
 def differing(body: Body, stored: Body) -> dict[str, Any]:
