@@ -21,7 +21,7 @@ from kompass.audit.checkpoints import Signer
 from kompass.audit.signing import SigningKeys
 from kompass.business import BusinessExtension, BusinessRules
 from kompass.sync import quarantine
-from kompass.sync.gate import Gate
+from kompass.sync.gate.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.quarantine import Quarantine, QuarantineIndex

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from kompass.audit.signing import SigningKeys
 from kompass.identity.setup import IdentityServices
 from kompass.sync.conflicts.desk import ConflictDesk
-from kompass.sync.gate import Gate
+from kompass.sync.gate.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.quarantine.desk import Desk
 from replication.http.server import Server

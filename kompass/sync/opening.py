@@ -18,7 +18,8 @@ from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
 from kompass.sync import quarantine
 from kompass.sync.conflicts.extension import Conflicts
-from kompass.sync.gate import Gate, records
+from kompass.sync.gate import records
+from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.ports import Audit, Business
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules

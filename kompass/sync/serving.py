@@ -17,7 +17,8 @@ from kompass.audit.signing import KeysError, SigningKeys
 from kompass.domain.series import SeriesTable
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
-from kompass.sync.gate import Gate, records
+from kompass.sync.gate import records
+from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.ports import Business
 from kompass.sync.opening import DATABASE, chain_of, extensions, feed_index, open_gate
 from kompass.sync.personal import PersonalViews

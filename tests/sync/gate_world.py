@@ -16,7 +16,8 @@ from kompass.access import Principal, Role
 from kompass.audit import AuditExtension
 from kompass.audit.checkpoints import Signer
 from kompass.sync.conflicts.extension import Conflicts
-from kompass.sync.gate import Gate, records
+from kompass.sync.gate import records
+from kompass.sync.gate.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.opening import extensions

@@ -157,8 +157,8 @@ class Writing(Reading):
     def forget(self, docid: str) -> list[Emptied] | None:
         """Leaves of a document only what its live winner says: texts and attachments of earlier revisions go.
 
-        The tree stays. Other leaves, and a deletion that has a text, are emptied and returned. None if there is
-        no such document. Bytes are overwritten only inside `overwriting`; see `SqliteDatabase.scrub`.
+        The tree stays. Other leaves, and a deletion that has a text, are emptied and returned. None if there
+        is no such document. Bytes are overwritten only inside `overwriting`; see `SqliteDatabase.scrub`.
         """
         self.settle()
         return forgetting.forget(self._transaction, docid)
