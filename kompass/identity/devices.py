@@ -76,6 +76,8 @@ class Device:
     lost: bool
     lease_until: float
     """How long it may go on without this server."""
+    ended: int
+    """How often it was revoked: sessions that began before the last time are over for good."""
 
     @classmethod
     def read(cls, key: str, members: Mapping[str, Any]) -> Self:
@@ -92,6 +94,7 @@ class Device:
             revoked=members.get("revoked") is True,
             lost=members.get("lost") is True,
             lease_until=float(members.get("lease_until", 0)),
+            ended=int(members.get("ended", 0)),
         )
 
     def shown(self) -> dict[str, Any]:
@@ -228,6 +231,7 @@ class Devices:
             "revoked": False,
             "lost": False,
             "lease_until": now + self._lease,
+            "ended": 0,
         }
         _, after = await change_document(self._database, key, lambda there: there or members)
         assert after is not None
@@ -272,8 +276,12 @@ class Devices:
 
     async def change(self, key: str, members: Members) -> Device:
         """Sets members of a stored device. Raises 404 if there is none."""
+        return await self._change(key, lambda there: members)
+
+    async def _change(self, key: str, members_of: Callable[[Members], Members]) -> Device:
+        """The same with members that depend on those that are there."""
         _, after = await change_document(
-            self._database, key, lambda there: {**there, **members} if there is not None else None
+            self._database, key, lambda there: {**there, **members_of(there)} if there is not None else None
         )
         if after is None:
             raise errors.not_found("There is no such device.")
@@ -284,16 +292,20 @@ class Devices:
         return device
 
     async def revoke(self, key: str) -> Device:
-        """Ends the device's sessions and lets it in no more. Raises 404."""
-        return await self.change(key, {"revoked": True})
+        """Ends the device's sessions for good and lets it in no more. Raises 404."""
+        return await self._change(key, lambda there: {"revoked": True, **_ended(there)})
 
     async def mark_lost(self, key: str) -> Device:
         """`revoke`, and at its next contact it is told to erase what it holds. Raises 404."""
-        return await self.change(key, {"revoked": True, "lost": True})
+        return await self._change(key, lambda there: {"revoked": True, "lost": True, **_ended(there)})
 
     async def restore(self, key: str) -> Device:
         """Takes both back; the device has to log in again. Raises 404."""
         return await self.change(key, {"revoked": False, "lost": False})
+
+
+def _ended(there: Members) -> Members:
+    return {"ended": there.get("ended", 0) + 1}
 
 
 def _last_seen(device: Device) -> float:

@@ -170,7 +170,7 @@ class Gate(Identity):
             raise errors.unauthorized(DISABLED)
         chance = secrets.token_hex(16)
         device = await self.devices.arrive(account.name, call.headers, session=chance)
-        session = f"{device.key}.{BY_TOKEN if by_token else BY_PASSWORD}{chance}"
+        session = f"{device.key}.{BY_TOKEN if by_token else BY_PASSWORD}{chance}.{device.ended}"
         members = {
             "device": {"id": device.key, "name": device.name},
             "lease_until": as_text(device.lease_until),
@@ -249,11 +249,19 @@ class Gate(Identity):
         if device is None or device.user != name:
             raise errors.unauthorized(ENDED, headers=clearing)
         check_welcome(device, headers=clearing)
+        if _began_before(call.session) != device.ended:
+            raise errors.unauthorized(ENDED, headers=clearing)
         return device
 
     async def _is_server_admin(self, name: str) -> bool:
         accounts = self.server.accounts
         return accounts.has_admins and await accounts.is_admin(name)
+
+
+def _began_before(session: str) -> int:
+    """How often its device had been revoked when a session began."""
+    count = session.split(".")[2:]
+    return int(count[0]) if count and count[0].isdecimal() else 0
 
 
 def _say_who(call: Call) -> None:

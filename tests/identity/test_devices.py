@@ -83,6 +83,26 @@ async def test_a_revoked_device_is_out(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("people")
+@pytest.mark.parametrize("how", ["revoke", "lost"])
+async def test_a_restored_device_has_to_log_in_again(client: httpx.AsyncClient, how: str) -> None:
+    device, old = await log_in(client)
+    for _ in range(2):
+        assert (await client.post(f"/api/v1/devices/{device}/{how}", auth=("chef", "pw"))).status_code == 200
+        restored = await client.post(f"/api/v1/devices/{device}/restore", auth=("chef", "pw"))
+        assert restored.status_code == 200
+        for path in ("/kompass", "/kompass/_changes", "/api/v1/session"):
+            answer = await client.get(path, headers=old)
+            assert answer.status_code == 401, path
+            assert "wipe" not in answer.json()
+            assert answer.headers["set-cookie"].startswith("AuthSession=;")
+        again, new = await log_in(client)
+        assert again == device
+        assert (await client.get("/kompass", headers=new)).status_code == 200
+        assert (await client.get("/kompass", headers=old)).status_code == 401
+        old = new
+
+
+@pytest.mark.usefixtures("people")
 async def test_a_lost_device_is_told_to_wipe_even_after_a_new_password(client: httpx.AsyncClient) -> None:
     device, session = await log_in(client)
     assert (await client.post(f"/api/v1/devices/{device}/lost", auth=ADMIN)).status_code == 200
