@@ -61,7 +61,10 @@ WRITERS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "canApproveOrders": _DECISIONS,
         "approvalLimitEur": _DECISIONS,
         "functionalRoles": _DECISIONS,
+        "anonymized": NOBODY,
+        "anonymizedAt": NOBODY,
     },
+    "lead": dict.fromkeys(("anonymized", "anonymizedAt"), NOBODY),
     "customer": dict.fromkeys(("customerNumber", "anonymized", "anonymizedAt"), NOBODY),
     "opportunity": {"weightedValue": NOBODY},
     "offer": dict.fromkeys(("offerNumber", "subtotalEur", "taxAmountEur", "totalEur"), NOBODY),
@@ -82,7 +85,7 @@ WRITERS: Mapping[str, Mapping[str, frozenset[Role]]] = {
 }
 """Type -> field -> who may change it. `NOBODY`: the server numbers, derives or erases."""
 
-EVERYWHERE = ("changeLog", "immutableAt", "immutableHash", "immutableAttachments", "finalized")
+EVERYWHERE = ("changeLog", "erasures", "immutableAt", "immutableHash", "immutableAttachments", "finalized")
 """Fields of every type that nobody writes."""
 
 DEFAULTS: Mapping[str, Any] = {"decisionMakingRole": "informational", "authorityLevel": "low"}

@@ -102,6 +102,16 @@ class LogEntry(Part):
     approvedBy: User | None = None
 
 
+class Erasure(Part):
+    """Personal data that was taken out of a final document. The server writes it."""
+
+    number: Annotated[int, Field(ge=1)]
+    erasedAt: Moment
+    fields: Annotated[list[Annotated[str, line(1, 200)]], Field(max_length=1000)]
+    sealBefore: Annotated[str, line(1, 128)]
+    sealAfter: Annotated[str, line(1, 128)]
+
+
 class Total(NamedTuple):
     """An amount that follows from others."""
 
@@ -134,6 +144,7 @@ class _Marks(Document):
     immutableAt: Moment | None = None
     immutableHash: Annotated[str, line(1, 128)] | None = None
     immutableAttachments: Annotated[dict[str, str], Field(max_length=100)] | None = None
+    erasures: Annotated[list[Erasure], Field(max_length=1000)] | None = None
     finalized: bool | None = None
     legalHold: bool | None = None
     correctionReason: Annotated[str, text(500, 10)] | None = None

@@ -30,6 +30,7 @@ HOUSEKEEPING = frozenset(
         "legalHold",
         "correctionReason",
         "changeLog",
+        "erasures",
         "finalized",
         "immutableAt",
         "immutableHash",

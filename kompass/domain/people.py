@@ -81,6 +81,8 @@ class UserDocument(ServerMade):
     workingHours: WorkingHours | None = None
     availability: Availability | None = None
     roleChangeHistory: Annotated[list[RoleChange], Field(max_length=1000)] | None = None
+    anonymized: bool | None = None
+    anonymizedAt: Moment | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -43,6 +43,8 @@ class Lead(Authored):
     convertedAt: Moment | None = None
     convertedCustomerId: Annotated[str, ref("customer")] | None = None
     convertedOpportunityId: Annotated[str, ref("opportunity")] | None = None
+    anonymized: bool | None = None
+    anonymizedAt: Moment | None = None
 
 
 class Opportunity(Authored):

@@ -74,9 +74,50 @@ def immutable_hash(body: Body) -> str:
 
 
 def is_intact(body: Body) -> bool:
-    """Whether a sealed document says what it said when it was sealed, its logged corrections put back."""
+    """Whether a sealed document says what it said when it was sealed, its logged corrections put back.
+
+    Of a document that personal data was taken out of the rest is compared: with the seal that was made then,
+    which follows from the first one step by step.
+    """
     original = reverted(body)
-    return original is not None and body.get("immutableHash") == immutable_hash(original)
+    if original is None:
+        return False
+    seal = body.get("immutableHash")
+    erasures = body.get("erasures")
+    for one in erasures if isinstance(erasures, list) else ():
+        if not isinstance(one, Mapping) or one.get("sealBefore") != seal:
+            return False
+        seal = one.get("sealAfter")
+    return bool(seal == immutable_hash(original))
+
+
+def erased(before: Body, after: Body, number: int, now: datetime) -> dict[str, Any]:
+    """A sealed document after an erasure: which fields changed, and the seal of what is left.
+
+    `before` and `after` have `_id` and their attachments' digests; the first seal stays. What isn't sealed
+    needs none.
+    """
+    result = dict(after)
+    if not isinstance(before.get("immutableHash"), str):
+        return result
+    earlier = before.get("erasures")
+    log = list(earlier) if isinstance(earlier, list) else []
+    original = reverted(result)
+    if original is None:
+        return result
+    result["erasures"] = [
+        *log,
+        {
+            "number": number,
+            "erasedAt": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "fields": sorted(
+                name for name in {*before, *after} if name[:1] != "_" and before.get(name) != after.get(name)
+            ),
+            "sealBefore": log[-1]["sealAfter"] if log else before["immutableHash"],
+            "sealAfter": immutable_hash(original),
+        },
+    ]
+    return result
 
 
 def canonical(value: object) -> bytes:

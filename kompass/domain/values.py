@@ -64,12 +64,12 @@ TEXT = _pattern(
     "muss ein Text ohne Steuerzeichen (außer Zeilenwechseln) und ohne Zeichen für die Schreibrichtung sein",
 )
 COMPANY = _pattern(
-    r"^[\p{L}\p{N}][\p{L}\p{M}\p{N} .\-&()'’/,+]*$",
+    r"^(?:[\p{L}\p{N}][\p{L}\p{M}\p{N} .\-&()'’/,+]*|Gelöschter (?:Kunde|Interessent) #[0-9]+)$",
     "must be letters, digits, spaces and . - & ( ) ' / , +, a letter or digit first",
     "darf nur aus Buchstaben, Ziffern, Leerzeichen und . - & ( ) ' / , + bestehen, ohne Sonderzeichen vorn",
 )
 PERSON_NAME = _pattern(
-    r"^\p{L}[\p{L}\p{M} .\-'’]*$",
+    r"^(?:\p{L}[\p{L}\p{M} .\-'’]*|Kontakt #[0-9]+)$",
     "must be made of letters, spaces and . - ', a letter first",
     "darf nur Buchstaben, Leerzeichen und . - ' enthalten, am Anfang einen Buchstaben",
 )

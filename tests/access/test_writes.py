@@ -234,7 +234,7 @@ def test_restricted_fields_belong_in_their_companion(
     assert update(EVERYTHING, legacy, {field: None}, world).allowed
 
 
-@pytest.mark.parametrize("field", WRITERS["contact"])
+@pytest.mark.parametrize("field", [name for name, roles in WRITERS["contact"].items() if roles != NOBODY])
 def test_decision_fields_of_a_contact(field: str, world: World) -> None:
     before = make("contact", mine=True, canApproveOrders=False, authorityLevel="low")
     changes = {field: "high" if field == "authorityLevel" else True}

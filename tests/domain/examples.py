@@ -81,6 +81,15 @@ _MARKS: Document = {
             "approvedBy": "gf1",
         }
     ],
+    "erasures": [
+        {
+            "number": 1,
+            "erasedAt": "2026-11-01T08:00:00.000Z",
+            "fields": ["notes"],
+            "sealBefore": "ab" * 32,
+            "sealAfter": "cd" * 32,
+        }
+    ],
     "immutableAt": "2026-11-01T08:00:00.000Z",
     "immutableHash": "ab" * 32,
     "immutableAttachments": {"foto.jpg": "md5-AAAAAAAAAAAAAAAAAAAAAA=="},

@@ -136,6 +136,8 @@ MORE: dict[str, Part] = {
         "convertedAt": d.time(-1),
         "convertedCustomerId": docid("customer"),
         "convertedOpportunityId": docid("opportunity"),
+        "anonymized": False,
+        "anonymizedAt": None,
     },
     "opportunity": lambda d: {
         "contactPersonId": docid("contact"),

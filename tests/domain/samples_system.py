@@ -56,6 +56,8 @@ NEEDED: dict[str, Part] = {
 MORE: dict[str, Part] = {
     "user": lambda d: {
         "name": "adm1",
+        "anonymized": False,
+        "anonymizedAt": None,
         "language": "de",
         "timezone": "Europe/Berlin",
         "phoneNumber": "+49 30 23125 014",

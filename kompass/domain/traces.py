@@ -1,0 +1,173 @@
+"""Where a person shows in texts: his name, his mail address, his telephone numbers, and how they are written.
+
+What means him wherever it stands (a whole name, an address, a number) is looked for everywhere. His
+surname alone and his street count only in documents that name him: "Müller" is somebody else elsewhere. What
+stands in the record of another person or company as well, such as the mail address of an office, means nobody
+alone and is left out (`without`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kompass.domain.changes import Body
+from kompass.domain.personal import CODES, NAMES, REMOVED
+
+SHORTEST = 4
+"""Characters of a value that is looked for everywhere."""
+SHORTEST_NAME = 3
+SHORTEST_NUMBER = 6
+"""Digits."""
+
+_PHONES = frozenset({"phone", "mobile", "phoneNumber"})
+_KEPT = frozenset({"type", "status", "owner", "assignedTo", "user", "userName", "name", "rev", "author"})
+"""Members that are no texts: what people chose from a list, or whom they log in as."""
+_KEPT_ENDINGS = ("Id", "Ids", "By", "At", "Rev", "Hash")
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What to look for, as regular expressions by the text that takes its place."""
+
+    everywhere: Mapping[str, str] = field(default_factory=dict)
+    """Value -> what stands instead."""
+    nearby: Mapping[str, str] = field(default_factory=dict)
+    """The same for documents that name him."""
+
+    @property
+    def wide(self) -> re.Pattern[str] | None:
+        """Finds him anywhere."""
+        return _compiled(self.everywhere)
+
+    @property
+    def close(self) -> re.Pattern[str] | None:
+        """Finds him in documents that name him."""
+        return _compiled({**self.everywhere, **self.nearby})
+
+    def without(self, values: Collection[str]) -> Traces:
+        """Leaves out values that aren't his alone."""
+        return Traces(
+            {value: text for value, text in self.everywhere.items() if value not in values}, self.nearby
+        )
+
+    def __or__(self, other: Traces) -> Traces:
+        return Traces({**self.everywhere, **other.everywhere}, {**self.nearby, **other.nearby})
+
+
+def traces(bodies: Iterable[Body], label: str) -> Traces:
+    """What versions of a subject's own document say about how it is found elsewhere."""
+    wide: dict[str, str] = {}
+    near: dict[str, str] = {}
+    for body in bodies:
+        if body.get("anonymized") is True:
+            continue
+        doctype = str(body.get("type"))
+        if doctype not in NAMES:
+            continue
+        for name in NAMES[doctype]:
+            _add(wide, body.get(name), label)
+        first, last = _text(body.get("firstName")), _text(body.get("lastName"))
+        if last and first:
+            _add(wide, f"{first} {last}", label)
+            _add(wide, f"{last}, {first}", label)
+            _add(wide, f"{last} {first}", label)
+        if len(last) >= SHORTEST_NAME:
+            near[last] = label
+        for name in CODES:
+            value = _text(body.get(name))
+            if name not in _PHONES or sum(letter.isdigit() for letter in value) >= SHORTEST_NUMBER:
+                _add(wide, value, REMOVED)
+        address = body.get("billingAddress")
+        if isinstance(address, Mapping) and _text(address.get("street")):
+            street = f"{_text(address['street'])} {_text(address.get('streetNumber'))}".strip()
+            near[street] = REMOVED
+    return Traces(wide, near)
+
+
+def _add(values: dict[str, str], value: object, label: str) -> None:
+    text = _text(value)
+    if len(text) >= SHORTEST:
+        values[text] = label
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _compiled(values: Mapping[str, str]) -> re.Pattern[str] | None:
+    if not values:
+        return None
+    ordered = sorted(values, key=lambda value: (-len(value), value))
+    return re.compile("|".join(pattern(value) for value in ordered), re.IGNORECASE)
+
+
+_BETWEEN = r"[\s\-()/.]*"
+_NUMBER = re.compile(r"^\+?[0-9\s\-()/.]{6,}$")
+
+
+def pattern(value: str) -> str:
+    """Finds a value however it is written: blanks of any kind, a number with or without its country."""
+    if _NUMBER.match(value):
+        digits = re.sub(r"[^0-9]", "", value)
+        prefix = r"\+?"
+        if digits.startswith("0049"):
+            digits, prefix = digits[4:], r"(?:(?:\+|00)49[\s\-()/.]*(?:\(0\))?|0)"
+        elif digits.startswith("49") and value.lstrip().startswith("+"):
+            digits, prefix = digits[2:], r"(?:(?:\+|00)49[\s\-()/.]*(?:\(0\))?|0)"
+        elif digits.startswith("0") and not digits.startswith("00"):
+            digits, prefix = digits[1:], r"(?:(?:\+|00)49[\s\-()/.]*(?:\(0\))?|0)"
+        return "".join((r"(?<![0-9])", prefix, _BETWEEN, _BETWEEN.join(digits), r"(?![0-9])"))
+    words = r"\s+".join(re.escape(word) for word in value.split())
+    before = r"(?<!\w)" if value[:1].isalnum() else ""
+    after = r"(?!\w)" if value[-1:].isalnum() else ""
+    return f"{before}{words}{after}"
+
+
+class Replacer:
+    """Replaces what means somebody in the texts of documents."""
+
+    def __init__(self, found: Traces, *, near: bool) -> None:
+        values = {**found.everywhere, **found.nearby} if near else dict(found.everywhere)
+        self._pattern = _compiled(values)
+        self._texts = [(re.compile(pattern(value), re.IGNORECASE), text) for value, text in values.items()]
+
+    def text(self, value: str) -> str:
+        """The text without him."""
+        if self._pattern is None:
+            return value
+        return self._pattern.sub(self._instead, value)
+
+    def _instead(self, match: re.Match[str]) -> str:
+        for one, text in self._texts:
+            if one.fullmatch(match[0]):
+                return text
+        return REMOVED
+
+    def value(self, value: Any) -> Any:
+        """A JSON value without him. What is no text, such as ids and times, stays."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {
+                name: one if name in _KEPT or name.endswith(_KEPT_ENDINGS) else self.value(one)
+                for name, one in value.items()
+            }
+        if isinstance(value, list):
+            return [self.value(one) for one in value]
+        return value
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value that `Replacer.value` looks at."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            if name not in _KEPT and not name.endswith(_KEPT_ENDINGS):
+                yield from texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from texts(one)
