@@ -44,8 +44,8 @@ TOGETHER = 5 * 60 * 1000
 ESCALATION = 50_000
 """Euros. Where so much is involved, management decides what a person has to decide."""
 
-KEYS = ("id", "position")
-"""What objects in a list are found again by: the first of these that all of them have."""
+KEYS = ("id", "position", "fileName", "supplierId", "task", "description")
+"""What objects in a list are found again by: the first of these that all of them have, each its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +118,33 @@ def _all(rule: Rule, *names: str) -> dict[str, Rule]:
 COMMON: Mapping[str, Rule] = {
     **_all(Rule.STORED, "type", "schemaVersion", "createdBy", "createdAt", *FIXED),
     **_all(Rule.DERIVED, *EVERYWHERE),
-    **_all(Rule.STATUS, "status", "deliveryStatus"),
-    # money, terms, approvals
+    **_all(Rule.STATUS, "status"),
+    # terms, approvals, and what was done with money
     **_all(Rule.STORED, "paymentTerms", "paymentTermsDays", "deliveryTimeDays", "terms", "currency"),
-    **_all(Rule.STORED, "approvedBy", "approvedAt", "rejectedBy", "rejectedAt", "rejectionReason"),
-    **_all(Rule.STORED, "submittedAt", "sentAt", "viewedAt", "acceptedAt", "signedAt", "signedBy"),
+    **_all(Rule.STORED, "approvedBy", "approvedAt", "rejectedAt", "rejectionReason"),
+    **_all(Rule.STORED, "countersignedBy", "countersignedAt", "submittedAt", "sentAt", "viewedAt"),
+    **_all(Rule.STORED, "acceptedAt", "signedAt", "signedBy"),
     **_all(Rule.STORED, "paidAt", "paidBy", "paidDate", "paidAmount", "paymentReference"),
+    **_all(Rule.STORED, "stornoOf", "supersededBy", "convertedCustomerId", "convertedOpportunityId"),
     # sets
-    **_all(Rule.UNION, "tags", "categories", "serviceCategories", "materialCategories"),
-    **_all(Rule.UNION, "functionalRoles", "departmentInfluence", "assignedLocationIds"),
-    **_all(Rule.UNION, "isPrimaryContactForLocations", "locations", "contactPersons"),
-    **_all(Rule.UNION, "teamMemberIds", "participants", "mentions", "certifications"),
+    **_all(Rule.UNION, "tags", "serviceCategories", "functionalRoles", "departmentInfluence"),
+    **_all(Rule.UNION, "assignedLocationIds", "isPrimaryContactForLocations", "teamMemberIds"),
+    **_all(Rule.UNION, "participants", "mentions", "supplierIds"),
     **_all(Rule.UNION, "meetingIds", "hotelStayIds", "expenseIds", "mileageLogIds"),
     # notes
-    **_all(Rule.APPEND, "notes", "internalNotes", "deliveryNotes", "adminNotes", "customerNotes"),
+    **_all(Rule.APPEND, "notes", "deliveryNotes", "adminNotes", "outcomeNotes", "damageNotes"),
     # flags
     **_all(Rule.YES, "private", "resolved", "anonymized", "legalHold", "isHotel", "isManualEntry"),
     # lists of objects
     **_all(Rule.ITEMS, "lineItems", "items", "milestones", "nextActions", "paymentSchedule"),
-    **_all(Rule.ITEMS, "attachments", "replies", "supplierPrices", "positions"),
+    **_all(Rule.ITEMS, "deliverySchedule", "attachments", "supplierPrices", "quotes"),
 }
 """For every type."""
 
 RULES: Mapping[str, Mapping[str, Rule]] = {
     # Consents and their dates belong together: nobody may be said to consent who didn't.
     "customer": _all(Rule.ASK, "dsgvoConsent"),
-    "contact": _all(Rule.ASK, "dsgvoConsent") | _all(Rule.STORED, "approvalLimitEur"),
+    "contact": _all(Rule.STORED, "approvalLimitEur"),
     "opportunity": _all(Rule.STORED, "estimatedValue", "actualValue"),
     "offer": {
         **_all(Rule.STORED, "discountPercent", "discountAmountEur", "taxRate"),
@@ -153,6 +154,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "contract": {
         **_all(Rule.STORED, "contractValueEur", "subtotalEur", "taxAmountEur"),
         **_all(Rule.STORED, "paymentSchedule[].amountEur", "paymentSchedule[].percent"),
+        **_all(Rule.STORED, "paymentSchedule[].paidAt"),
     },
     "activity": _all(Rule.APPEND, "description", "outcome"),
     "protocol": _all(Rule.APPEND, "summary"),
@@ -161,16 +163,27 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **_all(Rule.STORED, "estimatedSubcontractorCost", "estimatedTotalCost"),
         **_all(Rule.STATUS, "milestones[].status"),
     },
+    # The later change of these counts, of amounts as well.
     "project_cost": _all(Rule.LATEST, "paidAt", "paidDate", "paymentReference"),
     "hotel_stay": _all(Rule.STORED, "pricePerNightEur"),
-    "supplier_contract": _all(Rule.STORED, "contractValueEur", "milestones[].percentage"),
+    "supplier": _all(Rule.STORED, "totalSpendEur"),
+    "supplier_contract": _all(
+        Rule.STORED, "contractValueEur", "milestones[].percent", "milestones[].amountEur"
+    ),
     "purchase_order": {
-        **_all(Rule.STORED, "items[].quantity", "items[].unitPriceEur", "items[].unitPrice"),
-        **_all(Rule.STORED, "subtotalEur", "taxAmountEur", "shippingEur", "totalEur"),
+        **_all(Rule.STORED, "lineItems[].quantity", "lineItems[].unitPriceEur", "lineItems[].taxRate"),
+        **_all(Rule.DERIVED, "lineItems[].totalPriceEur"),
+        **_all(Rule.STORED, "subtotalEur", "taxRate", "taxAmountEur", "shippingEur", "totalEur"),
     },
-    "project_subcontractor": _all(Rule.STORED, "agreedPriceEur", "contractValueEur"),
-    "project_material_requirement": _all(Rule.STORED, "estimatedUnitPriceEur", "actualUnitPriceEur"),
-    "delivery": _all(Rule.LATEST, "deliveryStatus"),
+    "project_subcontractor": _all(Rule.STORED, "estimatedCostEur", "actualCostEur"),
+    "request_for_quote": _all(Rule.STORED, "quotes[].totalEur"),
+    "project_material_requirement": {
+        **_all(Rule.STORED, "estimatedUnitPriceEur", "actualUnitPriceEur"),
+        **_all(Rule.STORED, "estimatedTotalCostEur", "actualTotalCostEur"),
+        **_all(Rule.STATUS, "deliveryStatus"),
+    },
+    "material": _all(Rule.STORED, "supplierPrices[].unitPriceEur"),
+    "delivery": _all(Rule.LATEST, "status"),
     "comment": _all(Rule.APPEND, "content"),
 }
 """Type -> path -> rule, where it isn't that of every type."""
@@ -180,12 +193,12 @@ AMOUNTS: Mapping[str, tuple[str, ...]] = {
     "opportunity": ("estimatedValue", "actualValue"),
     "offer": ("totalEur", "subtotalEur"),
     "contract": ("contractValueEur", "subtotalEur"),
-    "project": ("contractValue", "budget"),
+    "project": ("contractValue", "budget", "estimatedTotalCost"),
     "project_cost": ("totalGrossEur", "totalNetEur"),
     "supplier_contract": ("contractValueEur",),
     "purchase_order": ("totalEur", "subtotalEur"),
-    "supplier_invoice": ("grossAmountEur", "netAmountEur", "totalEur"),
-    "project_subcontractor": ("agreedPriceEur", "contractValueEur"),
+    "supplier_invoice": ("totalEur", "subtotalEur"),
+    "project_subcontractor": ("estimatedCostEur", "actualCostEur"),
 }
 """Type -> the fields that say how much money is involved."""
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kompass.access.audiences import AUDIENCES
-from kompass.access.fields import BELONGS, WRITERS
-from kompass.domain.merge_rules import DEFAULTS, RULES, TOGETHER, Rule, declared, rule_of
+from kompass.domain.merge_rules import TOGETHER, Rule, declared, rule_of
 from kompass.domain.merging import (
     HOUSEKEEPING,
     Merged,
@@ -152,22 +151,6 @@ def test_without_a_base_every_difference_is_asked(kind: str, mine: Any, theirs: 
     merged = undecided(kind, mine, theirs)
     assert merged.body == theirs
     assert [one.path for one in merged.open] == differs(mine, theirs)
-
-
-# -- every type and field has a rule -----------------------------------------------------------------
-
-
-def test_every_type_has_a_default_and_every_rule_is_of_a_type() -> None:
-    assert DEFAULTS.keys() == AUDIENCES.keys()
-    assert RULES.keys() <= AUDIENCES.keys()
-
-
-def test_what_the_server_writes_is_derived() -> None:
-    for doctype, fields in WRITERS.items():
-        for name, writers in fields.items():
-            if not writers:
-                assert rule_of(doctype, name) is Rule.DERIVED
-    assert {rule_of(doctype, name) for doctype in BELONGS for name in BELONGS[doctype]} <= set(Rule)
 
 
 # -- the rules by themselves -------------------------------------------------------------------------

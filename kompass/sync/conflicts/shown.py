@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kompass.access import Action, Principal, Role, decide
-from kompass.domain.labels import FIELDS, label, name_of
+from kompass.domain.field_names import FIELDS
+from kompass.domain.labels import label, name_of
 from kompass.domain.merging import ATTACHMENT, FieldConflict
 from kompass.domain.paths import ABSENT, value_at
 from kompass.domain.registry import LABELS
