@@ -43,7 +43,7 @@ from kompass.access.fields import (
 from kompass.access.matrix import DEFAULT, Grant, Matrix
 from kompass.access.principals import Principal, Role
 from kompass.access.rules import Action, Rule
-from kompass.access.table import COMPANIONS, SERVER_WRITTEN, Limit
+from kompass.access.table import COMPANIONS, DISMISSED, SERVER_WRITTEN, Limit
 
 UNKNOWN = "document.unknown"
 """The rule of every refusal that must not tell whether the document exists."""
@@ -228,6 +228,8 @@ def _delete(facts: Facts, before: Mapping[str, Any] | None) -> Decision:
     found = audiences(before, facts.parents)
     if not _visible(facts, found):
         return _INVISIBLE
+    if doctype in DISMISSED:
+        return Decision(True, f"{doctype}.delete.reader", "Whoever is told may have done with it.")
     if doctype in SERVER_WRITTEN:
         return _server_written(doctype)
     return _granted(facts, doctype, Action.DELETE, found, before, before, before)

@@ -239,6 +239,9 @@ SERVER_WRITTEN = frozenset(
 )
 """Nobody writes these by replication: they are derived, mirrored from Lexware or made by the API."""
 
+DISMISSED = frozenset({"rejected_change"})
+"""Of these, those that whoever reads them may delete: he has dealt with what they tell him."""
+
 COMPANIONS = frozenset(
     {
         "customer_finance",

@@ -6,7 +6,7 @@ are about, so that whoever sends the same work twice is told once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
@@ -72,6 +72,12 @@ def rejected_notice(
         "createdAt": timestamp(now),
     }
     return Notice(rejected_id(user, docid, rev), encoded(body, ("document",)))
+
+
+def entry_of(notice: Mapping[str, Any]) -> str | None:
+    """The entry of the quarantine that a document tells of, if it is a `rejected_change`."""
+    entry = notice.get("quarantineId") if notice.get("type") == "rejected_change" else None
+    return entry if isinstance(entry, str) else None
 
 
 def encoded(body: dict[str, Any], texts: Sequence[str], lists: Sequence[str] = ()) -> bytes:

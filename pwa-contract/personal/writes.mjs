@@ -35,6 +35,14 @@ const change = async (db, name, id, changes) => db.put({ ...(await db.get(id)), 
 const told = async (db, type) =>
   (await db.allDocs({ include_docs: true })).rows.map((row) => row.doc).filter((doc) => doc.type === type);
 
+/** What the server keeps of what was refused, as its author sees it. */
+async function entry(notice) {
+  const place = new URL(address(`/api/v1/quarantine/${notice.quarantineId}`, { name: "", password: "" }));
+  place.username = place.password = "";
+  const authorization = `Basic ${Buffer.from(`adm2:${PASSWORD}`).toString("base64")}`;
+  return (await fetch(place, { headers: { authorization } })).json();
+}
+
 const same = async (id, name, db) => {
   const [here, there] = await Promise.all([
     db.get(id, { conflicts: true }),
@@ -101,9 +109,28 @@ scenario("what is refused leaves the device, lies in quarantine, and can be corr
   const [notice] = (await told(db, "rejected_change")).filter((doc) => doc.docId === id);
   assert.equal(notice.document.phone, "+49 5221 4");
   assert.ok(notice.reason && notice.grund);
+  // Without a connection: his text into the document as it is here, and he has done with the notice.
   await change(db, "adm2", id, { phone: notice.document.phone });
+  await db.remove(notice);
+  assert.equal((await entry(notice)).state, "quarantined");
   assert.deepEqual(await synced(db, "adm2"), []);
   assert.equal((await same(id, "adm2", db)).phone, "+49 5221 4");
+  assert.equal((await entry(notice)).state, "corrected");
+  assert.ok(!(await told(db, "rejected_change")).some((doc) => doc.docId === id));
+});
+
+scenario("what is refused and not needed is dropped on the device", async (t) => {
+  const id = await customer(4);
+  const db = device(t);
+  await synced(db, "adm2");
+  const before = await db.get(id);
+  await change(db, "adm2", id, { owner: "adm1" });
+  assert.deepEqual(await synced(db, "adm2"), [id]);
+  const [notice] = (await told(db, "rejected_change")).filter((doc) => doc.docId === id);
+  await db.remove(notice);
+  assert.deepEqual(await synced(db, "adm2"), []);
+  assert.equal((await entry(notice)).state, "discarded");
+  assert.equal((await same(id, "adm2", db)).owner, before.owner);
 });
 
 scenario("a contact that arrives before its customer waits for it", async (t) => {

@@ -330,6 +330,8 @@ def deletes(me: str, role: str, doc: Document, world: World) -> bool:
             return status in ("draft", "rejected") and (role == "GF" or (role in ALL_BUSINESS and mine))
         case "comment":
             return role in ALL_BUSINESS and mine
+        case "rejected_change":
+            return bool(doc["user"] == me)
         case (
             "customer"
             | "lead"

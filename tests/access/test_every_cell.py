@@ -11,7 +11,7 @@ import pytest
 
 from kompass.access import DEFAULT, Action, Principal, Role, decide
 from kompass.access.audiences import AUDIENCES, PRIVATE
-from kompass.access.table import COMPANIONS, SERVER_WRITTEN
+from kompass.access.table import COMPANIONS, DISMISSED, SERVER_WRITTEN
 from tests.access import naive
 from tests.access.world import CREATORS, ME, OTHER, World, company, make
 
@@ -111,7 +111,19 @@ def test_nobody_writes_what_the_server_writes(doctype: str) -> None:
     update = decide(everything, Action.UPDATE, doc, before=doc, **facts)
     delete = decide(everything, Action.DELETE, doc, before=doc, **facts)
     assert create.rule == update.rule == "type.server_written"
-    assert not delete.allowed
+    assert delete.allowed == (doctype in DISMISSED)
+
+
+@pytest.mark.parametrize("doctype", sorted(DISMISSED))
+def test_whoever_is_told_has_done_with_it(doctype: str) -> None:
+    everything = frozenset(Role)
+    world = company(customer_mine=True, assigned=True, mine=True)
+    doc = make(doctype, mine=True)
+    world.add(doc)
+    facts: dict[str, Any] = {"relations": world.relations(), "parents": world}
+    assert decide(Principal(ME, everything), Action.DELETE, doc, before=doc, **facts).allowed
+    other = decide(Principal("somebody else", everything), Action.DELETE, doc, before=doc, **facts)
+    assert not other.allowed
 
 
 def test_companions_have_the_id_that_follows_from_their_base() -> None:

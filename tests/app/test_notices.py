@@ -67,13 +67,39 @@ def test_a_refused_change_is_discarded(page: Page, demo: Demo) -> None:
     docid = open_customer(page, 12)
     before = fetch(demo, docid)["phone"]
     refuse(page, docid, "+49 30 23125 113")
+    notice = fetch_notice(demo)
     page.context.set_offline(True)
     page.get_by_role("button", name="Verwerfen").click()
-    expect(page.get_by_role("alert").filter(has_text="nur mit Verbindung")).to_be_visible()
-    page.context.set_offline(False)
-    page.get_by_role("button", name="Verwerfen").click()
     expect(page.locator(".to-do a").first).to_contain_text("0", timeout=PATIENCE)
+    assert state_of(demo, notice) == "quarantined"
+    page.context.set_offline(False)
+    eventually(lambda: state_of(demo, notice), "discarded")
     assert fetch(demo, docid)["phone"] == before
+
+
+def test_a_refused_change_is_corrected_without_a_connection(page: Page, demo: Demo) -> None:
+    log_in(page, demo)
+    docid = open_customer(page, 11)
+    refuse(page, docid, "+49 30 23125 114")
+    notice = fetch_notice(demo)
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Korrigieren").click()
+    expect(page.get_by_label("Telefon")).to_have_value("+49 30 23125 114")
+    page.get_by_label("Telefon").fill("+49 30 23125 115")
+    page.get_by_role("button", name="Noch einmal senden").click()
+    expect(page.locator(".to-do a").first).to_contain_text("0", timeout=PATIENCE)
+    assert state_of(demo, notice) == "quarantined"
+    page.context.set_offline(False)
+    eventually(lambda: fetch(demo, docid)["phone"], "+49 30 23125 115")
+    eventually(lambda: state_of(demo, notice), "corrected")
+    assert fetch(demo, docid)["owner"] == "adm1"
+
+
+def state_of(demo: Demo, notice: dict[str, str]) -> str:
+    """What became of the entry that a notice tells of."""
+    with demo.client("adm1") as client:
+        entry = client.get(f"{demo.url}api/v1/quarantine/{notice['quarantineId']}").raise_for_status().json()
+    return str(entry["state"])
 
 
 @pytest.mark.parametrize("mine", [True, False])

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from kompass.access.principals import Principal
+from kompass.sync.notices import rejected_id
 from kompass.sync.quarantine import Quota, State
 from kompass.sync.quarantine.desk import ClashError, Desk, DeskError, SettledError, Shown
 from replication.protocol import errors
@@ -357,6 +358,86 @@ async def test_discarding_ends_it(world: World) -> None:
     with pytest.raises(SettledError):
         await desk.discard(world.people["adm1"], await only(world))
     assert await world.push("adm1", (customer(1), version)) != [""]
+    assert await world.notices("adm1", "rejected_change") == []
+
+
+async def notice_of(world: World, user: str = "adm1") -> tuple[str, Version]:
+    """The one notice of somebody, and the deletion of it that his device makes."""
+    (shown,) = await world.notices(user, "rejected_change")
+    docid = rejected_id(user, shown["docId"], shown["rev"])
+    return docid, new(None, await world.path(docid))
+
+
+async def test_its_author_has_done_with_it_when_he_deletes_what_told_him(world: World) -> None:
+    version = await refused_edit(world)
+    assert await world.push("adm1", await notice_of(world)) == [""]
+    assert await world.quarantined("adm1") == [(customer(1), "discarded")]
+    assert await world.notices("adm1", "rejected_change") == []
+    assert await world.push("adm1", (customer(1), version)) != [""]
+    assert await world.notices("adm1", "rejected_change") == []
+
+
+async def test_it_is_corrected_if_he_has_written_the_document_since(world: World) -> None:
+    await refused_edit(world, phone="0521")
+    world.clock.advance(hours=4)
+    dismissed = await notice_of(world)
+    better = new(customer_body(phone="0521"), await world.path(customer(1)))
+    # PouchDB sends what was written first; the rule must not depend on it.
+    assert await world.push("adm1", dismissed, (customer(1), better)) == ["", ""]
+    assert (await world.body(customer(1)) or {})["phone"] == "0521"
+    assert await world.quarantined("adm1") == [(customer(1), "corrected")]
+
+
+async def test_a_correction_that_is_refused_again_is_told_anew(world: World) -> None:
+    await refused_edit(world, phone="0521")
+    dismissed = await notice_of(world)
+    again = new(customer_body(owner="gf1", phone="0522"), await world.path(customer(1)))
+    answers = await world.push("adm1", (customer(1), again), dismissed)
+    assert answers[0]
+    assert not answers[1]
+    states = [state for _, state in await world.quarantined("adm1")]
+    assert states == ["discarded", "quarantined"]
+    (notice,) = await world.notices("adm1", "rejected_change")
+    assert notice["document"]["phone"] == "0522"
+
+
+async def test_nobody_else_has_done_with_it(world: World) -> None:
+    await refused_edit(world)
+    docid, version = await notice_of(world)
+    for user in ("adm2", "innen1", "gf1", "admin"):
+        await world.push(user, (docid, version))
+        assert (await world.winner(docid) or pytest.fail("gone")).deleted is False
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
+    above = await world.path(docid)
+    assert await world.push("adm1", (docid, new({"type": "rejected_change", "user": "adm1"}, above))) != [""]
+
+
+async def test_nothing_is_settled_twice(world: World) -> None:
+    """The office was quicker."""
+    await refused_edit(world)
+    dismissed = await notice_of(world)
+    await Desk(world.gate).release(world.people["gf1"], await only(world, viewer="gf1"))
+    assert await world.push("adm1", dismissed) == [""]
+    assert await world.quarantined("adm1") == [(customer(1), "released")]
+
+
+async def test_what_broke_off_after_he_had_done_with_it_is_settled_at_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await refused_edit(world)
+    dismissed = await notice_of(world)
+
+    async def crash(*_: Any, **__: Any) -> Any:
+        raise OSError("the machine stops")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.gate.quarantine, "change", crash)
+        with pytest.raises(OSError):
+            await world.push("adm1", dismissed)
+    assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
+    assert await world.push("adm1", dismissed) == [""]
+    await world.gate.tell_the_rest()
+    assert await world.quarantined("adm1") == [(customer(1), "discarded")]
     assert await world.notices("adm1", "rejected_change") == []
 
 

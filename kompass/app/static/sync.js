@@ -78,24 +78,27 @@ export class Sync {
     if (phase === "idle") this.#report();
   }
 
-  /** Sends what was refused again, better: to the quarantine, where its attachments are. Throws what is against it. */
+  /**
+   * Sends what was refused again, better: to the quarantine, where its attachments are. Throws what is against it. Without
+   * the server it is written here and sent later, unless attachments are needed that only the server has.
+   */
   async correct(notice, doc) {
     const { _id, _rev, _attachments, _conflicts, ...body } = this.store.stamped(doc);
-    const rev = this.store.get(notice.docId)?._rev ?? null;
+    const now = this.store.get(notice.docId);
+    const only = (notice.attachments ?? []).filter((name) => !now?._attachments?.[name]);
     try {
-      await client.ask("POST", `quarantine/${encodeURIComponent(notice.quarantineId)}/correct`, { document: body, rev });
+      const sent = { document: body, rev: now?._rev ?? null };
+      await client.ask("POST", `quarantine/${encodeURIComponent(notice.quarantineId)}/correct`, sent);
     } catch (error) {
-      throw saidBy(error);
+      if (error.status || only.length) throw saidBy(error);
+      await this.store.save({ ...doc, _id: notice.docId });
+      await this.store.remove(notice);
     }
   }
 
-  /** Nobody needs what was refused. Throws what the server says against it. */
+  /** Nobody needs what was refused: with the notice that it deletes the server settles it. */
   async discard(notice) {
-    try {
-      await client.ask("POST", `quarantine/${encodeURIComponent(notice.quarantineId)}/discard`);
-    } catch (error) {
-      throw saidBy(error);
-    }
+    await this.store.remove(notice);
   }
 
   async #report() {
@@ -154,7 +157,10 @@ export class Sync {
 
 /** What the server says about an entry of the quarantine, for people. */
 function saidBy(error) {
-  if (!error.status) return new Error(t("Das geht nur mit Verbindung zum Server.", "This needs the server."));
+  if (!error.status) {
+    return new Error(t("Das geht nur mit Verbindung zum Server, der die Anlagen hat.",
+      "This needs the server, which has the attachments."));
+  }
   if (error.status === 404) return new Error(t("Das ist schon erledigt.", "This is settled already."));
   return Object.assign(new Error(error.reason || describe(error)), { status: error.status });
 }

@@ -217,6 +217,7 @@ class Gate:
         self, principal: Principal, pushed: list[Pushed], resolution: Resolution | None = None
     ) -> list[str | ProtocolError]:
         outcomes = await self._judge(principal, pushed, {}, resolution)
+        await self._dismiss(outcomes)
         await self._let_in(pushed, outcomes)
         return [_answer_online(outcome) for outcome in outcomes]
 
@@ -241,6 +242,7 @@ class Gate:
             except QuarantineFullError as error:
                 full = error
             await self._supersede(principal, some, outcomes, known, all_kept=full is None)
+            await self._dismiss(outcomes)
             await self._let_in(some, outcomes)
             await self._discard(some, outcomes)
             for place, outcome in zip(places, outcomes, strict=True):
@@ -380,7 +382,7 @@ class Gate:
         """Tells what broke off before it was told: at a crash, or because something failed.
 
         Of what lies in quarantine its author's devices get the end, and he the reason; what he was told of
-        something that is settled by now goes.
+        something that is settled by now goes, and what he has done with is settled.
         """
         self._all_told = True  # unless somebody fails to be told meanwhile
         after = 0
@@ -397,6 +399,8 @@ class Gate:
                         await self._tell(
                             entry.user, [_HeldBack(await self._text_of(entry), entry.id, entry.refusal)]
                         )
+                elif one.state is State.QUARANTINED and winner is not None and winner.deleted:
+                    await self._done_with(one.id)
                 elif one.state in SETTLED and winner is not None and not winner.deleted:
                     await self.close_notice(one.user, one.docid, one.rev)
             await asyncio.sleep(0)
@@ -453,6 +457,26 @@ class Gate:
                 elif entry.state is State.QUARANTINED and _is_new(outcome):
                     await self.quarantine.change(entry.id, State.CORRECTED, by=principal.name, now=self.now())
                     await self.close_notice(principal.name, one.doc.id, format_rev(rev))
+
+    async def _dismiss(self, outcomes: Sequence[Outcome]) -> None:
+        """Settles what its authors have done with."""
+        for outcome in outcomes:
+            if isinstance(outcome, Accepted) and outcome.dismissed is not None:
+                try:
+                    await self._done_with(outcome.dismissed)
+                except BaseException:
+                    self._all_told = False
+                    raise
+
+    async def _done_with(self, number: str) -> None:
+        """An author has deleted what told him of this entry: he has corrected it or doesn't need it."""
+        entry = await self.quarantine.get(number)
+        if entry is None or entry.state is not State.QUARANTINED:
+            return
+        with self.database.reading() as reading:
+            corrected = records.wrote_since(reading, entry.user, entry.docid, entry.received)
+        state = State.CORRECTED if corrected else State.DISCARDED
+        await self.quarantine.change(number, state, by=entry.user, now=self.now())
 
     async def _discard(self, pushed: Sequence[Pushed], outcomes: Sequence[Outcome]) -> None:
         """Bytes that were uploaded for documents that aren't stored. Whoever is told of an error discards his

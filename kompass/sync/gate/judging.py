@@ -25,6 +25,7 @@ from kompass.access.policy import ABSENT
 from kompass.domain.checks import MAY_PASS_LATER
 from kompass.domain.merging import differs
 from kompass.domain.server_fields import left_out
+from kompass.sync import notices
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
 from kompass.sync.gate.branches import Branches
@@ -302,7 +303,7 @@ class Judgement:
                 self._batch.close(stored.path, pushed.doc.id)
             else:
                 self._branches.deletion(pushed, stored, base)
-        return Accepted(pushed.rev, True)
+        return Accepted(pushed.rev, True, notices.entry_of(before))
 
     def _is_current(self, path: Path, joined: int, stored: Stored) -> bool:
         """Whether a deletion means what the winner comes from, and not a branch that has its end already."""

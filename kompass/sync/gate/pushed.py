@@ -21,6 +21,8 @@ class Accepted:
     rev: str
     is_new: bool = False
     """Whether this push stored it."""
+    dismissed: str | None = None
+    """The entry of the quarantine that its author has done with: he deleted what told him of it."""
 
 
 @dataclass(frozen=True, slots=True)

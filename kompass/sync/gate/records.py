@@ -124,6 +124,15 @@ def first_received(reading: Reading, docid: str) -> datetime | None:
     return None if found is None else _time(found)
 
 
+def wrote_since(reading: Reading, user: str, docid: str, then: datetime) -> bool:
+    """Whether a version of the document came from somebody after that time."""
+    found = reading.connection.execute(
+        "SELECT 1 FROM gate_revisions WHERE doc = ? AND user = ? AND received > ? AND origin <> ? LIMIT 1",
+        (docid, user, int(then.timestamp() * 1000), Origin.CLOSED.value),
+    ).get
+    return found is not None
+
+
 def keep_merge(writing: Writing, docid: str, branch: Rev, merged: Rev) -> None:
     """`branch` is contained in `merged`, a revision of the winner's line."""
     writing.connection.execute(
