@@ -112,7 +112,8 @@ class Branches:
             united = merging.together(doctype, old, mine, theirs, times.mine, times.theirs)
         for one in united.open:
             if one.kind == "status":
-                wrong = self._wrong(stored, changed_at(united.body, one.steps, one.mine), theirs)
+                chosen = merging.signed(changed_at(united.body, one.steps, one.mine), mine, theirs)
+                wrong = self._wrong(stored, chosen, theirs)
                 if wrong is not None:
                     return wrong
         return united
