@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+from kompass.access.principals import Principal
 from kompass.business import rebuilding, schema
+from kompass.business.lookups import Lookups, bare, members
 from kompass.business.numbers import Numbers
 from kompass.business.server_made import KeyedRevision
 from kompass.business.step import MayRead, Step, Terms
-from kompass.domain.changes import Body
+from kompass.domain import preserving
+from kompass.domain.changes import Body, Change
 from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
+from replication.protocol import errors, jsontext
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Rev, parse_rev
+from replication.store.interface import Document
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
+
+_NOBODY = Principal("", frozenset())
+"""Who writes past the gate has no rights that the rules know."""
 
 
 def _everybody(reading: Reading, person: str, doc: Body) -> bool:
@@ -46,6 +58,49 @@ class BusinessExtension(Extension):
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         Step(writing, self.terms, self.now()).run(documents)
+
+    def check(self, writing: Writing, write: DocumentWrite, winner: Document | None) -> ProtocolError | None:
+        """What is final stays, whoever writes past the gate. A branch may win some day: it is judged as if it
+        did.
+        """
+        if winner is None or winner.deleted:
+            return None
+        doc: Body | None = None
+        if not write.deleted:
+            doc = members(jsontext.decode_request(write.body))
+            doc = {**doc, "_id": write.id, **self._attached(writing, write, winner)}
+        elif write.path is not None and parse_rev(winner.rev) not in write.path.revisions():
+            return None  # the end of another branch
+        return self._kept(writing, doc, bare(winner))
+
+    def check_purge(self, writing: Writing, docid: str, revs: Sequence[Rev]) -> ProtocolError | None:
+        """What is final isn't purged either; ends of branches may be."""
+        for leaf in writing.leaves(docid):
+            if not leaf.deleted and parse_rev(leaf.rev) in revs:
+                error = self._kept(writing, None, bare(leaf))
+                if error is not None:
+                    return error
+        return None
+
+    def _attached(self, writing: Writing, write: DocumentWrite, winner: Document) -> Mapping[str, Any]:
+        """Attachments of what is written, as names and digests. A stub without a digest means what its parent
+        has: the winner's, or nobody knows whose.
+        """
+        if not write.attachments:
+            return {}
+        rev = parse_rev(winner.rev)
+        follows = write.path is None or rev in write.path.revisions()
+        stored = writing.attachments(write.id, rev) if follows else {}
+        digests = {
+            name: given.digest or (stored[name].digest if name in stored else "")
+            for name, given in write.attachments.items()
+        }
+        return {"_attachments": digests}
+
+    def _kept(self, writing: Writing, doc: Body | None, before: Body) -> ProtocolError | None:
+        change = Change(doc, before, _NOBODY, self.now())
+        refusal = preserving.check(change, Lookups(writing), self.settings)
+        return None if refusal is None else errors.forbidden(refusal.reason)
 
     def rebuild(self, writing: Writing) -> int:
         """Works out everything anew that follows from documents. Returns how many documents it had to

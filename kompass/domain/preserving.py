@@ -1,0 +1,75 @@
+"""What keeps final documents whole where nobody judges by all the rules: administrators, imports,
+replications.
+
+Whoever writes past the gate may bring any document and any history. What is final here stays as it is: it
+isn't deleted before its time, not made a draft again, and nothing frozen changes, but for a correction that
+has been logged, on another server for instance, and that the seal bears out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kompass.access.fields import same
+from kompass.domain import retention
+from kompass.domain.changes import Body, Change, Facts
+from kompass.domain.corrections import MONEY
+from kompass.domain.freezing import FILES, frozen_changes, is_final
+from kompass.domain.refusals import Refusal
+from kompass.domain.sealing import is_intact
+from kompass.domain.settings import BusinessSettings
+
+_SEAL = ("finalized", "immutableAt", "immutableHash", "immutableAttachments")
+_CORRECTED = ("changeLog", "correctionReason")
+
+
+def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
+    """Why what is final forbids the change, whoever wants it; None for anything that isn't final."""
+    before, doc = change.before, change.doc
+    if before is None:
+        return None
+    if doc is None:
+        return retention.check(change, facts, settings)
+    if not is_final(before, facts):
+        return None
+    touched: list[str] = []
+    if not _is_logged(change, facts):
+        touched += frozen_changes(change, facts)
+        touched += (name for name in _CORRECTED if change.changes(name))
+    if before.get("finalized") is True:
+        touched += [name for name in _SEAL if change.changes(name)]
+    if change.changes("type"):
+        touched.append("type")
+    elif not is_final(doc, facts):
+        touched.append("status")
+    if not touched:
+        return None
+    names = ", ".join(dict.fromkeys(touched))
+    doctype = str(before.get("type"))
+    return Refusal(
+        "frozen.door",
+        f"This {doctype} is final; administrators, imports and replications can't change {names} either."
+        " GF corrects it with a reason, or cancels it (Storno).",
+        f"Dieses Dokument ({doctype}) ist festgeschrieben; {names} ändern auch Administration, Import und"
+        " Replikation nicht. Die Geschäftsführung korrigiert mit Begründung oder storniert.",
+        tuple(dict.fromkeys(touched)),
+    )
+
+
+def _is_logged(change: Change, facts: Facts) -> bool:
+    """Whether the change is nothing but corrections that its change log adds to the stored one's."""
+    before, doc = change.before, change.doc
+    assert before is not None
+    assert doc is not None
+    had, has = _log(before), _log(doc)
+    if len(has) <= len(had) or not same(had, has[: len(had)]) or doc.get("correctionReason") is not None:
+        return False
+    fields = {entry.get("field") for entry in has[len(had) :] if isinstance(entry, dict)}
+    if fields & {*FILES, *MONEY.get(change.type, ())}:
+        return False
+    return {*frozen_changes(change, facts)} <= fields and is_intact(doc)
+
+
+def _log(body: Body) -> list[Any]:
+    log = body.get("changeLog")
+    return log if isinstance(log, list) else []
