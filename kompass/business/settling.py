@@ -14,7 +14,9 @@ from kompass.domain import corrections, derivations, freezing, sealing
 from kompass.domain.changes import Body, Change, Facts
 from kompass.domain.derivations import REMOVED
 from kompass.domain.effects import SYSTEM
+from kompass.domain.refusals import Refusal
 from kompass.domain.series import CHANGE_LOG
+from kompass.domain.upcasting import upcast
 
 USES = frozenset(
     (use.type, use.field) for rows in freezing.FREEZES.values() for row in rows for use in row.uses
@@ -28,9 +30,12 @@ def lacking(
     """Field -> the value it has to have, or `REMOVED`.
 
     `before` is the version that a person's change replaced, as far as it is stored; `principal` is who made
-    it.
+    it. What an older app has written gets today's form: nothing is worked out from an older one, in which the
+    same number may mean something else.
     """
-    found: dict[str, Any] = {}
+    found = {} if body.get("finalized") is True else _newer_form(body)
+    if found:
+        body = {name: value for name, value in {**body, **found}.items() if value is not REMOVED}
     number = numbers.settle(body)
     if number is not None:
         found[numbers.field(body)] = number
@@ -46,6 +51,14 @@ def lacking(
         if freezing.is_final(whole, facts):
             found |= sealing.seal(whole, numbers.now)
     return found
+
+
+def _newer_form(body: Body) -> dict[str, Any]:
+    current = upcast(body)
+    if isinstance(current, Refusal) or current is body:
+        return {}
+    changed = {name: value for name, value in current.items() if name not in body or body[name] != value}
+    return changed | {name: REMOVED for name in body if name not in current}
 
 
 def _logged(
