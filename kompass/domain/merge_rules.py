@@ -116,8 +116,7 @@ def _all(rule: Rule, *names: str) -> dict[str, Rule]:
 
 
 COMMON: Mapping[str, Rule] = {
-    **_all(Rule.STORED, "type", "schemaVersion", "createdBy", "createdAt", *FIXED),
-    **_all(Rule.DERIVED, *EVERYWHERE),
+    **_all(Rule.STORED, "type", "schemaVersion", "createdBy", "createdAt"),
     **_all(Rule.STATUS, "status"),
     # terms, approvals, and what was done with money
     **_all(Rule.STORED, "paymentTerms", "paymentTermsDays", "deliveryTimeDays", "terms", "currency"),
@@ -222,13 +221,15 @@ def is_final(rule: str) -> bool:
 
 
 def declared(doctype: str, pattern: str) -> Rule | None:
-    """The rule that a path has by the tables; None if its type's default counts."""
-    found = RULES.get(doctype, {}).get(pattern) or COMMON.get(pattern)
-    if WRITERS.get(doctype, {}).get(pattern) == NOBODY:
+    """The rule that a path has by the tables; None if its type's default counts.
+
+    What only the server writes, and what a document belongs to, is no matter of these tables.
+    """
+    if pattern in EVERYWHERE or WRITERS.get(doctype, {}).get(pattern) == NOBODY:
         return Rule.DERIVED
-    if pattern in FIXED_ALSO.get(doctype, ()):
+    if pattern in FIXED or pattern in FIXED_ALSO.get(doctype, ()):
         return Rule.STORED
-    return found
+    return RULES.get(doctype, {}).get(pattern) or COMMON.get(pattern)
 
 
 def default(doctype: str, status: object) -> Rule:
