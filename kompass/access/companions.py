@@ -156,3 +156,14 @@ def split(doc: Mapping[str, Any]) -> tuple[Document, list[Document]]:
             )
             body[field] = doc[field]
     return base, list(companions.values())
+
+
+def named(doc: Mapping[str, Any]) -> list[Document]:
+    """The companions that a document's misplaced fields belong in, without the fields.
+
+    Whoever may read the document and these may read all that it says.
+    """
+    doctype, base_id = type_of(doc), doc["_id"]
+    belongs = BELONGS.get(doctype or "", {})
+    types = {belongs[field] for field in doc if field in belongs}
+    return [{"type": one, "_id": base_id, BASE_FIELD[one]: base_id} for one in sorted(types)]

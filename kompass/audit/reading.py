@@ -108,6 +108,13 @@ class Reader:
     def __init__(self, connection: apsw.Connection) -> None:
         self._opened = Opened(connection)
 
+    def sent(self, row: Row) -> dict[str, Any] | None:
+        """The text of a refused write. None if it isn't readable, or isn't kept here."""
+        opening = None if row.key is None else self._opened.opening(row)
+        text = opening.get("text") if isinstance(opening, dict) else None
+        value = None if text is None else json.loads(text)
+        return value if isinstance(value, dict) else None
+
     def shown(self, row: Row, sight: Sight) -> Shown:
         entry: dict[str, Any] = orjson.loads(row.text)
         members = _MEMBERS[sight]

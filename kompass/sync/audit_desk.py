@@ -5,8 +5,9 @@
     PLAN        his own, and those about projects that he manages
     the others  their own
 
-Whoever gets an entry gets its values only if he may read the document. Of what he was refused he gets what he
-sent himself.
+Whoever gets an entry gets its values only if he may read the document, and could when it was as the entry
+says: what was private stays its author's when the document no longer is. Of what others were refused he gets
+values that he may read, fields included that belong in companions; of what he was refused what he sent.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import orjson
+
 from kompass.access import Principal, Role
 from kompass.audit.reading import Query, Reader, Shown, Sight, found
+from kompass.audit.recording import REJECTED
 from kompass.audit.verifying import Row
+from kompass.sync.gate.records import Origin
 from kompass.sync.index import FeedIndex
+from kompass.sync.notices import NOTICE
 from replication.protocol import jsontext
 from replication.store.sqlite import Reading, SqliteDatabase
 
@@ -26,7 +32,9 @@ SEES_ALL = frozenset({Role.GF, Role.BUCH, Role.ADMIN})
 MOST_LOOKED_AT = 5000
 """Entries that one page goes through."""
 _AT_ONCE = 500
-_BESIDE = (b'"origin":"card"', b'"origin":"notice"')
+_BESIDE = ("card", NOTICE.origin)
+_SENT = (None, *(one.value for one in Origin))
+"""What somebody has sent, and what became of that."""
 
 
 class Page(NamedTuple):
@@ -56,6 +64,7 @@ class _Asking:
         self._index = index
         self._user = principal.name
         recorded = index.roles(reading, principal.name)
+        self._principal = principal
         self._is_whole = recorded is not None and recorded <= principal.roles
         """Whether he has come with all the roles that what he sees is worked out from."""
         self._sees_all = not SEES_ALL.isdisjoint(principal.roles)
@@ -92,13 +101,15 @@ class _Asking:
         own = row.user == self._user
         if not (own or self._sees_all or (self._manages and self._is_managed(docid))):
             return None
+        origin = orjson.loads(row.text).get("origin")
+        sent = own and origin in _SENT
         if self._sees(docid):
-            return Sight.ALL
-        if own:
+            return Sight.ALL if sent or self._reads_values(row, docid, origin) else Sight.NAMES
+        if sent:
             return Sight.OWN
-        # Whoever asks for a document would learn from the outline that it is there; and what the server
-        # writes beside it says nothing more.
-        if query.document is not None or any(origin in row.text for origin in _BESIDE):
+        # Whoever asks for a document would learn from the outline that it is there; what the server writes
+        # beside it says nothing more; and what followed from his write elsewhere isn't his to know.
+        if query.document is not None or origin in _BESIDE or not (self._sees_all or self._manages):
             return None
         return Sight.OUTLINE
 
@@ -108,6 +119,22 @@ class _Asking:
             sees = self._index.sees(self._reading, self._user, [docid]) if self._is_whole else set()
             visible = self._visible[docid] = docid in sees
         return visible
+
+    def _reads_values(self, row: Row, docid: str, origin: str | None) -> bool:
+        """Whether the values of an entry are his to read as well as the document as it is now."""
+        if row.key is None:
+            return True
+        if origin == NOTICE.origin:
+            return False  # it may have told him of what he has lost since
+        entry = orjson.loads(row.text)
+        if entry["action"] == REJECTED:
+            sent = self._reader.sent(row)
+            if sent is None:
+                return False
+            document = {**sent, "_id": docid}
+            return bool(entry["deleted"]) or self._index.reads_text(self._reading, self._principal, document)
+        revs = [rev for rev in (entry.get("before"), entry.get("after")) if rev is not None]
+        return self._index.saw(self._reading, self._user, docid, revs)
 
     def _is_managed(self, docid: str) -> bool:
         """Whether a document is a project that he manages, or belongs to one."""

@@ -181,3 +181,93 @@ async def test_what_a_planner_manages_is_his_to_follow(client: httpx.AsyncClient
     entries = {entry["document"]: entry for entry in await asked(client, "plan")}
     assert (entries[project]["who"], entries[project]["values"]) == ("root", "shown")
     assert {str(entry["type"]).partition("_")[0] for entry in entries.values()} == {"project"}
+
+
+async def test_what_was_private_stays_its_authors(client: httpx.AsyncClient) -> None:
+    docid = "activity-33333333-3333-4333-8333-333333333333"
+    body = {
+        "type": "activity",
+        "activityType": "note",
+        "customerId": CUSTOMER,
+        "subject": "Gespräch",
+        "date": "2026-03-01T08:00:00.000Z",
+        "description": "nur für mich",
+        "private": True,
+        "createdBy": "anna",
+        "modifiedBy": "anna",
+    }
+    answer = await client.put(f"/kompass/{docid}", json=body, auth=("anna", "pw"))
+    assert answer.status_code == 201, answer.text
+    opened = {**body, "_rev": answer.json()["rev"], "description": "für alle", "private": False}
+    answer = await client.put(f"/kompass/{docid}", json=opened, auth=("anna", "pw"))
+    assert answer.status_code == 201, answer.text
+    later = {**opened, "_rev": answer.json()["rev"], "description": "für alle, zweimal"}
+    answer = await client.put(f"/kompass/{docid}", json=later, auth=("anna", "pw"))
+    assert answer.status_code == 201, answer.text
+    assert "nur für mich" in json.dumps(await asked(client, "anna", document=docid), ensure_ascii=False)
+    for compacted in (False, True):
+        if compacted:
+            answer = await client.post("/kompass/_compact", json={}, auth=ADMIN)
+            assert answer.status_code == 202, answer.text
+        for name in ("chef", "buch"):
+            assert (await client.get(f"/kompass/{docid}", auth=(name, "pw"))).status_code == 200
+            entries = await asked(client, name, document=docid)
+            assert "nur für mich" not in json.dumps(entries, ensure_ascii=False)
+            assert [one["values"] for one in entries][1:] == ["hidden", "hidden"]
+            table = await client.get("/api/v1/audit/export", auth=(name, "pw"))
+            assert "nur für mich" not in table.text
+            # What was written when everybody could read it is everybody's.
+            assert entries[0]["changes"] == [
+                {"field": "description", "old": "für alle", "new": "für alle, zweimal"}
+            ]
+
+
+async def test_a_field_in_the_wrong_document_is_not_told_to_who_may_not_read_it(
+    client: httpx.AsyncClient,
+) -> None:
+    docid = "project-44444444-4444-4444-8444-444444444444"
+    project = {"type": "project", "customerId": CUSTOMER, "status": "planning", "projectManagerId": "plan"}
+    answer = await client.put(f"/kompass/{docid}", json=project, auth=ADMIN)
+    assert answer.status_code == 201, answer.text
+    answer = await edit(client, "chef", docid, competitorInfo="Rivale")
+    assert (answer.status_code, "competitorInfo" in answer.text) == (403, True)
+    for name, told in (("buch", []), ("plan", []), ("chef", ["Rivale"])):
+        (entry,) = [one for one in await asked(client, name, document=docid) if one["action"] == "REJECTED"]
+        assert [one["new"] for one in entry["changes"] if one["field"] == "competitorInfo"] == told
+        assert entry["values"] == ("shown" if told else "hidden")
+
+
+async def test_what_the_server_tells_others_of_ones_write_is_not_ones_own(client: httpx.AsyncClient) -> None:
+    docid = "opportunity-55555555-5555-4555-8555-555555555555"
+    body = {
+        "type": "opportunity",
+        "customerId": CUSTOMER,
+        "owner": "anna",
+        "title": "Regale",
+        "status": "new",
+    }
+    answer = await client.put(f"/kompass/{docid}", json=body | {"estimatedValue": 90_000}, auth=ADMIN)
+    assert answer.status_code == 201, answer.text
+    above = (await client.get(f"/kompass/{docid}", auth=ADMIN)).json()
+    for name, value in (("chef", 99_000), ("anna", 120_000)):
+        rev = f"{int(above['_rev'].split('-')[0]) + 1}-{value:032x}"
+        start, parent = above["_rev"].split("-")
+        history = {"start": int(start) + 1, "ids": [rev.split("-")[1], parent]}
+        sent = {**above, "_rev": rev, "_revisions": history, "estimatedValue": value, "modifiedBy": name}
+        pushed = {"new_edits": False, "docs": [sent]}
+        answer = await client.post("/kompass/_bulk_docs", json=pushed, auth=(name, "pw"))
+        assert (answer.status_code, answer.json()) == (201, [])
+    (told,) = (await client.get("/api/v1/conflicts", auth=("anna", "pw"))).json()["conflicts"]
+    assert told["escalated"]
+    assert "99000" in json.dumps(told)
+    taken = await client.get(f"/kompass/{CUSTOMER}", auth=ADMIN)
+    answer = await client.put(f"/kompass/{CUSTOMER}", json={**taken.json(), "owner": "bert"}, auth=ADMIN)
+    assert answer.status_code == 201, answer.text
+    now = (await client.get(f"/kompass/{docid}", auth=ADMIN)).json()
+    answer = await client.put(f"/kompass/{docid}", json={**now, "owner": "bert"}, auth=ADMIN)
+    assert answer.status_code == 201, answer.text
+    entries = await asked(client, "anna", limit=200)
+    (notice,) = [one for one in entries if one["origin"] == "notice"]
+    ids = [row["id"] for row in (await client.get("/kompass/_all_docs", auth=("anna", "pw"))).json()["rows"]]
+    assert notice["document"] in ids, "management's isn't hers"
+    assert "99000" not in json.dumps(entries)

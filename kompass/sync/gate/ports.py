@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from typing import Any, Protocol
 
-from kompass.access import Matrix, Parents, Relation, Role
+from kompass.access import Matrix, Parents, Principal, Relation, Role
 from kompass.audit import Refused
 from kompass.domain.changes import Change, Facts, NoFacts
 from kompass.domain.refusals import Refusal
@@ -55,6 +55,9 @@ class Index(Protocol):
 
     def matrix(self, reading: Reading) -> Matrix:
         """The permissions that are in force."""
+
+    def reads_text(self, reading: Reading, principal: Principal, doc: Mapping[str, Any]) -> bool:
+        """Whether the rules let somebody read such a text, fields that belong in companions included."""
 
     def refuse(self, writing: Writing, user: str, docid: str, path: Path) -> None:
         """Closes the refused revision on his devices. Calling it again changes nothing."""

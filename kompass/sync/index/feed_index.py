@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from kompass.access import DEFAULT, Action, Matrix, Principal, decide
+from kompass.access import DEFAULT, Action, Matrix, Principal, companions, decide
 from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
 from kompass.audit import Cause
@@ -46,6 +46,18 @@ _SEES = (
     "EXISTS (SELECT 1 FROM access_entries e CROSS JOIN access_holdings h"
     " ON h.user = :user AND h.channel = e.channel WHERE e.doc = d.num)"
 )
+
+_FIRST = (
+    "min((SELECT min(since) FROM access_entries WHERE doc = d.num),"
+    " ifnull((SELECT min(since) FROM access_left WHERE doc = d.num), e.since))"
+)
+"""Since when a document has had any channel."""
+_WRITTEN = (
+    "(SELECT CASE count(*) WHEN :count THEN min(body) END FROM ("
+    "SELECT r.body FROM json_each(:revs) CROSS JOIN revs r ON r.doc = d.num AND r.rev = value"
+    " UNION SELECT w.body FROM docs w WHERE w.id = d.id AND w.rev IN (SELECT value FROM json_each(:revs))))"
+)
+"""When the earliest of some versions was written; null if one isn't stored."""
 
 
 class FeedIndex(Extension):
@@ -190,6 +202,18 @@ class FeedIndex(Extension):
             matrix=self.matrix(reading),
         ).allowed
 
+    def reads_text(self, reading: Reading, principal: Principal, doc: Mapping[str, Any]) -> bool:
+        """Whether the rules let somebody read such a text, fields that belong in companions included.
+
+        `doc` has its `_id`.
+        """
+        relations, parents = self.relations(reading, principal.name), self.parents(reading)
+        matrix = self.matrix(reading)
+        return all(
+            decide(principal, Action.READ, one, relations=relations, parents=parents, matrix=matrix).allowed
+            for one in (doc, *companions.named(doc))
+        )
+
     def channels_of(self, reading: Reading, docid: str) -> dict[str, int]:
         """The channels a document is in, each since which change."""
         rows: Any = reading.connection.execute(
@@ -226,6 +250,20 @@ class FeedIndex(Extension):
             {"ids": orjson.dumps(list(docids)).decode(), "user": user},
         )
         return {docid for (docid,) in rows}
+
+    def saw(self, reading: Reading, user: str, docid: str, revs: Collection[str]) -> bool:
+        """Whether a channel through which somebody sees a document was its channel when it said this, too.
+
+        True for certain if the document was in that channel from its beginning; otherwise the versions have
+        to be stored still, for only those tell when they were written.
+        """
+        found = reading.connection.execute(
+            "SELECT 1 FROM access_docs d CROSS JOIN access_entries e ON e.doc = d.num"
+            " CROSS JOIN access_holdings h ON h.channel = e.channel AND h.user = :user"
+            f" WHERE d.id = :id AND (e.since <= {_FIRST} OR e.since <= {_WRITTEN}) LIMIT 1",
+            {"user": user, "id": docid, "revs": orjson.dumps(list(revs)).decode(), "count": len(revs)},
+        ).get
+        return found is not None
 
     def second_look(self, reading: Reading, user: str) -> SecondLook:
         """What judges once more, by the rules alone, what `sees` has said yes to."""

@@ -15,9 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from kompass.access import Action, Principal, Role, decide
-from kompass.access.companions import BASE_FIELD
-from kompass.access.fields import BELONGS
+from kompass.access import Principal, Role
 from kompass.domain.merging import ATTACHMENT, applied, clashes, differs
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
@@ -31,7 +29,6 @@ from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import AttachmentInfo, Document
-from replication.store.sqlite import Reading
 
 OFFICE = frozenset({Role.INNEN, Role.GF})
 """Who looks at other people's entries."""
@@ -127,18 +124,8 @@ class Desk:
                     return False
             elif entry.deleted:
                 return False
-            return entry.deleted or self._may_read(reading, principal, entry)
-
-    def _may_read(self, reading: Reading, principal: Principal, entry: Entry) -> bool:
-        """Whether he may read all that was sent, also fields that belong to companions of the document."""
-        index = self._gate.index
-        relations, parents = index.relations(reading, principal.name), index.parents(reading)
-        matrix = index.matrix(reading)
-        document = {**entry.document, "_id": entry.docid}
-        return all(
-            decide(principal, Action.READ, one, relations=relations, parents=parents, matrix=matrix).allowed
-            for one in (document, *_companions(document))
-        )
+            document = {**entry.document, "_id": entry.docid}
+            return entry.deleted or index.reads_text(reading, principal, document)
 
     def _winner(self, principal: Principal, docid: str) -> Document | None:
         index = self._gate.index
@@ -270,14 +257,6 @@ class Desk:
                 if found is not None and not found.deleted:
                     return members_of(found)
         return None
-
-
-def _companions(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Where the fields of a document belong that aren't for everybody who reads it."""
-    doctype = document.get("type")
-    belongs = BELONGS.get(doctype, {}) if isinstance(doctype, str) else {}
-    named = {belongs[name] for name in document if name in belongs}
-    return [{"type": one, "_id": document["_id"], BASE_FIELD[one]: document["_id"]} for one in sorted(named)]
 
 
 def _check(possible: bool, entry: Entry) -> None:
