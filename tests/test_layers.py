@@ -78,6 +78,12 @@ def test_the_business_at_work_knows_nothing_of_sync(file: Path) -> None:
     assert [module for module in used if module.startswith(("kompass.sync", "kompass.api"))] == []
 
 
+@pytest.mark.parametrize("file", ["register.py", "journal.py"])
+def test_what_the_gate_asks_of_privacy_knows_nothing_of_sync(file: str) -> None:
+    used = list(imports(ROOT / "kompass" / "privacy" / file))
+    assert [module for module in used if module.startswith(("kompass.sync", "kompass.api"))] == []
+
+
 @pytest.mark.parametrize("file", sources("replication/store"), ids=name)
 def test_stores_know_nothing_of_http(file: Path) -> None:
     assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []

@@ -43,6 +43,8 @@ class Consent(Part):
     grantedAt: Moment | None = None
     grantedBy: User | None = None
     revokedAt: Moment | None = None
+    wording: Annotated[str, line(1, 200)] | None = None
+    """Which text the customer has agreed to."""
 
 
 class Customer(Authored):

@@ -23,7 +23,7 @@ SHORTEST_NUMBER = 6
 """Digits."""
 
 _PHONES = frozenset({"phone", "mobile", "phoneNumber"})
-_KEPT = frozenset({"type", "status", "owner", "assignedTo", "user", "userName", "name", "rev", "author"})
+_KEPT = frozenset({"type", "status", "owner", "assignedTo", "user", "userName", "rev", "author"})
 """Members that are no texts: what people chose from a list, or whom they log in as."""
 _KEPT_ENDINGS = ("Id", "Ids", "By", "At", "Rev", "Hash")
 
@@ -67,8 +67,10 @@ def traces(bodies: Iterable[Body], label: str) -> Traces:
         doctype = str(body.get("type"))
         if doctype not in NAMES:
             continue
+        login = {_text(body.get(name)).casefold() for name in ("userName", "name")}
         for name in NAMES[doctype]:
-            _add(wide, body.get(name), label)
+            if doctype != "user" or _text(body.get(name)).casefold() not in login:
+                _add(wide, body.get(name), label)
         first, last = _text(body.get("firstName")), _text(body.get("lastName"))
         if last and first:
             _add(wide, f"{first} {last}", label)

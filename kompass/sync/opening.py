@@ -16,6 +16,8 @@ from kompass.audit.signing import SigningKeys
 from kompass.business import BusinessExtension
 from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
+from kompass.privacy.journal import Journal
+from kompass.privacy.register import Register
 from kompass.sync import quarantine
 from kompass.sync.conflicts.extension import Conflicts
 from kompass.sync.gate import records
@@ -53,11 +55,13 @@ def extensions(
     *,
     series: SeriesTable | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    journal: Journal | None = None,
 ) -> Mapping[str, Extension]:
     """What `SqliteStore.open` must be given, by database. `series` are the forms of numbers.
 
     The documents have the rules of the business, the index of who sees what, the chain of writes, by default
-    one without signatures, and the conflicts; the quarantine has its own index.
+    one without signatures, the conflicts, and the register of what people want done with their data, whose
+    erasures go into the `journal`; the quarantine has its own index.
     """
     return {
         index.database_name: Several(
@@ -68,6 +72,7 @@ def extensions(
             index,
             audit or AuditExtension(),
             Conflicts(index, now),
+            Register(now) if journal is None else Register(now, journal.add),
         ),
         quarantine.DATABASE: QuarantineIndex(),
     }
@@ -78,6 +83,14 @@ def business_of(database: SqliteDatabase) -> BusinessExtension:
     several = database.extension
     assert isinstance(several, Several)
     (found,) = [one for one in several.extensions if isinstance(one, BusinessExtension)]
+    return found
+
+
+def chain_in(database: SqliteDatabase) -> AuditExtension:
+    """The chain of writes that was given for the database of documents."""
+    several = database.extension
+    assert isinstance(several, Several)
+    (found,) = [one for one in several.extensions if isinstance(one, AuditExtension)]
     return found
 
 

@@ -22,6 +22,21 @@ DELETED = Refusal(
     "Das Dokument wurde gelöscht; vom Gerät aus lässt es sich nicht zurückholen, aber im Büro.",
 )
 
+ERASED = Refusal(
+    "privacy.erased",
+    "Personal data was erased from this document; what you sent follows an earlier version and is not kept."
+    " Sync, and enter again what is still needed.",
+    "Aus diesem Dokument wurden personenbezogene Daten gelöscht; Ihre Änderung beruht auf einer früheren"
+    " Fassung und wird nicht aufbewahrt. Synchronisieren Sie, und tragen Sie neu ein, was noch nötig ist.",
+)
+"""For what may bring back what was erased."""
+
+NAMES_ERASED = Refusal(
+    "privacy.names_erased",
+    "This is about somebody whose data was erased: the office decides whether it may be kept.",
+    "Das betrifft jemanden, dessen Daten gelöscht wurden: Das Büro entscheidet, ob es bleiben darf.",
+)
+
 _GERMAN = {
     "type": "Dokumente dieser Art kann ein Gerät nicht schreiben.",
     "escape.type": "Die Art eines Dokuments ändert sich nie.",

@@ -17,6 +17,7 @@ from kompass.audit.signing import KeysError, SigningKeys
 from kompass.domain.series import SeriesTable
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
+from kompass.privacy.journal import Journal
 from kompass.sync.gate import records
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.ports import Business
@@ -69,7 +70,8 @@ class Sync:
 
     async def open_store(self) -> SqliteStore:
         """The store, whose databases keep the index and the quarantine's tables."""
-        extended = extensions(self.index, audit=self.audit, series=self._series)
+        journal = Journal(self._directory)
+        extended = extensions(self.index, audit=self.audit, series=self._series, journal=journal)
         return await SqliteStore.open(self._directory, extensions=extended)
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:

@@ -76,6 +76,7 @@ MORE: dict[str, Part] = {
             "grantedAt": d.time(-48),
             "grantedBy": "adm1",
             "revokedAt": d.time(-1),
+            "wording": "Einwilligung 2026-01",
         },
         "dataRetentionUntil": "2036-12-31",
         "anonymized": False,

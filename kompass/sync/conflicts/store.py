@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -250,3 +250,39 @@ def moment(milliseconds: int) -> datetime:
 
 def _stamp(at: datetime) -> int:
     return round(at.timestamp() * 1000)
+
+
+# -- erasing people --------------------------------------------------------------------------------
+
+
+class Texts(NamedTuple):
+    """What a conflict says about documents, as it is stored: JSON."""
+
+    id: str
+    docid: str
+    texts: tuple[str | None, ...]
+    """The columns of `_TEXTS`."""
+
+
+_TEXTS = ("fields", "decided", "text", "resolution")
+
+
+def texts(reading: Reading) -> list[Texts]:
+    """Of all conflicts, settled ones included."""
+    rows: Any = reading.connection.execute(f"SELECT id, doc, {', '.join(_TEXTS)} FROM conflicts").fetchall()
+    return [Texts(id_, doc, tuple(told)) for id_, doc, *told in rows]
+
+
+def rewrite(writing: Writing, conflict: str, told: Sequence[str | None]) -> None:
+    """Exchanges what it says."""
+    writing.connection.execute(
+        f"UPDATE conflicts SET {', '.join(f'{name} = ?' for name in _TEXTS)} WHERE id = ?", (*told, conflict)
+    )
+
+
+def erase(writing: Writing, conflict: str, at: datetime) -> None:
+    """It is settled, and says nothing any more."""
+    resolution = {"by": "", "at": _stamp(at), "strategy": "erased", "choices": None, "rev": None}
+    rewrite(writing, conflict, ("[]", "[]", None, jsontext.encode(resolution).decode()))
+    writing.connection.execute("UPDATE conflicts SET state = 'resolved' WHERE id = ?", (conflict,))
+    writing.connection.execute("DELETE FROM conflict_notices WHERE conflict = ?", (conflict,))

@@ -31,12 +31,13 @@ from kompass.access.policy import ABSENT
 from kompass.audit import SYSTEM, Door, acting, acting_as, actor, of_principal
 from kompass.audit import Refused as Refusing
 from kompass.domain.refusals import Refusal
+from kompass.privacy import register
 from kompass.sync import notices
 from kompass.sync.gate import records, references
 from kompass.sync.gate.batch import Remembered, Resolution, Terms
 from kompass.sync.gate.judging import Judgement
 from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
-from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read
+from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, read, without_text
 from kompass.sync.gate.records import Origin
 from kompass.sync.gate.stored import known_of_hidden, known_of_purged
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
@@ -112,6 +113,7 @@ class Gate:
     async def prepare(self) -> None:
         """Makes the gate's tables. Call it before anything else."""
         await self.database.transact(records.prepare)
+        await self.database.transact(register.prepare)
 
     # -- what devices ask before they push -------------------------------------------------------
 
@@ -268,8 +270,14 @@ class Gate:
             resolution,
         )
 
+        dropped: list[DocumentWrite] = []
+
         def run(writing: Writing) -> list[Outcome]:
             outcomes = Judgement(writing, terms, pushed).run()
+            for one, outcome in zip(pushed, outcomes, strict=True):
+                if isinstance(outcome, Refused) and outcome.drops_text:
+                    dropped.append(one.doc)
+                    without_text(one)
             # What a device sent is entered when its author is told: it may be judged again before.
             refused = [
                 _refusing(one, outcome)
@@ -281,6 +289,8 @@ class Gate:
             return outcomes
 
         outcomes = await self.database.transact(run)
+        for doc in dropped:
+            await self.discard_staged(doc)
         self.database.taken_up(
             [one.doc for one, outcome in zip(pushed, outcomes, strict=True) if _is_new(outcome)]
         )

@@ -22,9 +22,11 @@ from typing import Any
 
 from kompass.access import Action
 from kompass.access.policy import ABSENT
+from kompass.business.lookups import references as named_in
 from kompass.domain.checks import MAY_PASS_LATER
 from kompass.domain.merging import differs
 from kompass.domain.server_fields import left_out
+from kompass.privacy import register
 from kompass.sync import notices
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
@@ -39,7 +41,14 @@ from kompass.sync.gate.stored import (
     known_of_purged,
     members_of,
 )
-from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT, NOT_A_MEMBER, of_decision
+from kompass.sync.refusals import (
+    DELETED,
+    ERASED,
+    NAMES_ERASED,
+    NO_SUCH_DOCUMENT,
+    NOT_A_MEMBER,
+    of_decision,
+)
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
@@ -92,6 +101,7 @@ class Judgement:
         unknown = [docid for docid in ids if docid not in winners]
         self._once_known = index.knew(writing, unknown) if unknown else set()
         self._gone = known_of_purged(writing, index, user, ids)
+        self._clean = register.rewritten(writing, ids)
         batch.begin(winners.keys())
         for place, one in zip(places, pushed, strict=True):
             document = winners.get(one.doc.id)
@@ -99,7 +109,10 @@ class Judgement:
             if document is not None:
                 docid = one.doc.id
                 stored = Stored(writing, document, docid in visible, held.get(docid, ()))
-            self._outcomes[place] = self._judge(one, stored)
+            outcome = self._judge(one, stored)
+            if isinstance(outcome, Refused) and outcome.refusal.rule == ERASED.rule:
+                outcome = replace(outcome, drops_text=True)
+            self._outcomes[place] = outcome
         batch.write()
 
     def _judge_again(self) -> None:
@@ -163,6 +176,10 @@ class Judgement:
                 return Accepted(pushed.rev)
             if (stored is not None and stored.knows(rev)) or rev in self._gone.get(docid, ()):
                 return Accepted(pushed.rev)
+            clean = self._clean.get(docid)
+            if clean is not None and not pushed.doc.deleted and ancestry.place(pushed.path, clean) is None:
+                visible = stored is not None and stored.visible
+                return Refused(ERASED if visible else NO_SUCH_DOCUMENT, drops_text=True)
         remembered = self._batch.terms.remembered.get((docid, pushed.rev))
         if remembered is not None:
             return Waits((), remembered.refusal) if remembered.waits else Refused(remembered.refusal)
@@ -250,6 +267,8 @@ class Judgement:
             return Waits(parents, wrong) if parents else Refused(wrong)
         if taken:
             return Refused(NO_SUCH_DOCUMENT)
+        if register.subjects_among(self._batch.writing, {target for _, target in named_in(body)}):
+            return Refused(NAMES_ERASED)
         self._batch.expect(pushed.doc.id, _judged(pushed, given))
         if pushed.origin is not Origin.EDITED:
             self._made[pushed.doc.id] = pushed.path

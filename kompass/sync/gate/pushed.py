@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kompass.domain.refusals import Refusal
@@ -37,6 +37,8 @@ class Waits:
 @dataclass(frozen=True, slots=True)
 class Refused:
     refusal: Refusal
+    drops_text: bool = False
+    """What was sent may have what was erased: it isn't kept."""
 
 
 Outcome = Accepted | Waits | Refused | ProtocolError
@@ -64,6 +66,12 @@ class Pushed:
     @property
     def rev(self) -> str:
         return format_rev(self.path.leaf)
+
+
+def without_text(pushed: Pushed) -> None:
+    """Forgets what somebody sent, but for which revision of what."""
+    pushed.doc = replace(pushed.doc, body=b"{}", attachments={}, malformed="")
+    pushed.body = {"_id": pushed.doc.id}
 
 
 def read(doc: DocumentWrite, *, online: bool = False, author: str | None = None) -> Pushed:

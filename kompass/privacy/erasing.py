@@ -1,0 +1,342 @@
+"""Erasing a person: in one transaction, wherever the database says something about him.
+
+The order matters. Documents are rewritten first, which enters the old values in the chain of writes once
+more; then earlier texts go, then the values in the chain, and at the end nothing that was found is left.
+Files are rewritten afterwards (`Privacy.erase`), for deleted bytes lie in them until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kompass.audit import AuditExtension, Cause
+from kompass.business.lookups import Lookups, members
+from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
+from kompass.domain.freezing import is_final
+from kompass.domain.personal import ABOUT, FILES, LABELS, OWN, Rules, anonymized, pseudonym, treated
+from kompass.domain.retention import HOLD
+from kompass.domain.sealing import erased as sealed_again
+from kompass.domain.traces import Replacer, Traces
+from kompass.privacy import register
+from kompass.privacy.finding import Found, find
+from kompass.privacy.register import Erasure, Kind, Subject
+from kompass.sync.conflicts import store as conflicts
+from replication.protocol import jsontext
+from replication.protocol.attachments import parse_attachments
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.revisions import format_rev
+from replication.store.interface import Document
+from replication.store.sqlite import Reading, Writing
+
+CAUSE = Cause("erasure", "privacy.erasure")
+
+
+class HeldError(Exception):
+    """Documents are under a legal hold: nothing may be erased."""
+
+    def __init__(self, docids: Sequence[str]) -> None:
+        super().__init__(
+            f"There is a legal hold on {', '.join(docids[:5])}: nothing is erased before GF lifts it."
+        )
+        self.docids = tuple(docids)
+
+
+class AlreadyErasedError(Exception):
+    """He was erased before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """A document as an erasure would leave it."""
+
+    docid: str
+    doctype: str
+    fields: tuple[str, ...]
+    """Members that change."""
+    files: tuple[str, ...]
+    """Attachments that go."""
+    kept_files: tuple[str, ...]
+    """Attachments that somebody should look at: they stay, for as long as the document has to be kept."""
+    body: Mapping[str, Any]
+    """Without the members of the protocol."""
+
+
+class Rewriter:
+    """Says what becomes of documents, in one state of the database."""
+
+    def __init__(
+        self, reading: Reading, found: Found, numbers: Mapping[str, int], num: int, now: datetime
+    ) -> None:
+        """`numbers`: of the pseudonyms of the subjects; `num`: of the erasure."""
+        self._reading, self._found, self._num, self._now = reading, found, num, now
+        self._facts = Lookups(reading)
+        self._numbers = numbers
+        numbered = _numbered(found, numbers)
+        self._wide = Replacer(numbered, near=False)
+        self._near = Replacer(numbered, near=True)
+
+    def near(self, docid: str) -> Replacer:
+        return self._near if docid in self._found.near or docid in self._found.subjects else self._wide
+
+    def text(self, value: str) -> str:
+        """A text without him."""
+        return self._near.text(value)
+
+    def rewriting(self, document: Document) -> Rewriting | None:
+        """What becomes of a live winner; None if nothing does."""
+        stored: dict[str, Any] = jsontext.decode(document.text)
+        stubs = stored.get("_attachments") or {}
+        body = {name: value for name, value in stored.items() if name[:1] != "_"}
+        before = members(jsontext.decode_request(document.text))
+        docid, doctype = document.id, str(body.get("type"))
+        rules, label, number = self._rules(docid, doctype, before)
+        after = {name: value for name, value in body.items() if name[:1] != "_"}
+        if docid in self._found.subjects:
+            own = anonymized({**after, "_id": docid}, rules, label, number, self._now)
+            after = {name: value for name, value in own.items() if name != "_id"}
+        elif rules:
+            about = treated({**after, "_id": docid}, rules, label, number)
+            after = {name: value for name, value in about.items() if name != "_id"}
+            log = after.get("changeLog")
+            if isinstance(log, list):
+                after["changeLog"] = [_entry(one, rules, label, number, docid) for one in log]
+        after = self.near(docid).value(after)
+        files: tuple[str, ...] = ()
+        if FILES in rules and (docid in self._found.subjects or not is_final(before, self._facts)):
+            files = tuple(sorted(stubs))
+        if after == body and not files:
+            return None
+        if files and isinstance(after.get("attachments"), list):
+            after.pop("attachments")
+        digests = {name: stub["digest"] for name, stub in stubs.items() if name not in files}
+        with_id = {**after, "_id": docid, **({"_attachments": digests} if digests else {})}
+        sealed = sealed_again(before, with_id, self._num, self._now)
+        if "erasures" in sealed:
+            after["erasures"] = sealed["erasures"]
+        fields = tuple(
+            sorted(
+                name for name in {*body, *after} if body.get(name) != after.get(name) and name != "erasures"
+            )
+        )
+        kept = tuple(sorted(name for name in stubs if name not in files))
+        return Rewriting(docid, doctype, fields, files, kept, after)
+
+    def _rules(self, docid: str, doctype: str, before: Mapping[str, Any]) -> tuple[Rules, str, int]:
+        """What the tables say of a document, with the pseudonym that counts in it."""
+        main = self._found.subject
+        if docid in self._found.subjects:
+            number = self._numbers[docid]
+            return OWN[doctype], pseudonym(doctype, number), number
+        number = self._numbers[main]
+        if docid not in self._found.near:
+            return {}, pseudonym(self._found.doctype, number), number
+        named = {before.get(name) for name in before if isinstance(before.get(name), str)}
+        for subject, kind in self._found.subjects.items():
+            rules = ABOUT.get(kind, {}).get(doctype)
+            if rules is not None and subject in named:
+                number = self._numbers[subject]
+                return rules, pseudonym(kind, number), number
+        return {}, pseudonym(self._found.doctype, number), number
+
+
+def _entry(entry: Any, rules: Rules, label: str, number: int, docid: str) -> Any:
+    """An entry of a change log, whose values are treated like the field it is about."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("field"), str):
+        return entry
+    result = dict(entry)
+    for side in ("oldValue", "newValue"):
+        if side in entry:
+            one = treated({"_id": docid, entry["field"]: entry[side]}, rules, label, number)
+            result[side] = one.get(entry["field"])
+    return result
+
+
+def _numbered(found: Found, numbers: Mapping[str, int]) -> Traces:
+    """With the numbers of the pseudonyms that are given now."""
+    by_kind = {kind: numbers[docid] for docid, kind in reversed(found.subjects.items())}
+
+    def said(text: str) -> str:
+        for kind, label in LABELS.items():
+            if text == label and kind in by_kind:
+                return pseudonym(kind, by_kind[kind])
+        return text
+
+    return Traces(
+        {value: said(text) for value, text in found.traces.everywhere.items()},
+        {value: said(text) for value, text in found.traces.nearby.items()},
+    )
+
+
+def held(reading: Reading, found: Found) -> list[str]:
+    """Documents under a legal hold, among those that would change."""
+    winners = reading.winners([*found.documents, *found.near])
+    return sorted(
+        docid
+        for docid, winner in winners.items()
+        if not winner.deleted and jsontext.decode_request(winner.text).get(HOLD) is True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted."""
+
+    subject: str
+    by: str
+    reason: str
+    now: datetime
+    again: Erasure | None = None
+    """An erasure of before that is done once more, with its number and pseudonyms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an erasure has done."""
+
+    erasure: Erasure
+    rewritten: tuple[Rewriting, ...]
+    forgotten: int
+    """Documents whose earlier texts went."""
+    keys: int
+    """Keys of the chain that are gone."""
+    entries: int
+    """Entries of the chain, sealed with others' keys, whose values are gone."""
+    replacer: Rewriter
+    found: Found
+    ticket: int
+
+
+def erase(
+    writing: Writing, order: Order, before: Found, audit: AuditExtension, keyed_revision: KeyedRevision
+) -> Done:
+    """Erases somebody. Raises `UnknownSubjectError`, `AlreadyErasedError` and `HeldError`.
+
+    `before` is what was found in an earlier state. Whoever calls it goes on with the files.
+    """
+    found = find(writing, order.subject, before)
+    if order.again is None and register.subjects_among(writing, [order.subject]):
+        raise AlreadyErasedError(order.subject)
+    on_hold = held(writing, found)
+    if on_hold:
+        raise HeldError(on_hold)
+    start = writing.update_seq
+    erasure, numbers = _numbers(writing, order, found)
+    rewriter = Rewriter(writing, found, numbers, erasure.num, order.now)
+    erasure = erasure._replace(reason=rewriter.text(erasure.reason))
+    rewritten = _rewrite(writing, found, rewriter, keyed_revision)
+    _end_notices(writing, found, keyed_revision)
+    _erase_conflicts(writing, found, rewriter, order.now)
+    writing.settle()
+    rows: Any = writing.connection.execute("SELECT id FROM docs WHERE seq > ?", (start,)).fetchall()
+    changed = {docid for (docid,) in rows}
+    found = find(writing, order.subject, found)
+    with writing.overwriting():
+        everything = changed | found.documents
+        for docid in sorted(everything):
+            emptied = writing.forget(docid)
+            if emptied:
+                audit.reseal(writing, docid, [(one.rev, one.text) for one in emptied])
+        keys = sum(audit.shred(writing, docid) for docid in found.subjects)
+        entries = audit.erase(writing, order.subject, found.entries)
+    clean = {
+        docid: format_rev(state.winner)
+        for docid in sorted({one.docid for one in rewritten} | found.notices | found.documents)
+        if (state := writing.revisions(docid)) is not None
+    }
+    register.keep(writing, erasure, clean)
+    ticket = register.add_ticket(writing, Kind.ERASURE, order.subject, None, order.now, clean)
+    writing.tell(erasure)
+    return Done(erasure, tuple(rewritten), len(everything), keys, entries, rewriter, found, ticket)
+
+
+def _numbers(writing: Writing, order: Order, found: Found) -> tuple[Erasure, dict[str, int]]:
+    known = {} if order.again is None else {one.id: one.number for one in order.again.subjects}
+    numbers = {
+        docid: known[docid] if docid in known else register.next_number(writing, kind)
+        for docid, kind in found.subjects.items()
+    }
+    subjects = tuple(Subject(docid, kind, numbers[docid]) for docid, kind in found.subjects.items())
+    if order.again is not None:
+        return order.again._replace(subjects=subjects), numbers
+    num = register.next_erasure(writing)
+    return Erasure(num, order.subject, order.now, order.by, order.reason, subjects), numbers
+
+
+def _rewrite(
+    writing: Writing, found: Found, rewriter: Rewriter, keyed_revision: KeyedRevision
+) -> list[Rewriting]:
+    """Writes a child of every winner that says something about him, and closes other live versions."""
+    done = []
+    writes = []
+    wanted = (found.documents | found.near) - found.notices
+    for docid, winner in sorted(writing.winners(wanted).items()):
+        writes += _ends(writing, docid, keyed_revision)
+        if winner.deleted:
+            continue
+        rewriting = rewriter.rewriting(winner)
+        if rewriting is None:
+            continue
+        done.append(rewriting)
+        write = server_made(writing, docid, jsontext.encode(dict(rewriting.body)), keyed_revision)
+        assert write is not None
+        stubs = jsontext.decode(winner.text).get("_attachments") or {}
+        left = {name: stub for name, stub in stubs.items() if name not in rewriting.files}
+        if left:
+            write.attachments = parse_attachments(left)
+        write.note = CAUSE
+        writes.append(write)
+    if writes:
+        raise_refusals(writing.write(writes, replicated=True))
+    return done
+
+
+def _ends(writing: Writing, docid: str, keyed_revision: KeyedRevision) -> list[DocumentWrite]:
+    """Ends of a document's live leaves beside its winner."""
+    state = writing.revisions(docid)
+    if state is None:
+        return []
+    ends = []
+    for leaf in state.tree.leaves():
+        if leaf == state.winner or state.tree.is_deleted(leaf):
+            continue
+        path = state.tree.path(leaf)
+        name = keyed_revision(docid, leaf, b"-")
+        ends.append(
+            DocumentWrite(docid, True, b"{}", path=type(path)(path.start + 1, [name, *path.ids]), note=CAUSE)
+        )
+    return ends
+
+
+def _end_notices(writing: Writing, found: Found, keyed_revision: KeyedRevision) -> None:
+    """What people were told about versions of his own documents."""
+    writes = []
+    for docid in sorted(found.notices):
+        write = server_made(writing, docid, b"{}", keyed_revision, deleted=True)
+        if write is not None:
+            write.note = CAUSE
+            writes.append(write)
+    if writes:
+        raise_refusals(writing.write(writes, replicated=True))
+
+
+def _erase_conflicts(writing: Writing, found: Found, rewriter: Rewriter, at: datetime) -> None:
+    """Conflicts about his own documents are settled and say nothing more; others are rewritten."""
+    with writing.overwriting():
+        for one in conflicts.texts(writing):
+            if one.docid in found.subjects:
+                conflicts.erase(writing, one.id, at)
+                continue
+            texts = [
+                None if text is None else _rewritten_text(rewriter, one.docid, text) for text in one.texts
+            ]
+            if texts != list(one.texts):
+                conflicts.rewrite(writing, one.id, texts)
+
+
+def _rewritten_text(rewriter: Rewriter, docid: str, text: str) -> str:
+    value = jsontext.decode(text.encode())
+    after = rewriter.near(docid).value(value)
+    return text if after == value else jsontext.encode(after).decode()

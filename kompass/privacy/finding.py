@@ -1,0 +1,211 @@
+"""Everything in a database that says something about a person: found before anything is changed.
+
+The whole database is read, texts of earlier revisions and the values in the chain of writes included. That
+may take seconds, so it is done beside the writers, in a snapshot; what was written since is looked through
+again in the transaction that erases (`since`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from kompass.access.companions import CARDS
+from kompass.audit import vault
+from kompass.business.lookups import members
+from kompass.domain.personal import LABELS, OWN
+from kompass.domain.traces import Traces, traces
+from replication.protocol import jsontext
+from replication.store.interface import Document
+from replication.store.sqlite import Reading
+
+NOTICES = frozenset({"conflict", "rejected_change"})
+_OTHERS = frozenset({*OWN, "supplier"})
+"""Types whose own names and addresses are theirs, whoever else has the same."""
+
+
+class UnknownSubjectError(Exception):
+    """There is no such customer, contact, lead or user."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What there is about somebody."""
+
+    subject: str
+    doctype: str
+    subjects: dict[str, str] = field(default_factory=dict)
+    """Documents about himself -> their type, his own first: of a customer its contacts belong to it."""
+    near: set[str] = field(default_factory=set)
+    """Live documents that name one of them."""
+    traces: Traces = field(default_factory=Traces)
+    shared: dict[str, str] = field(default_factory=dict)
+    """Values that are somebody else's as well, and whose: they stay there."""
+    documents: set[str] = field(default_factory=set)
+    """Documents with a text about him, in whatever revision."""
+    notices: set[str] = field(default_factory=set)
+    """`conflict` and `rejected_change` about his own documents."""
+    entries: set[int] = field(default_factory=set)
+    """Entries of the chain of writes with a value about him."""
+    seq: int = 0
+    """The change and the entry up to which was looked."""
+    entry: int = 0
+
+
+def find(reading: Reading, subject: str, since: Found | None = None) -> Found:
+    """What a state of the database says about a subject. Raises `UnknownSubjectError`.
+
+    `since`: what was found in an earlier state; only what has come since is read.
+    """
+    found = _subjects(reading, subject)
+    found.seq = reading.update_seq
+    found.entry = int(reading.connection.execute("SELECT max(num) FROM audit_entries").get or 0)
+    found.traces = _traces(reading, found)
+    after_seq, after_entry = 0, 0
+    if since is not None and set(since.subjects) == set(found.subjects) and _same(since, found):
+        after_seq, after_entry = since.seq, since.entry
+        found.near |= since.near - set(found.subjects)
+        found.documents |= since.documents
+        found.notices |= since.notices
+        found.entries |= since.entries
+        found.shared |= since.shared
+    found.shared |= _shared(reading, found, after_seq)
+    found.traces = found.traces.without(found.shared)
+    _search(reading, found, after_seq)
+    _search_chain(reading, found, after_entry)
+    return found
+
+
+def _same(before: Found, now: Found) -> bool:
+    """Whether he is still called as he was."""
+    return before.traces == now.traces.without(before.shared)
+
+
+def _subjects(reading: Reading, subject: str) -> Found:
+    winner = reading.winner(subject)
+    body = None if winner is None or winner.deleted else _body(winner)
+    doctype = str((body or {}).get("type"))
+    if body is None or doctype not in LABELS:
+        raise UnknownSubjectError(subject)
+    found = Found(subject, doctype, {subject: doctype})
+    if doctype == "customer":
+        for kind, name in (("contact", "customerId"), ("lead", "convertedCustomerId")):
+            found.subjects.update(dict.fromkeys(referring(reading, subject, kind, name), kind))
+    for one in found.subjects:
+        found.near.update(referring(reading, one))
+    found.near.update(_beside(reading, [*found.near, *found.subjects]))
+    found.near -= set(found.subjects)
+    return found
+
+
+_BESIDE = frozenset({"comment", "notification", *(card.type for card in CARDS.values())})
+"""Types that say again, or about, what the document says that they name."""
+
+
+def _beside(reading: Reading, docids: Iterable[str]) -> set[str]:
+    rows: Any = reading.connection.execute(
+        "SELECT DISTINCT d.id FROM json_each(?1) n CROSS JOIN business_refs r ON r.target = n.value"
+        " AND r.doctype IN (SELECT value FROM json_each(?2)) CROSS JOIN business_docs d ON d.num = r.doc",
+        (orjson.dumps(list(docids)).decode(), orjson.dumps(sorted(_BESIDE)).decode()),
+    )
+    return {docid for (docid,) in rows}
+
+
+def referring(
+    reading: Reading, target: str, doctype: str | None = None, name: str | None = None
+) -> list[str]:
+    """Live documents that name one, in whatever field unless it is said."""
+    rows: Any = reading.connection.execute(
+        "SELECT DISTINCT d.id FROM business_refs r CROSS JOIN business_docs d ON d.num = r.doc"
+        " WHERE r.target = ?1 AND (?2 IS NULL OR r.doctype = ?2) AND (?3 IS NULL OR r.field = ?3) ORDER BY 1",
+        (target, doctype, name),
+    ).fetchall()
+    return [docid for (docid,) in rows]
+
+
+def _traces(reading: Reading, found: Found) -> Traces:
+    """From every stored version of his own documents, and of what the chain knows of them."""
+    total = Traces()
+    for docid, doctype in found.subjects.items():
+        bodies = [_body(one) for one in versions(reading, docid)]
+        total |= traces(bodies, LABELS[doctype])
+    return total
+
+
+def versions(reading: Reading, docid: str) -> list[Document]:
+    """Every revision of a document whose text is stored."""
+    state = reading.revisions(docid)
+    if state is None:
+        return []
+    return [one for rev in state.tree if (one := reading.revision(docid, rev)) is not None]
+
+
+def _body(document: Document) -> dict[str, Any]:
+    return members(jsontext.decode_request(document.text))
+
+
+def stored_texts(reading: Reading, after: int) -> Iterator[tuple[str, str, bool]]:
+    """(id, text, whether it is the winner's) of every text that a change after that number brought."""
+    rows: Any = reading.connection.execute(
+        "SELECT d.id, b.text, 1 FROM docs d CROSS JOIN bodies b ON b.seq = d.body WHERE d.body > ?1"
+        " UNION ALL SELECT d.id, b.text, 0 FROM docs d CROSS JOIN revs r ON r.doc = d.num"
+        " CROSS JOIN bodies b ON b.seq = r.body WHERE r.body > ?1",
+        (after,),
+    )
+    for docid, text, is_winner in rows:
+        yield docid, bytes(text).decode("utf-8", "replace"), bool(is_winner)
+
+
+def _shared(reading: Reading, found: Found, after: int) -> dict[str, str]:
+    """Values that stand in the record of somebody else."""
+    wide = found.traces.wide
+    if wide is None:
+        return {}
+    shared: dict[str, str] = {}
+    for docid, text, is_winner in stored_texts(reading, after):
+        if not is_winner or docid in found.subjects or wide.search(text) is None:
+            continue
+        body = jsontext.decode_request(text.encode())
+        if body.get("type") not in _OTHERS or body.get("anonymized") is True:
+            continue
+        whose = traces([{**body, "type": "customer" if body["type"] == "supplier" else body["type"]}], "")
+        known = {value.casefold() for value in whose.everywhere}
+        shared |= {value: docid for value in found.traces.everywhere if value.casefold() in known}
+    return shared
+
+
+_ABOUT = re.compile(r'"docId":"([^"]+)"')
+
+
+def _search(reading: Reading, found: Found, after: int) -> None:
+    wide, close = found.traces.wide, found.traces.close
+    for docid, text, is_winner in stored_texts(reading, after):
+        about = _ABOUT.search(text)
+        if about is not None and jsontext.decode_request(text.encode()).get("type") in NOTICES:
+            if about[1] in found.near:
+                found.near.add(docid)
+            elif about[1] in found.subjects:
+                found.documents.add(docid)
+                if is_winner:
+                    found.notices.add(docid)
+                continue
+        here = close if docid in found.near else wide
+        if docid in found.subjects or (here is not None and here.search(text) is not None):
+            found.documents.add(docid)
+
+
+def _search_chain(reading: Reading, found: Found, after: int) -> None:
+    wide, close = found.traces.wide, found.traces.close
+    for one in vault.readable(reading.connection, after=after):
+        here = close if one.doc in found.near else wide
+        text = one.opening.decode("utf-8", "replace")
+        if (
+            one.doc in found.subjects
+            or one.doc in found.notices
+            or (here is not None and here.search(text) is not None)
+        ):
+            found.entries.add(one.num)
