@@ -365,6 +365,7 @@ FIELDS: Mapping[str, str] = {
     "website": "Webseite",
     "weightedValue": "Gewichteter Wert",
     "workPackage": "Gewerk",
+    "wording": "Einwilligungstext",
     "zipCode": "Postleitzahl",
 }
 """By the field's own name, whatever it stands in; the empty one is the whole document."""
