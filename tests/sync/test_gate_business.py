@@ -213,3 +213,16 @@ async def test_a_stale_edit_of_an_offer_that_was_sent_meanwhile_is_refused_and_k
     assert (await world.quarantined("innen1"))[-1][0] == OFFER
     (notice,) = await world.notices("innen1", "rejected_change")
     assert notice["document"]["terms"] == "60 Tage netto"
+
+
+async def test_what_names_two_that_come_one_after_the_other_waits_for_both(world: World) -> None:
+    """A lead that was worked out on the road, sent before what it became."""
+    named = {"convertedCustomerId": customer(1), "convertedOpportunityId": docid("opportunity", 1)}
+    lead = body("lead", "adm1", companyName="Hof", owner="adm1", status="CONVERTED", **named)
+    deal = body("opportunity", "adm1", customerId=customer(1), owner="adm1", status="new", title="Theke")
+    assert await world.push("adm1", (docid("lead", 1), new(lead))) == [""]
+    await world.push("adm1", (customer(1), new(customer_body())))
+    assert await world.quarantined("adm1") == [(docid("lead", 1), "waiting")]
+    assert await world.push("adm1", (docid("opportunity", 1), new(deal))) == [""]
+    assert await world.body(docid("lead", 1)) is not None
+    assert await world.quarantined("adm1") == []

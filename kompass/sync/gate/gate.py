@@ -560,6 +560,16 @@ class Gate:
             await self._quarantine(entry, outcome.refusal, pushed)
         elif isinstance(outcome, Accepted):
             await self.quarantine.remove(entry.id)
+        elif isinstance(outcome, Waits) and set(outcome.parents) != set(entry.parents):
+            # What it waited for is there, and it names others that aren't.
+            await self.quarantine.change(
+                entry.id,
+                State.WAITING,
+                by=entry.user,
+                now=self.now(),
+                refusal=outcome.refusal,
+                parents=outcome.parents,
+            )
         return _is_new(outcome)
 
     def _waits_still(self, principal: Principal, entry: Entry) -> bool:

@@ -134,8 +134,15 @@ def parse(document: Document) -> Entry:
     )
 
 
-def changed(document: Document, state: State, by: str, now: datetime, refusal: Refusal | None) -> bytes:
-    """The members of an entry that is in another state now."""
+def changed(
+    document: Document,
+    state: State,
+    by: str,
+    now: datetime,
+    refusal: Refusal | None,
+    parents: tuple[str, ...] | None,
+) -> bytes:
+    """The members of an entry that is in another state now, for another reason, or waits for others."""
     value = jsontext.decode(document.text)
     for name in ("_id", "_rev", "_attachments"):
         value.pop(name, None)
@@ -145,4 +152,6 @@ def changed(document: Document, state: State, by: str, now: datetime, refusal: R
     if refusal is not None:
         value["rule"], value["reason"], value["grund"] = refusal.rule, refusal.reason, refusal.grund
         value["fields"] = list(refusal.fields)
+    if parents is not None:
+        value["parents"] = list(parents)
     return jsontext.encode(value)

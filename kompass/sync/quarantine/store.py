@@ -251,9 +251,18 @@ class Quarantine:
         )
 
     async def change(
-        self, number: str, state: State, *, by: str, now: datetime, refusal: Refusal | None = None
+        self,
+        number: str,
+        state: State,
+        *,
+        by: str,
+        now: datetime,
+        refusal: Refusal | None = None,
+        parents: tuple[str, ...] | None = None,
     ) -> None:
-        """Puts an entry into another state, whatever it is in. Nothing happens if it is gone."""
+        """Puts an entry into another state, whatever it is in; `parents` if it waits for others now. Nothing
+        happens if it is gone.
+        """
         while True:
             document = await self.database.winner(number)
             if document is None or document.deleted:
@@ -263,7 +272,7 @@ class Quarantine:
                 name: StubAttachment(info.digest, info.revpos)
                 for name, info in (await self.database.attachments(number, rev)).items()
             }
-            body = entries.changed(document, state, by, now, refusal)
+            body = entries.changed(document, state, by, now, refusal, parents)
             write = DocumentWrite(number, False, body, rev, attachments=stubs)
             (outcome,) = await self.database.write([write])
             if isinstance(outcome, str):
