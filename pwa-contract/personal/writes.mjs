@@ -2,57 +2,15 @@
 // beside feed.mjs: each scenario takes another customer.
 
 import assert from "node:assert/strict";
-import { PouchDB, address, ask, device } from "../tests/support/devices.mjs";
+import { ask, device } from "../tests/support/devices.mjs";
 import { scenario } from "../tests/support/scenario.mjs";
 import { eventually } from "../tests/support/waiting.mjs";
+import { DATABASE, api, change, customerOf, made, same, synced, told } from "./support/people.mjs";
 
-const DATABASE = "/kompass";
-const PASSWORD = "kompass-demo";
-
-const remote = (name) => new PouchDB(address(DATABASE, { name, password: PASSWORD }), { skip_setup: true });
-
-/** Pushes and pulls until nothing changes. Returns the ids that were denied. */
-async function synced(db, name) {
-  const denied = [];
-  for (;;) {
-    const sent = db.replicate.to(remote(name));
-    sent.on("denied", (error) => denied.push(error.id ?? error.doc?.id));
-    const pushed = (await sent).docs_written;
-    const pulled = (await db.replicate.from(remote(name))).docs_written;
-    if (!pushed && !pulled) return denied;
-  }
-}
-
-/** The n-th of adm2's customers. */
-async function customer(n) {
-  const selector = { type: "customer", owner: "adm2" };
-  const { body } = await ask("POST", `${DATABASE}/_find`, { selector, limit: 1000 });
-  return body.docs.map((doc) => doc._id).sort()[n];
-}
-
-const change = async (db, name, id, changes) => db.put({ ...(await db.get(id)), ...changes, modifiedBy: name });
-
-const told = async (db, type) =>
-  (await db.allDocs({ include_docs: true })).rows.map((row) => row.doc).filter((doc) => doc.type === type);
+const customer = (n) => customerOf("adm2", n);
 
 /** What the server keeps of what was refused, as its author sees it. */
-async function entry(notice) {
-  const place = new URL(address(`/api/v1/quarantine/${notice.quarantineId}`, { name: "", password: "" }));
-  place.username = place.password = "";
-  const authorization = `Basic ${Buffer.from(`adm2:${PASSWORD}`).toString("base64")}`;
-  return (await fetch(place, { headers: { authorization } })).json();
-}
-
-const same = async (id, name, db) => {
-  const [here, there] = await Promise.all([
-    db.get(id, { conflicts: true }),
-    remote(name).get(id, { conflicts: true }),
-  ]);
-  assert.equal(here._conflicts, undefined);
-  assert.equal(there._conflicts, undefined);
-  assert.deepEqual(here, there);
-  return here;
-};
+const entry = async (notice) => (await api("adm2", `quarantine/${notice.quarantineId}`)).body;
 
 scenario("two people change different fields offline: both changes are everywhere", async (t) => {
   const id = await customer(0);
@@ -135,28 +93,20 @@ scenario("what is refused and not needed is dropped on the device", async (t) =>
 
 scenario("a contact that arrives before its customer waits for it", async (t) => {
   const db = device(t);
-  const now = new Date().toISOString();
-  const base = { createdBy: "adm2", modifiedBy: "adm2", createdAt: now, modifiedAt: now, version: 1 };
-  const parent = {
-    _id: `customer-${crypto.randomUUID()}`,
-    type: "customer",
+  const parent = made("customer", "adm2", {
     companyName: "Hof Neu",
     customerType: "direct_marketer",
     billingAddress: { street: "Neuer Weg", streetNumber: "1", zipCode: "32257", city: "Bünde", country: "Deutschland" },
     owner: "adm2",
-    ...base,
-  };
-  const child = {
-    _id: `contact-${crypto.randomUUID()}`,
-    type: "contact",
+  });
+  const child = made("contact", "adm2", {
     customerId: parent._id,
     firstName: "Nele",
     lastName: "Neu",
     decisionMakingRole: "informational",
     authorityLevel: "low",
     canApproveOrders: false,
-    ...base,
-  };
+  });
   await db.put(child);
   assert.deepEqual(await synced(db, "adm2"), []);
   assert.equal((await ask("GET", `${DATABASE}/${child._id}`)).status, 404);
@@ -174,15 +124,12 @@ scenario("the office releases what was refused, and the device gets it", async (
   await change(db, "adm2", id, { owner: "adm1", notes: "zieht nach Bünde" });
   assert.deepEqual(await synced(db, "adm2"), [id]);
   const [notice] = (await told(db, "rejected_change")).filter((doc) => doc.docId === id);
-  const basic = Buffer.from(`innen1:${PASSWORD}`).toString("base64");
-  const headers = { authorization: `Basic ${basic}`, "content-type": "application/json" };
-  const entry = new URL(address(`/api/v1/quarantine/${notice.quarantineId}`, { name: "", password: "" }));
-  entry.username = entry.password = "";
-  const shown = await (await fetch(entry, { headers })).json();
+  const entry = `quarantine/${notice.quarantineId}`;
+  const { body: shown } = await api("innen1", entry);
   assert.equal(shown.document.notes, "zieht nach Bünde");
-  const answer = await fetch(`${entry}/release`, { method: "POST", headers, body: "{}" });
-  assert.equal(answer.status, 200, await answer.clone().text());
-  const { rev } = await answer.json();
+  const released = await api("innen1", `${entry}/release`, { method: "POST", body: {} });
+  assert.equal(released.status, 200, JSON.stringify(released.body));
+  const { rev } = released.body;
   const { body } = await ask("GET", `${DATABASE}/${id}`);
   assert.deepEqual([body._rev, body.owner, body.modifiedBy], [rev, "adm1", "innen1"]);
   await eventually(async () => {

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kompass.demo import PASSWORD
+from tests.contract.demo import DemoProcess
 from tests.contract.scenarios import finish_scenario, scenarios, start_scenario
 from tests.needs import ROOT
 from tests.servers import ServerProcess
 
 pytestmark = pytest.mark.node
-
-
-class DemoProcess(ServerProcess):
-    """`kompass serve --demo`"""
-
-    def __init__(self, data: Path) -> None:
-        super().__init__(data, admin=("admin", PASSWORD))
-        self._command = [sys.executable, "-m", "kompass", "serve", "--demo"]
-        self._command += ["--port", str(self.port), "--data", str(data)]
 
 
 @pytest.fixture(scope="module")
