@@ -271,3 +271,18 @@ async def test_what_the_server_tells_others_of_ones_write_is_not_ones_own(client
     ids = [row["id"] for row in (await client.get("/kompass/_all_docs", auth=("anna", "pw"))).json()["rows"]]
     assert notice["document"] in ids, "management's isn't hers"
     assert "99000" not in json.dumps(entries)
+
+
+async def test_what_the_server_replicates_by_itself_comes_by_a_door_of_its_own(
+    client: httpx.AsyncClient,
+) -> None:
+    docid = "supplier-11111111-1111-4111-8111-111111111111"
+    assert (await client.put("/other", auth=ADMIN)).status_code == 201
+    assert (await client.put(f"/other/{docid}", json={"type": "supplier"}, auth=ADMIN)).status_code == 201
+    job = {"source": "other", "target": "kompass"}
+    answer = await client.post("/_replicate", json=job, auth=ADMIN)
+    assert answer.json()["ok"], answer.text
+    entry = (await asked(client, "chef", document=docid))[-1]
+    assert (entry["who"], entry["door"], entry["action"]) == ("replicator", "replicator", "CREATE")
+    assert (await edit(client, "anna", phone="9")).status_code == 201
+    assert (await asked(client, "anna"))[0]["door"] == "edit", "and the next request is somebody's again"
