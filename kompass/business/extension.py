@@ -14,6 +14,7 @@ from kompass.business.server_made import KeyedRevision
 from kompass.business.step import MayRead, Step, Terms
 from kompass.domain import preserving
 from kompass.domain.changes import Body, Change
+from kompass.domain.keys import OFFERED_UNTIL
 from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
 from replication.protocol import errors, jsontext
@@ -25,6 +26,9 @@ from replication.store.sqlite import ChangedDocument, Extension, Reading, Writin
 
 _NOBODY = Principal("", frozenset())
 """Who writes past the gate has no rights that the rules know."""
+
+MOST_AT_ONCE = 100
+"""Documents of which time makes something true in one transaction."""
 
 
 def _everybody(reading: Reading, person: str, doc: Body) -> bool:
@@ -101,6 +105,15 @@ class BusinessExtension(Extension):
         change = Change(doc, before, _NOBODY, self.now())
         refusal = preserving.check(change, Lookups(writing), self.settings)
         return None if refusal is None else errors.forbidden(refusal.reason)
+
+    def pass_time(self, writing: Writing) -> bool:
+        """Writes what time alone has made true, as the server, and says whether there may be more. Called
+        again, it does nothing twice.
+        """
+        now = self.now()
+        before = now.astimezone(UTC).date().isoformat()
+        due = Lookups(writing).due(OFFERED_UNTIL, before, MOST_AT_ONCE)
+        return Step(writing, self.terms, now).pass_time(due) > 0
 
     def rebuild(self, writing: Writing) -> int:
         """Works out everything anew that follows from documents. Returns how many documents it had to

@@ -167,6 +167,15 @@ class Lookups:
         )
         return [one for (one,) in rows]
 
+    def due(self, key: str, before: str, limit: int) -> Sequence[str]:
+        """Ids of live documents whose value of a key, a day, is over, the longest over first."""
+        rows: Any = self._reading.connection.execute(
+            "SELECT d.id FROM business_keys k CROSS JOIN business_docs d ON d.num = k.doc"
+            " WHERE k.key = ? AND k.value < ? ORDER BY k.value, k.doc LIMIT ?",
+            (key, before, limit),
+        )
+        return [one for (one,) in rows]
+
     def _load(self, docids: Sequence[str]) -> None:
         winners: Mapping[str, Document] = self._reading.winners(docids) if docids else {}
         for docid in docids:

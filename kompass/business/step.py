@@ -112,6 +112,17 @@ class Step:
             self._targets |= self._parts.put(num, self._facts.document(docid), self._facts)
         self._sum_up()
 
+    def pass_time(self, docids: Iterable[str]) -> int:
+        """Writes what time has made true of these documents. Returns of how many."""
+        count = 0
+        for docid in docids:
+            body = self._facts.document(docid)
+            effect = None if body is None else effects.by_time(body, self._now)
+            if effect is not None:
+                self._happen(effect)
+                count += 1
+        return count
+
     def put_right(self, documents: Iterable[tuple[str, Body]]) -> int:
         """Gives live documents what they lack. Returns how many did."""
         count = 0

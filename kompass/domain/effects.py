@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -21,6 +21,7 @@ from kompass.access.audiences import key_of
 from kompass.access.companions import companion_id
 from kompass.domain.approvals import approved_by_itself
 from kompass.domain.changes import Body, Facts
+from kompass.domain.keys import is_open
 from kompass.domain.money import amount, json_number
 from kompass.domain.settings import BusinessSettings
 
@@ -59,6 +60,18 @@ def effects(
     if doc.get("type") == "expense" and not approved_by_itself(doc, settings):
         return []
     return [effect for effect in rule(doc, facts, now) if done.get(effect.name) != effect.state]
+
+
+def by_time(doc: Body, now: datetime) -> Effect | None:
+    """What time alone makes true of a live document: an offer that waits for its answer expires with the day
+    until which it is valid. None if there is nothing, and when it has happened.
+    """
+    until = doc.get("validUntil")
+    if doc.get("type") != "offer" or not is_open(doc) or not isinstance(until, str) or not until:
+        return None
+    if until >= now.astimezone(UTC).date().isoformat():  # an hour or two after the day has ended in Germany
+        return None
+    return Effect("expired", until, (_next(doc, now, status="expired"),))
 
 
 def effect_id(prefix: str, *parts: str) -> str:

@@ -20,6 +20,8 @@ COST_INVOICE = "project_cost.invoice"
 SUPPLIER_INVOICE = "supplier_invoice.number"
 MATERIAL_CODE = "material.materialCode"
 USER_NAME = "user.userName"
+OFFERED_UNTIL = "offer.validUntil"
+"""Of offers that may still be accepted."""
 
 LONGEST = 200
 """Characters of a value that count."""
@@ -82,6 +84,8 @@ def keys_of(body: Body) -> list[tuple[str, str]]:
             found = [
                 (SUPPLIER_INVOICE, pair(exactly(body.get("supplierId")), compact(body.get("invoiceNumber"))))
             ]
+        case "offer" if is_open(body):
+            found = [(OFFERED_UNTIL, exactly(body.get("validUntil")))]
         case "material":
             found = [(MATERIAL_CODE, compact(body.get("materialCode")))]
         case "user":
@@ -89,6 +93,11 @@ def keys_of(body: Body) -> list[tuple[str, str]]:
         case _:
             pass
     return [(key, value) for key, value in found if value]
+
+
+def is_open(offer: Body) -> bool:
+    """Whether an offer waits for its answer."""
+    return offer.get("status") in ("sent", "viewed")
 
 
 def email(value: object) -> str:

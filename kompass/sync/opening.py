@@ -109,6 +109,13 @@ async def open_gate(
     """
     database = store.get(index.database_name)
     assert isinstance(database, SqliteDatabase)
-    gate = Gate(database, index, await Quarantine.open(store, quota), business=business, audit=audit)
+    gate = Gate(
+        database,
+        index,
+        await Quarantine.open(store, quota),
+        business=business,
+        audit=audit,
+        pass_time=business_of(database).pass_time,
+    )
     await gate.prepare()
     return gate

@@ -20,7 +20,7 @@ from kompass.sync.gate import records
 from kompass.sync.gate.gate import Gate
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
-from kompass.sync.opening import extensions
+from kompass.sync.opening import business_of, extensions
 from kompass.sync.quarantine import Quarantine, Quota
 from replication.protocol.attachments import AttachmentWrite, InlineAttachment, digest_of
 from replication.protocol.documents import DocumentWrite
@@ -142,6 +142,8 @@ class World:
         database = await store.create("kompass") if is_new else store.get("kompass")
         assert isinstance(database, SqliteDatabase)
         quarantine = await Quarantine.open(store, quota)
+        if follows:
+            rules["pass_time"] = business_of(database).pass_time
         gate = Gate(database, index, quarantine, audit=audit, now=clock, **rules)
         await gate.prepare()
         world = cls(store, database, index, gate, clock)

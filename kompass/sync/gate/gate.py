@@ -86,15 +86,19 @@ class Gate:
         *,
         business: Business | None = None,
         audit: Audit | None = None,
+        pass_time: Callable[[Writing], bool] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`index` is the database's extension. `business` has the rules that every document keeps; `audit`
-        hears of what is refused."""
+        hears of what is refused. `pass_time` writes what time alone makes true, a part at a time, and says
+        whether there may be more.
+        """
         self.database = database
         self.index = index
         self.quarantine = quarantine
         self._business = business or NoBusiness()
         self._audit = audit or NoAudit()
+        self._pass_time = pass_time
         self.now = now
         self._all_told = False
         """Whether everything in quarantine is known to have been told; see `tell_the_rest`."""
@@ -107,6 +111,7 @@ class Gate:
             self.quarantine,
             business=self._business,
             audit=self._audit,
+            pass_time=self._pass_time,
             now=self.now,
         )
 
@@ -608,9 +613,11 @@ class Gate:
         await self._tell(entry.user, [_HeldBack(pushed, entry.id, refusal)])
 
     async def housekeep(self) -> None:
-        """Judges again all that waits, for what it waits for may have come on other ways or become visible;
-        what has waited too long is refused.
+        """Writes what time has made true. Then judges again all that waits, for what it waits for may have
+        come on other ways or become visible; what has waited too long is refused.
         """
+        while self._pass_time is not None and await self.database.transact(self._pass_time):
+            pass
         after = 0
         expired = self.now() - PATIENCE
         while page := self.quarantine.waiting(100, after):
@@ -639,7 +646,7 @@ class Gate:
             try:
                 await self.housekeep()
             except Exception:
-                log.exception("what waits could not be looked at")
+                log.exception("what waits, or is due, could not be looked at")
 
 
 def _chunks(order: Iterable[int], pushed: Sequence[Pushed]) -> list[list[int]]:
