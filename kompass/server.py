@@ -23,6 +23,7 @@ from kompass.demo import load as demo
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
+from kompass.privacy.service import Privacy
 from kompass.settings import Settings
 from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine import Quota
@@ -154,7 +155,9 @@ async def create_product(
             await demo.load(documents, DATABASE, SECURITY, settings.demo_size)
     else:
         await _create_database(store)
-    await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
+    gate = await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
+    for erasure in await Privacy(gate).replay(sync.journal):
+        log.warning("the database was restored: an erasure was done again", erasure=erasure.num)
     identity.records.hooks.append(sync.roles_changed)
     identity.gate.met.append(sync.met)
     identity.start()

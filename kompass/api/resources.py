@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import access, audit, conflicts, devices, login, quarantine, session, users
+from kompass.api import access, audit, conflicts, devices, login, privacy, quarantine, session, users
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -28,6 +28,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     session.ROUTES,
     devices.ROUTES,
     quarantine.ROUTES,
+    privacy.ROUTES,
     conflicts.ROUTES,
     access.ROUTES,
     users.ROUTES,

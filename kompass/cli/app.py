@@ -14,6 +14,7 @@ from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
 from kompass.cli.keycloak import keycloak
 from kompass.cli.numbers import numbers
+from kompass.cli.privacy import privacy
 from kompass.cli.rebuild import rebuild
 from kompass.cli.replicate import replicate
 from kompass.cli.schemas import schemas
@@ -30,6 +31,7 @@ app.command("verify-audit")(verify_audit)
 app.add_typer(rebuild, name="rebuild")
 app.add_typer(numbers, name="numbers")
 app.add_typer(keycloak, name="keycloak")
+app.add_typer(privacy, name="privacy")
 app.add_typer(audit, name="audit")
 
 

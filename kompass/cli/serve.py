@@ -46,6 +46,7 @@ def _run(settings: Settings) -> None:
     from kompass.business import BusinessRules
     from kompass.demo.load import RealDataError
     from kompass.identity.keycloak import KeycloakError
+    from kompass.privacy.journal import JournalError
     from kompass.server import create_product
     from kompass.sync.serving import Sync
     from replication.protocol.errors import ProtocolError
@@ -76,6 +77,7 @@ def _run(settings: Settings) -> None:
         CannotServeError,
         DirectoryInUseError,
         KeycloakError,
+        JournalError,
         KeysError,
         ProtocolError,
         RealDataError,

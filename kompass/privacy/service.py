@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -135,6 +136,8 @@ class Privacy:
             with self._database.reading() as reading:
                 winner = reading.winner(one.subject)
             if winner is None or winner.deleted:
+                # He came after the backup, or went before: the number is used up all the same.
+                await self._database.transact(partial(register.keep, erasure=one, documents={}))
                 continue
             await self.erase(one.subject, by=one.by, reason=one.reason, again=one)
             repeated.append(one)

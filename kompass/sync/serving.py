@@ -59,6 +59,8 @@ class Sync:
         """Where the operational database lies, with its chain of writes."""
         self.keys = SigningKeys(directory / KEYS_FILE)
         self.audit = chain_of(self.keys, anchor)
+        self.journal = Journal(directory)
+        """Of erasures, which are done again before anybody is served if the database lacks them."""
         self._store: SqliteStore | None = None
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None
@@ -70,8 +72,7 @@ class Sync:
 
     async def open_store(self) -> SqliteStore:
         """The store, whose databases keep the index and the quarantine's tables."""
-        journal = Journal(self._directory)
-        extended = extensions(self.index, audit=self.audit, series=self._series, journal=journal)
+        extended = extensions(self.index, audit=self.audit, series=self._series, journal=self.journal)
         return await SqliteStore.open(self._directory, extensions=extended)
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:

@@ -556,6 +556,11 @@ def _audited(path: str) -> Callable[[Target], Asks]:
     return ask
 
 
+def _erased(t: Target) -> Asks:
+    wish = {"reason": "Antrag nach Art. 17", "dryRun": True}
+    yield Ask("POST", f"/api/v1/privacy/subjects/{t.path}/erasure", wish)
+
+
 FOR: Mapping[str, Callable[[Target], Asks]] = {
     "/": lambda t: get("/"),
     "_up": _server("_up"),
@@ -630,6 +635,12 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/audit/export": _audited("audit/export"),
     "/audit/verification": lambda t: get("/api/v1/audit/verification"),
     "/audit/keys": lambda t: get("/api/v1/audit/keys"),
+    "/privacy/subjects/{id}/export": lambda t: get(f"/api/v1/privacy/subjects/{t.path}/export"),
+    "/privacy/subjects/{id}/erasure": _erased,
+    "/privacy/subjects/{id}/consents": lambda t: get(f"/api/v1/privacy/subjects/{t.path}/consents"),
+    "/privacy/tickets": lambda t: get("/api/v1/privacy/tickets"),
+    "/privacy/tickets/{num:int}/acknowledge": _api(("POST", "privacy/tickets/1/acknowledge", {})),
+    "/privacy/consumers/{name}": _api(("PUT", "privacy/consumers/search", {})),
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,
     "/login": _api(("GET", "login", None)),

@@ -1,0 +1,210 @@
+"""`/api/v1/privacy`: a copy of what is stored about a person, his erasure, consents, and tickets.
+
+Copies and erasures are for GF: they need somebody who may read all of it, and ADMIN reads no documents of the
+business. Tickets are for every device, those of consumers for GF and ADMIN.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from kompass.access.principals import Role
+from kompass.api.authentication import body_of, caller, caller_with
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.audit import Door, acting, of_principal
+from kompass.privacy import register
+from kompass.privacy.erasing import AlreadyErasedError, HeldError, Rewriting
+from kompass.privacy.exporting import export
+from kompass.privacy.finding import UnknownSubjectError
+from kompass.privacy.service import Privacy
+
+PAGE = 100
+_CONSUMER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_UNKNOWN = "There is no such customer, contact, lead or user."
+
+
+class Wish(BaseModel):
+    """An erasure."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: Annotated[str, Field(min_length=10, max_length=500)]
+    dry_run: Annotated[bool, Field(alias="dryRun")] = False
+    """Only tell what would happen."""
+
+
+class Acknowledgement(BaseModel):
+    """Who has removed what a ticket names: without `consumer`, the device that asks."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    consumer: Annotated[str, Field(max_length=64)] | None = None
+
+
+async def exported(request: Request) -> Response:
+    """`GET subjects/{id}/export`: a ZIP file of everything about him."""
+    caller_with(request, Role.GF)
+    subject = request.path_params["id"]
+    pieces = export(services_of(request).gate_now(), subject)
+    try:
+        first = await anext(pieces)
+    except UnknownSubjectError:
+        raise Problem(404, _UNKNOWN) from None
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    headers = {
+        "content-disposition": 'attachment; filename="export.zip"',
+        "x-content-type-options": "nosniff",
+    }
+    return StreamingResponse(whole(), media_type="application/zip", headers=headers)
+
+
+async def erased(request: Request) -> Response:
+    """`POST subjects/{id}/erasure`: pseudonymises him everywhere, or tells what that would do."""
+    who = caller_with(request, Role.GF)
+    wish = await body_of(request, Wish)
+    subject = request.path_params["id"]
+    privacy = Privacy(services_of(request).gate_now())
+    try:
+        if wish.dry_run:
+            preview = await privacy.preview(subject)
+            return JSONResponse(
+                {
+                    "subjects": dict(preview.subjects),
+                    "documents": [_outline(one) for one in preview.rewritten],
+                    "legalHold": list(preview.held),
+                    "shared": sorted(set(preview.shared.values())),
+                    "texts": preview.documents,
+                    "auditEntries": preview.entries,
+                }
+            )
+        with acting(of_principal(who, Door.SERVER)):
+            done = await privacy.erase(subject, by=who.name, reason=wish.reason)
+    except UnknownSubjectError:
+        raise Problem(404, _UNKNOWN) from None
+    except AlreadyErasedError:
+        raise Problem(409, "He was erased before.") from None
+    except HeldError as error:
+        raise Problem(409, str(error), members={"legalHold": list(error.docids)}) from None
+    return JSONResponse(
+        {
+            "erasure": done.erasure.num,
+            "ticket": done.ticket,
+            "documents": [_outline(one) for one in done.rewritten],
+            "forgotten": done.forgotten,
+            "auditEntries": done.entries,
+        }
+    )
+
+
+def _outline(one: Rewriting) -> dict[str, Any]:
+    return {
+        "id": one.docid,
+        "type": one.doctype,
+        "fields": list(one.fields),
+        "attachmentsRemoved": list(one.files),
+        "attachmentsKept": list(one.kept_files),
+    }
+
+
+async def consented(request: Request) -> Response:
+    """`GET subjects/{id}/consents`: what a customer agreed to and withdrew, for whoever reads him."""
+    who = caller(request)
+    subject = request.path_params["id"]
+    access = services_of(request).access
+    with access.database.reading() as reading:
+        if subject not in access.index.sees(reading, who.name, [subject]):
+            raise Problem(404, _UNKNOWN)
+        given = register.consents(reading, subject)
+    rows = [
+        {
+            "purpose": one.purpose.value,
+            "granted": one.granted,
+            "at": one.at.isoformat(),
+            "by": one.by,
+            "rev": one.rev,
+            "wording": one.wording,
+        }
+        for one in given
+    ]
+    return JSONResponse({"consents": rows})
+
+
+async def ticketed(request: Request) -> Response:
+    """`GET tickets`: for a device those that it hasn't acknowledged, with the documents its user sees; for GF
+    and ADMIN all of them, with who has and who hasn't.
+    """
+    who = caller(request)
+    after = request.query_params.get("after", "0")
+    if not after.isascii() or not after.isdigit() or len(after) > 15:
+        raise Problem(400, "after must be the number of a ticket.")
+    access = services_of(request).access
+    with access.database.reading() as reading:
+        if not who.roles.isdisjoint({Role.GF, Role.ADMIN}) and request.query_params.get("own") != "true":
+            expected = register.consumers(reading)
+            rows = []
+            for one in register.tickets(reading, after=int(after), limit=PAGE):
+                got = register.acknowledged(reading, one.num)
+                waiting = [name for name, since in expected.items() if name not in got]
+                done = {name: at.isoformat() for name, at in got.items()}
+                rows.append({**one.shown(), "acknowledged": done, "waitingFor": waiting})
+        else:
+            own = register.tickets(reading, after=int(after), limit=PAGE, unseen_by=_device(who))
+            rows = [one.shown(lambda docids: access.index.sees(reading, who.name, docids)) for one in own]
+    return JSONResponse({"tickets": rows})
+
+
+async def acknowledged(request: Request) -> Response:
+    """`POST tickets/{num}/acknowledge`."""
+    who = caller(request)
+    given = await body_of(request, Acknowledgement)
+    if given.consumer is not None:
+        who = caller_with(request, Role.GF, Role.ADMIN)
+    consumer = _device(who) if given.consumer is None else given.consumer
+    if given.consumer is not None and _CONSUMER.fullmatch(given.consumer) is None:
+        raise Problem(422, "consumer must be a name of lower-case letters, digits, dots and hyphens.")
+    num = request.path_params["num"]
+    gate = services_of(request).gate_now()
+    known = await gate.database.transact(
+        lambda writing: register.acknowledge(writing, num, consumer, gate.now())
+    )
+    if not known:
+        raise Problem(404, "There is no such ticket.")
+    return Response(status_code=204)
+
+
+async def enrolled(request: Request) -> Response:
+    """`PUT consumers/{name}`: from now on it is listed among those who have to acknowledge."""
+    caller_with(request, Role.GF, Role.ADMIN)
+    name = request.path_params["name"]
+    if _CONSUMER.fullmatch(name) is None:
+        raise Problem(422, "The name has to be of lower-case letters, digits, dots and hyphens.")
+    gate = services_of(request).gate_now()
+    await gate.database.transact(lambda writing: register.enrol(writing, name, gate.now()))
+    return Response(status_code=204)
+
+
+def _device(who: Any) -> str:
+    return f"device:{who.name}:{who.device or ''}"
+
+
+ROUTES = [
+    Route("/privacy/subjects/{id}/export", exported, methods=["GET"]),
+    Route("/privacy/subjects/{id}/erasure", erased, methods=["POST"]),
+    Route("/privacy/subjects/{id}/consents", consented, methods=["GET"]),
+    Route("/privacy/tickets", ticketed, methods=["GET"]),
+    Route("/privacy/tickets/{num:int}/acknowledge", acknowledged, methods=["POST"]),
+    Route("/privacy/consumers/{name}", enrolled, methods=["PUT"]),
+]
