@@ -49,6 +49,9 @@ _APPROVERS: Mapping[str, frozenset[Role]] = {
 }
 """Whose name `approvedBy` may become: that of whoever takes the edge, which has its own rules."""
 
+OWN_NAME: Mapping[str, str] = {"contract": "signedBy", "expense": "paidBy"}
+"""Who took a step that can't be undone: whoever takes it writes his own name, or leaves it to the server."""
+
 
 def signatures(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
     """Whoever signs signs with his own name, and a signature stands for what was signed."""
@@ -56,6 +59,14 @@ def signatures(change: Change, facts: Facts, settings: BusinessSettings) -> Refu
     if doc is None:
         return None
     roles = change.principal.roles
+    own = OWN_NAME.get(change.type, "")
+    if doc.get(own) not in (None, change.principal.name) and change.changes(own):
+        return Refusal(
+            "approval.own_name",
+            f"{own} is your own name, or nothing: then the server writes it.",
+            f"{own} ist der eigene Name, oder leer: Dann trägt ihn der Server ein.",
+            (own,),
+        )
     for field in ("approvedBy", "countersignedBy"):
         signature = SIGNATURES.get((change.type, field))
         may = signature.roles if signature is not None else _APPROVERS.get(change.type, frozenset())

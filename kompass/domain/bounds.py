@@ -36,16 +36,28 @@ class Bound:
 
 
 BOUNDS: Mapping[str, tuple[Bound, ...]] = {
-    "offer": (Bound("offerDate", back=7, ahead=0, at_creation=True),),
-    "contract": (Bound("contractDate", ahead=7),),
+    "lead": (Bound("convertedAt", ahead=0),),
+    "offer": (
+        Bound("offerDate", back=7, ahead=0, at_creation=True),
+        Bound("sentAt", ahead=0),
+        Bound("viewedAt", ahead=0),
+        Bound("acceptedAt", ahead=0),
+        Bound("rejectedAt", ahead=0),
+    ),
+    "contract": (Bound("contractDate", ahead=7), Bound("signedAt", ahead=0)),
     "user_task": (Bound("dueDate", back=0, at_creation=True),),
     "activity": (Bound("followUpDate", back=0),),
     "customer_visit": (Bound("lastVisitDate", ahead=0),),
-    "expense": (Bound("expenseDate", back=90, ahead=0),),
+    "expense": (
+        Bound("expenseDate", back=90, ahead=0),
+        Bound("submittedAt", ahead=0),
+        Bound("approvedAt", ahead=0),
+        Bound("paidAt", ahead=0),
+    ),
     "mileage_log": (Bound("date", ahead=0),),
     "project_cost": (Bound("invoiceDate", ahead=0),),
     "supplier_invoice": (Bound("invoiceDate", ahead=0),),
-    "time_entry": (Bound("startTime", ahead=0), Bound("endTime", ahead=0)),
+    "time_entry": (Bound("startTime", ahead=0), Bound("endTime", ahead=0), Bound("approvedAt", ahead=0)),
 }
 """Type -> bounds of its dates and times."""
 

@@ -276,6 +276,17 @@ def test_small_expenses_approve_themselves() -> None:
 # -- amounts -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("doctype", "field"), [("contract", "signedBy"), ("expense", "paidBy")])
+def test_nobody_puts_another_name_under_what_he_does(doctype: str, field: str) -> None:
+    before = {"_id": f"{doctype}-1", "type": doctype, "status": "draft"}
+    refusal = check(change({**before, field: "innen1"}, before, GF), NOTHING, SETTINGS)
+    assert refusal is not None
+    assert (refusal.rule, refusal.fields) == ("approval.own_name", (field,))
+    assert check(change({**before, field: GF.name}, before, GF), NOTHING, SETTINGS) is None
+    stored = {**before, field: "innen1"}
+    assert check(change({**stored, "notes": "neu"}, stored, GF), NOTHING, SETTINGS) is None
+
+
 def test_amounts() -> None:
     offer = {
         "type": "offer",
