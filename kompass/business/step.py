@@ -27,7 +27,7 @@ from kompass.business.numbers import Numbers
 from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
 from kompass.business.settling import USES, lacking
 from kompass.domain import derivations, effects, sums
-from kompass.domain.changes import Body
+from kompass.domain.changes import Body, Facts, NoFacts
 from kompass.domain.corrections import REASON
 from kompass.domain.effects import SYSTEM, Effect, timestamp
 from kompass.domain.money import json_number
@@ -214,7 +214,9 @@ class Step:
 
     def _has_happened(self, docid: str, body: Body) -> None:
         """A document that comes from elsewhere, with its history, has had its effects there."""
-        for effect in effects.effects(body, {}, self._facts, self._terms.settings, self._now):
+        # Nobody is told of possible duplicates now, and among thousands looking for them is dear.
+        facts: Facts = NoFacts() if body.get("type") == "customer" else self._facts
+        for effect in effects.effects(body, {}, facts, self._terms.settings, self._now):
             if effect.name not in _ALWAYS:
                 self._record(docid, effect)
 

@@ -19,11 +19,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 from kompass.access.audiences import key_of
 from kompass.access.companions import companion_id
+from kompass.access.principals import Principal, Role
 from kompass.domain.approvals import approved_by_itself
-from kompass.domain.changes import Body, Facts
-from kompass.domain.keys import is_open
+from kompass.domain.changes import Body, Change, Facts
+from kompass.domain.keys import ROLE, is_open
 from kompass.domain.money import amount, json_number
 from kompass.domain.settings import BusinessSettings
+from kompass.domain.uniqueness import compared, flags
 
 SYSTEM = "system"
 """Who writes what follows."""
@@ -31,6 +33,11 @@ SYSTEM = "system"
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:kompass:effect")
 _OPEN_OFFERS = frozenset({"draft", "sent", "viewed"})
 _CLOSED_OPPORTUNITIES = frozenset({"won", "lost"})
+DUPLICATE = "duplicate"
+MOST_DUPLICATES = 10
+"""Documents that are named beside the one that may be there twice."""
+MOST_OF_OFFICE = 10
+"""People of the office who are told of one document."""
 MOST_MENTIONS = 50
 """People that one comment tells."""
 
@@ -59,6 +66,8 @@ def effects(
         return []
     if doc.get("type") == "expense" and not approved_by_itself(doc, settings):
         return []
+    if doc.get("type") == "customer" and done.get(DUPLICATE) == compared(doc):
+        return []  # looking once more is dear
     return [effect for effect in rule(doc, facts, now) if done.get(effect.name) != effect.state]
 
 
@@ -292,22 +301,45 @@ def _assigned(doc: Body, facts: Facts, now: datetime) -> _Found:
     yield _told(doc, person, "ASSIGNMENT", "assigned", person, now)
 
 
+def _customer(doc: Body, facts: Facts, now: datetime) -> _Found:
+    """The office looks at what may be there twice."""
+    docid, state = str(doc["_id"]), compared(doc)
+    change = Change(doc, None, Principal(SYSTEM, frozenset()), now)
+    others = sorted({one for note in flags(change, facts) for one in note.about})[:MOST_DUPLICATES]
+    told = []
+    for person in _office(facts) if others else ():
+        body = _made("notification", effect_id("notification", docid, f"{DUPLICATE} {state}", person), now)
+        told.append(body | _about(doc, person, "DUPLICATE") | {"otherDocumentIds": others})
+    yield Effect(DUPLICATE, state, tuple(told), docid)
+
+
+def _office(facts: Facts) -> list[str]:
+    """Who of the office works here."""
+    users = (facts.document(docid) for docid in facts.sharing(ROLE, Role.INNEN.value))
+    names = {key_of(user.get("userName") or user.get("name")) for user in users if user is not None}
+    return sorted(name for name in names if name is not None)[:MOST_OF_OFFICE]
+
+
 def _told(doc: Body, person: str, kind: str, name: str, state: str, now: datetime) -> Effect:
     docid = str(doc["_id"])
     times = f"{name} {state}" if not state else f"{name} {state} {doc.get('version')}"
     body = _made("notification", effect_id("notification", docid, times, person), now)
-    body |= {
+    return Effect(name, state, (body | _about(doc, person, kind),), docid)
+
+
+def _about(doc: Body, person: str, kind: str) -> dict[str, Any]:
+    return {
         "recipientId": person,
         "notificationType": kind,
         "isRead": False,
-        "documentId": docid,
+        "documentId": str(doc["_id"]),
         "documentType": doc["type"],
         "actorId": doc.get("modifiedBy") or doc.get("createdBy") or SYSTEM,
     }
-    return Effect(name, state, (body,), docid)
 
 
 _EFFECTS: Mapping[str, Callable[[Body, Facts, datetime], _Found]] = {
+    "customer": _customer,
     "offer": _offer,
     "lead": _lead,
     "project": _project,

@@ -20,6 +20,8 @@ COST_INVOICE = "project_cost.invoice"
 SUPPLIER_INVOICE = "supplier_invoice.number"
 MATERIAL_CODE = "material.materialCode"
 USER_NAME = "user.userName"
+ROLE = "user.role"
+"""Of who works here."""
 OFFERED_UNTIL = "offer.validUntil"
 """Of offers that may still be accepted."""
 
@@ -90,6 +92,9 @@ def keys_of(body: Body) -> list[tuple[str, str]]:
             found = [(MATERIAL_CODE, compact(body.get("materialCode")))]
         case "user":
             found = [(USER_NAME, exactly(body.get("userName") or body.get("name")))]
+            roles = body.get("roles")
+            if body.get("active") is True and isinstance(roles, list):
+                found += [(ROLE, exactly(role)) for role in roles]
         case _:
             pass
     return [(key, value) for key, value in found if value]

@@ -139,11 +139,14 @@ class CalendarSubscription(ServerMade):
 class Notification(ServerMade):
     type: Literal["notification"]
     recipientId: User
-    notificationType: Literal["ASSIGNMENT", "MENTION", "SYSTEM", "REMINDER", "APPROVAL", "DEADLINE"]
+    notificationType: Literal[
+        "ASSIGNMENT", "MENTION", "SYSTEM", "REMINDER", "APPROVAL", "DEADLINE", "DUPLICATE"
+    ]
     title: Annotated[str, line(1, 200)] | None = None
     message: Annotated[str, text(2000)] | None = None
     isRead: bool
     readAt: Moment | None = None
     documentId: DocumentId | None = None
     documentType: Annotated[str, line(1, 64)] | None = None
+    otherDocumentIds: Annotated[list[DocumentId], Field(max_length=50)] | None = None
     actorId: User | None = None

@@ -7,6 +7,7 @@ road nobody can know them all. They are told to the office.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from kompass.domain import keys
 from kompass.domain.changes import Body, Change, Facts
@@ -14,7 +15,7 @@ from kompass.domain.refusals import Refusal
 from kompass.domain.settings import BusinessSettings
 from kompass.domain.storno import is_cancelled, is_storno
 
-MOST_COMPARED = 200
+MOST_COMPARED = 100
 """Documents that a possible duplicate is compared with."""
 CLOSE = 2
 """Letters in which name and address of duplicates differ at most."""
@@ -55,10 +56,16 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
             return None
 
 
+def compared(customer: Body) -> str:
+    """What possible duplicates are found by, as a digest: while it is the same, nothing new is found."""
+    text = f"{keys.name_and_address(customer)}\n{keys.email(customer.get('email'))}"
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
 def flags(change: Change, facts: Facts) -> tuple[Note, ...]:
     """What the office is told once the change is stored."""
     doc = change.doc
-    if doc is None or change.type != "customer":
+    if doc is None or change.type != "customer" or doc.get("anonymized") is True:
         return ()
     compared = ("companyName", "billingAddress", "email")
     if not (change.is_new or any(change.changes(field) for field in compared)):
@@ -94,7 +101,9 @@ def _alike(change: Change, doc: Body, facts: Facts) -> tuple[str, ...]:
     alike = []
     for docid in list(candidates)[:MOST_COMPARED]:
         other = facts.document(docid)
-        if other is not None and keys.distance(mine, keys.name_and_address(other), CLOSE) <= CLOSE:
+        if other is None or other.get("anonymized") is True:
+            continue  # pseudonyms are like one another
+        if keys.distance(mine, keys.name_and_address(other), CLOSE) <= CLOSE:
             alike.append(docid)
     return tuple(sorted(alike))
 

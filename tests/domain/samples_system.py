@@ -128,6 +128,7 @@ MORE: dict[str, Part] = {
         "readAt": d.time(),
         "documentId": docid("comment"),
         "documentType": "comment",
+        "otherDocumentIds": [docid("customer"), docid("customer", 2)],
         "actorId": "plan1",
     },
     "rejected_change": lambda d: {"docType": "offer", "document": {"type": "offer"}, "omitted": []},
