@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kompass.domain import crossing, freezing, models, retention, times
+from kompass.domain import anonymity, crossing, freezing, models, retention, times
 from kompass.domain.changes import Change, Facts
 from kompass.domain.machines import transitions
 from kompass.domain.refusals import Refusal
@@ -16,6 +16,7 @@ Stage = Callable[[Change, Facts, BusinessSettings], Refusal | None]
 STAGES: tuple[Stage, ...] = (
     models.check,
     times.check,
+    anonymity.check,
     retention.check,
     transitions.check,
     freezing.check,

@@ -9,12 +9,14 @@ import pytest
 from pydantic import BaseModel
 
 from kompass.access.fields import NOBODY, WRITERS
-from kompass.domain import models, personal
-from kompass.domain.changes import NoFacts
+from kompass.access.principals import Principal, Role
+from kompass.domain import anonymity, models, personal
+from kompass.domain.changes import Change, NoFacts
 from kompass.domain.consent import Purpose, decisions, granted, may_process, may_process_about
 from kompass.domain.personal import ABOUT, FILES, LABELS, OWN, Rules, anonymized, pseudonym, treated
 from kompass.domain.registry import MODELS
 from kompass.domain.sealing import erased, is_intact, seal
+from kompass.domain.settings import BusinessSettings
 from kompass.domain.traces import Replacer, traces
 from tests.domain.examples import full
 
@@ -148,3 +150,16 @@ def test_documents_about_a_customer_need_his_consent() -> None:
     assert not may_process_about(Purpose.AI, {"type": "lead"}, facts)
     assert may_process_about(Purpose.AI, {"type": "material"}, facts)
     assert not may_process_about(Purpose.AI, {"type": "contact", "anonymized": True}, facts)
+
+
+def test_nobody_writes_an_erased_person_s_data_again() -> None:
+    gf = Principal("gf1", frozenset({Role.GF}))
+    before = {"_id": "contact-1", "type": "contact", "lastName": "Kontakt #1", "anonymized": True}
+    change = Change({**before, "lastName": "Behn", "email": "a@b.example"}, before, gf, NOW)
+    refusal = anonymity.check(change, NoFacts(), BusinessSettings())
+    assert refusal is not None
+    assert (refusal.rule, refusal.fields) == ("privacy.erased", ("email", "lastName"))
+    other = Change({**before, "authorityLevel": "low"}, before, gf, NOW)
+    assert anonymity.check(other, NoFacts(), BusinessSettings()) is None
+    alive = Change({**before, "lastName": "Behn"}, {**before, "anonymized": False}, gf, NOW)
+    assert anonymity.check(alive, NoFacts(), BusinessSettings()) is None
