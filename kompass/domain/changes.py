@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -34,6 +35,8 @@ class Change:
     """Who wants it."""
     now: datetime
     """Server time, with a zone."""
+    unseen: AbstractSet[str] = frozenset()
+    """Ids that it names of documents that its author may not know of: to him there are none."""
 
     @property
     def current(self) -> Body:

@@ -32,6 +32,10 @@ class Overlay:
             for name in _names(body):
                 self._found.setdefault(name, {})[docid] = None
 
+    def notes(self, docid: str) -> bool:
+        """Whether the document is one of those that are going to be stored or deleted."""
+        return docid in self._noted
+
     def document(self, docid: str) -> Body | None:
         if docid in self._noted:
             return self._noted[docid]

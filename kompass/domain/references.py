@@ -1,7 +1,8 @@
 """What documents name of other documents, and what those must be.
 
-Here it is about fitting together: the contact is the customer's, the offer was accepted. That somebody may
-refer to a document at all has been judged by the access rules. A reference is looked at when it is written;
+Here it is about fitting together: the contact is the customer's, the offer was accepted. Whether somebody may
+refer to a document at all the access rules judge where it says who reads the new one (`FIXED`); of others the
+change says which its author may not know of (`Change.unseen`). A reference is looked at when it is written;
 what it names may change afterwards.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from kompass.access.fields import FIXED
 from kompass.access.policy import ABSENT
 from kompass.domain.changes import Body, Change, Facts, status_of
 from kompass.domain.refusals import Refusal
@@ -136,6 +138,23 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
 """By type. A field that isn't there names nothing."""
 
 
+def written(change: Change) -> set[str]:
+    """The ids that a change writes, of documents that the access rules don't ask about: see `FIXED`."""
+    if change.doc is None:
+        return set()
+    found: set[str] = set()
+    for reference in REFERENCES.get(change.type, ()):
+        named = change.doc.get(reference.field)
+        if (
+            named is None
+            or reference.field in FIXED
+            or not (change.is_new or change.changes(reference.field))
+        ):
+            continue
+        found.update(one for one in (named if isinstance(named, list) else [named]) if isinstance(one, str))
+    return found
+
+
 def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
     """Why a reference that the change writes is to nothing, or to something that doesn't fit."""
     if change.doc is None:
@@ -154,7 +173,8 @@ def _wrong(reference: Reference, change: Change, doc: Body, facts: Facts) -> Ref
     if named is None or not (is_written or fits_anew):
         return None
     for docid in named if isinstance(named, list) else [named]:
-        target = facts.document(docid) if isinstance(docid, str) else None
+        known = isinstance(docid, str) and docid not in change.unseen
+        target = facts.document(docid) if known else None
         if target is None and reference.later:
             continue
         if target is None:

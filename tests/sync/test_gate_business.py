@@ -226,3 +226,21 @@ async def test_what_names_two_that_come_one_after_the_other_waits_for_both(world
     assert await world.push("adm1", (docid("opportunity", 1), new(deal))) == [""]
     assert await world.body(docid("lead", 1)) is not None
     assert await world.quarantined("adm1") == []
+
+
+async def test_what_one_may_not_see_is_named_like_what_is_not_there(world: World) -> None:
+    await world.has_customer(1, owner="adm1")
+    await world.has_customer(2, owner="adm2")
+    hidden, absent = docid("contact", 2), docid("contact", 3)
+    contact = body("contact", "adm2", customerId=customer(2), lastName="Geheim")
+    assert await world.push("adm2", (hidden, new(contact))) == [""]
+    pushed = [
+        (docid("activity", number), new(body("activity", "adm1", customerId=customer(1), contactId=named)))
+        for number, named in enumerate((hidden, absent))
+    ]
+    assert await world.push("adm1", *pushed) == ["", ""]
+    assert [await world.body(one) for one, _ in pushed] == [None, None]
+    assert {state for _, state in await world.quarantined("adm1")} == {"waiting"}
+    seen = (docid("activity", 3), new(body("activity", "adm1", customerId=customer(1), contactId=hidden)))
+    await world.has_customer(2, owner="adm1")
+    assert await world.push("adm1", seen) != [""], "a contact of another customer that he does see"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from kompass.access import Action, Matrix, Parents, Principal, Relation, Role, decide
+from kompass.access.companions import CARDS, companion_id
 from kompass.access.table import LIMITS
 from kompass.audit import Cause
 from kompass.business.server_made import raise_refusals
+from kompass.domain import references
 from kompass.domain.changes import Body, Change
 from kompass.domain.overlay import Overlay
 from kompass.domain.refusals import Refusal
@@ -147,7 +149,22 @@ class Batch:
     def check(self, body: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> Refusal | None:
         """What the business has against it."""
         change = Change(body, before, self.terms.principal, self.terms.now)
+        named = references.written(change)
+        if named:
+            change = replace(change, unseen=self._unseen(named))
         return self.terms.business.check(change, self.facts.others)
+
+    def _unseen(self, docids: Collection[str]) -> AbstractSet[str]:
+        """Those that are there, and that the writer sees neither whole nor as a card."""
+        ids = {docid: [docid] for docid in docids if not self.facts.others.notes(docid)}
+        for docid, either in ids.items():
+            body = self.facts.others.document(docid)
+            card = None if body is None else CARDS.get(str(body.get("type")))
+            if card is not None:
+                either.append(companion_id(card.type, docid))
+        asked = [one for either in ids.values() for one in either]
+        seen = self.terms.index.sees(self.writing, self.terms.principal.name, asked) if asked else set()
+        return {docid for docid, either in ids.items() if seen.isdisjoint(either)}
 
     def expect(self, docid: str, body: Body | None) -> None:
         """What is accepted counts for the rest of the group, None being a deletion."""
