@@ -10,6 +10,12 @@ from tests.needs import NEEDS, require, required_names
 SLOW = ("slow", "crash", *NEEDS)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cases", type=int, default=0, metavar="N", help="of a test with a table run at most N cases of it"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     required_names()
     # How long an example takes says more about what else the machine does: the timeout of a test is enough.
@@ -17,14 +23,35 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("kompass")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first: what is small fills the gaps when two run beside each other."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves cases out, and puts the longest files first: what is small fills the gaps when two run beside
+    each other.
+    """
+    most = config.getoption("cases")
+    if most:
+        kept = some_cases(items, most)
+        chosen = set(map(id, kept))
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in chosen])
+        items[:] = kept
     ranks: dict[Path, int] = {}
     for item in items:
         long = item.get_closest_marker("timeout") is not None
         slow = any(item.get_closest_marker(name) for name in SLOW)
         ranks[item.path] = max(ranks.get(item.path, 0), 2 if long else int(slow))
     items.sort(key=lambda item: -ranks[item.path])
+
+
+def some_cases(items: list[pytest.Item], most: int) -> list[pytest.Item]:
+    """At most so many cases of each test: the first, the last, and others spread between them."""
+    tables: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        tables.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept: list[pytest.Item] = []
+    for cases in tables.values():
+        count = min(most, len(cases))
+        steps = max(count - 1, 1)
+        kept += [cases[number * (len(cases) - 1) // steps] for number in range(count)]
+    return kept
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

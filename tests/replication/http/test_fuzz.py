@@ -367,7 +367,7 @@ MANY = st.lists(requests(), min_size=20, max_size=60)
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=6, deadline=None, suppress_health_check=CHECKS)
 @given(MANY)
 def test_no_request_breaks_the_server(played: list[Request]) -> None:
     run(played)
