@@ -298,6 +298,11 @@ def updates(me: str, role: str, doc: Document, world: World, fresh: bool) -> boo
     return creates(me, role, doc, world)
 
 
+def dismisses(me: str, doc: Document) -> bool:
+    """Whoever was told that his change was refused may have done with it, in whatever role."""
+    return doc["type"] == "rejected_change" and doc.get("user") == me
+
+
 def deletes(me: str, role: str, doc: Document, world: World) -> bool:
     """Whether the role may delete the stored document, which is visible."""
     mine = own(me, doc, world)
