@@ -8,6 +8,7 @@ what the endpoint takes fails the request, and nothing is changed then.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -33,7 +34,7 @@ MAX_DOCUMENTS = 50_000
 of bytes here while it is written."""
 
 _LOOKED_UP = 2000
-"""Documents that are compared in one go."""
+"""Revisions that are compared in one go."""
 
 __all__ = ["bulk_docs", "bulk_get", "missing_revs", "revs_diff"]
 
@@ -268,15 +269,35 @@ async def missing_revs(call: Call) -> Response:
 async def _missing(call: Call) -> dict[str, Missing]:
     """The answer for all documents, looked up some at a time, so that others have their turn."""
     database = call.database
-    asked = await _asked_revisions(call)
     found: dict[str, Missing] = {}
-    docids = list(asked)
-    for start in range(0, len(docids), _LOOKED_UP):
-        some = docids[start : start + _LOOKED_UP]
-        found |= await database.missing_revisions({docid: asked[docid] for docid in some})
-        if len(docids) > _LOOKED_UP:
+    pieces = list(_pieces(await _asked_revisions(call)))
+    for some in pieces:
+        for docid, answer in (await database.missing_revisions(some)).items():
+            before = found.get(docid)
+            if before is not None:
+                # Ancestors are those below the highest missing one, so each piece has a part of them.
+                ancestors = dict.fromkeys((*before.possible_ancestors, *answer.possible_ancestors))
+                answer = Missing([*before.missing, *answer.missing], list(ancestors))
+            found[docid] = answer
+        if len(pieces) > 1:
             await asyncio.sleep(0)
     return found
+
+
+def _pieces(asked: Mapping[str, Sequence[Rev]]) -> Iterator[dict[str, Sequence[Rev]]]:
+    """The same, at most `_LOOKED_UP` revisions at a time."""
+    piece: dict[str, Sequence[Rev]] = {}
+    room = _LOOKED_UP
+    for docid, revs in asked.items():
+        for start in range(0, len(revs), _LOOKED_UP):
+            some = revs[start : start + _LOOKED_UP]
+            if len(some) > room:
+                yield piece
+                piece, room = {}, _LOOKED_UP
+            piece[docid] = some
+            room -= len(some)
+    if piece:
+        yield piece
 
 
 async def _asked_revisions(call: Call) -> dict[str, list[Rev]]:
@@ -286,7 +307,11 @@ async def _asked_revisions(call: Call) -> dict[str, list[Rev]]:
         if type(revs) is not list:
             raise errors.bad_request(f"The revisions of `{docid}` must be an array of strings.")
         if revs:
-            asked[docid] = [parse_rev(rev) for rev in revs]
+            asked[docid] = []
+        for start in range(0, len(revs), _LOOKED_UP):
+            asked[docid] += [parse_rev(rev) for rev in revs[start : start + _LOOKED_UP]]
+            if len(revs) > _LOOKED_UP:
+                await asyncio.sleep(0)
     if call.database.partitioned:
         for docid in asked:
             check_asked_id(docid)

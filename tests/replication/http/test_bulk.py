@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from replication.http import bulk as bulk_endpoints
 from tests.replication.http.conftest import Serve
 
 A, B, C, D, E, F = (letter * 32 for letter in "abcdef")
@@ -608,6 +609,23 @@ async def test_revs_diff_knows_interior_revisions_and_tombstones(
 
 async def test_revs_diff_takes_hashes_in_any_case(conflicted: str, client: httpx.AsyncClient) -> None:
     assert (await ask(client, conflicted, {"x": [f"1-{A.upper()}"]}))[0] == {}
+
+
+async def test_revs_diff_in_pieces_answers_as_in_one(
+    conflicted: str, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {
+        "x": [f"1-{A}", f"2-{E}", f"2-{B}", f"5-{E}", f"3-{E}"],
+        "nope": [f"1-{A}", f"2-{A}", f"3-{A}"],
+        "none": [],
+        "also": [f"1-{B}"],
+    }
+    whole = await ask(client, conflicted, asked)
+    for size in (1, 2, 3, 4):
+        monkeypatch.setattr(bulk_endpoints, "_LOOKED_UP", size)
+        assert await ask(client, conflicted, asked) == whole
+    assert whole[0]["x"]["missing"] == [f"2-{E}", f"5-{E}", f"3-{E}"]
+    assert whole[0]["x"]["possible_ancestors"] == [f"2-{C}", f"2-{B}", f"2-{D}"]
 
 
 async def test_revs_diff_of_nothing(client: httpx.AsyncClient, db: str) -> None:
