@@ -70,6 +70,7 @@ class _Asking:
         self._sees_all = not SEES_ALL.isdisjoint(principal.roles)
         self._manages = Role.PLAN in principal.roles and not self._sees_all
         self._reader = Reader(reading.connection)
+        self._second_look = index.second_look(reading, principal.name)
         self._visible: dict[str, bool] = {}
         self._managed: dict[str, bool] = {}
 
@@ -116,9 +117,14 @@ class _Asking:
     def _sees(self, docid: str) -> bool:
         visible = self._visible.get(docid)
         if visible is None:
-            sees = self._index.sees(self._reading, self._user, [docid]) if self._is_whole else set()
-            visible = self._visible[docid] = docid in sees
+            visible = self._visible[docid] = self._is_whole and self._may_read(docid)
         return visible
+
+    def _may_read(self, docid: str) -> bool:
+        if docid not in self._index.sees(self._reading, self._user, [docid]):
+            return False
+        winner = self._reading.winner(docid)
+        return winner is not None and self._second_look.allows(winner)
 
     def _reads_values(self, row: Row, docid: str, origin: str | None) -> bool:
         """Whether the values of an entry are his to read as well as the document as it is now."""
