@@ -18,6 +18,7 @@ import pytest
 
 from replication.store.sqlite.doctor import examine
 from tests.attack.writes_world import following, revised, some, text
+from tests.domain.examples import smallest
 from tests.servers import ServerProcess
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
@@ -87,7 +88,7 @@ class Device:
         random, me = self.random, self.name
         kind = random.choice(["task", "customer", "edit", "supplier", "contact", "owed"])
         if kind == "customer":
-            return GOOD, revised(some("customer"), text("customer", me, owner=me))
+            return GOOD, revised(some("customer"), self.customer())
         if kind == "edit" and self.customers:
             docid, rev = random.choice(self.customers)
             return REFUSED, following(
@@ -95,16 +96,26 @@ class Device:
             )
         if kind == "contact":
             self.owed.append(some("customer"))
-            return WAITING, revised(some("contact"), text("contact", me, customerId=self.owed[-1]))
+            return WAITING, revised(some("contact"), self.sound("contact", customerId=self.owed[-1]))
         if kind == "owed" and self.owed:
             docid = self.owed.pop(random.randrange(len(self.owed)))
-            return GOOD, revised(docid, text("customer", me, owner=me))
+            return GOOD, revised(docid, self.customer())
         if kind == "supplier":
             doc = revised(some("supplier"), text("supplier", me, note="x" * random.randrange(5000)))
             if random.random() < 0.5:
                 doc["_attachments"] = {"a": {"data": "aGVsbG8=", "content_type": "text/plain"}}
             return REFUSED, doc
-        return GOOD, revised(some("user_task"), text("user_task", me, assignedTo=me))
+        return GOOD, revised(some("user_task"), self.sound("user_task", assignedTo=me))
+
+    def sound(self, doctype: str, **more: Any) -> dict[str, Any]:
+        """A new document as the business wants it."""
+        body = {**smallest(doctype), "createdBy": self.name, "modifiedBy": self.name, **more}
+        del body["_id"]
+        return body
+
+    def customer(self) -> dict[str, Any]:
+        number = self.random.randrange(10**9)
+        return self.sound("customer", owner=self.name, companyName=f"Hof {number}")
 
     def check(self, admin: httpx.Client) -> None:
         entries: dict[tuple[str, str], str] = {}

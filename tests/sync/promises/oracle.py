@@ -61,6 +61,7 @@ class Oracle:
         """Digest -> bytes of all attachments that were ever written."""
         self.ever: dict[str, dict[str, Any]] = {}
         """What ever lived, as it was last."""
+        self._files: dict[str, bytes] = {}
         self._buried: dict[str, dict[str, Any]] = {}
         """What deleted documents said last: what belongs to them is still where it was."""
         self._seq = -1
@@ -89,7 +90,8 @@ class Oracle:
             members = {name: value for name, value in body.items() if name[:1] != "_"}
             world[docid] = {**members, "_id": docid}
             self.winners[docid] = rev
-            texts[docid] = bytes(text) + b"".join(self.attached[one["digest"]] for one in stubs.values())
+            self._files[docid] = b"".join(self.attached[one["digest"]] for one in stubs.values())
+            texts[docid] = bytes(text) + self._files[docid]
         for docid, body in self.world.items():
             if docid not in world:
                 self._buried[docid] = body
@@ -125,8 +127,22 @@ class Oracle:
                 self.may_know[name] |= marks(texts[docid])
             elif doc["entityId"] in seen:
                 self.of_conflicts[name] |= marks(texts[docid])
+                self.once_known[name] |= self._brought(name, doc, everything)
             self.heard_of[name] |= ids(texts[docid])
         self.once_known[name] |= self.may_know[name]
+
+    def _brought(
+        self, name: str, conflict: dict[str, Any], everything: dict[str, dict[str, Any]]
+    ) -> set[bytes]:
+        """What the version says that didn't stay, if the reader of the conflict might have read it."""
+        brought = conflict.get("localDocument")
+        record = self.world.get(f"user-{name}")
+        if brought is None or record is None:
+            return set()
+        document = {**brought, "_id": conflict["entityId"]}
+        if not any(naive.reads(name, role, document, everything) for role in (*record["roles"], None)):
+            return set()
+        return marks(orjson.dumps(brought) + self._files[conflict["_id"]])
 
     def leaked(self, user: str, text: bytes) -> set[bytes]:
         """Marks in something that was said to somebody and that he may not know."""
