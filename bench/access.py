@@ -8,6 +8,7 @@ customer is seen by his salesman and the office.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import statistics
@@ -141,6 +142,7 @@ class Side:
         url = f"http://{SALESMAN}:{PASSWORD}@{target.host}:{target.port}" if product else running.url
         self.person = Client(Target(url))
         self._source = random.Random(time.time_ns())
+        self._pushed = itertools.count(OWN)  # a customer has no two locations of one name
 
     def first_feed(self) -> float:
         """Full feeds of the salesman's, per minute."""
@@ -160,7 +162,7 @@ class Side:
         batches = []
         for _ in range(count):
             docs = []
-            for n in range(PUSHED):
+            for n in itertools.islice(self._pushed, PUSHED):
                 doc = make_location(self.data.own, n, _id("location", self._source), SALESMAN)
                 name = f"{self._source.getrandbits(128):032x}"
                 docs.append({**doc, "_rev": f"1-{name}", "_revisions": {"start": 1, "ids": [name]}})
