@@ -98,7 +98,7 @@ async def test_bytes_of_waiting_and_dropped_documents_leave_the_documents_databa
     assert isinstance(again, StagedAttachment)
 
 
-@pytest.mark.parametrize("broken", ["keep", "_tell"])
+@pytest.mark.parametrize("broken", ["keep", "tell"])
 async def test_a_push_that_broke_off_is_repeated(
     world: World, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +110,7 @@ async def test_a_push_that_broke_off_is_repeated(
         raise OSError("the machine stops")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.gate.quarantine if broken == "keep" else world.gate, broken, crash)
+        patch.setattr(world.gate.quarantine if broken == "keep" else world.gate.telling, broken, crash)
         with pytest.raises(OSError):
             await world.push("adm1", (customer(1), version), (customer(2), new(customer_body())))
     (reason, ok) = await world.push("adm1", (customer(1), version), (customer(2), new(customer_body())))

@@ -44,6 +44,11 @@ class Refused:
 Outcome = Accepted | Waits | Refused | ProtocolError
 
 
+def is_new(outcome: Outcome) -> bool:
+    """Whether this push has stored it."""
+    return isinstance(outcome, Accepted) and outcome.is_new
+
+
 @dataclass(slots=True)
 class Pushed:
     """What somebody sent, read as far as that needs no database."""

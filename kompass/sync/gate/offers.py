@@ -1,0 +1,74 @@
+"""What a device asks before it pushes: which of these revisions are missing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from kompass.access import Principal
+from kompass.sync import notices
+from kompass.sync.gate.site import Site
+from kompass.sync.gate.stored import known_of_hidden, known_of_purged
+from kompass.sync.quarantine.entries import State
+from replication.protocol.names import DESIGN_PREFIX
+from replication.protocol.revisions import Rev, format_rev, parse_rev
+from replication.store.interface import Missing
+
+
+def missing_revisions(
+    site: Site, principal: Principal, asked: Mapping[str, Sequence[Rev]]
+) -> dict[str, Missing]:
+    """`Database.missing_revisions` for somebody.
+
+    Not missing are stored revisions of documents he sees, and of others, as of purged ones, those that he
+    may have been sent or has sent himself; synthetic tombstones; design documents; and what he has sent
+    before and lies in quarantine or waits. What lies there and he was not told of is missing: its push
+    broke off, and its device sends it again. The ancestors are those of documents he sees.
+    """
+    with site.database.reading() as reading:
+        found = reading.missing_revisions(asked)
+        visible = site.index.sees(reading, principal.name, asked)
+        hidden = [
+            docid
+            for docid, revs in asked.items()
+            if docid not in visible and (docid not in found or len(found[docid].missing) < len(revs))
+        ]
+        may_know = known_of_hidden(reading, site.index, principal.name, hidden) if hidden else {}
+        purged = known_of_purged(reading, site.index, principal.name, found)
+    for docid in hidden:
+        revs = [format_rev(rev) for rev in asked[docid] if rev not in may_know[docid]]
+        found[docid] = Missing(revs, [])
+    found = {docid: missing for docid, missing in found.items() if missing.missing}
+    if not found:
+        return {}
+    held = _held(site, principal.name, found)
+    answer: dict[str, Missing] = {}
+    for docid, missing in found.items():
+        if docid.startswith(DESIGN_PREFIX):
+            continue
+        gone = purged.get(docid, ())
+        revs = [
+            rev
+            for rev in missing.missing
+            if (docid, rev) not in held
+            and parse_rev(rev) not in gone
+            and not site.index.knows_tombstone(docid, parse_rev(rev))
+        ]
+        if revs:
+            highest = max(parse_rev(rev)[0] for rev in revs)
+            ancestors = [rev for rev in missing.possible_ancestors if parse_rev(rev)[0] < highest]
+            answer[docid] = Missing(revs, ancestors if docid in visible else [])
+    return answer
+
+
+def _held(site: Site, user: str, docids: Iterable[str]) -> set[tuple[str, str]]:
+    """What he has sent of these documents and knows what became of: (id, revision)."""
+    known = site.quarantine.known(user, docids)
+    if not known:
+        return set()
+    with site.database.reading() as reading:
+        told = reading.winners([notices.rejected_id(user, docid, rev) for docid, rev in known])
+    return {
+        (docid, rev)
+        for (docid, rev), entry in known.items()
+        if entry.state is not State.QUARANTINED or notices.rejected_id(user, docid, rev) in told
+    }

@@ -1,0 +1,59 @@
+"""Judging a batch and storing what is accepted of it, as one transaction of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kompass.access import Principal
+from kompass.sync.gate import answers
+from kompass.sync.gate.batch import Remembered, Resolution, Terms
+from kompass.sync.gate.judging import Judgement
+from kompass.sync.gate.pushed import Outcome, Pushed, Refused, is_new, without_text
+from kompass.sync.gate.records import Origin
+from kompass.sync.gate.site import Site
+from kompass.sync.quarantine.entries import State
+from kompass.sync.quarantine.store import Known
+from replication.protocol.documents import DocumentWrite
+from replication.store.sqlite import Writing
+
+
+async def judge(
+    site: Site,
+    principal: Principal,
+    pushed: Sequence[Pushed],
+    known: Mapping[tuple[str, str], Known],
+    resolution: Resolution | None = None,
+) -> list[Outcome]:
+    """What became of each document, in order. `known`: what lies in quarantine of them, by (id, revision)."""
+    terms = Terms(
+        principal,
+        site.now(),
+        site.index,
+        site.business,
+        {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
+        resolution,
+    )
+    dropped: list[DocumentWrite] = []
+
+    def run(writing: Writing) -> list[Outcome]:
+        outcomes = Judgement(writing, terms, pushed).run()
+        for one, outcome in zip(pushed, outcomes, strict=True):
+            if isinstance(outcome, Refused) and outcome.drops_text:
+                dropped.append(one.doc)
+                without_text(one)
+        # What a device sent is entered when its author is told: it may be judged again before.
+        refused = [
+            refusing
+            for one, outcome in zip(pushed, outcomes, strict=True)
+            if one.origin is Origin.EDITED and (refusing := answers.to_chain(one, outcome)) is not None
+        ]
+        if refused:
+            site.audit.refused(writing, refused)
+        return outcomes
+
+    outcomes = await site.database.transact(run)
+    await site.discard_staged(dropped)
+    site.database.taken_up(
+        [one.doc for one, outcome in zip(pushed, outcomes, strict=True) if is_new(outcome)]
+    )
+    return outcomes
