@@ -10,19 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kompass.access.audiences import AUDIENCES
+from kompass.domain.merge_results import Merged
 from kompass.domain.merge_rules import TOGETHER, Rule, declared, rule_of
-from kompass.domain.merging import (
-    HOUSEKEEPING,
-    Merged,
-    applied,
-    canonical,
-    differs,
-    equal,
-    merge,
-    undecided,
-)
+from kompass.domain.merging import merge, undecided
 from kompass.domain.paths import ABSENT, changed_at, pattern_of, text_of, value_at
 from kompass.domain.stamps import bounded, claimed
+from kompass.domain.versions import HOUSEKEEPING, applied, canonical, differs, equal
 
 HOUR = 3_600_000
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from kompass.access import Principal, Role
 from kompass.domain import listing
-from kompass.domain.merging import ATTACHMENT, FieldConflict, canonical, differs, signed
+from kompass.domain.merge_results import FieldConflict
 from kompass.domain.paths import ABSENT, changed_at, value_at
+from kompass.domain.versions import ATTACHMENT, canonical, differs, signed
 from kompass.sync.conflicts import shown, store
 from kompass.sync.conflicts.keeping import Keeping
 from kompass.sync.conflicts.record import Conflict, State, notice_id

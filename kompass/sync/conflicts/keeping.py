@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from kompass.business.server_made import raise_refusals
-from kompass.domain.merging import FieldConflict
+from kompass.domain.merge_results import FieldConflict
 from kompass.sync.conflicts import shown, store
 from kompass.sync.conflicts.record import Conflict, notice_id
 from kompass.sync.gate import attachments

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
 
-from kompass.domain.merging import Decided, FieldConflict
+from kompass.domain.merge_results import Decided, FieldConflict
 from kompass.domain.paths import ABSENT, Steps
 from replication.protocol import jsontext
 from replication.protocol.revisions import Rev

@@ -9,9 +9,10 @@ from typing import Any
 from kompass.access import Action, Principal, Role, decide
 from kompass.domain.field_names import FIELDS
 from kompass.domain.labels import label, name_of
-from kompass.domain.merging import ATTACHMENT, FieldConflict
+from kompass.domain.merge_results import FieldConflict
 from kompass.domain.paths import ABSENT, value_at
 from kompass.domain.registry import LABELS
+from kompass.domain.versions import ATTACHMENT
 from kompass.sync.conflicts.record import MANAGEMENT, Conflict
 from kompass.sync.gate.ports import Index
 from kompass.sync.gate.stored import bare, members_of

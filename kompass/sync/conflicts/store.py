@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from kompass.domain.merging import FieldConflict
+from kompass.domain.merge_results import FieldConflict
 from kompass.sync.conflicts.record import Conflict, State, decode_fields, encode_fields
 from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev, parse_rev

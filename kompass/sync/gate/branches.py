@@ -14,10 +14,11 @@ from typing import Any
 from kompass.access import Action
 from kompass.domain import merging
 from kompass.domain.changes import Change
+from kompass.domain.merge_results import FieldConflict, Merged
 from kompass.domain.merge_rules import ESCALATION, is_final
-from kompass.domain.merging import ATTACHMENT, FieldConflict, Merged, applied, differs, equal
 from kompass.domain.paths import ABSENT, changed_at, value_at
 from kompass.domain.refusals import Refusal
+from kompass.domain.versions import ATTACHMENT, applied, differs, equal, signed
 from kompass.sync.conflicts.record import Conflict, State, conflict_id, decisions
 from kompass.sync.conflicts.store import moment
 from kompass.sync.gate import ancestry, attachments, records
@@ -112,7 +113,7 @@ class Branches:
             united = merging.together(doctype, old, mine, theirs, times.mine, times.theirs)
         for one in united.open:
             if one.kind == "status":
-                chosen = merging.signed(changed_at(united.body, one.steps, one.mine), mine, theirs)
+                chosen = signed(changed_at(united.body, one.steps, one.mine), mine, theirs)
                 wrong = self._wrong(stored, chosen, theirs)
                 if wrong is not None:
                     return wrong

@@ -24,8 +24,8 @@ from kompass.access import Action
 from kompass.access.policy import ABSENT
 from kompass.business.lookups import references as named_in
 from kompass.domain.checks import MAY_PASS_LATER
-from kompass.domain.merging import differs
 from kompass.domain.server_fields import left_out
+from kompass.domain.versions import differs
 from kompass.privacy import register
 from kompass.sync import notices
 from kompass.sync.gate import ancestry, attachments, records, references, shape

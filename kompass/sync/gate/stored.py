@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from kompass.domain.merging import ATTACHMENT
+from kompass.domain.versions import ATTACHMENT
 from kompass.sync.gate import attachments, records
 from kompass.sync.gate.ports import Index
 from replication.protocol import jsontext

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from kompass.domain.merging import equal
 from kompass.domain.paths import ABSENT
 from kompass.domain.stamps import Stamp, bounded
+from kompass.domain.versions import equal
 from kompass.sync.gate import records
 from kompass.sync.gate.stored import Stored, members_of
 from replication.protocol.revisions import parse_rev

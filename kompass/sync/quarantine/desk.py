@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from kompass.access import Principal, Role
-from kompass.domain.merging import ATTACHMENT, applied, clashes, differs
+from kompass.domain.versions import ATTACHMENT, applied, clashes, differs
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.stored import form_of, members_of
