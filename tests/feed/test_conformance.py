@@ -1,0 +1,29 @@
+"""Every sink passes the same tests. A new one adds its line to `HARNESSES`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.feed.conformance import SinkConformance, SinkHarness
+
+HARNESSES = {
+    "reference": "tests.feed.reference:harness",
+}
+"""Sink -> `module:function`; the function takes an empty directory and is an asynchronous context manager
+that gives a `SinkHarness`. What is dear to start it keeps for the whole process."""
+
+
+@pytest_asyncio.fixture(params=sorted(HARNESSES))
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SinkHarness]:
+    module, _, function = HARNESSES[request.param].partition(":")
+    async with getattr(importlib.import_module(module), function)(tmp_path) as one:
+        yield one
+
+
+class TestSinks(SinkConformance):
+    pass
