@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kompass.access.principals import Principal
+from kompass.audit.actors import Door, actor
 from kompass.business import rebuilding, schema
 from kompass.business.lookups import Lookups, bare, members
 from kompass.business.numbers import Numbers
@@ -23,6 +24,9 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import Document
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
+
+_REPLICATIONS = frozenset({Door.REPLICATOR, Door.CLI})
+"""Doors by which other servers' revisions come."""
 
 _NOBODY = Principal("", frozenset())
 """Who writes past the gate has no rights that the rules know."""
@@ -75,7 +79,8 @@ class BusinessExtension(Extension):
             doc = {**doc, "_id": write.id, **self._attached(writing, write, winner)}
         elif write.path is not None and parse_rev(winner.rev) not in write.path.revisions():
             return None  # the end of another branch
-        return self._kept(writing, doc, bare(winner))
+        replicated = write.path is not None and actor().door in _REPLICATIONS
+        return self._kept(writing, doc, bare(winner), replicated=replicated)
 
     def check_purge(self, writing: Writing, docid: str, revs: Sequence[Rev]) -> ProtocolError | None:
         """What is final isn't purged either; ends of branches may be."""
@@ -101,9 +106,11 @@ class BusinessExtension(Extension):
         }
         return {"_attachments": digests}
 
-    def _kept(self, writing: Writing, doc: Body | None, before: Body) -> ProtocolError | None:
+    def _kept(
+        self, writing: Writing, doc: Body | None, before: Body, *, replicated: bool = False
+    ) -> ProtocolError | None:
         change = Change(doc, before, _NOBODY, self.now())
-        refusal = preserving.check(change, Lookups(writing), self.settings)
+        refusal = preserving.check(change, Lookups(writing), self.settings, replicated=replicated)
         return None if refusal is None else errors.forbidden(refusal.reason)
 
     def pass_time(self, writing: Writing) -> bool:

@@ -147,6 +147,7 @@ class _Marks(Document):
     erasures: Annotated[list[Erasure], Field(max_length=1000)] | None = None
     finalized: bool | None = None
     legalHold: bool | None = None
+    legalHoldReason: Annotated[str, text(500, 10)] | None = None
     correctionReason: Annotated[str, text(500, 10)] | None = None
     attachments: Annotated[list[FileEntry], Field(max_length=100)] | None = None
     notes: Annotated[str, text(10_000)] | None = None

@@ -175,6 +175,7 @@ FIELDS: Mapping[str, str] = {
     "latitude": "Breite",
     "leadTimeDays": "Vorlauf (Tage)",
     "legalHold": "Aufbewahrung angeordnet",
+    "legalHoldReason": "Grund der Aufbewahrung",
     "lineItems": "Positionen",
     "locationCheckIn": "Anmeldung vor Ort",
     "locationId": "Standort",

@@ -28,6 +28,7 @@ HOUSEKEEPING = frozenset(
         "version",
         "schemaVersion",
         "legalHold",
+        "legalHoldReason",
         "correctionReason",
         "changeLog",
         "erasures",

@@ -3,7 +3,8 @@ replications.
 
 Whoever writes past the gate may bring any document and any history. What is final here stays as it is: it
 isn't deleted before its time, not made a draft again, and nothing frozen changes, but for a correction that
-has been logged, on another server for instance, and that the seal bears out.
+has been logged, on another server for instance, and that the seal bears out. A legal hold, on whatever
+document, stays as well.
 """
 
 from __future__ import annotations
@@ -23,13 +24,28 @@ _SEAL = ("finalized", "immutableAt", "immutableHash", "immutableAttachments")
 _CORRECTED = ("changeLog", "correctionReason")
 
 
-def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
-    """Why what is final forbids the change, whoever wants it; None for anything that isn't final."""
+def check(
+    change: Change, facts: Facts, settings: BusinessSettings, *, replicated: bool = False
+) -> Refusal | None:
+    """Why what is final, or held, forbids the change, whoever wants it; None for anything else.
+
+    `replicated`: it comes from another server, whose GF may have set a legal hold.
+    """
     before, doc = change.before, change.doc
     if before is None:
         return None
     if doc is None:
         return retention.check(change, facts, settings)
+    held = retention.hold_changes(change)
+    if held and not (replicated and retention.is_held(doc)):
+        return Refusal(
+            "retention.hold_door",
+            f"{retention.HOLD} is set and lifted by GF, with a reason, through the gate: not by"
+            " administrators, imports and replications.",
+            f"{retention.HOLD} setzt und löst die Geschäftsführung, mit Begründung; Administration, Import"
+            " und Replikation können es nicht.",
+            held,
+        )
     if not is_final(before, facts):
         return None
     touched: list[str] = []

@@ -12,6 +12,10 @@ from kompass.domain.settings import BusinessSettings
 from kompass.domain.times import moment
 
 HOLD = "legalHold"
+HOLD_REASON = "legalHoldReason"
+"""Why it was set or lifted the last time. It is said anew each time."""
+SHORTEST_REASON = 10
+"""Characters."""
 
 _DATES = (
     "immutableAt",
@@ -57,7 +61,7 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
     if doc is not None:
         return _hold_changed(change)
     assert before is not None
-    if before.get(HOLD) is True:
+    if is_held(before):
         return Refusal(
             "retention.legal_hold",
             "There is a legal hold on this document: it isn't deleted before GF lifts it.",
@@ -80,14 +84,41 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
     )
 
 
+def is_held(body: Body | None) -> bool:
+    """Whether there is a legal hold on the document: true and nothing else, for that is what keeps it."""
+    return body is not None and body.get(HOLD) is True
+
+
+def hold_changes(change: Change) -> tuple[str, ...]:
+    """The fields by which the change sets or lifts the legal hold, or says why."""
+    found = [HOLD] if is_held(change.before) != is_held(change.doc) else []
+    if change.changes(HOLD_REASON):
+        found.append(HOLD_REASON)
+    return tuple(found)
+
+
 def _hold_changed(change: Change) -> Refusal | None:
-    assert change.doc is not None
-    had = change.before.get(HOLD) if change.before is not None else None
-    if bool(change.doc.get(HOLD)) == bool(had) or Role.GF in change.principal.roles:
+    touched = hold_changes(change)
+    if not touched:
         return None
-    return Refusal(
-        "retention.hold_role",
-        f"{HOLD} is set and lifted by GF.",
-        f"{HOLD} setzt und löst nur die Geschäftsführung.",
-        (HOLD,),
-    )
+    if Role.GF not in change.principal.roles:
+        return Refusal(
+            "retention.hold_role",
+            f"{HOLD} is set and lifted by GF, who says why.",
+            f"{HOLD} setzt und löst nur die Geschäftsführung, mit Begründung.",
+            touched,
+        )
+    assert change.doc is not None
+    reason = change.doc.get(HOLD_REASON)
+    if HOLD in touched and not (
+        HOLD_REASON in touched and isinstance(reason, str) and len(reason.strip()) >= SHORTEST_REASON
+    ):
+        return Refusal(
+            "retention.hold_reason",
+            f"{HOLD_REASON} says why {HOLD} is set or lifted: anew each time, in at least {SHORTEST_REASON}"
+            " characters.",
+            f"{HOLD_REASON} nennt den Grund, aus dem {HOLD} gesetzt oder gelöst wird: jedes Mal neu, mit"
+            f" mindestens {SHORTEST_REASON} Zeichen.",
+            (HOLD_REASON,),
+        )
+    return None

@@ -8,11 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
+from kompass.audit import Actor, Door, acting
 from kompass.domain.sealing import is_intact
 from replication.protocol.attachments import InlineAttachment, StubAttachment, digest_of
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path
+from tests.audit.world import entries_of
 from tests.business.documents import change, docid, offer, opportunity, push_new
 from tests.sync.gate_world import Version, World, customer, customer_body, new
 
@@ -158,3 +160,66 @@ async def test_a_document_that_is_not_final_is_an_administrators_to_change(world
     for text in (orjson.dumps({**customer_body("gf1"), "companyName": "Andere"}), b"{}"):
         parent = (await world.path(customer(1))).leaf
         assert await write(world, DocumentWrite(customer(1), text == b"{}", text, parent)) == ""
+
+
+HELD = {"legalHold": True, "legalHoldReason": "Verfahren vor dem Landgericht"}
+
+
+async def has_held_customer(world: World) -> dict[str, Any]:
+    """A customer that isn't final, under a legal hold."""
+    await push_new(world, "gf1", customer(1), customer_body("gf1"))
+    await change(world, "gf1", customer(1), **HELD)
+    stored = await world.body(customer(1))
+    assert stored is not None
+    assert stored["legalHold"] is True
+    return stored
+
+
+async def write_customer(world: World, body: dict[str, Any], *, replicated: bool = False) -> str:
+    path = await world.path(customer(1))
+    if replicated:
+        return await write(world, new(body, path, "elsewhere").write(customer(1)), replicated=True)
+    return await write(world, DocumentWrite(customer(1), False, orjson.dumps(body), path.leaf))
+
+
+@pytest.mark.parametrize("lifted", [False, None, "true", 1, "absent"])
+async def test_nobody_past_the_gate_lifts_a_legal_hold(world: World, lifted: Any) -> None:
+    """What isn't true keeps nothing, whatever it looks like."""
+    stored = await has_held_customer(world)
+    doc = {**stored, "legalHold": lifted, "legalHoldReason": "Das Verfahren ist beendet"}
+    if lifted == "absent":
+        doc = {name: value for name, value in stored.items() if name != "legalHold"}
+    for door in (Door.ADMIN, Door.IMPORT, Door.REPLICATOR, Door.CLI, Door.SERVER):
+        with acting(Actor("admin", door=door)):
+            assert "legalHold" in await write_customer(world, doc)
+            assert "legalHold" in await write_customer(world, doc, replicated=True)
+    gone = DocumentWrite(customer(1), True, b"{}", (await world.path(customer(1))).leaf)
+    assert "legal hold" in await write(world, gone)
+    with pytest.raises(ProtocolError, match="legal hold"):
+        await world.database.purge({customer(1): [(await world.path(customer(1))).leaf]})
+    assert await world.body(customer(1)) == stored
+    refused = [entry for entry in entries_of(world, customer(1)) if entry["action"] == "REJECTED"]
+    assert len(refused) == 12
+
+
+async def test_an_administrator_changes_the_rest_of_a_held_document(world: World) -> None:
+    stored = await has_held_customer(world)
+    assert await write_customer(world, {**stored, "companyName": "Hofladen Rode GmbH"}) == ""
+
+
+async def test_a_hold_is_set_by_management_or_on_another_server(world: World) -> None:
+    await push_new(world, "gf1", customer(1), customer_body("gf1"))
+    stored = await world.body(customer(1))
+    assert stored is not None
+    with acting(Actor("admin", door=Door.ADMIN)):
+        assert "legalHold" in await write_customer(world, stored | HELD)
+        assert "legalHold" in await write_customer(world, stored | HELD, replicated=True)
+    with acting(Actor("replicator", door=Door.REPLICATOR)):
+        assert await write_customer(world, stored | HELD, replicated=True) == ""
+
+
+async def test_management_lifts_a_hold_and_the_chain_says_so(world: World) -> None:
+    await has_held_customer(world)
+    await change(world, "gf1", customer(1), legalHold=False, legalHoldReason="Das Verfahren ist beendet")
+    entry = [entry for entry in entries_of(world, customer(1)) if entry["who"] == "gf1"][-1]
+    assert {"legalHold", "legalHoldReason"} <= entry["changes"].keys()

@@ -95,6 +95,7 @@ _MARKS: Document = {
     "immutableAttachments": {"foto.jpg": "md5-AAAAAAAAAAAAAAAAAAAAAA=="},
     "finalized": True,
     "legalHold": False,
+    "legalHoldReason": "Verfahren vor dem Landgericht",
     "correctionReason": "Zahlendreher im Vermerk",
     "attachments": [
         {

@@ -62,10 +62,13 @@ def test_a_legal_hold_keeps_everything() -> None:
     assert retention.check(change(None, old, GF), NOTHING, SETTINGS) is not None
 
 
+REASON = {"legalHoldReason": "Verfahren vor dem Landgericht"}
+
+
 @pytest.mark.parametrize(("had", "has"), [(None, True), (True, False), (True, None), (False, True)])
 def test_management_sets_and_lifts_a_hold(had: Any, has: Any) -> None:
     before = {"_id": "contact-1", "type": "contact", "legalHold": had}
-    doc = {**before, "legalHold": has}
+    doc = {**before, "legalHold": has, **REASON}
     assert retention.check(change(doc, before, GF), NOTHING, SETTINGS) is None
     refusal = retention.check(change(doc, before, INNEN), NOTHING, SETTINGS)
     assert refusal is not None
@@ -74,6 +77,30 @@ def test_management_sets_and_lifts_a_hold(had: Any, has: Any) -> None:
     assert retention.check(change(same, before, INNEN), NOTHING, SETTINGS) is None
     if has:
         assert retention.check(change(doc, None, INNEN), NOTHING, SETTINGS) is not None
+
+
+@pytest.mark.parametrize("reason", [None, "", "kurz", "          x", 7])
+def test_a_hold_is_set_and_lifted_with_a_reason_of_its_own(reason: Any) -> None:
+    free = {"_id": "contact-1", "type": "contact"}
+    held = {**free, "legalHold": True, **REASON}
+    for doc, before in (
+        ({**free, "legalHold": True, "legalHoldReason": reason}, free),
+        ({**held, "legalHold": False, "legalHoldReason": reason}, held),
+        ({**held, "legalHold": False}, held),
+    ):
+        refusal = retention.check(change(doc, before, GF), NOTHING, SETTINGS)
+        assert refusal is not None
+        assert refusal.rule == "retention.hold_reason"
+    lifted = {**held, "legalHold": False, "legalHoldReason": "Das Verfahren ist beendet"}
+    assert retention.check(change(lifted, held, GF), NOTHING, SETTINGS) is None
+
+
+def test_nobody_else_rewrites_the_reason_of_a_hold() -> None:
+    held = {"_id": "contact-1", "type": "contact", "legalHold": True, **REASON}
+    doc = {**held, "legalHoldReason": "Aus Versehen gesetzt worden"}
+    refusal = retention.check(change(doc, held, INNEN), NOTHING, SETTINGS)
+    assert refusal is not None
+    assert refusal.fields == ("legalHoldReason",)
 
 
 # -- Storno --------------------------------------------------------------------------------------
