@@ -2,7 +2,7 @@
 
 A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
 with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
-(`node,clients,chromium,keycloak`) turns such a skip into a failure: a machine that is meant to run
+(`node,clients,chromium,keycloak,postgres`) turns such a skip into a failure: a machine that is meant to run
 everything can't quietly run less.
 """
 
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from kompass.readstore import embedded
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,11 +60,19 @@ def _keycloak() -> Path:
     return found[-1]
 
 
+def _postgres() -> Path:
+    why = embedded.available()
+    if why is not None:
+        raise Missing(why)
+    return Path(embedded.__file__)
+
+
 NEEDS: dict[str, Callable[[], Path]] = {
     "node": _node,
     "clients": _clients,
     "chromium": _chromium,
     "keycloak": _keycloak,
+    "postgres": _postgres,
 }
 
 

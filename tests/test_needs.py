@@ -30,7 +30,7 @@ def test_what_is_required_and_missing_fails(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_misspelt_requirement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOMPASS_TEST_REQUIRE", "chrome")
-    with pytest.raises(pytest.UsageError, match="chromium, clients, keycloak, node"):
+    with pytest.raises(pytest.UsageError, match="chromium, clients, keycloak, node, postgres"):
         needs.required_names()
 
 
