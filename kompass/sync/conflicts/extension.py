@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from kompass.business.server_made import raise_refusals, server_made
 from kompass.sync.conflicts import store
@@ -29,6 +29,10 @@ _HOUR = 3_600_000
 """Milliseconds."""
 
 
+class _Marked(NamedTuple):
+    hour: int
+
+
 class Conflicts(Extension):
     """Belongs to the operational database, after the feed index."""
 
@@ -36,7 +40,7 @@ class Conflicts(Extension):
         self._index = index
         self._now = now
         self._hour: int | None = None
-        """That of the latest change, if it was made by this process."""
+        """That of the latest change, if it was made by this process and is durable."""
         index.taken = self._taken
 
     def prepare(self, writing: Writing) -> None:
@@ -55,7 +59,9 @@ class Conflicts(Extension):
         keeping.write()
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
-        pass
+        for note in notes:
+            if isinstance(note, _Marked):
+                self._hour = note.hour
 
     def _taken(self, writing: Writing, users: Collection[str], docids: Collection[str]) -> None:
         """These people have lost channels, and these documents have left some."""
@@ -86,7 +92,7 @@ class Conflicts(Extension):
         if hour != self._hour:
             by = hour if self._hour is None else self._hour
             writing.connection.execute("INSERT OR REPLACE INTO conflict_clock VALUES (?, ?)", (by, first - 1))
-            self._hour = hour
+            writing.tell(_Marked(hour))  # if this is undone, the next change notes it
 
     def keeps(self, reading: Reading, ancestors: Sequence[Ancestor]) -> AbstractSet[int]:
         horizon = self._horizon(reading)

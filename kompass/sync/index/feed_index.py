@@ -19,6 +19,7 @@ from kompass.audit import Cause
 from kompass.sync.index import cards, schema
 from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
 from kompass.sync.index.keeping import Step, StoredParents, StoredRelations, Touched
+from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import MatrixRules, Rules
 from kompass.sync.index.second_look import Disagreements, SecondLook, StatedRoles
 from kompass.sync.index.waiting import Wakers
@@ -146,6 +147,8 @@ class FeedIndex(Extension):
 
     def person(self, reading: Reading, user: str) -> Person:
         """Somebody as this snapshot has him."""
+        if not is_lasting(reading):
+            return person(reading, user)
         version = reading.connection.execute("SELECT version FROM access_users WHERE name = ?", (user,)).get
         known = self._people.get(user)
         if known is None or version is None or known.version != version:
@@ -353,8 +356,9 @@ class FeedIndex(Extension):
     def counts(self, reading: Reading, user: str) -> tuple[int, int]:
         """(live, deleted) documents somebody sees."""
         number = reading.update_seq
+        lasting = is_lasting(reading)
         known = self._counts.get(user)
-        if known is not None and known[0] == number:
+        if lasting and known is not None and known[0] == number:
             return known[1]
         live = deleted = 0
         for is_deleted, count in reading.connection.execute(
@@ -363,9 +367,10 @@ class FeedIndex(Extension):
             {"user": user},
         ):
             live, deleted = (live, count) if is_deleted else (count, deleted)
-        if len(self._counts) >= _REMEMBERED:
-            self._counts.clear()
-        self._counts[user] = (number, (live, deleted))
+        if lasting:
+            if len(self._counts) >= _REMEMBERED:
+                self._counts.clear()
+            self._counts[user] = (number, (live, deleted))
         return live, deleted
 
     def ids(

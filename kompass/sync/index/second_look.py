@@ -21,6 +21,7 @@ from kompass.sync.index.keeping import (
     StoredRelations,
     record_of,
 )
+from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import Rules
 from replication.protocol import jsontext
 from replication.store.interface import Document
@@ -63,6 +64,8 @@ class StatedRoles:
     def of(self, reading: Reading, user: str) -> frozenset[Role] | None:
         """None if the document says another name: then the one before it counts, which only the index has."""
         docid = USER_PREFIX + user
+        if not is_lasting(reading):
+            return _stated_roles(user, reading.winner(docid))
         seq = reading.connection.execute("SELECT seq FROM docs WHERE id = ?", (docid,)).get
         if seq is None:
             return frozenset()
