@@ -160,6 +160,56 @@ async def test_from_fifty_thousand_euros_on_management_decides(
     assert await world.notices("gf1", "conflict") == []
 
 
+async def test_a_matrix_takes_from_management_what_it_may_not_read_any_more(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    """Then those who are told decide; when management gets the type back, it does again."""
+    docid = await opportunity(world, 60_000)
+    (one,) = await listed(client, "adm1")
+    assert len(await world.notices("gf1", "conflict")) == 1
+    without: dict[str, list[str]] = {"read": [], "update": [], "create": [], "delete": []}
+    matrix = {"type": "permission_matrix", "active": True, "matrixVersion": "2"}
+    taken = {**matrix, "overrides": {"opportunity": {"GF": without}}}
+    await world.put("permission-matrix-2", taken)
+    assert await world.notices("gf1", "conflict") == []
+    assert await listed(client, "gf1") == []
+    assert (await client.get(f"/api/v1/conflicts/{one['id']}", auth=of("gf1"))).status_code == 404
+    assert (await resolve(client, "gf1", one["id"], strategy="local")).status_code == 404
+    (notice,) = await world.notices("adm1", "conflict")
+    assert not notice["escalated"]
+    assert not notice["restricted"]
+    (seen,) = await listed(client, "adm1", "?escalated=false")
+    assert seen["mayResolve"]
+    assert await listed(client, "adm1", "?escalated=true") == []
+
+    await world.put("permission-matrix-2", {**taken, "active": False})
+    (notice,) = await world.notices("gf1", "conflict")
+    assert (notice["status"], notice["fields"][0]["local"]) == ("escalated", 60_000)
+    assert [notice["escalated"] for notice in await world.notices("adm1", "conflict")] == [True]
+    assert (await resolve(client, "adm1", one["id"], strategy="local")).status_code == 403
+
+    await world.put("permission-matrix-2", taken)
+    assert (await resolve(client, "adm1", one["id"], strategy="server")).status_code == 200
+    assert await world.notices("adm1", "conflict") == []
+    assert (await world.body(docid) or {})["estimatedValue"] == 2000
+
+
+async def test_what_management_may_not_read_is_not_left_undecided(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    """Its sender settles it by writing, too."""
+    without: dict[str, list[str]] = {"read": [], "update": [], "create": [], "delete": []}
+    matrix = {"type": "permission_matrix", "active": True, "matrixVersion": "2"}
+    await world.put("permission-matrix-2", {**matrix, "overrides": {"opportunity": {"GF": without}}})
+    docid = await opportunity(world, 60_000)
+    assert await world.notices("gf1", "conflict") == []
+    (one,) = await listed(client, "adm1")
+    assert (one["escalated"], one["mayResolve"]) == (False, True)
+    body = {**(await world.body(docid) or {}), "modifiedBy": "adm1"}
+    assert await world.push("adm1", (docid, new(body, await world.path(docid)))) == [""]
+    assert await world.notices("adm1", "conflict") == []
+
+
 async def test_what_a_rule_decided_is_in_the_history(world: World, client: httpx.AsyncClient) -> None:
     docid = await opportunity(world, 30_000)
     assert (await world.body(docid) or {})["estimatedValue"] == 2000

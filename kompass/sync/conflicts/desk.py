@@ -140,7 +140,7 @@ class ConflictDesk:
     def _may_decide(self, reading: Reading, principal: Principal, conflict: Conflict) -> bool:
         if Role.GF in principal.roles:
             return True
-        if conflict.escalated:
+        if shown.managed(shown.Rights(reading, self._gate.index), conflict):
             return False
         return principal.name in (conflict.author, *store.readers(reading, conflict.id))
 

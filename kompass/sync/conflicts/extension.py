@@ -20,6 +20,7 @@ from kompass.business.server_made import raise_refusals, server_made
 from kompass.sync.conflicts import store
 from kompass.sync.conflicts.keeping import Keeping
 from kompass.sync.index import FeedIndex
+from kompass.sync.index.rules import MATRIX_PREFIX
 from replication.store.sqlite import Ancestor, ChangedDocument, Extension, Reading, Writing
 
 KEPT = timedelta(days=90)
@@ -49,6 +50,8 @@ class Conflicts(Extension):
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         self._mark(writing, min((one.seq for one in documents if one.seq), default=writing.update_seq))
+        if any(one.id.startswith(MATRIX_PREFIX) for one in documents):
+            self._regard_management(writing)
         gone = [one.id for one in documents if one.deleted or one.seq == 0]
         if not gone:
             return
@@ -56,6 +59,12 @@ class Conflicts(Extension):
         for conflicts in store.open_about(writing, gone).values():
             for conflict in conflicts:
                 keeping.settle(conflict, by="", at=self._now(), strategy="deleted", rev=None)
+        keeping.write()
+
+    def _regard_management(self, writing: Writing) -> None:
+        keeping = Keeping(writing, self._index)
+        for conflict in store.open_escalated(writing):
+            keeping.regard_management(conflict)
         keeping.write()
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:

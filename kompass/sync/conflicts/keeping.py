@@ -11,7 +11,7 @@ import orjson
 from kompass.business.server_made import raise_refusals
 from kompass.domain.merge_results import FieldConflict
 from kompass.sync.conflicts import shown, store
-from kompass.sync.conflicts.record import Conflict, notice_id
+from kompass.sync.conflicts.record import MANAGEMENT, Conflict, notice_id
 from kompass.sync.gate import attachments
 from kompass.sync.gate.ports import Index
 from kompass.sync.notices import NOTICE
@@ -68,6 +68,16 @@ class Keeping:
     def withdraw(self, conflict: Conflict, reader: str) -> None:
         """A reader has lost the document: he keeps his own text, or nothing."""
         self._rewrite(conflict, reader)
+
+    def regard_management(self, conflict: Conflict) -> None:
+        """Other permissions are in force: whether management decides about an open one is found anew."""
+        told = store.readers(self._writing, conflict.id)
+        if shown.managed(self._rights, conflict) is (MANAGEMENT in told):
+            return
+        self._rewrite(conflict, MANAGEMENT)
+        for reader in told:
+            if reader != MANAGEMENT:
+                self._rewrite(conflict, reader)
 
     def write(self) -> None:
         """Writes what was collected by itself."""

@@ -13,7 +13,7 @@ from kompass.domain.merge_results import FieldConflict
 from kompass.domain.paths import ABSENT, value_at
 from kompass.domain.registry import LABELS
 from kompass.domain.versions import ATTACHMENT
-from kompass.sync.conflicts.record import MANAGEMENT, Conflict
+from kompass.sync.conflicts.record import MANAGEMENT, Conflict, State
 from kompass.sync.gate.ports import Index
 from kompass.sync.gate.stored import bare, members_of
 from kompass.sync.notices import encoded, timestamp
@@ -78,9 +78,20 @@ def concerned(rights: Rights, conflict: Conflict, winner: Mapping[str, Any]) -> 
         person = winner.get(name)
         if isinstance(person, str) and person not in found and may_be_told(rights, conflict, person):
             found[person] = None
-    if conflict.escalated and may_be_told(rights, conflict, MANAGEMENT):
+    if managed(rights, conflict):
         found[MANAGEMENT] = None
     return list(found)
+
+
+def managed(rights: Rights, conflict: Conflict) -> bool:
+    """Whether management decides, or has: so much is involved, and it may read both versions.
+
+    A matrix may take a type from it. It can't decide then about what it doesn't see, and those who are told
+    decide as about any other.
+    """
+    if conflict.state is not State.OPEN:
+        return conflict.escalated
+    return conflict.escalated and may_be_told(rights, conflict, MANAGEMENT)
 
 
 def may_be_told(rights: Rights, conflict: Conflict, reader: str) -> bool:
@@ -117,7 +128,7 @@ def contract(
         "serverTimestamp": timestamp(conflict.theirs_at) if whole else None,
         "localUser": conflict.author,
         "serverUser": conflict.other if whole else None,
-        "escalated": conflict.escalated,
+        "escalated": managed(rights, conflict),
         "restricted": not whole,
         "deleted": conflict.deleted,
         "createdAt": timestamp(conflict.opened),

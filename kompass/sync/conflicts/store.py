@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from kompass.domain.merge_results import FieldConflict
-from kompass.sync.conflicts.record import Conflict, State, decode_fields, encode_fields
+from kompass.sync.conflicts.record import MANAGEMENT, Conflict, State, decode_fields, encode_fields
 from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev, parse_rev
 from replication.store.sqlite import Reading, Writing
@@ -59,6 +59,13 @@ _COLUMNS = (
     "num, id, doc, doctype, state, escalated, author, device, other, base, branch, server, stayed, opened,"
     " mine_at, theirs_at, fields, decided, deleted, text, resolution"
 )
+
+
+_ESCALATED = (
+    "CASE state WHEN 'open' THEN EXISTS (SELECT 1 FROM conflict_notices n"
+    " WHERE n.conflict = conflicts.id AND n.reader = :management) ELSE escalated END"
+)
+"""Whether management decides, or has."""
 
 
 def prepare(writing: Writing) -> None:
@@ -113,6 +120,11 @@ def open_about(reading: Reading, docids: Iterable[str]) -> dict[str, list[Confli
     return found
 
 
+def open_escalated(reading: Reading) -> list[Conflict]:
+    """Those that management decides as long as it may read them."""
+    return list(_rows(reading, "WHERE state = 'open' AND escalated ORDER BY num", ()))
+
+
 def any_open(reading: Reading) -> bool:
     """Whether there is anything to look for."""
     return reading.connection.execute("SELECT 1 FROM conflicts WHERE state = 'open' LIMIT 1").get is not None
@@ -138,9 +150,11 @@ def page(
         )
     clauses += [
         f"{column} = :{column}"
-        for column, value in (("doctype", doctype), ("doc", docid), ("escalated", escalated))
+        for column, value in (("doctype", doctype), ("doc", docid))
         if value is not None
     ]
+    if escalated is not None:
+        clauses.append(f"({_ESCALATED}) = :escalated")
     if before is not None:
         clauses.append("num < :before")
     return list(
@@ -153,6 +167,7 @@ def page(
                 "doctype": doctype,
                 "doc": docid,
                 "escalated": escalated,
+                "management": MANAGEMENT,
                 "before": before,
                 "limit": limit,
             },

@@ -232,9 +232,9 @@ class Batch:
         if ancestry.place(pushed.path, conflict.stayed) is None:
             return False
         who = self.terms.principal
-        if conflict.escalated and Role.GF not in who.roles:
-            return False
         told = store.readers(self.writing, conflict.id)
+        if MANAGEMENT in told and Role.GF not in who.roles:
+            return False
         if who.name not in told and not (MANAGEMENT in told and Role.GF in who.roles):
             return False
         if changed is None or conflict.deleted:
