@@ -105,6 +105,7 @@ async def erased(request: Request) -> Response:
             "documents": [_outline(one) for one in done.rewritten],
             "forgotten": done.forgotten,
             "auditEntries": done.entries,
+            "filesClean": done.is_clean,
         }
     )
 

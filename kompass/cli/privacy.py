@@ -132,7 +132,8 @@ def replay(
         Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
     ] = None,
 ) -> None:
-    """Do again, after a restore, what the log of erasures has and the database hasn't.
+    """Do again, after a restore, what the log of erasures has and the database hasn't, and finish what was
+    interrupted.
 
     The server must not be running. `kompass serve` does the same before it serves anybody.
     """
@@ -163,6 +164,9 @@ async def _replay(directory: Path) -> int:
         if DATABASE not in await store.names():
             raise UsableError(f"{directory} has no database {DATABASE}; name the server's with --data.")
         gate = await open_gate(store, index)
-        return len(await Privacy(gate).replay(journal))
+        privacy = Privacy(gate)
+        if not await privacy.resume():
+            raise UsableError("an erasure could not be finished: the log above tells why.")
+        return len(await privacy.replay(journal))
     finally:
         await store.close()

@@ -2,7 +2,8 @@
 
 The order matters. Documents are rewritten first, which enters the old values in the chain of writes once
 more; then earlier texts go, then the values in the chain, and at the end nothing that was found is left.
-Files are rewritten afterwards (`Privacy.erase`), for deleted bytes lie in them until then.
+What is outside of the transaction, the quarantine and the bytes in the files, follows (`Privacy.resume`):
+that it has to is noted in the same transaction.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from kompass.audit import AuditExtension, Cause
 from kompass.business.lookups import Lookups, members
 from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
 from kompass.domain.freezing import is_final
-from kompass.domain.personal import ABOUT, FILES, LABELS, OWN, Rules, anonymized, pseudonym, treated
+from kompass.domain.personal import ABOUT, FILES, OWN, Rules, anonymized, pseudonym, treated
 from kompass.domain.retention import HOLD
 from kompass.domain.sealing import erased as sealed_again
-from kompass.domain.traces import Replacer, Traces
+from kompass.domain.traces import Replacer
 from kompass.privacy import register
 from kompass.privacy.finding import Found, find
 from kompass.privacy.register import Erasure, Kind, Subject
+from kompass.privacy.sweep import Sweep, numbered
 from kompass.sync.conflicts import store as conflicts
 from replication.protocol import jsontext
 from replication.protocol.attachments import parse_attachments
@@ -71,19 +73,20 @@ class Rewriter:
         self, reading: Reading, found: Found, numbers: Mapping[str, int], num: int, now: datetime
     ) -> None:
         """`numbers`: of the pseudonyms of the subjects; `num`: of the erasure."""
-        self._reading, self._found, self._num, self._now = reading, found, num, now
+        self._found, self._num, self._now = found, num, now
         self._facts = Lookups(reading)
         self._numbers = numbers
-        numbered = _numbered(found, numbers)
-        self._wide = Replacer(numbered, near=False)
-        self._near = Replacer(numbered, near=True)
+        subjects = {docid: (kind, numbers[docid]) for docid, kind in found.subjects.items()}
+        self.sweep = Sweep(
+            num, found.subject, subjects, frozenset(found.near), numbered(found.traces, subjects)
+        )
 
     def near(self, docid: str) -> Replacer:
-        return self._near if docid in self._found.near or docid in self._found.subjects else self._wide
+        return self.sweep.replacer(docid)
 
     def text(self, value: str) -> str:
         """A text without him."""
-        return self._near.text(value)
+        return self.sweep.text(value)
 
     def rewriting(self, document: Document) -> Rewriting | None:
         """What becomes of a live winner; None if nothing does."""
@@ -154,22 +157,6 @@ def _entry(entry: Any, rules: Rules, label: str, number: int, docid: str) -> Any
     return result
 
 
-def _numbered(found: Found, numbers: Mapping[str, int]) -> Traces:
-    """With the numbers of the pseudonyms that are given now."""
-    by_kind = {kind: numbers[docid] for docid, kind in reversed(found.subjects.items())}
-
-    def said(text: str) -> str:
-        for kind, label in LABELS.items():
-            if text == label and kind in by_kind:
-                return pseudonym(kind, by_kind[kind])
-        return text
-
-    return Traces(
-        {value: said(text) for value, text in found.traces.everywhere.items()},
-        {value: said(text) for value, text in found.traces.nearby.items()},
-    )
-
-
 def held(reading: Reading, found: Found) -> list[str]:
     """Documents under a legal hold, among those that would change."""
     winners = reading.winners([*found.documents, *found.near])
@@ -204,9 +191,10 @@ class Done:
     """Keys of the chain that are gone."""
     entries: int
     """Entries of the chain, sealed with others' keys, whose values are gone."""
-    replacer: Rewriter
     found: Found
     ticket: int
+    is_clean: bool = False
+    """Whether no file has a byte of it any more; if not, the server goes on by itself."""
 
 
 def erase(
@@ -248,8 +236,9 @@ def erase(
     }
     register.keep(writing, erasure, clean)
     ticket = register.add_ticket(writing, Kind.ERASURE, order.subject, None, order.now, clean)
+    register.begin(writing, erasure.num, Rewriter(writing, found, numbers, erasure.num, order.now).sweep)
     writing.tell(erasure)
-    return Done(erasure, tuple(rewritten), len(everything), keys, entries, rewriter, found, ticket)
+    return Done(erasure, tuple(rewritten), len(everything), keys, entries, found, ticket)
 
 
 def _numbers(writing: Writing, order: Order, found: Found) -> tuple[Erasure, dict[str, int]]:

@@ -5,6 +5,8 @@
 - `privacy_subjects`: the documents that were about an erased person themselves.
 - `privacy_documents`: every document that an erasure has rewritten, with the revision it made. What doesn't
   follow that one may still have what was erased.
+- `privacy_pending`: erasures of which bytes may still lie in the quarantine or in files, with what has to be
+  looked for there as long as that is needed.
 - `privacy_tickets`: what devices and consumers of the feed have to remove; `privacy_acknowledged`: who has.
 - `privacy_consumers`: who has to, besides devices.
 - `privacy_consents`: what a customer agreed to and withdrew, entry by entry; nothing is ever changed there.
@@ -22,6 +24,7 @@ import orjson
 from kompass.audit import actor
 from kompass.domain import consent
 from kompass.domain.consent import Purpose
+from kompass.privacy.sweep import Sweep
 from replication.protocol import jsontext
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
@@ -47,6 +50,7 @@ CREATE TABLE IF NOT EXISTS privacy_documents (
     rev TEXT NOT NULL,
     erasure INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS privacy_pending (erasure INTEGER PRIMARY KEY, sweep BLOB);
 CREATE TABLE IF NOT EXISTS privacy_tickets (
     num INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -267,6 +271,35 @@ def rewritten(reading: Reading, docids: Iterable[str]) -> dict[str, Rev]:
         (_array(docids),),
     )
     return {docid: parse_rev(rev) for docid, rev in rows}
+
+
+# -- what is left to do ----------------------------------------------------------------------------
+
+
+def begin(writing: Writing, erasure: int, sweep: Sweep) -> None:
+    """What is outside of this transaction is still to be done."""
+    writing.connection.execute(
+        "INSERT OR REPLACE INTO privacy_pending VALUES (?, ?)", (erasure, sweep.to_json())
+    )
+
+
+def pending(reading: Reading) -> dict[int, Sweep | None]:
+    """Erasures that aren't done; without a sweep only the bytes in the files are left."""
+    rows: Any = reading.connection.execute("SELECT erasure, sweep FROM privacy_pending ORDER BY erasure")
+    return {num: None if text is None else Sweep.from_json(text) for num, text in rows}
+
+
+def swept(writing: Writing, erasure: int) -> None:
+    """Nothing has to be looked for any more."""
+    with writing.overwriting():
+        writing.connection.execute("UPDATE privacy_pending SET sweep = NULL WHERE erasure = ?", (erasure,))
+
+
+def finish(writing: Writing, erasures: Iterable[int]) -> None:
+    """The files have been rewritten."""
+    writing.connection.executemany(
+        "DELETE FROM privacy_pending WHERE erasure = ?", [(num,) for num in erasures]
+    )
 
 
 # -- tickets ---------------------------------------------------------------------------------------

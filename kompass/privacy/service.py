@@ -1,14 +1,17 @@
 """Erasing people in a running server, with everything that isn't in one transaction: the quarantine, files.
 
-The quarantine is cleaned before the erasure, so that a crash leaves nothing that nobody would look for again,
-and once more after it, for what devices have sent meanwhile.
+The transaction notes what has to follow it, with the values that are to be looked for. Then the quarantine
+is cleaned, the note loses the values, the files are rewritten, and the note goes. `resume` goes on from
+wherever a crash has cut that off. From the transaction until the quarantine is clean nobody writes at the
+gate: what was judged before and is kept afterwards would be missed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,10 +19,11 @@ import structlog
 
 from kompass.domain.personal import pseudonym
 from kompass.privacy import register
-from kompass.privacy.erasing import Done, Order, Rewriter, Rewriting, erase, held
+from kompass.privacy.erasing import AlreadyErasedError, Done, Order, Rewriter, Rewriting, erase, held
 from kompass.privacy.finding import Found, find
 from kompass.privacy.journal import Journal
 from kompass.privacy.register import Erasure
+from kompass.privacy.sweep import Sweep
 from kompass.sync.gate.gate import Gate
 from kompass.sync.opening import chain_in
 from replication.protocol import jsontext
@@ -91,31 +95,48 @@ class Privacy:
     async def erase(self, subject: str, *, by: str, reason: str, again: Erasure | None = None) -> Done:
         """Erases somebody, in the name of whoever is at work.
 
-        Raises `UnknownSubjectError`, `AlreadyErasedError` and `HeldError`. When it returns, no file of the
-        two databases has a byte of what was erased, unless readers were in the way; that is logged.
+        Raises `UnknownSubjectError`, `AlreadyErasedError` and `HeldError`: then nothing has happened. When it
+        returns, no file of the two databases has a byte of what was erased, unless something was in the way
+        (`Done.is_clean`): then `resume` goes on. What was begun is finished even if the caller is cancelled.
         """
-        order = Order(subject, by, reason, self._gate.now(), again)
+        return await _to_the_end(self._erase(Order(subject, by, reason, self._gate.now(), again)))
 
-        def look() -> tuple[Found, Rewriter]:
+    async def _erase(self, order: Order) -> Done:
+        def look() -> Found:
             with self._database.reading() as reading:
-                found = find(reading, subject)
-                numbers = dict.fromkeys(found.subjects, 0)
-                return found, Rewriter(reading, found, numbers, 0, order.now)
+                if order.again is None and register.subjects_among(reading, [order.subject]):
+                    raise AlreadyErasedError(order.subject)
+                return find(reading, order.subject)
 
-        found, provisional = await asyncio.to_thread(look)
-        with self._database.reading() as reading:
-            refused = bool(held(reading, found)) or bool(register.subjects_among(reading, [subject]))
-        if not refused or again is not None:
-            await self._clean_quarantine(found, provisional)
+        found = await asyncio.to_thread(look)
 
         def run(writing: Writing) -> Done:
             return erase(writing, order, found, self._audit, self._gate.index.keyed_revision)
 
-        done = await self._database.transact(run)
-        await self._clean_quarantine(done.found, done.replacer)
-        for database in (self._database, self._gate.quarantine.database):
-            await self._scrub(database)
-        return done
+        async with self._gate.turns.alone():
+            done = await self._database.transact(run)
+            is_swept = await self._tried(self._sweep_all)
+        return replace(done, is_clean=is_swept and await self._tried(self._rewrite_files))
+
+    async def resume(self) -> bool:
+        """Goes on with erasures that were interrupted after their transaction. True if nothing is left.
+
+        Run it before anything is served, and from time to time. What fails is logged, and tried again.
+        """
+        with self._database.reading() as reading:
+            pending = register.pending(reading)
+        if not pending:
+            return True
+        async with self._gate.turns.alone():
+            is_swept = await self._tried(self._sweep_all)
+        return is_swept and await self._tried(self._rewrite_files)
+
+    async def _tried(self, step: Callable[[], Awaitable[bool]]) -> bool:
+        try:
+            return await step()
+        except Exception:
+            log.exception("an erasure isn't finished: it is gone on with")
+            return False
 
     async def replay(self, journal: Journal) -> list[Erasure]:
         """Does again what the log of erasures has and the database hasn't, as after a restore.
@@ -143,27 +164,49 @@ class Privacy:
             repeated.append(one)
         return repeated
 
-    async def _scrub(self, database: SqliteDatabase) -> None:
+    # -- what follows the transaction ----------------------------------------------------------
+
+    async def _sweep_all(self) -> bool:
+        with self._database.reading() as reading:
+            pending = register.pending(reading)
+        for num, sweep in pending.items():
+            if sweep is not None:
+                await self._clean_quarantine(sweep)
+                await self._database.transact(partial(register.swept, erasure=num))
+        return True
+
+    async def _rewrite_files(self) -> bool:
+        with self._database.reading() as reading:
+            pending = register.pending(reading)
+        for database in (self._gate.quarantine.database, self._database):
+            if not await self._scrub(database):
+                log.error("erased bytes may still be in the write-ahead log: readers were in the way")
+                return False
+        await self._database.transact(partial(register.finish, erasures=list(pending)))
+        return True
+
+    async def _scrub(self, database: SqliteDatabase) -> bool:
+        await database.drop_leftovers()
         for _ in range(_TRIES):
             if await database.scrub():
-                return
+                return True
             await asyncio.sleep(_PAUSE)
-        log.error("erased bytes may still be in the write-ahead log: readers were in the way")
+        return False
 
     # -- the quarantine ------------------------------------------------------------------------
 
-    async def _clean_quarantine(self, found: Found, rewriter: Rewriter) -> None:
+    async def _clean_quarantine(self, sweep: Sweep) -> None:
         quarantine = self._gate.quarantine
         after = 0
         touched = []
         while page := quarantine.all(_PAGE, after):
             after = page[-1][0]
             for _, one in page:
-                if one.docid in found.subjects:
+                if one.docid in sweep.subjects:
                     await quarantine.remove(one.id)
-                    await self._gate.close_notice(one.user, one.docid, one.rev)
-                elif await self._rewrite_entry(one.id, one.docid, rewriter):
+                elif await self._rewrite_entry(one.id, one.docid, sweep):
                     touched.append(one.id)
+                await asyncio.sleep(0)
 
         def forget(writing: Writing) -> None:
             with writing.overwriting():
@@ -173,31 +216,46 @@ class Privacy:
         if touched:
             await quarantine.database.transact(forget)
 
-    async def _rewrite_entry(self, number: str, docid: str, rewriter: Rewriter) -> bool:
+    async def _rewrite_entry(self, number: str, docid: str, sweep: Sweep) -> bool:
         """Whether what somebody sent of another document says something about him."""
         database = self._gate.quarantine.database
-        document = await database.winner(number)
-        if document is None or document.deleted:
-            return False
-        value: dict[str, Any] = jsontext.decode(document.text)
-        body = {name: member for name, member in value.items() if name[:1] != "_"}
-        replacer = rewriter.near(docid)
-        after = {**body, "reason": replacer.text(body["reason"]), "grund": replacer.text(body["grund"])}
-        sent = body.get("document")
-        if isinstance(sent, str):
-            decoded = jsontext.decode(sent.encode())
-            replaced = replacer.value(decoded)
-            if replaced != decoded:
-                after["document"] = jsontext.encode(replaced).decode()
-        if after == body:
-            return False
-        rev = parse_rev(document.rev)
-        stubs = {
-            name: StubAttachment(info.digest, info.revpos)
-            for name, info in (await database.attachments(number, rev)).items()
-        }
-        write = DocumentWrite(number, False, jsontext.encode(after), rev, attachments=stubs)
-        (outcome,) = await database.write([write])
-        if isinstance(outcome, ProtocolError):
-            raise outcome
-        return True
+        while True:
+            document = await database.winner(number)
+            if document is None or document.deleted:
+                return False
+            value: dict[str, Any] = jsontext.decode(document.text)
+            body = {name: member for name, member in value.items() if name[:1] != "_"}
+            replacer = sweep.replacer(docid)
+            after = {**body, "reason": replacer.text(body["reason"]), "grund": replacer.text(body["grund"])}
+            drops = False
+            sent = body.get("document")
+            if isinstance(sent, str):
+                decoded = jsontext.decode(sent.encode())
+                replaced, drops = sweep.sent(docid, decoded)
+                if replaced != decoded:
+                    after["document"] = jsontext.encode(replaced).decode()
+            rev = parse_rev(document.rev)
+            attached = await database.attachments(number, rev)
+            drops = drops and bool(attached)
+            if after == body and not drops:
+                return False
+            stubs = {
+                name: StubAttachment(info.digest, info.revpos)
+                for name, info in ({} if drops else attached).items()
+            }
+            write = DocumentWrite(number, False, jsontext.encode(after), rev, attachments=stubs)
+            (outcome,) = await database.write([write])
+            if not isinstance(outcome, ProtocolError):
+                return True
+            if outcome.status != 409:  # somebody else was quicker: once more
+                raise outcome
+
+
+async def _to_the_end(work: Coroutine[Any, Any, Done]) -> Done:
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await task
+        raise

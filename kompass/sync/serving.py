@@ -18,6 +18,7 @@ from kompass.domain.series import SeriesTable
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
 from kompass.privacy.journal import Journal
+from kompass.privacy.service import Privacy
 from kompass.sync.gate import records
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.ports import Business
@@ -29,6 +30,8 @@ from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import SqliteDatabase, SqliteStore
 
+RESUMED_EVERY = 60.0
+"""Seconds after which an erasure is gone on with that couldn't be finished."""
 SIGNED_EVERY = 86_400.0
 """Seconds after which the chain of writes is signed, even if little was written."""
 
@@ -67,6 +70,7 @@ class Sync:
         self._housekeeping: asyncio.Task[None] | None = None
         self._context = copy_context()
         self._signing: asyncio.Task[None] | None = None
+        self._erasing: asyncio.Task[None] | None = None
         self.view = PersonalViews(DATABASE, self.index, self._gate_of, records.author_of)
         """For `create_app`."""
 
@@ -76,8 +80,11 @@ class Sync:
         return await SqliteStore.open(self._directory, extensions=extended)
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
-        """Opens the gate, which it returns, and goes on with what was left to do."""
+        """Opens the gate, which it returns, and goes on with what was left to do: erasures first, before
+        anybody is told of what lies in quarantine.
+        """
         gate = await open_gate(store, self.index, quota, self._business, self.audit)
+        await Privacy(gate).resume()
         self._store = store
         self._context = copy_context()
         self._keep(gate)
@@ -91,6 +98,7 @@ class Sync:
     def _keep_house(self, gate: Gate) -> None:
         self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
         self._signing = asyncio.create_task(self._sign_daily(gate.database), name="checkpoints")
+        self._erasing = asyncio.create_task(self._finish_erasures(gate), name="erasures")
         self._toucher = Toucher(gate.database, self.index)
         self._toucher.start()
 
@@ -110,6 +118,10 @@ class Sync:
             self._housekeeping.cancel()
             with suppress(asyncio.CancelledError):
                 await self._housekeeping
+        if self._erasing is not None:
+            self._erasing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._erasing
         if self._toucher is not None:
             await self._toucher.close()
         if self._signing is not None and self._gate is not None:
@@ -117,6 +129,15 @@ class Sync:
             with suppress(asyncio.CancelledError):
                 await self._signing
             await self._sign(self._gate.database)
+
+    async def _finish_erasures(self, gate: Gate) -> None:
+        acting_as(SYSTEM)
+        while True:
+            await asyncio.sleep(RESUMED_EVERY)
+            try:
+                await Privacy(gate).resume()
+            except ProtocolError:
+                log.exception("erasures could not be looked at")
 
     async def _sign_daily(self, database: SqliteDatabase) -> None:
         acting_as(SYSTEM)
@@ -206,6 +227,8 @@ class Sync:
         """Ends what worked on a database that is gone."""
         if self._housekeeping is not None:
             self._housekeeping.cancel()
+        if self._erasing is not None:
+            self._erasing.cancel()
         if self._toucher is not None:
             self._toucher.cancel()
         if self._signing is not None:

@@ -39,6 +39,7 @@ from kompass.sync.gate.receiving import CHUNK, Receiving
 from kompass.sync.gate.site import Site
 from kompass.sync.gate.telling import Telling
 from kompass.sync.gate.transaction import judge
+from kompass.sync.gate.turns import Turns
 from kompass.sync.gate.waiting import Waiting
 from kompass.sync.quarantine.entries import Entry
 from kompass.sync.quarantine.store import Quarantine
@@ -75,6 +76,8 @@ class Gate:
         self.index = index
         self.quarantine = quarantine
         self.now = now
+        self.turns = Turns()
+        """Everything that people send, and what is judged again, is written in one of them."""
         self._site = Site(database, index, quarantine, business or NoBusiness(), audit or NoAudit(), now)
         self._pass_time = pass_time
         self.telling = Telling(self._site)
@@ -121,17 +124,17 @@ class Gate:
         """
         with acting(of_principal(principal, _door(replicated=replicated))):
             if replicated:
-                return await _to_the_end(self._receiving.receive(principal, docs))
+                return await self._in_turn(self._receiving.receive(principal, docs))
             results: list[str | ProtocolError] = []
             for start in range(0, len(docs), CHUNK):
                 pushed = [read(doc, online=True) for doc in docs[start : start + CHUNK]]
-                results += await _to_the_end(self._edit(principal, pushed))
+                results += await self._in_turn(self._edit(principal, pushed))
             return results
 
     async def write_as(self, principal: Principal, doc: DocumentWrite, *, author: str | None = None) -> str:
         """An online edit of one document. A new one has this author. Raises why it is refused."""
         with acting(of_principal(principal, _door(replicated=False))):
-            (result,) = await _to_the_end(self._edit(principal, [read(doc, online=True, author=author)]))
+            (result,) = await self._in_turn(self._edit(principal, [read(doc, online=True, author=author)]))
         if isinstance(result, ProtocolError):
             raise result
         return result
@@ -139,10 +142,19 @@ class Gate:
     async def resolve(self, principal: Principal, doc: DocumentWrite, resolution: Resolution) -> str:
         """An online edit that settles a conflict. Raises why it is refused: then nothing is settled."""
         with acting(of_principal(principal, _door(replicated=False))):
-            (result,) = await _to_the_end(self._edit(principal, [read(doc, online=True)], resolution))
+            (result,) = await self._in_turn(self._edit(principal, [read(doc, online=True)], resolution))
         if isinstance(result, ProtocolError):
             raise result
         return result
+
+    async def _in_turn(self, work: Awaitable[T]) -> T:
+        """What was begun is finished even if nobody waits for it any more."""
+
+        async def run() -> T:
+            async with self.turns.beside_others():
+                return await work
+
+        return await _to_the_end(run())
 
     async def _edit(
         self, principal: Principal, pushed: list[Pushed], resolution: Resolution | None = None
@@ -186,13 +198,15 @@ class Gate:
         while True:
             try:
                 if not self.telling.all_told:
-                    await self.telling.tell_the_rest()
+                    async with self.turns.beside_others():
+                        await self.telling.tell_the_rest()
             except Exception:
                 self.telling.all_told = False
                 log.exception("what broke off could not be told")
             await asyncio.sleep(interval)
             try:
-                await self.housekeep()
+                async with self.turns.beside_others():
+                    await self.housekeep()
             except Exception:
                 log.exception("what waits, or is due, could not be looked at")
 

@@ -43,11 +43,16 @@ async def compact(write: Write, staged: AbstractSet[int], keeps: Keeps | None = 
     after: tuple[int, str] | None = (-1, "")
     while after is not None:
         after = await write(partial(_drop_ancestors, after=after, keeps=keeps))
+    await drop_leftovers(write, staged)
+    while await write(_release_pages):
+        pass
+
+
+async def drop_leftovers(write: Write, staged: AbstractSet[int]) -> None:
+    """Drops attachments nobody refers to, but for uploads in flight."""
     leftovers = await write(lambda transaction: AttachmentTable(transaction.connection).unreferenced())
     for num in leftovers:
         await write(partial(_drop_leftover, num=num, staged=staged))
-    while await write(_release_pages):
-        pass
 
 
 def _drop_ancestors(

@@ -770,6 +770,10 @@ class SqliteDatabase(Database):
         finally:
             self._compacting = False
 
+    async def drop_leftovers(self) -> None:
+        """Drops attachments that no document refers to, but for uploads in flight."""
+        await compaction.drop_leftovers(self._write, self.staged)
+
     async def scrub(self) -> bool:
         """Rewrites the file so that nothing deleted is left in it, nor in its write-ahead log.
 
