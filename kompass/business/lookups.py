@@ -19,6 +19,8 @@ from replication.store.sqlite import Reading
 
 _ALSO = frozenset({"owner", "assignedTo", "stornoOf", "supersededBy"})
 """Fields that name something though they don't end in `Id` or `Ids`."""
+_FIRST_READ, _READ = 5, 200
+"""Documents that are read at once of those that name another one: most rules know after the first."""
 MOST_REFERENCES = 1000
 """Of one document; who names more has the rest overlooked."""
 
@@ -149,21 +151,28 @@ class Lookups:
             self._documents[docid] = None if winner is None or winner.deleted else bare(winner)
         return self._documents[docid]
 
-    def referring(self, doctype: str, field: str, docid: str) -> Sequence[Body]:
+    def referring(self, doctype: str, field: str, docid: str) -> Iterator[Body]:
         rows: Any = self._reading.connection.execute(
             "SELECT d.id FROM business_refs r CROSS JOIN business_docs d ON d.num = r.doc"
             " WHERE r.target = ? AND r.doctype = ? AND r.field = ? ORDER BY r.doc",
             (docid, doctype, field),
         )
         found = [one for (one,) in rows]
-        self._load([one for one in found if one not in self._documents])
-        return [body for one in found if (body := self._documents[one]) is not None]
+        first, size = 0, _FIRST_READ
+        while first < len(found):
+            some = found[first : first + size]
+            self._load([one for one in some if one not in self._documents])
+            for one in some:
+                body = self._documents[one]
+                if body is not None:
+                    yield body
+            first, size = first + size, _READ
 
-    def sharing(self, key: str, value: str) -> Sequence[str]:
+    def sharing(self, key: str, value: str, most: int | None = None) -> Sequence[str]:
         rows: Any = self._reading.connection.execute(
             "SELECT d.id FROM business_keys k CROSS JOIN business_docs d ON d.num = k.doc"
-            " WHERE k.key = ? AND k.value = ? ORDER BY k.doc",
-            (key, value),
+            " WHERE k.key = ? AND k.value = ? ORDER BY k.doc LIMIT ?",
+            (key, value, -1 if most is None else most),
         )
         return [one for (one,) in rows]
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import apsw
 
-VERSION = 3
+VERSION = 4
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS business_meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;

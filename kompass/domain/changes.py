@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,11 +84,11 @@ class Facts(Protocol):
     def document(self, docid: str) -> Body | None:
         """The winner; None if there is none or it is deleted."""
 
-    def referring(self, doctype: str, field: str, docid: str) -> Sequence[Body]:
-        """The live documents of a type whose field names that document."""
+    def referring(self, doctype: str, field: str, docid: str) -> Iterable[Body]:
+        """The live documents of a type whose field names that document; read as far as they are looked at."""
 
-    def sharing(self, key: str, value: str) -> Sequence[str]:
-        """The ids of live documents with that value of a key; see `kompass.domain.keys`."""
+    def sharing(self, key: str, value: str, most: int | None = None) -> Sequence[str]:
+        """The ids of live documents with that value of a key, at most so many; see `kompass.domain.keys`."""
 
 
 class NoFacts:
@@ -100,5 +100,5 @@ class NoFacts:
     def referring(self, doctype: str, field: str, docid: str) -> tuple[Body, ...]:
         return ()
 
-    def sharing(self, key: str, value: str) -> tuple[str, ...]:
+    def sharing(self, key: str, value: str, most: int | None = None) -> tuple[str, ...]:
         return ()

@@ -118,9 +118,9 @@ def _accepted(doc: Body, facts: Facts, now: datetime) -> Iterator[Body]:
     for other in _other_offers(doc, facts):
         if other.get("status") in _OPEN_OFFERS:
             yield _next(other, now, status="superseded", supersededBy=offer_id)
-    contracts = facts.referring("contract", "offerId", offer_id)
-    contract_id = str(contracts[0]["_id"]) if contracts else effect_id("contract", offer_id, "accepted")
-    if not contracts:
+    contract = next(iter(facts.referring("contract", "offerId", offer_id)), None)
+    contract_id = effect_id("contract", offer_id, "accepted") if contract is None else str(contract["_id"])
+    if contract is None:
         yield _contract(doc, contract_id, now)
     if doc.get("contractId") is None:
         yield _next(doc, now, contractId=contract_id)

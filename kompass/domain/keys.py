@@ -14,7 +14,12 @@ from kompass.domain.changes import Body
 VAT = "customer.vatNumber"
 EMAIL = "customer.email"
 NAME = "customer.name"
-ZIP_CODE = "customer.zipCode"
+ALIKE = "customer.alike"
+"""Of name and address: customers in which they differ in `CLOSE` letters at most share one of these; see
+`pieces`.
+"""
+LOCATION_NAME = "location.name"
+"""Of a customer's."""
 RUNNING = "time_entry.running"
 COST_INVOICE = "project_cost.invoice"
 SUPPLIER_INVOICE = "supplier_invoice.number"
@@ -27,6 +32,8 @@ OFFERED_UNTIL = "offer.validUntil"
 
 LONGEST = 200
 """Characters of a value that count."""
+CLOSE = 2
+"""Letters in which name and address of possible duplicates differ at most."""
 
 _PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _NOT_WORD = re.compile(r"[^0-9a-z]+")
@@ -63,6 +70,58 @@ def name_and_address(customer: Body) -> str:
     return " ".join(part for part in parts if part)
 
 
+def _blocks(customer: Body) -> list[tuple[str, str]]:
+    """(block, text): possible duplicates have a block in common, and nearly the same text in it."""
+    address = customer.get("billingAddress")
+    whole, name = name_and_address(customer), plain(customer.get("companyName"))
+    zip_code = compact(address.get("zipCode")) if isinstance(address, dict) else ""
+    blocks = [(f"zip {zip_code}", whole)] if zip_code else []
+    return [*blocks, (f"name {name}", whole[len(name) :])] if name else blocks
+
+
+def pieces(customer: Body) -> list[str]:
+    """The values of `ALIKE` that a customer has.
+
+    The text is cut in three. Where two letters differ, one of the pieces at least is the same in the other
+    text, moved by as many letters as were put in or left out before it.
+    """
+    found = []
+    for block, text in _blocks(customer):
+        first, second = _cuts(len(text))
+        cut = enumerate((text[:first], text[first:second], text[second:]))
+        found += [f"{place} {len(text)} {block} {piece}" for place, piece in cut]
+    return found
+
+
+def pieces_of_alike(customer: Body) -> list[str]:
+    """The values of `ALIKE` of which every possible duplicate of a customer has one at least."""
+    found: dict[str, None] = {}
+    for block, text in _blocks(customer):
+        for length in range(max(0, len(text) - CLOSE), len(text) + CLOSE + 1):
+            first, second = _cuts(length)
+            longer = len(text) - length
+            found[f"0 {length} {block} {text[:first]}"] = None
+            # Two letters that differ before it leave the third piece whole, and two behind it the first.
+            for moved in (-1, 0, 1):
+                if abs(longer - moved) <= 1 and first + moved >= 0:
+                    found[f"1 {length} {block} {text[first + moved : second + moved]}"] = None
+            if second + longer >= 0:
+                found[f"2 {length} {block} {text[second + longer :]}"] = None
+    return list(found)
+
+
+def _cuts(length: int) -> tuple[int, int]:
+    return length // 3, 2 * length // 3
+
+
+def alike(one: Body, other: Body) -> bool:
+    """Whether two customers may be the same: they have the same name or ZIP code, and name and address differ
+    in `CLOSE` letters at most.
+    """
+    shared = dict(_blocks(one)).keys() & dict(_blocks(other)).keys()
+    return bool(shared) and distance(name_and_address(one), name_and_address(other), CLOSE) <= CLOSE
+
+
 def keys_of(body: Body) -> list[tuple[str, str]]:
     """The keys of a document and their normalised values; nothing for a value that is empty or malformed."""
     found: list[tuple[str, str]] = []
@@ -73,9 +132,9 @@ def keys_of(body: Body) -> list[tuple[str, str]]:
                 (EMAIL, email(body.get("email"))),
                 (NAME, plain(body.get("companyName"))),
             ]
-            address = body.get("billingAddress")
-            if isinstance(address, dict):
-                found.append((ZIP_CODE, compact(address.get("zipCode"))))
+            found += [(ALIKE, piece) for piece in pieces(body)]
+        case "location":
+            found = [(LOCATION_NAME, pair(exactly(body.get("customerId")), plain(body.get("locationName"))))]
         case "time_entry" if body.get("endTime") is None and body.get("status") == "in_progress":
             found = [(RUNNING, exactly(body.get("userId")))]
         case "project_cost":
@@ -121,13 +180,19 @@ def pair(one: str, other: str) -> str:
 
 def distance(one: str, other: str, most: int) -> int:
     """Levenshtein's: letters added, left out or replaced; `most + 1` if there are more than `most`."""
+    more = most + 1
+    if one == other:
+        return 0
     if abs(len(one) - len(other)) > most:
-        return most + 1
+        return more
     row = list(range(len(other) + 1))
     for place, letter in enumerate(one, 1):
-        above, row[0] = row[0], place
-        for at, letter_there in enumerate(other, 1):
-            above, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, above + (letter != letter_there))
-        if min(row) > most:
-            return most + 1
-    return min(row[-1], most + 1)
+        # What is further from the diagonal than `most` is more than `most` letters away.
+        first, last = max(1, place - most), min(len(other), place + most)
+        above, row[first - 1] = row[first - 1], place if first == 1 else more
+        for at in range(first, last + 1):
+            beside = row[at] if at < place + most else more
+            above, row[at] = row[at], min(beside + 1, row[at - 1] + 1, above + (letter != other[at - 1]))
+        if min(row[first - 1 : last + 1]) > most:
+            return more
+    return min(row[-1], more)

@@ -41,20 +41,21 @@ class Overlay:
             return self._noted[docid]
         return self._facts.document(docid)
 
-    def referring(self, doctype: str, field: str, docid: str) -> Sequence[Body]:
-        found = self._facts.referring(doctype, field, docid)
-        if not self._noted:
-            return found
-        stored = [body for body in found if body.get("_id") not in self._noted]
-        noted = (self._noted[one] for one in self._found.get((doctype, field, docid), ()))
-        return [*stored, *(body for body in noted if body is not None)]
+    def referring(self, doctype: str, field: str, docid: str) -> Iterator[Body]:
+        for one in tuple(self._found.get((doctype, field, docid), ())):
+            body = self._noted[one]
+            if body is not None:
+                yield body
+        for body in self._facts.referring(doctype, field, docid):
+            if body.get("_id") not in self._noted:
+                yield body
 
-    def sharing(self, key: str, value: str) -> Sequence[str]:
-        found = self._facts.sharing(key, value)
+    def sharing(self, key: str, value: str, most: int | None = None) -> Sequence[str]:
         if not self._noted:
-            return found
+            return self._facts.sharing(key, value, most)
+        found = self._facts.sharing(key, value, None if most is None else most + len(self._noted))
         stored = [docid for docid in found if docid not in self._noted]
-        return [*stored, *self._found.get(("", key, value), ())]
+        return [*stored, *self._found.get(("", key, value), ())][:most]
 
 
 def _names(body: Body) -> Iterator[Name]:

@@ -36,7 +36,7 @@ def badge(body: Body, facts: Facts) -> Badge:
     doctype, docid = str(body.get("type")), str(body.get("_id"))
     if status_of(body) in _CANCELLED.get(doctype, ()):
         return Badge.CANCELLED
-    if body.get("stornoOf") is not None or facts.referring(doctype, "stornoOf", docid):
+    if body.get("stornoOf") is not None or any(facts.referring(doctype, "stornoOf", docid)):
         return Badge.CANCELLED
     if body.get("changeLog"):
         return Badge.CORRECTED

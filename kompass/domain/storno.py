@@ -44,7 +44,7 @@ def is_storno(body: Body) -> bool:
 def is_cancelled(body: Body, facts: Facts) -> bool:
     """Whether a Storno names the document."""
     doctype = str(body.get("type"))
-    return doctype in COPIED and bool(facts.referring(doctype, "stornoOf", str(body.get("_id"))))
+    return doctype in COPIED and any(facts.referring(doctype, "stornoOf", str(body.get("_id"))))
 
 
 def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:

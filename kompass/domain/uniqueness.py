@@ -17,8 +17,8 @@ from kompass.domain.storno import is_cancelled, is_storno
 
 MOST_COMPARED = 100
 """Documents that a possible duplicate is compared with."""
-CLOSE = 2
-"""Letters in which name and address of duplicates differ at most."""
+MOST_ALIKE = 10
+"""Possible duplicates that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def flags(change: Change, facts: Facts) -> tuple[Note, ...]:
     if not (change.is_new or any(change.changes(field) for field in compared)):
         return ()
     mail = keys.email(doc.get("email"))
-    same_mail = _others(change, facts, keys.EMAIL, mail) if mail else []
+    same_mail = _others(change, facts, keys.EMAIL, mail, MOST_ALIKE) if mail else []
     found = [
         Note(
             "duplicate.email",
@@ -92,24 +92,27 @@ def flags(change: Change, facts: Facts) -> tuple[Note, ...]:
 
 
 def _alike(change: Change, doc: Body, facts: Facts) -> tuple[str, ...]:
-    """Customers whose name and address differ in two letters at most."""
-    mine = keys.name_and_address(doc)
-    candidates: dict[str, None] = {}
-    for key, value in keys.keys_of(doc):
-        if key in (keys.NAME, keys.ZIP_CODE):
-            candidates.update(dict.fromkeys(_others(change, facts, key, value)))
-    alike = []
-    for docid in list(candidates)[:MOST_COMPARED]:
-        other = facts.document(docid)
-        if other is None or other.get("anonymized") is True:
-            continue  # pseudonyms are like one another
-        if keys.distance(mine, keys.name_and_address(other), CLOSE) <= CLOSE:
-            alike.append(docid)
+    """Customers whose name and address differ in two letters at most; the first few of them."""
+    compared = {change.id}
+    alike: list[str] = []
+    for value in keys.pieces_of_alike(doc):
+        for docid in facts.sharing(keys.ALIKE, value, MOST_COMPARED):
+            if docid in compared:
+                continue
+            if len(alike) == MOST_ALIKE or len(compared) > MOST_COMPARED:
+                return tuple(sorted(alike))
+            compared.add(docid)
+            other = facts.document(docid)
+            if other is None or other.get("anonymized") is True:
+                continue  # pseudonyms are like one another
+            if keys.alike(doc, other):
+                alike.append(docid)
     return tuple(sorted(alike))
 
 
-def _others(change: Change, facts: Facts, key: str, value: str) -> list[str]:
-    return sorted(docid for docid in facts.sharing(key, value) if docid != change.id)
+def _others(change: Change, facts: Facts, key: str, value: str, most: int = MOST_COMPARED) -> list[str]:
+    """Some other documents with that value, if there are any."""
+    return sorted(docid for docid in facts.sharing(key, value, most + 1) if docid != change.id)[:most]
 
 
 def _vat(change: Change, doc: Body, facts: Facts) -> Refusal | None:
@@ -153,17 +156,17 @@ def _one_contract(change: Change, doc: Body, facts: Facts) -> Refusal | None:
 
 def _location_name(change: Change, doc: Body, facts: Facts) -> Refusal | None:
     name, customer = keys.plain(doc.get("locationName")), doc.get("customerId")
-    if not change.changes("locationName") or not name or not isinstance(customer, str):
+    if not (change.changes("locationName") or change.changes("customerId")):
         return None
-    for other in facts.referring("location", "customerId", customer):
-        if other.get("_id") != change.id and keys.plain(other.get("locationName")) == name:
-            return Refusal(
-                "unique.location_name",
-                "The customer has a location of this name already.",
-                "Der Kunde hat schon einen Standort mit diesem Namen.",
-                ("locationName",),
-            )
-    return None
+    value = keys.pair(keys.exactly(customer), name)
+    if not value or not _others(change, facts, keys.LOCATION_NAME, value, 1):
+        return None
+    return Refusal(
+        "unique.location_name",
+        "The customer has a location of this name already.",
+        "Der Kunde hat schon einen Standort mit diesem Namen.",
+        ("locationName",),
+    )
 
 
 def _invoice_number(change: Change, doc: Body, facts: Facts, key: str) -> Refusal | None:

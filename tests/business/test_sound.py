@@ -34,8 +34,8 @@ class World:
             one for one in self.documents.values() if one.get("type") == doctype and one.get(field) == docid
         ]
 
-    def sharing(self, key: str, value: str) -> Sequence[str]:
-        return [docid for docid, one in self.documents.items() if (key, value) in keys_of(one)]
+    def sharing(self, key: str, value: str, most: int | None = None) -> Sequence[str]:
+        return [docid for docid, one in self.documents.items() if (key, value) in keys_of(one)][:most]
 
 
 def opportunity() -> dict[str, Any]:

@@ -32,8 +32,8 @@ class World:
             body for body in self.bodies.values() if body.get("type") == doctype and body.get(field) == docid
         ]
 
-    def sharing(self, key: str, value: str) -> list[str]:
-        return [docid for docid, body in self.bodies.items() if (key, value) in keys_of(body)]
+    def sharing(self, key: str, value: str, most: int | None = None) -> list[str]:
+        return [docid for docid, body in self.bodies.items() if (key, value) in keys_of(body)][:most]
 
 
 def person(name: str, *roles: Role) -> Principal:
