@@ -219,6 +219,7 @@ async def live_devices(side: Side, devices: int, seconds: int) -> Live:
     target = Target(side.running.url)
     people = [f"live{n}" for n in range(max(1, devices // DEVICES_EACH))]
     customers = [_id("customer", source) for _ in people]
+    side.admin = Client(target)  # the first one has been silent for so long that the server hung up
     for name in people:
         _add_person(side.admin, name, "ADM", product=True)
     docs = [make_customer(docid, n, people[n]) for n, docid in enumerate(customers)]
