@@ -13,10 +13,14 @@ from kompass.sync.serving import Sync
 
 
 @asynccontextmanager
-async def running_product(directory: Path, admin: tuple[str, str], **settings: Any) -> AsyncIterator[Product]:
-    """The product with its data in `directory` and `admin` as its administrator; closed behind the block."""
+async def running_product(
+    directory: Path, admin: tuple[str, str], *, sync: Sync | None = None, **settings: Any
+) -> AsyncIterator[Product]:
+    """The product with its data in `directory` and `admin` as its administrator; closed behind the block.
+    `sync`: what stands before that directory's documents, if it isn't the simplest there is.
+    """
     async with AsyncExitStack() as stack:
-        sync = Sync(directory)
+        sync = sync or Sync(directory)
         store = await sync.open_store()
         stack.push_async_callback(store.close)
         given = Settings(admin=":".join(admin), **settings)

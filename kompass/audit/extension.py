@@ -10,13 +10,20 @@ import structlog
 
 from kompass.audit import schema, vault
 from kompass.audit.checkpoints import Checkpoint, Signer
-from kompass.audit.recording import Recorder, Refused
+from kompass.audit.recording import DATABASE, Recorder, Refused
 from kompass.audit.signing import KeysError
+from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import ChangedDocument, Extension, Writing
 
 log = structlog.get_logger(__name__)
+
+KEPT = (
+    "This database has the chain of writes, which has to be kept: it isn't deleted while it is served. To"
+    " retire it, stop the server, verify and export the chain, and move the files away; see docs/audit.md."
+)
+"""Why the database can't be deleted."""
 
 DOOR_RULE = "door"
 """The rule of a refusal that has no name of its own."""
@@ -26,11 +33,18 @@ class AuditExtension(Extension):
     """One for the operational database. Methods that take a `Writing` are called in its transactions."""
 
     def __init__(
-        self, signer: Signer | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        signer: Signer | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        disposable: bool = False,
     ) -> None:
-        """Without a `signer` there are no checkpoints."""
+        """Without a `signer` there are no checkpoints. `disposable`: nothing in the database has to be kept,
+        so it may be deleted with its chain.
+        """
         self._signer = signer
         self._now = now
+        self._disposable = disposable
 
     def prepare(self, writing: Writing) -> None:
         if not schema.prepare(writing.connection):
@@ -57,6 +71,17 @@ class AuditExtension(Extension):
         body, deleted = (b"{}", True) if write is None else (write.body, write.deleted)
         rule = "purge" if write is None else DOOR_RULE
         self.refused(writing, [Refused(docid, None, body, deleted, rule, error.reason)])
+
+    def check_drop(self) -> ProtocolError | None:
+        return None if self._disposable else errors.forbidden(KEPT)
+
+    def drop_refused(self, writing: Writing, error: ProtocolError) -> None:
+        self.refused(writing, [Refused(DATABASE, None, b"{}", True, "drop", error.reason)])
+
+    def secured(self, writing: Writing, before: bytes, after: bytes) -> None:
+        recorder = Recorder(writing, self._now())
+        recorder.secured(before, after)
+        self._finish(writing, recorder)
 
     def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
         """Enters writes that were refused, by whoever is at work."""

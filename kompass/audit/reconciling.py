@@ -13,7 +13,7 @@ import apsw
 import orjson
 
 from kompass.audit.canonical import commitment
-from kompass.audit.recording import ADOPT, ERASE, PURGE, REJECTED, RESEAL, SHRED
+from kompass.audit.recording import ADOPT, ERASE, PURGE, REJECTED, RESEAL, SECURITY, SHRED
 from kompass.audit.verifying import Finding, Opened, Row, as_bytes, as_hex
 from replication.protocol.revisions import Rev, parse_rev
 
@@ -40,7 +40,7 @@ class _History:
     def read(self, row: Row) -> None:
         entry: dict[str, Any] = orjson.loads(row.text)
         action = entry["action"]
-        if action in (REJECTED, SHRED, ERASE):
+        if action in (REJECTED, SHRED, ERASE, SECURITY):
             return
         if action == PURGE:
             for rev in entry["purged"]:

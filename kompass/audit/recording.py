@@ -30,6 +30,10 @@ from replication.store.sqlite import ChangedDocument, Writing, WrittenRevision
 CREATE, UPDATE, DELETE, REJECTED, PURGE = "CREATE", "UPDATE", "DELETE", "REJECTED", "PURGE"
 ROLES, MATRIX = "ROLES", "MATRIX"
 """Updates that change somebody's rights, and everybody's."""
+SECURITY = "SECURITY"
+"""The database's security object is another one: who may use it at all."""
+DATABASE = "_database"
+"""What an entry names as its document that is about the database itself. No document has such an id."""
 ADOPT = "ADOPT"
 """A revision that was there before the chain."""
 RESEAL = "RESEAL"
@@ -144,6 +148,12 @@ class Recorder:
         value = members(text)
         entry = {"after": rev, "type": _name(value.get("type"))}
         self._add(docid, RESEAL, entry, self._state(entry, text), subject_of(docid, value))
+
+    def secured(self, before: bytes, after: bytes) -> None:
+        entry: dict[str, Any] = {}
+        opening = self._state(entry, after)
+        self._compare(entry, opening, members(before), members(after))
+        self._add(DATABASE, SECURITY, entry, opening, DATABASE)
 
     def shredded(self, subject: str, keys: Sequence[int]) -> None:
         self._add(subject, SHRED, {"keys": list(keys)})

@@ -56,7 +56,13 @@ def _run(settings: Settings) -> None:
     log.configure(settings.log_level, settings.log_format)
 
     async def make_app() -> ASGIApp:
-        sync = Sync(settings.directory, BusinessRules(), settings.series, anchor=settings.audit_anchor)
+        sync = Sync(
+            settings.directory,
+            BusinessRules(),
+            settings.series,
+            anchor=settings.audit_anchor,
+            disposable=settings.demo,
+        )
         store = await sync.open_store()
         try:
             return await create_product(store, sync, settings)

@@ -38,14 +38,17 @@ def feed_index() -> FeedIndex:
     return FeedIndex(DATABASE, MatrixRules())
 
 
-def chain_of(keys: SigningKeys | Path, anchor: Path | None = None) -> AuditExtension:
-    """A chain of writes that is signed with these keys, or those of a data directory.
+def chain_of(
+    keys: SigningKeys | Path, anchor: Path | None = None, *, disposable: bool = False
+) -> AuditExtension:
+    """A chain of writes that is signed with these keys, or those of a data directory. `disposable`: it may be
+    deleted with its database, as a demo's may.
 
     Raises `KeysError` if they can't be used.
     """
     if isinstance(keys, Path):
         keys = SigningKeys(keys / KEYS_FILE)
-    return AuditExtension(Signer(keys, anchor=anchor))
+    return AuditExtension(Signer(keys, anchor=anchor), disposable=disposable)
 
 
 def extensions(

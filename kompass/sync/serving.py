@@ -48,9 +48,11 @@ class Sync:
         series: SeriesTable | None = None,
         *,
         anchor: Path | None = None,
+        disposable: bool = False,
     ) -> None:
         """`business` has the rules that documents keep, by default none; `series` are forms of numbers.
-        `anchor` gets each checkpoint of the chain of writes.
+        `anchor` gets each checkpoint of the chain of writes. `disposable`: the database may be deleted while
+        it is served, for nothing in it has to be kept.
 
         Raises `KeysError` if the keys of the chain of writes can't be used.
         """
@@ -61,7 +63,7 @@ class Sync:
         self.file = directory / f"{DATABASE}.sqlite"
         """Where the operational database lies, with its chain of writes."""
         self.keys = SigningKeys(directory / KEYS_FILE)
-        self.audit = chain_of(self.keys, anchor)
+        self.audit = chain_of(self.keys, anchor, disposable=disposable)
         self.journal = Journal(directory)
         """Of erasures, which are done again before anybody is served if the database lacks them."""
         self._store: SqliteStore | None = None

@@ -643,7 +643,9 @@ class Store(ABC):
 
     @abstractmethod
     async def delete(self, name: str) -> None:
-        """Raises `database_missing`. Feeds that wait on the database end."""
+        """Raises `database_missing`, and `forbidden` for what has to be kept. Feeds that wait on the database
+        end.
+        """
 
     @abstractmethod
     async def close(self) -> None: ...

@@ -17,6 +17,7 @@ from kompass.identity.keycloak import AdminEvent, KeycloakError, KnownUser
 from kompass.identity.sync import KeycloakSync
 from kompass.server import Product
 from kompass.sync.opening import DATABASE
+from kompass.sync.serving import Sync
 from tests.product import running_product
 
 ADMIN = ("chef", "streng-geheim")
@@ -24,7 +25,9 @@ ADMIN = ("chef", "streng-geheim")
 
 @pytest.fixture
 async def product(tmp_path: Path) -> AsyncIterator[Product]:
-    async with running_product(tmp_path / "data", ADMIN) as product:
+    directory = tmp_path / "data"
+    # Some make the database anew, as administrators may that of a demo.
+    async with running_product(directory, ADMIN, sync=Sync(directory, disposable=True)) as product:
         yield product
 
 

@@ -293,7 +293,13 @@ class SqliteDatabase(Database):
         return self._security
 
     async def set_security(self, text: bytes) -> None:
-        await self._set_meta("security", text)
+        def run(writing: Writing) -> None:
+            before: Any = writing.connection.execute("SELECT value FROM meta WHERE name = 'security'").get
+            writing.connection.execute("UPDATE meta SET value = ? WHERE name = 'security'", (text,))
+            if self.extension is not None:
+                self.extension.secured(writing, bytes(before), text)
+
+        await self.transact(run)
         self._security = text
 
     async def revs_limit(self) -> int:

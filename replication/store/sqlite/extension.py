@@ -227,6 +227,16 @@ class Extension(ABC):
         `Database.write` gave. Called in the transaction. `write` is None for a purge.
         """
 
+    def check_drop(self) -> ProtocolError | None:
+        """Why the database can't be deleted."""
+        return None
+
+    def drop_refused(self, writing: Writing, error: ProtocolError) -> None:  # noqa: B027 - few want to know
+        """`check_drop` has refused."""
+
+    def secured(self, writing: Writing, before: bytes, after: bytes) -> None:  # noqa: B027 - few want to know
+        """Its security object says now who may use the database. Called in the transaction."""
+
     def keeps(self, reading: Reading, ancestors: Sequence[Ancestor]) -> AbstractSet[int]:
         """Which of these compaction leaves, by `Ancestor.body`; their attachments stay with them."""
         return frozenset()
@@ -276,6 +286,18 @@ class Several(Extension):
     ) -> None:
         for extension in self.extensions:
             extension.check_refused(writing, docid, write, error)
+
+    def check_drop(self) -> ProtocolError | None:
+        refusals = (extension.check_drop() for extension in self.extensions)
+        return next((error for error in refusals if error is not None), None)
+
+    def drop_refused(self, writing: Writing, error: ProtocolError) -> None:
+        for extension in self.extensions:
+            extension.drop_refused(writing, error)
+
+    def secured(self, writing: Writing, before: bytes, after: bytes) -> None:
+        for extension in self.extensions:
+            extension.secured(writing, before, after)
 
     def keeps(self, reading: Reading, ancestors: Sequence[Ancestor]) -> AbstractSet[int]:
         return frozenset().union(*(extension.keeps(reading, ancestors) for extension in self.extensions))

@@ -203,6 +203,13 @@ class SqliteStore(Store):
             one.rest()
 
     async def delete(self, name: str) -> None:
+        extension = self._extensions.get(name)
+        refusal = None if extension is None else extension.check_drop()
+        if extension is not None and refusal is not None:
+            there = self.get(name)
+            assert isinstance(there, SqliteDatabase)
+            await there.transact(lambda writing: extension.drop_refused(writing, refusal))
+            raise refusal
         async with self._structure:
             if name not in self._names:
                 raise errors.database_missing()
