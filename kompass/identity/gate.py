@@ -146,6 +146,9 @@ class Gate(Identity):
             raise errors.unauthorized(DISABLED)
         if record.subject not in (None, claims.subject):
             raise errors.unauthorized(UNBOUND)
+        if record.subject is None and not claims.roles:
+            # Somebody of the realm who happens to have a local user's name, and nothing to do with this.
+            raise errors.unauthorized(NO_ROLE)
         lacking, more = record.roles - claims.roles, claims.roles - record.roles
         newer = claims.issued > record.roles_as_of
         if lacking and not newer:

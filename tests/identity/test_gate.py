@@ -147,6 +147,20 @@ async def test_a_name_belongs_to_one_identity(client: httpx.AsyncClient, issuer:
     assert "another identity" in reason
 
 
+async def test_somebody_without_a_role_gets_nothing_of_a_local_user_of_that_name(
+    client: httpx.AsyncClient, issuer: Issuer
+) -> None:
+    await put_user(client, "anna", "GF")
+    bearer = issuer.bearer("anna", ())
+    assert await whoami(client, bearer) == (401, "You have no role in this system.")
+    for path in ("/_session", "/api/v1/session"):
+        assert (await client.post(path, headers=bearer)).status_code == 401, path
+    assert (await client.get("/_users/org.couchdb.user:anna", headers=bearer)).status_code == 401
+    # She neither lost her roles by it nor belongs to that identity now.
+    assert await roles_of(client, "anna") == ["GF"]
+    assert await whoami(client, issuer.bearer("anna", ("GF",), sub="her own")) == (200, ["GF"])
+
+
 async def test_nobody_changes_what_he_may_do(client: httpx.AsyncClient) -> None:
     await put_user(client, "anna", "ADM")
     path, auth = "/_users/org.couchdb.user:anna", ("anna", "pw")
