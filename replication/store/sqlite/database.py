@@ -7,22 +7,17 @@ would cost more. Whoever wants many rows asks for them page by page. Writes go t
 from __future__ import annotations
 
 import asyncio
-import threading
-from base64 import b64encode
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from hashlib import md5
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
-from replication.protocol import errors
 from replication.protocol.attachments import StagedAttachment
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -62,12 +57,14 @@ from replication.store.sqlite import (
     reading,
     row_indexes,
 )
-from replication.store.sqlite.blobs import AttachmentTable, chunk_key
+from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.compaction import Ancestor
+from replication.store.sqlite.connections import Connections
+from replication.store.sqlite.counts import Counts
 from replication.store.sqlite.extension import Extension, Reading, Writing
-from replication.store.sqlite.histogram import SequenceHistogram
-from replication.store.sqlite.ranks import IdRanks
-from replication.store.sqlite.schema import CHUNK_SIZE, configure, migrate
+from replication.store.sqlite.schema import migrate
+from replication.store.sqlite.uploads import Uploads
+from replication.store.sqlite.waiting import Waiting
 from replication.store.sqlite.writer import Counters, Transaction, Writer, storage_error
 
 T = TypeVar("T")
@@ -94,8 +91,7 @@ class SqliteDatabase(Database):
         """Documents that were changed."""
         self.commits = 0
         self._changed = changed
-        self._path = path
-        self._opened = opened
+        self._connections = Connections(path, lambda: opened(self))
         connection = apsw.Connection(str(path))
         migrate(connection)
         rows: Any = connection.execute("SELECT name, value FROM meta")
@@ -112,21 +108,14 @@ class SqliteDatabase(Database):
                 for name, first in connection.execute("SELECT name, first FROM epochs ORDER BY rowid")
             ]
         )
-        self._readers: deque[apsw.Connection] = deque()
-        self._waiters: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
-        self._waiters_lock = threading.Lock()
-        self._histogram: SequenceHistogram | None = None
-        self._ranks: IdRanks | None = None
-        self._counting = threading.Lock()
-        """Held while counts are made, so that no commit is missed in between."""
-        self._closed = False
+        self._counts = Counts(self._connections)
+        self._waiting = Waiting()
         self._compacting = False
-        self.staged: set[int] = set()
-        """Attachments that are being uploaded or wait for their document."""
         self.extension = extension
         if extension is not None:
             self._prepare(connection, extension)
-        self._writer = Writer(connection, pool, self._committed, self._reopen)
+        self._writer = Writer(connection, pool, self._committed, self._connections.open_writer)
+        self._uploads = Uploads(self._connections, self._writer.submit)
         opened(self)
 
     def _prepare(self, connection: apsw.Connection, extension: Extension) -> None:
@@ -150,66 +139,20 @@ class SqliteDatabase(Database):
 
     # -- connections ---------------------------------------------------------------------------
 
-    @contextmanager
-    def _reader(self) -> Iterator[apsw.Connection]:
-        """A connection for reading, nobody else's meanwhile."""
-        if self._closed:
-            raise errors.database_missing()
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            try:
-                connection = apsw.Connection(
-                    str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200
-                )
-                configure(connection)
-                connection.execute("PRAGMA query_only = 1")
-            except apsw.Error as error:
-                raise storage_error(error) from error
-            self._opened(self)
-        try:
-            yield connection
-        except apsw.Error as error:
-            raise storage_error(error) from error
-        finally:
-            if self._is_closed():
-                connection.close()
-            else:
-                self._readers.append(connection)
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[apsw.Connection]:
-        """A reader whose statements all see the same commit."""
-        with self._reader() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.execute("COMMIT")
-
-    def _reopen(self) -> apsw.Connection:
-        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-        configure(connection)
-        self._opened(self)
-        return connection
-
     def rest(self) -> None:
         """Closes the connections that nobody uses at the moment. Whoever needs one opens it again."""
-        with suppress(IndexError):
-            while True:
-                self._readers.pop().close()
+        self._connections.rest()
         # The last one to close tidies the file up, so that is the writer, in its own thread.
         self._writer.rest()
 
     def close(self) -> None:
         """Waits for writes in flight, ends the feeds, closes the file."""
-        self._closed = True
+        self._connections.refuse()
         self._writer.close()
-        while self._readers:
-            self._readers.pop().close()
+        self._connections.rest()
         if self.extension is not None:
             self.extension.closed()
-        self._wake()
+        self._waiting.wake()
 
     async def _write(self, run: Callable[[Transaction], T]) -> T:
         return await asyncio.shield(self._writer.submit(run))
@@ -217,7 +160,7 @@ class SqliteDatabase(Database):
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """The database as one commit left it. The block must not wait: it holds a transaction."""
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             yield Reading(connection, self._epochs)
 
     async def transact(self, run: Callable[[Writing], T]) -> T:
@@ -235,23 +178,19 @@ class SqliteDatabase(Database):
         shown: list[tuple[str, int]],
         notes: list[object],
     ) -> None:
-        with self._counting:
-            if self._histogram is not None:
-                self._histogram.move(counters.update_seq, moved)
-            if self._ranks is not None:
-                self._ranks.move(counters.update_seq, shown)
+        self._counts.committed(counters.update_seq, moved, shown)
         self.commits += 1
         if self.extension is not None:
             self.extension.committed(counters.update_seq, notes)
         if moved:
             self.writes += len(moved)
-            self._wake()
+            self._waiting.wake()
             self._changed()
 
     # -- facts ---------------------------------------------------------------------------------
 
     async def info(self) -> DatabaseInfo:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             page_size = connection.pragma("page_size")
             pages = connection.pragma("page_count")
             free = connection.pragma("freelist_count")
@@ -278,7 +217,7 @@ class SqliteDatabase(Database):
         return await asyncio.to_thread(self._partition_info, partition)
 
     def _partition_info(self, partition: str) -> PartitionInfo:
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             return reading.partition_info(connection, partition)
 
     @property
@@ -319,21 +258,21 @@ class SqliteDatabase(Database):
 
     async def winner(self, docid: str) -> Document | None:
         self.reads += 1
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return reading.winner(connection, docid)
 
     async def winners(self, docids: Sequence[str]) -> dict[str, Document]:
         self.reads += len(docids)
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return reading.winners(connection, docids)
 
     async def tree(self, docid: str) -> RevisionTree | None:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             found = reading.entry(connection, docid)
         return None if found is None else found.tree
 
     async def available(self, docid: str) -> dict[Rev, bool]:
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             found = reading.entry(connection, docid)
             if found is None:
                 return {}
@@ -346,13 +285,13 @@ class SqliteDatabase(Database):
 
     async def revision(self, docid: str, rev: Rev, *, latest: bool = False) -> list[Document]:
         self.reads += 1
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             found = reading.entry(connection, docid)
             return [] if found is None else reading.revision(connection, found, rev, latest)
 
     async def leaves(self, docid: str) -> list[Document]:
         self.reads += 1
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             found = reading.entry(connection, docid)
             return [] if found is None else reading.leaves(connection, found)
 
@@ -360,11 +299,11 @@ class SqliteDatabase(Database):
         self, requests: Sequence[tuple[str, Rev | None]], *, latest: bool = False
     ) -> list[list[Document | MissingRevision]]:
         self.reads += len(requests)
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             return reading.bulk_get(connection, requests, latest)
 
     async def missing_revisions(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Missing]:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return reading.missing_revisions(connection, asked)
 
     # -- writing documents ---------------------------------------------------------------------
@@ -385,11 +324,11 @@ class SqliteDatabase(Database):
 
     def taken_up(self, docs: Sequence[DocumentWrite]) -> None:
         """What was staged for these documents waits no more. For whoever writes by `transact`."""
-        if self.staged:
+        if self._uploads.waiting:
             for doc in docs:
                 for given in doc.attachments.values():
                     if isinstance(given, StagedAttachment):
-                        self.staged.discard(given.token)
+                        self._uploads.waiting.discard(given.token)
 
     def _judged(self, writing: Writing, check: WriteCheck | None) -> WriteCheck | None:
         """The caller's judge and the extension's together; the extension hears of every refusal."""
@@ -430,7 +369,7 @@ class SqliteDatabase(Database):
         return purged
 
     async def purge_requests(self) -> list[PurgeRequest]:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return purging.requests(connection)
 
     async def purge_requests_limit(self) -> int:
@@ -446,32 +385,16 @@ class SqliteDatabase(Database):
     async def all_docs(
         self, span: KeyRange, *, skip: int = 0, limit: int = 1000, include_docs: bool = False
     ) -> RowsPage:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             page = reading.all_docs(connection, span, skip, limit, include_docs)
         self.reads += page.count if include_docs else 0
         return page
 
     async def count_before(self, span: KeyRange) -> int:
-        if span.start is None:
-            return 0
-        ranks = self._ranks
-        if ranks is None or ranks.is_uneven:
-            ranks = await asyncio.to_thread(self._rank_ids)
-        with self._snapshot() as connection:
-            smaller = ranks.before(connection, span.start)
-            if not span.descending:
-                return smaller
-            live = int(connection.execute("SELECT doc_count FROM counters").get)
-            found = connection.execute("SELECT 1 FROM docs WHERE id = ? AND NOT deleted", (span.start,)).get
-            return live - smaller - (found is not None)
-
-    def _rank_ids(self) -> IdRanks:
-        with self._counting, self._snapshot() as connection:
-            self._ranks = ranks = IdRanks(connection)
-        return ranks
+        return await self._counts.ids_before(span)
 
     async def documents(self, span: KeyRange, *, skip: int = 0, limit: int = 1000) -> list[Document]:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             found = reading.documents(connection, span, skip, limit)
         self.reads += len(found)
         return found
@@ -485,7 +408,7 @@ class SqliteDatabase(Database):
         include_docs: bool = False,
         descending: bool = False,
     ) -> ChangesPage:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             page = reading.changes(
                 connection,
                 since,
@@ -507,7 +430,7 @@ class SqliteDatabase(Database):
         descending: bool = False,
         docids: Sequence[str] | None = None,
     ) -> list[Change]:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return reading.change_rows(
                 connection,
                 since,
@@ -521,60 +444,26 @@ class SqliteDatabase(Database):
     async def pending(self, since: int) -> int:
         if since >= self.update_seq:
             return 0
-        histogram = self._histogram
-        if histogram is None:
-            histogram = await asyncio.to_thread(self._count_changes)
-        with self._reader() as connection:
-            return histogram.after(connection, since)
-
-    def _count_changes(self) -> SequenceHistogram:
-        with self._counting, self._snapshot() as connection:
-            self._histogram = histogram = SequenceHistogram(connection)
-        return histogram
+        return await self._counts.changes_after(since)
 
     async def wait_for_change(self, since: int) -> None:
-        loop = asyncio.get_running_loop()
-        while not self._has_change(since):
-            waiter = loop.create_future()
-            with self._waiters_lock:
-                self._waiters.setdefault(loop, set()).add(waiter)
-            try:
-                # A commit between the test above and here has woken nobody.
-                if self._has_change(since):
-                    return
-                await waiter
-            finally:
-                with self._waiters_lock:
-                    waiting = self._waiters.get(loop)
-                    if waiting is not None:
-                        waiting.discard(waiter)
+        await self._waiting.until(partial(self._has_change, since))
 
     def _has_change(self, since: int) -> bool:
         """True also for a closed database: there is nothing to wait for."""
-        if self._is_closed():
+        if self._connections.is_closed():
             return True
         if self.update_seq <= since:
             return False
         # A purge uses up numbers without leaving a row, so the number alone does not tell.
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             found = connection.execute("SELECT 1 FROM changes WHERE seq > ? LIMIT 1", (since,)).get
         return found is not None
-
-    def _is_closed(self) -> bool:
-        return self._closed
-
-    def _wake(self) -> None:
-        with self._waiters_lock:
-            waiters, self._waiters = self._waiters, {}
-        for loop, waiting in waiters.items():
-            # In a closed loop nobody waits any more.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_release, waiting)
 
     # -- local documents -----------------------------------------------------------------------
 
     async def local(self, docid: str) -> LocalDocument | None:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return reading.local(connection, docid)
 
     async def put_local(self, docid: str, parent: int, body: bytes) -> str:
@@ -598,13 +487,13 @@ class SqliteDatabase(Database):
     async def local_documents(
         self, span: KeyRange, *, skip: int = 0, limit: int = 1000
     ) -> list[LocalDocument]:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return list(reading.local_documents(connection, span, skip, limit))
 
     # -- attachments ---------------------------------------------------------------------------
 
     async def attachments(self, docid: str, rev: Rev) -> dict[str, AttachmentInfo]:
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             found = reading.entry(connection, docid)
             if found is None or not found.knows(rev):
                 return {}
@@ -619,78 +508,25 @@ class SqliteDatabase(Database):
             attached = AttachmentTable(connection).of_body(body)
         return {name: one.info(name) for name, one in attached.items()}
 
-    async def read_attachment(
+    def read_attachment(
         self, info: AttachmentInfo, start: int = 0, end: int | None = None
     ) -> AsyncIterator[bytes]:
-        end = info.stored_length if end is None else min(end, info.stored_length)
-        while start < end:
-            position, offset = divmod(start, CHUNK_SIZE)
-            with self._reader() as connection:
-                data = connection.execute(
-                    "SELECT data FROM chunks WHERE num = ?", (chunk_key(info.handle, position),)
-                ).get
-            if data is None:
-                raise errors.internal(f"Attachment '{info.name}' was removed while being read")
-            piece = bytes(data[offset : offset + end - start])
-            if not piece:
-                raise errors.internal(f"Attachment '{info.name}' is shorter than recorded")
-            yield piece
-            start += len(piece)
+        return self._uploads.read(info, start, end)
 
     async def stage_attachment(
         self, chunks: AsyncIterator[bytes], *, content_type: str, encoding: str | None = None
     ) -> StagedAttachment:
-        def reserve(transaction: Transaction) -> int:
-            num = AttachmentTable(transaction.connection).reserve()
-            self.staged.add(num)
-            return num
-
-        num = await self._write(reserve)
-        digest = md5(usedforsecurity=False)
-        size = position = 0
-        buffer = bytearray()
-        try:
-            async for piece in chunks:
-                digest.update(piece)
-                size += len(piece)
-                buffer += piece
-                while len(buffer) >= CHUNK_SIZE:
-                    await self._add_chunk(num, position, bytes(buffer[:CHUNK_SIZE]))
-                    del buffer[:CHUNK_SIZE]
-                    position += 1
-            if buffer:
-                await self._add_chunk(num, position, bytes(buffer))
-            text = "md5-" + b64encode(digest.digest()).decode("ascii")
-
-            def complete(transaction: Transaction) -> None:
-                AttachmentTable(transaction.connection).complete(num, text, size, size, encoding)
-
-            await self._write(complete)
-        except BaseException:
-            self.staged.discard(num)
-            self._writer.submit(lambda transaction: AttachmentTable(transaction.connection).remove(num))
-            raise
-        return StagedAttachment(num, content_type, text, size, size, encoding)
+        return await self._uploads.stage(chunks, content_type, encoding)
 
     async def discard_attachments(self, staged: Sequence[StagedAttachment]) -> None:
-        def discard(transaction: Transaction) -> None:
-            table = AttachmentTable(transaction.connection)
-            for attachment in staged:
-                if not table.is_referred(attachment.token):
-                    table.remove(attachment.token)
-
-        self.staged.difference_update(attachment.token for attachment in staged)
-        await self._write(discard)
-
-    async def _add_chunk(self, num: int, position: int, data: bytes) -> None:
-        await self._write(
-            lambda transaction: AttachmentTable(transaction.connection).add_chunk(num, position, data)
-        )
+        await self._uploads.discard(attachment.token for attachment in staged)
 
     # -- indexes -------------------------------------------------------------------------------
 
     async def refresh_index(self, signature: str, mapper: DocumentMapper) -> None:
-        await indexes.refresh(self._reader, self._write, lambda: self.update_seq, signature, mapper)
+        await indexes.refresh(
+            self._connections.reader, self._write, lambda: self.update_seq, signature, mapper
+        )
 
     async def scan_index(
         self,
@@ -704,7 +540,7 @@ class SqliteDatabase(Database):
         skip: int = 0,
         limit: int = 1000,
     ) -> list[IndexEntry]:
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             num = indexes.number(connection, signature, seq)
             return indexes.scan(connection, num, low, high, after, descending, skip, limit)
 
@@ -713,7 +549,9 @@ class SqliteDatabase(Database):
         return self._writer.design_version
 
     async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
-        await row_indexes.refresh(self._snapshot, self._write, lambda: self.update_seq, signature, mapper)
+        await row_indexes.refresh(
+            self._connections.snapshot, self._write, lambda: self.update_seq, signature, mapper
+        )
 
     async def scan_rows(
         self,
@@ -725,16 +563,16 @@ class SqliteDatabase(Database):
         skip: int = 0,
         limit: int = 1000,
     ) -> list[IndexRow]:
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             num = indexes.number(connection, signature, seq)
             return row_indexes.scan(connection, num, span, descending, skip, limit)
 
     async def count_rows(self, signature: str, span: RowSpan, *, seq: int = 0) -> int:
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             return row_indexes.count(connection, indexes.number(connection, signature, seq), span)
 
     async def index_version(self, signature: str) -> IndexVersion | None:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return partials.version(connection, signature)
 
     async def partial_reductions(
@@ -747,7 +585,7 @@ class SqliteDatabase(Database):
         descending: bool = False,
         limit: int = 500,
     ) -> list[PartialReduction]:
-        with self._snapshot() as connection:
+        with self._connections.snapshot() as connection:
             num = indexes.number(connection, signature, seq)
             return partials.scan(connection, num, reducer, span, descending, limit)
 
@@ -759,7 +597,7 @@ class SqliteDatabase(Database):
         )
 
     async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:
-        with self._reader() as connection:
+        with self._connections.reader() as connection:
             return row_indexes.state(connection, signature, sized)
 
     async def drop_indexes(self, keep: Sequence[str]) -> None:
@@ -772,7 +610,7 @@ class SqliteDatabase(Database):
             return
         self._compacting = True
         try:
-            await compaction.compact(self._write, self.staged, self._keeps)
+            await compaction.compact(self._write, self._uploads.waiting, self._keeps)
         finally:
             self._compacting = False
 
@@ -799,9 +637,3 @@ class SqliteDatabase(Database):
         if self.extension is None:
             return frozenset()
         return self.extension.keeps(Reading(transaction.connection, self._epochs), ancestors)
-
-
-def _release(waiting: set[asyncio.Future[None]]) -> None:
-    for waiter in list(waiting):
-        if not waiter.done():
-            waiter.set_result(None)

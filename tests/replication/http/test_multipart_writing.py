@@ -349,10 +349,10 @@ async def nothing_is_left(store: Store) -> None:
     """No attachment without a document: what was uploaded before the refusal has been removed."""
     database = store.get("db")
     assert isinstance(database, SqliteDatabase)
-    assert not database.staged
+    assert not database._uploads.waiting
     for _ in range(100):
-        with database._reader() as connection:
-            left = connection.execute(
+        with database.reading() as reading:
+            left = reading.connection.execute(
                 "SELECT (SELECT count(*) FROM chunks) + (SELECT count(*) FROM attachments)"
             ).get
         if left == 0:
