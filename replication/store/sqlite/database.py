@@ -616,7 +616,7 @@ class SqliteDatabase(Database):
 
     async def drop_leftovers(self) -> None:
         """Drops attachments that no document refers to, but for uploads in flight."""
-        await compaction.drop_leftovers(self._write, self.staged)
+        await compaction.drop_leftovers(self._write, self._uploads.waiting)
 
     async def scrub(self) -> bool:
         """Rewrites the file so that nothing deleted is left in it, nor in its write-ahead log.
