@@ -116,12 +116,18 @@ class Product:
 
 
 async def create_product(
-    store: SqliteStore, sync: Sync, settings: Settings, *, password_iterations: int = ITERATIONS
+    store: SqliteStore,
+    sync: Sync,
+    settings: Settings,
+    *,
+    password_iterations: int = ITERATIONS,
+    feed_secret: str = "",
 ) -> Product:
     """The application with its database, and with the demo's users and documents if they were asked for.
 
     `store` is the one that `sync` has opened. `password_iterations` make guessing passwords slow; only tests
-    take fewer. Raises `demo.RealDataError` when demo and real data would meet.
+    take fewer. `feed_secret` lets the service in that follows the feed. Raises `demo.RealDataError` when demo
+    and real data would meet.
     """
     admins = demo.ADMINS if settings.demo else settings.admins
     config = ServerConfig(
@@ -145,7 +151,7 @@ async def create_product(
         replication_hosts=(*LOOPBACK, *settings.replication_hosts),
         replication_proxies=settings.replication_proxies,
     )
-    identity = create_identity(store, settings)
+    identity = create_identity(store, settings, feed_secret=feed_secret, database=DATABASE)
     documents = create_app(store, config, identity=identity.gate, view=sync.view)
     await documents.server.prepare()
     await identity.devices.prepare()

@@ -48,6 +48,11 @@ class DemoSize(StrEnum):
     LARGE = "large"
 
 
+class FeedMode(StrEnum):
+    AUTO = "auto"
+    OFF = "off"
+
+
 class SameSite(StrEnum):
     STRICT = "strict"
     LAX = "lax"
@@ -193,6 +198,24 @@ class Settings(BaseSettings):
         description="Other forms of numbers, as `SERIES=PATTERN`: `offer=AN-{year}-{number:04}`;"
         " comma-separated",
     )
+    feed: FeedMode = Field(
+        default=FeedMode.AUTO,
+        description="`auto`: `kompass serve` runs `kompass feed` beside itself if there is a sink; `off`: it"
+        " doesn't",
+    )
+    feed_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="What a `kompass feed` on another machine shows the server instead of a login, at least"
+        " 32 characters, the same on both; without it only the one that `kompass serve` starts is let in",
+    )
+    feed_server: str | None = Field(
+        default=None,
+        description="Where `kompass feed` reaches the server; default: this machine, at `port`",
+    )
+    feed_attempts: int = Field(
+        default=5, ge=1, le=100, description="How often a document that a sink can't store is tried"
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -232,7 +255,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("keycloak_issuer", "keycloak_url")
+    @field_validator("keycloak_issuer", "keycloak_url", "feed_server")
     @classmethod
     def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:

@@ -14,17 +14,23 @@ from kompass.sync.serving import Sync
 
 @asynccontextmanager
 async def running_product(
-    directory: Path, admin: tuple[str, str], *, sync: Sync | None = None, **settings: Any
+    directory: Path,
+    admin: tuple[str, str],
+    *,
+    sync: Sync | None = None,
+    feed_secret: str = "",
+    **settings: Any,
 ) -> AsyncIterator[Product]:
     """The product with its data in `directory` and `admin` as its administrator; closed behind the block.
-    `sync`: what stands before that directory's documents, if it isn't the simplest there is.
+    `sync`: what stands before that directory's documents, if it isn't the simplest there is. `feed_secret`
+    lets the service in that follows the feed.
     """
     async with AsyncExitStack() as stack:
         sync = sync or Sync(directory)
         store = await sync.open_store()
         stack.push_async_callback(store.close)
         given = Settings(admin=":".join(admin), **settings)
-        product = await create_product(store, sync, given, password_iterations=10)
+        product = await create_product(store, sync, given, password_iterations=10, feed_secret=feed_secret)
         stack.callback(product.documents.server.javascript.close)
         stack.callback(product.documents.server.accounts.close)
         stack.push_async_callback(product.identity.close)

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import access, audit, conflicts, devices, login, privacy, quarantine, session, users
+from kompass.api import access, audit, conflicts, devices, feed, login, privacy, quarantine, session, users
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -33,6 +33,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     access.ROUTES,
     users.ROUTES,
     audit.ROUTES,
+    feed.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

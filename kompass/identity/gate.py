@@ -25,6 +25,7 @@ from kompass.identity.devices import (
     check_welcome,
 )
 from kompass.identity.records import Record, Records
+from kompass.identity.services import FEED, knows_secret, may_ask
 from kompass.identity.tokens import AccessTokens, Claims, ForgedTokenError
 from replication.accounts.cookies import SessionCookie
 from replication.accounts.directory import LOCKED, Account
@@ -40,6 +41,8 @@ OUTDATED = "Your roles have changed since the token was issued: get a new one."
 UNBOUND = "This name belongs to another identity: an administrator has to look into it."
 NO_RECORD = "There is no record of this user here."
 NO_ROLE = "You have no role in this system."
+UNKNOWN_BEARER = "The token is none of those that are taken here."
+NOT_FOR_FEED = "The service that follows the feed may read the documents, and nothing else."
 
 BY_TOKEN, BY_PASSWORD = "t", "p"
 """How a session began: the letter in its id."""
@@ -56,6 +59,8 @@ class Caller:
     granted: tuple[str, ...] | None = None
     """The roles that a token or a proxy vouched for; None where only the record counts."""
     from_keycloak: bool = False
+    is_feed: bool = False
+    """It is the service that follows the feed, and has brought its secret."""
 
 
 def caller_of(call: Call) -> Caller:
@@ -85,12 +90,18 @@ class Gate(Identity):
         *,
         tokens: AccessTokens | None = None,
         trust_roles: bool = True,
+        feed_secret: str = "",
+        feed_database: str = "",
     ) -> None:
-        """`tokens`: those of Keycloak, if they are believed; `trust_roles`: whether newer ones add roles."""
+        """`tokens`: those of Keycloak, if they are believed; `trust_roles`: whether newer ones add roles.
+        Whoever brings `feed_secret` is the service that follows the feed of `feed_database`.
+        """
         self.records = records
         self.devices = devices
         self._tokens = tokens
         self._trust_roles = trust_roles
+        self._feed_secret = feed_secret
+        self._feed_database = feed_database
         self.met: list[Callable[[Record], Awaitable[None]]] = []
         """Called with the active record of whoever asks, before his request goes on."""
 
@@ -102,13 +113,19 @@ class Gate(Identity):
 
     @property
     def takes_tokens(self) -> bool:
-        return self._tokens is not None or super().takes_tokens
+        return self._tokens is not None or bool(self._feed_secret) or super().takes_tokens
 
     async def by_token(self, call: Call, token: str) -> None:
         lockout, source = self.server.lockout, address(call)
         if lockout.is_address_locked(source):
             raise errors.forbidden(LOCKED)
+        if knows_secret(token, self._feed_secret):
+            call.principal = FEED
+            call.context = Caller(is_feed=True)
+            return
         try:
+            if self._tokens is None and not super().takes_tokens:
+                raise ForgedTokenError(UNKNOWN_BEARER)
             if self._tokens is not None and (not super().takes_tokens or self._tokens.issued(token)):
                 claims = await self._tokens.read(token)
                 roles = await self._settle(claims)
@@ -194,6 +211,9 @@ class Gate(Identity):
             self.devices.touch(device, syncing=syncing)
         _say_who(call)
 
+    def reads_all(self, call: Call) -> bool:
+        return caller_of(call).is_feed  # and `may_ask` has let the request through
+
     async def replicating(self, call: Call) -> None:
         acting_as(REPLICATOR)
 
@@ -207,6 +227,10 @@ class Gate(Identity):
         if name is None:
             return
         caller = caller_of(call)
+        if caller.is_feed:
+            if not may_ask(call, self._feed_database):
+                raise errors.forbidden(NOT_FOR_FEED)
+            return
         record = await self.records.find(name)
         if by in ("jwt", "proxy"):
             call.principal = await self._vouched(call, caller, record)

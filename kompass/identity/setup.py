@@ -47,8 +47,12 @@ class IdentityServices:
         await self.devices.close()
 
 
-def create_identity(store: Store, settings: Settings) -> IdentityServices:
-    """Raises `KeycloakError` when Keycloak's users are to be followed and python-keycloak is missing."""
+def create_identity(
+    store: Store, settings: Settings, *, feed_secret: str = "", database: str = ""
+) -> IdentityServices:
+    """`feed_secret` lets in the service that follows the feed of `database`.
+
+    Raises `KeycloakError` when Keycloak's users are to be followed and python-keycloak is missing."""
     records = Records(store)
     devices = Devices(store, lease=settings.offline_lease)
     keys, tokens = None, None
@@ -61,7 +65,14 @@ def create_identity(store: Store, settings: Settings) -> IdentityServices:
             clock_skew=settings.keycloak_clock_skew,
         )
         tokens = AccessTokens(rules, keys)
-    gate = Gate(records, devices, tokens=tokens, trust_roles=settings.keycloak_trust_roles)
+    gate = Gate(
+        records,
+        devices,
+        tokens=tokens,
+        trust_roles=settings.keycloak_trust_roles,
+        feed_secret=feed_secret,
+        feed_database=database,
+    )
     directory = keycloak_directory(settings)
     sync = None
     if directory is not None:

@@ -121,6 +121,8 @@ async def check(call: Call, access_name: str) -> None:
         return
     if access_name == "SERVER_ADMIN" or _needs_server_admin(call):
         raise errors.unauthorized(NOT_SERVER_ADMIN)
+    if access_name == "MEMBER" and call.server.identity.reads_all(call):
+        return
     rules = await security(call)
     if rules.is_admin(principal):
         return

@@ -64,6 +64,10 @@ class Identity:
     async def admit(self, call: Call) -> None:
         """Has the last word about a caller whose credentials are right; may change `principal`."""
 
+    def reads_all(self, call: Call) -> bool:
+        """Whether the caller is let in as a member whatever the database's `_security` says."""
+        return False
+
     async def refused_cookie(self, cookie: SessionCookie) -> None:
         """Sees a cookie that does not count, because it is too old or its MAC is wrong. May raise."""
 

@@ -623,6 +623,12 @@ FOR: Mapping[str, Callable[[Target], Asks]] = {
 }
 """By the names that routes have in the table of endpoints."""
 
+
+def _followed(t: Target) -> Asks:
+    for interval in ({"since": "0", "until": "now"}, {"since": "now", "until": "now"}):
+        yield Ask("POST", "/api/v1/feed/access", {"ids": [t.id], **interval})
+
+
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/access/explain": _explained,
     "/access/dry-run": _tried,
@@ -641,6 +647,8 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/privacy/tickets": lambda t: get("/api/v1/privacy/tickets"),
     "/privacy/tickets/{num:int}/acknowledge": _api(("POST", "privacy/tickets/1/acknowledge", {})),
     "/privacy/consumers/{name}": _api(("PUT", "privacy/consumers/search", {})),
+    "/feed/access": _followed,
+    "/feed/people": lambda t: get("/api/v1/feed/people"),
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,
     "/login": _api(("GET", "login", None)),

@@ -56,6 +56,8 @@ def test_branches_take_room_for_themselves_alone(connection: apsw.Connection) ->
 
 def test_rows_of_the_first_version_are_read_still(connection: apsw.Connection) -> None:
     connection.execute("DELETE FROM access_leaves")
+    connection.execute("DROP INDEX access_docs_by_place")
+    connection.execute("DROP INDEX access_users_by_version")
     connection.execute("UPDATE access_meta SET value = 1 WHERE name = 'version'")
     revs = LEAVES[:20]
     connection.execute("INSERT INTO access_leaves VALUES (1, 5, ?)", (" ".join(revs),))

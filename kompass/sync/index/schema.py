@@ -24,9 +24,15 @@ import secrets
 
 import apsw
 
-VERSION = 2
-_KNOWN = (1, VERSION)
-"""1: every row of `access_leaves` had all leaves, as some have now."""
+VERSION = 3
+_KNOWN = (1, 2, VERSION)
+"""1: every row of `access_leaves` had all leaves, as some have now. 2: without `_FOLLOWING`."""
+
+_FOLLOWING = """
+CREATE INDEX access_docs_by_place ON access_docs (place);
+CREATE INDEX access_users_by_version ON access_users (version);
+"""
+"""For those who ask what has changed: `following`."""
 
 _TABLES = """
 CREATE TABLE access_meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
@@ -121,9 +127,10 @@ def prepare(connection: apsw.Connection) -> bool:
                 " use the program that wrote it."
             )
         if version != VERSION:
+            connection.execute(_FOLLOWING)
             connection.execute("UPDATE access_meta SET value = ? WHERE name = 'version'", (VERSION,))
         return False
-    connection.execute(_TABLES)
+    connection.execute(_TABLES + _FOLLOWING)
     connection.executemany(
         "INSERT INTO access_meta VALUES (?, ?)", [("version", VERSION), ("key", secrets.token_bytes(32))]
     )

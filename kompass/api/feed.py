@@ -1,0 +1,116 @@
+"""`/api/v1/feed`: who may read what changed, for the service that follows the feed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kompass.api.authentication import body_of, call_of
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.audit import heads
+from kompass.identity.services import is_feed
+from kompass.sync.index import following
+from kompass.sync.index.following import PersonStanding
+from replication.store.sqlite import Reading
+
+MOST_IDS = 2000
+MOST_MOVED = 2000
+
+_ID = Annotated[str, Field(max_length=4096)]
+
+
+class Question(BaseModel):
+    """What a page of changes needs besides."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    ids: Annotated[list[_ID], Field(max_length=MOST_IDS)] = []
+    since: Annotated[str, Field(max_length=200)]
+    """Where the page begins, exclusive, as the database writes it."""
+    until: Annotated[str, Field(max_length=200)]
+    """Where it ends, inclusive."""
+    limit: Annotated[int, Field(ge=1, le=MOST_MOVED)] = MOST_MOVED
+    """Of `moved`."""
+    history: Annotated[str, Field(max_length=60)] | None = None
+    """What the last answer said of it."""
+
+
+async def asked(request: Request) -> Response:
+    """`POST access`: as of one moment.
+
+    - `channels`, `positions`, `revs`: of the documents asked for, and of those in `moved`. A document whose
+      `revs` isn't the one on the page has changed again; null is one that was purged.
+    - `moved`: what came to other channels between the two, or was purged, without a change of its own.
+    - `people`: whose roles or channels changed between the two.
+    - `until`, `position`: up to where `moved` is complete; the end of the page, or before it.
+    - `history`: to be brought with the next question; `continues` tells whether what was brought is part of
+      this database's past. If not, it was restored from an older copy.
+    """
+    _only_the_service(request)
+    question = await body_of(request, Question)
+    access = services_of(request).access
+    with access.database.reading() as reading:
+        epochs, latest = reading.epochs, reading.update_seq
+        since, until = epochs.resolve(question.since, latest), epochs.resolve(question.until, latest)
+        moved = following.moved(reading, since, until, question.limit)
+        standings = following.standings(reading, {*question.ids, *moved.ids})
+        people = following.people(reading, since, moved.upto)
+        answer = {
+            "channels": {docid: sorted(one.channels) for docid, one in standings.items()},
+            "positions": {docid: one.place for docid, one in standings.items()},
+            "revs": {docid: one.rev for docid, one in standings.items()},
+            "moved": moved.ids,
+            "people": [_person(one) for one in people],
+            "until": epochs.format(moved.upto),
+            "position": moved.upto,
+            **_state(reading),
+            "continues": question.history is None or heads.continues(reading, question.history),
+        }
+    return JSONResponse(answer)
+
+
+async def everybody(request: Request) -> Response:
+    """`GET people`: all of them as they are now, and where the database is then."""
+    _only_the_service(request)
+    access = services_of(request).access
+    with access.database.reading() as reading:
+        people = [_person(one) for one in following.people(reading)]
+        answer = {"people": people, **_state(reading)}
+    return JSONResponse(answer)
+
+
+def _state(reading: Reading) -> dict[str, Any]:
+    return {
+        "epoch": reading.epochs.current,
+        "update_seq": reading.update_seq,
+        "history": heads.head(reading),
+    }
+
+
+def _person(one: PersonStanding) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "active": one.active,
+        "roles": sorted(one.roles),
+        "channels": sorted(one.channels),
+    }
+
+
+def _only_the_service(request: Request) -> None:
+    """Raises 401 and 403 for everybody but the service, and administrators of the server."""
+    principal = call_of(request).principal
+    if principal.name is None:
+        raise Problem(401, "This is for the service that follows the feed: it brings its secret as a token.")
+    if not is_feed(principal) and not principal.is_server_admin:
+        raise Problem(403, "This is for the service that follows the feed.")
+
+
+ROUTES = [
+    Route("/feed/access", asked, methods=["POST"]),
+    Route("/feed/people", everybody, methods=["GET"]),
+]
