@@ -30,7 +30,9 @@ class Registered:
     """The extra of this package that brings them."""
 
 
-SINKS: Mapping[str, Registered] = {}
+SINKS: Mapping[str, Registered] = {
+    "search": Registered("kompass.search.embedded.sink:create", ("tantivy",), "search"),
+}
 """By name. Each sink adds its line."""
 
 

@@ -196,7 +196,7 @@ SEARCHED: Mapping[str, Searched] = MappingProxyType(
             facets={**_CUSTOMER, **_PROJECT, **_STATUS},
         ),
         "invoice_amount": Searched(
-            amounts=("netAmount", "taxAmount", "grossAmount", "paidAmount"), value="grossAmount"
+            plain=_NOTES, amounts=("netAmount", "taxAmount", "grossAmount", "paidAmount"), value="grossAmount"
         ),
         "invoice_card": _invoice,
         "activity": Searched(

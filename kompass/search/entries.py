@@ -1,4 +1,4 @@
-"""A document as an index has it: words, numbers and facets. Nothing of its text could be read back in order.
+"""A document as an index has it: words, numbers and facets.
 
 Pure, and total: whatever a document says, an entry or none comes of it.
 """
@@ -36,6 +36,8 @@ class Entry:
     position: int
     rev: str
     channels: frozenset[Channel]
+    shown: str
+    """Its title as it is written, for whoever looks into an index; nobody is shown it from there."""
     title: str
     """Folded words, here and below, between blanks."""
     strong: str
@@ -81,6 +83,7 @@ def entry(
         position=position,
         rev=rev,
         channels=channels,
+        shown=_sound(" ".join(part for path in searched.title for part in fields.texts(doc, path)))[:200],
         title=title,
         strong=strong,
         plain=plain,

@@ -13,6 +13,7 @@ from tests.feed.conformance import SinkConformance, SinkHarness
 
 HARNESSES = {
     "reference": "tests.feed.reference:harness",
+    "search": "tests.search.embedded:harness",
 }
 """Sink -> `module:function`; the function takes an empty directory and is an asynchronous context manager
 that gives a `SinkHarness`. What is dear to start it keeps for the whole process."""

@@ -1,0 +1,107 @@
+"""The directories of an index: one for each generation, and a file that names the one that is read.
+
+    search/current          the name of the generation that is read
+    search/next             the name of one that is being built
+    search/1-4f9c…/         a generation, in the form of that version
+
+`next` is renamed to `current`: at once for everybody who looks, and for good when the directory is synced.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+VERSION = 1
+"""Of schema and spelling rules. An index of another version is built anew."""
+
+_NAME = re.compile(r"([0-9]{1,6})-[0-9a-f]{16}")
+
+
+class Generations:
+    """Whoever writes has them for himself; readers only ask for `current`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @property
+    def pointer(self) -> Path:
+        return self.directory / "current"
+
+    @property
+    def _next(self) -> Path:
+        return self.directory / "next"
+
+    def current(self) -> Path | None:
+        """The generation that is read, if there is one of this version."""
+        return self._named(self.pointer)
+
+    @property
+    def building(self) -> bool:
+        return self._named(self._next) is not None
+
+    def open(self) -> Path:
+        """The generation that is read, made if there is none. What was left over is removed."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        found = self.current()
+        if found is None:
+            found = self._begin(self.pointer)
+        known = {found, self._named(self._next)}
+        for each in self.directory.iterdir():
+            if _NAME.fullmatch(each.name) and each not in known:
+                shutil.rmtree(each, ignore_errors=True)
+        return found
+
+    def begin(self) -> Path:
+        """The generation that is being built, begun if there is none."""
+        return self._named(self._next) or self._begin(self._next)
+
+    def switch(self, generation: Path) -> None:
+        """From now on this one is read. Raises `FileNotFoundError` if it isn't the one being built."""
+        if self._named(self._next) != generation:
+            raise FileNotFoundError(f"{generation} is not being built")
+        old = self.current()
+        self._next.replace(self.pointer)
+        self._sync()
+        if old is not None and old != generation:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def discard(self, generation: Path) -> None:
+        if self._named(self._next) == generation:
+            self._next.unlink()
+            self._sync()
+            shutil.rmtree(generation, ignore_errors=True)
+
+    def _begin(self, pointer: Path) -> Path:
+        name = f"{VERSION}-{secrets.token_hex(8)}"
+        generation = self.directory / name
+        generation.mkdir()
+        new = pointer.with_suffix(".new")
+        with new.open("w") as file:
+            file.write(name)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(pointer)
+        self._sync()
+        return generation
+
+    def _named(self, pointer: Path) -> Path | None:
+        try:
+            name = pointer.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+        found = _NAME.fullmatch(name)
+        if found is None or int(found[1]) != VERSION:
+            return None
+        generation = self.directory / name
+        return generation if generation.is_dir() else None
+
+    def _sync(self) -> None:
+        place = os.open(self.directory, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)

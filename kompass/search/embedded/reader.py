@@ -1,0 +1,222 @@
+"""Reading the embedded index, in another process than the one that writes it.
+
+What was committed is found by the next question: whether the files have changed is looked at each time, which
+costs two calls of the operating system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+import tantivy
+
+from kompass.access.audiences import Channel
+from kompass.search.asking import Question, Sort
+from kompass.search.catalogue import FACETS
+from kompass.search.embedded import querying, schema
+from kompass.search.embedded.generations import Generations
+from kompass.search.index import (
+    MOST_FACET_VALUES,
+    Found,
+    IndexUnavailableError,
+    Match,
+    Standing,
+)
+
+AT_ONCE = 2
+"""Questions that are worked on at the same time; others wait."""
+
+MOST_PARTS = 20_000
+"""Companions and cards that fit and are looked through for what they belong to."""
+
+ABSENT = (
+    "There is no search index yet: `kompass feed` builds it, and `kompass serve` starts that."
+    " Try again in a moment."
+)
+
+T = TypeVar("T")
+
+_ORDERS = {
+    Sort.NEWEST: ("modified", tantivy.Order.Desc),
+    Sort.OLDEST: ("modified", tantivy.Order.Asc),
+    Sort.DEAREST: ("value", tantivy.Order.Desc),
+    Sort.CHEAPEST: ("value", tantivy.Order.Asc),
+}
+
+
+class EmbeddedIndex:
+    """See `kompass.search.index.TextIndex`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._generations = Generations(directory)
+        self._lock = threading.Lock()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._index: tantivy.Index | None = None
+        self._generation: Path | None = None
+        self._seen: tuple[object, ...] = ()
+
+    async def standing(self) -> Standing:
+        def looking() -> Standing:
+            return Standing(schema.checkpoint_of(self._searcher()), self._generations.building)
+
+        return await self._in_thread(looking)
+
+    async def find(
+        self,
+        question: Question,
+        readable: Collection[Channel],
+        *,
+        without: Collection[str] = (),
+        limit: int = 20,
+        offset: int = 0,
+        facets: bool = True,
+    ) -> Found:
+        return await self._in_thread(
+            lambda: _find(self._searcher(), question, readable, without, limit, offset, facets)
+        )
+
+    async def inspect(self, docid: str) -> Mapping[str, Any] | None:
+        """What the index keeps of a document: for tests, and for whoever looks for a fault."""
+
+        def looking() -> Mapping[str, Any] | None:
+            searcher = self._searcher()
+            query = tantivy.Query.term_query(schema.SCHEMA, "key", schema.key(docid))
+            for _, address in searcher.search(query, 1).hits:
+                stored = searcher.doc(address).get_first("stored")
+                return None if stored is None else dict(orjson.loads(stored))
+            return None
+
+        return await self._in_thread(looking)
+
+    async def close(self) -> None:
+        with self._lock:
+            self._index = self._generation = None
+            self._seen = ()
+
+    def _searcher(self) -> tantivy.Searcher:
+        """The latest commit of the generation that is read."""
+        with self._lock:
+            for attempt in (1, 2):
+                generation = self._generations.current()
+                if generation is None:
+                    raise IndexUnavailableError(ABSENT)
+                try:
+                    status = (generation / "meta.json").stat()
+                    seen = (generation, status.st_mtime_ns, status.st_ino)
+                    if self._index is None or self._generation != generation:
+                        self._index = schema.opened(generation)
+                        self._generation = generation
+                        self._seen = ()
+                    if seen != self._seen:
+                        self._index.reload()
+                        self._seen = seen
+                    return self._index.searcher()
+                except (OSError, ValueError) as error:
+                    # Between two looks another generation may have taken this one's place.
+                    self._index = self._generation = None
+                    if attempt == 2:
+                        if isinstance(error, FileNotFoundError):
+                            raise IndexUnavailableError(ABSENT) from error
+                        raise
+            raise AssertionError("unreachable")
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        async with self._slots:
+            try:
+                return await asyncio.to_thread(work)
+            except (OSError, ValueError) as error:
+                raise IndexUnavailableError(f"The search index can't be read: {error}") from error
+            except BaseException as error:
+                if not schema.is_panic(error):
+                    raise
+                raise IndexUnavailableError(f"The search index can't be read: {error}") from error
+
+
+def _find(
+    searcher: tantivy.Searcher,
+    question: Question,
+    readable: Collection[Channel],
+    without: Collection[str],
+    limit: int,
+    offset: int,
+    facets: bool,
+) -> Found:
+    wanted = [querying.allowed(readable), *querying.filtered(question.filters)]
+    unwanted = [querying.left_out(without)] if without else []
+    required = len(question.terms)
+    while True:
+        found = _search(searcher, question, wanted, unwanted, required, limit, offset, facets)
+        # Who asks for several words and finds none with all of them gets what has most of them.
+        if found.total or required <= 1 or required < len(question.terms):
+            return found
+        required -= 1
+
+
+def _search(
+    searcher: tantivy.Searcher,
+    question: Question,
+    wanted: list[tantivy.Query],
+    unwanted: list[tantivy.Query],
+    required: int,
+    limit: int,
+    offset: int,
+    facets: bool,
+) -> Found:
+    asked = [querying.asked(question, required), *wanted]
+    surplus = _surplus(searcher, asked, unwanted)
+    if surplus:
+        unwanted = [*unwanted, querying.numbered(surplus)]
+    query = querying.all_of(asked, unwanted)
+    if question.sort in _ORDERS:
+        field, order = _ORDERS[question.sort]
+        result = searcher.search(query, limit, offset=offset, order_by_field=field, order=order)
+    elif question.terms:
+        result = searcher.search(query, limit, offset=offset, weight_by_field="weight")
+    else:
+        result = searcher.search(query, limit, offset=offset, order_by_field="modified")
+    matches = []
+    for _, address in result.hits:
+        stored = orjson.loads(searcher.doc(address).get_first("stored") or "")
+        matches.append(Match(stored["id"], stored["base"], stored["rev"]))
+    total: int = result.count  # type: ignore[attr-defined]  # it has one: only its stub doesn't
+    return Found(matches, total, _facets(searcher, query) if facets else {})
+
+
+def _surplus(
+    searcher: tantivy.Searcher, asked: list[tantivy.Query], unwanted: list[tantivy.Query]
+) -> set[int]:
+    """Companions and cards that fit and stand for a document that is found without them.
+
+    That is one that fits itself, or has a companion that fits better. A document is one hit, and counts once.
+    """
+    parts = querying.all_of(asked, [*unwanted, querying.primary()])
+    hits = searcher.search(parts, MOST_PARTS, count=False, weight_by_field="weight").hits
+    if not hits:
+        return set()
+    addresses = [address for _, address in hits]
+    numbers = searcher.fast_field_values("number", addresses)
+    bases = searcher.fast_field_values("base", addresses)
+    themselves = querying.all_of(
+        [*asked, querying.primary(), querying.numbered({int(base or 0) for base in bases}, "base")], unwanted
+    )
+    found = searcher.search(themselves, MOST_PARTS, count=False).hits
+    seen = set(searcher.fast_field_values("base", [address for _, address in found]))
+    surplus = set()
+    for number, base in zip(numbers, bases, strict=True):
+        if base in seen:
+            surplus.add(int(number or 0))
+        seen.add(base)
+    return surplus
+
+
+def _facets(searcher: tantivy.Searcher, query: tantivy.Query) -> dict[str, dict[str, int]]:
+    asked = {facet: {"terms": {"field": facet, "size": MOST_FACET_VALUES}} for facet in FACETS}
+    answer = searcher.aggregate(query, asked)
+    return {
+        facet: {bucket["key"]: bucket["doc_count"] for bucket in answer[facet]["buckets"]} for facet in FACETS
+    }

@@ -1,0 +1,163 @@
+"""The sink of the embedded index: one process writes, readers look at the same files.
+
+Documents and checkpoint are one commit of tantivy. Of a deleted document its hashed id and its position are
+left, so that an older change that comes again is known for what it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import tantivy
+
+from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
+from kompass.search.embedded import schema
+from kompass.search.embedded.generations import Generations
+from kompass.search.entries import entry
+from kompass.settings import Settings
+
+NAME = "search"
+
+HEAP = 30_000_000
+"""Bytes that tantivy collects before it writes a part of a commit to disk."""
+
+T = TypeVar("T")
+
+
+class EmbeddedSink:
+    """See `kompass.feed.sink.Sink`."""
+
+    def __init__(self, directory: Path, *, next_generation: bool = False) -> None:
+        self._generations = Generations(directory)
+        self._next = next_generation
+        self._directory: Path | None = None
+        self._index: tantivy.Index | None = None
+        self._writer: tantivy.IndexWriter | None = None
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    async def open(self) -> None:
+        await self._in_thread(self._opened)
+
+    async def checkpoint(self) -> Checkpoint | None:
+        def reading() -> Checkpoint | None:
+            index, _ = self._opened()
+            return schema.checkpoint_of(index.searcher())
+
+        return await self._in_thread(reading)
+
+    async def apply(self, batch: Batch) -> None:
+        # What a document says is read before anything is written: a fault in it concerns nobody else.
+        documents = await asyncio.to_thread(_documents, batch.changes)
+        await self._in_thread(lambda: self._apply(documents, batch))
+
+    def _apply(self, documents: Sequence[tantivy.Document | None], batch: Batch) -> None:
+        index, writer = self._opened()
+        try:
+            known = _positions(index.searcher(), batch.changes)
+            for change, document in zip(batch.changes, documents, strict=True):
+                before = known.get(change.id)
+                if before is not None and before > change.position:
+                    continue
+                if before is not None:
+                    writer.delete_documents_by_term("key", schema.key(change.id))
+                if document is not None:
+                    writer.add_document(document)
+                elif before is not None or change.doc is None:
+                    writer.add_document(schema.gone(change.id, change.position))
+            writer.delete_documents_by_term("key", schema.CHECKPOINT)
+            writer.add_document(schema.checkpoint_document(batch.checkpoint))
+            writer.commit()
+            index.reload()
+        except BaseException:
+            self._let_go()  # with everything that isn't committed
+            raise
+
+    async def rebuilding(self) -> Sink:
+        other = EmbeddedSink(self._generations.directory, next_generation=True)
+        await other.open()
+        return other
+
+    async def switch(self) -> None:
+        def switching() -> None:
+            self._opened()
+            assert self._directory is not None
+            self._generations.switch(self._directory)
+            self._next = False
+
+        await self._in_thread(switching)
+
+    async def discard(self) -> None:
+        def discarding() -> None:
+            generation = self._directory
+            self._let_go()
+            if generation is not None:
+                self._generations.discard(generation)
+
+        await self._in_thread(discarding)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._let_go)
+
+    def _opened(self) -> tuple[tantivy.Index, tantivy.IndexWriter]:
+        """Opens what isn't: after a failure everything is opened anew."""
+        if self._index is None or self._writer is None:
+            self._let_go()
+            directory = self._generations.begin() if self._next else self._generations.open()
+            index = schema.opened(directory)
+            self._writer = index.writer(HEAP, 1)
+            index.reload()
+            self._index, self._directory = index, directory
+        return self._index, self._writer
+
+    def _let_go(self) -> None:
+        # The lock on the directory goes with the last reference.
+        self._writer = None
+        self._index = None
+        self._directory = None
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Blocking work. What tantivy and the disk complain of isn't any document's fault."""
+        try:
+            return await asyncio.to_thread(work)
+        except (OSError, ValueError) as error:
+            raise SinkUnavailableError(f"{self._generations.directory}: {error}") from error
+        except BaseException as error:
+            if not schema.is_panic(error):
+                raise
+            raise SinkUnavailableError(f"{self._generations.directory}: {error}") from error
+
+
+def _documents(changes: Sequence[Change]) -> list[tantivy.Document | None]:
+    """Of each what is indexed; None for what is deleted or isn't searched."""
+    entries = (
+        None
+        if change.doc is None
+        else entry(change.id, change.position, change.rev, change.doc, change.channels)
+        for change in changes
+    )
+    return [None if one is None else schema.document(one) for one in entries]
+
+
+def _positions(searcher: tantivy.Searcher, changes: Sequence[Change]) -> dict[str, int]:
+    """How new what the index has of these documents is."""
+    found: dict[str, int] = {}
+    if not changes:
+        return found
+    for change in changes:
+        query = tantivy.Query.term_query(schema.SCHEMA, "key", schema.key(change.id))
+        hits = searcher.search(query, 1, count=False).hits
+        if hits:
+            (position,) = searcher.fast_field_values("position", [hits[0][1]])
+            found[change.id] = int(position or 0)
+    return found
+
+
+def create(settings: Settings) -> Sink | None:
+    """For the registry."""
+    return EmbeddedSink(settings.directory / "search")

@@ -1,0 +1,68 @@
+"""What the indexes find."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from kompass.feed.sink import Sink
+from kompass.search.embedded.reader import EmbeddedIndex
+from kompass.search.embedded.sink import EmbeddedSink
+from kompass.search.index import IndexUnavailableError, TextIndex
+from tests.search.finding import FindingConformance, customer, fill, ids
+
+
+@dataclass
+class Pair:
+    sink: Sink
+    index: TextIndex
+
+
+class TestEmbedded(FindingConformance):
+    @pytest_asyncio.fixture
+    async def place(self, tmp_path: Path) -> AsyncIterator[Pair]:
+        pair = Pair(EmbeddedSink(tmp_path / "search"), EmbeddedIndex(tmp_path / "search"))
+        await pair.sink.open()
+        yield pair
+        await pair.sink.close()
+        await pair.index.close()
+
+
+def generation(directory: Path) -> Path:
+    (found,) = directory.glob("1-*")
+    return found
+
+
+async def test_where_nothing_was_indexed_nothing_is_answered(tmp_path: Path) -> None:
+    index = EmbeddedIndex(tmp_path / "search")
+    with pytest.raises(IndexUnavailableError, match="There is no search index yet"):
+        await index.standing()
+
+
+async def test_damaged_files_are_no_answer(tmp_path: Path) -> None:
+    pair = Pair(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
+    await pair.sink.open()
+    await fill(pair, customer(1, "Hofladen"))
+    await pair.sink.close()
+    (generation(tmp_path) / "meta.json").write_bytes(b"\x00 nonsense")
+    with pytest.raises(IndexUnavailableError, match="can't be read"):
+        await ids(pair, "Hofladen")
+
+
+async def test_an_index_of_another_version_is_built_anew(tmp_path: Path) -> None:
+    pair = Pair(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
+    await pair.sink.open()
+    await fill(pair, customer(1, "Hofladen"))
+    await pair.sink.close()
+    made = generation(tmp_path)
+    older = made.with_name("0" + made.name[1:])
+    made.rename(older)
+    (tmp_path / "current").write_text(older.name)
+    await pair.sink.open()
+    assert await pair.sink.checkpoint() is None
+    assert not older.exists()
+    await pair.sink.close()
