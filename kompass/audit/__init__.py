@@ -1,7 +1,7 @@
 """The chain of every write, accepted or refused: who, when, what, by which rule. See docs/audit.md."""
 
 from kompass.audit.actors import REPLICATOR, SYSTEM, Actor, Door, acting, acting_as, actor, of_principal
-from kompass.audit.causes import Cause
+from kompass.audit.causes import Cause, Source
 from kompass.audit.extension import AuditExtension
 from kompass.audit.recording import Refused
 
@@ -13,6 +13,7 @@ __all__ = [
     "Cause",
     "Door",
     "Refused",
+    "Source",
     "acting",
     "acting_as",
     "actor",

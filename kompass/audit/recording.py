@@ -109,7 +109,9 @@ class Recorder:
         doctype = described.get("type")
         entry: dict[str, Any] = {"after": one.rev, "before": one.parent, "type": _name(doctype)}
         if cause is not None:
-            entry["origin"], entry["rule"] = cause
+            entry["origin"], entry["rule"], source = cause
+            if source is not None:
+                entry["cause"] = source._asdict()
         claimed = after.get("modifiedAt")
         if type(claimed) is str and _TIME.fullmatch(claimed) is not None:
             entry["claimed"] = claimed

@@ -10,7 +10,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import apsw
 
@@ -36,7 +37,7 @@ def lines(entries: Iterable[Shown], *, head: bool = True) -> Iterator[str]:
 def _rows(shown: Shown) -> Iterator[tuple[str, ...]]:
     entry = shown.entry
     document = entry.get("document") or f"[{entry.get('type') or 'document'}]"
-    reason = " – ".join(filter(None, (entry.get("rule"), shown.reason)))
+    reason = " – ".join(filter(None, (entry.get("rule"), shown.reason, _source(entry))))
     first = (entry["received"], entry["who"], ", ".join(entry["roles"]), entry["action"])
     last = (reason, entry.get("address") or "", shown.hash)
     if not shown.changes:
@@ -47,6 +48,14 @@ def _rows(shown: Shown) -> Iterator[tuple[str, ...]]:
             yield (*first, f"{document} {change.field}", SHREDDED, SHREDDED, *last)
         else:
             yield (*first, f"{document} {change.field}", _plain(change.old), _plain(change.new), *last)
+
+
+def _source(entry: Mapping[str, Any]) -> str | None:
+    """What a write of the server follows from."""
+    cause = entry.get("cause")
+    if cause is None:
+        return None
+    return f"{entry.get('origin')}: {cause['document']} {cause['revision']} ({cause['person']})"
 
 
 def _plain(text: str | None) -> str:

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from kompass.audit.causes import Cause
 from kompass.business import schema, totals
 from kompass.business.lookups import Lookups, Named, Register, bare, members
 from kompass.business.numbers import Numbers
 from kompass.business.server_made import raise_refusals, server_made
-from kompass.business.step import Step, Terms, written_total
+from kompass.business.step import DERIVED, Step, Terms, written_total
 from kompass.domain import derivations, sums
 from kompass.domain.changes import Body, Facts
 from replication.protocol import jsontext
@@ -78,7 +79,10 @@ def rebuild(writing: Writing, terms: Terms, now: datetime) -> int:
         if body["type"] in sums.TARGETS:
             writes.append(written_total(writing, body, parts, terms.keyed_revision))
         elif not _has_target(docid, body, facts):
-            writes.append(server_made(writing, docid, b"{}", terms.keyed_revision, deleted=True))
+            ended = server_made(writing, docid, b"{}", terms.keyed_revision, deleted=True)
+            if ended is not None:
+                ended.note = Cause(DERIVED)
+            writes.append(ended)
     needed = [write for write in writes if write is not None]
     raise_refusals(writing.write(needed, replicated=True))
     return changed + len(needed)

@@ -19,7 +19,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from kompass.access.audiences import key_of
-from kompass.audit.causes import Cause
+from kompass.audit.actors import actor
+from kompass.audit.causes import Cause, Source
 from kompass.business import totals
 from kompass.business.acting import who_acts
 from kompass.business.lookups import Lookups, Named, Register, bare, members
@@ -44,7 +45,7 @@ _CHUNK = 500
 MayRead = Callable[[Reading, str, Body], bool]
 """`(state, person, document)`: whether he may read it."""
 
-SETTLED, DERIVED = Cause("settled"), Cause("derived")
+SETTLED, DERIVED = "settled", "derived"
 """What the chain of writes says of revisions that give a document what it lacks, and of derived documents."""
 
 _ALWAYS = frozenset({"visit"})
@@ -74,11 +75,12 @@ class Step:
         self._numbers = Numbers(writing, terms.series, now)
         self._facts = Overlay(Lookups(writing))
         self._children: dict[str, DocumentWrite] = {}
-        self._sources: set[str] = set()
-        """Sources whose parts must be looked at again because of others."""
-        self._targets: set[str] = set()
+        self._person = actor().name
+        self._sources: dict[str, Source] = {}
+        """Sources whose parts must be looked at again because of others; like the next two, with those."""
+        self._targets: dict[str, Source] = {}
         """Targets whose sums may differ."""
-        self._final: set[str] = set()
+        self._final: dict[str, Source] = {}
         """Documents that others have made final by naming them."""
 
     def run(self, documents: Iterable[ChangedDocument]) -> None:
@@ -89,7 +91,7 @@ class Step:
             if document.seq and not document.deleted:
                 body = members(jsontext.decode_request(document.text))
             before, now = self._register.put(document.num, document.id, body, new=document.old_seq == 0)
-            self._depending(before, now)
+            self._depending(before, now, self._source(document))
             if body is None:
                 self._ended(document, before)
             else:
@@ -99,17 +101,23 @@ class Step:
             for document, doc in live:
                 if document.old_seq == 0:
                     self._has_happened(document.id, doc)
-        settled = [one for one in live if not self._settle(one[0].id, one[1], self._before(*one))]
-        for docid in self._final - latest.keys():
+        settled = [
+            one
+            for one in live
+            if not self._settle(one[0].id, one[1], self._before(*one), self._source(one[0]))
+        ]
+        for docid in self._final.keys() - latest.keys():
             used = self._facts.document(docid)
             if used is not None:
-                self._settle(docid, used, None)
+                self._settle(docid, used, None, self._final[docid])
         self._write(self._children.values())
         self._facts = Overlay(Lookups(self._writing))
         for document, doc in settled:
             self._follow(document, doc)
-        for docid, num in totals.numbers_of(self._writing, self._sources - self._children.keys()).items():
-            self._targets |= self._parts.put(num, self._facts.document(docid), self._facts)
+        others = self._sources.keys() - self._children.keys()
+        for docid, num in totals.numbers_of(self._writing, others).items():
+            targets = self._parts.put(num, self._facts.document(docid), self._facts)
+            self._targets |= dict.fromkeys(targets, self._sources[docid])
         self._sum_up()
 
     def pass_time(self, docids: Iterable[str]) -> int:
@@ -119,7 +127,9 @@ class Step:
             body = self._facts.document(docid)
             effect = None if body is None else effects.by_time(body, self._now)
             if effect is not None:
-                self._happen(effect)
+                winner = self._writing.winner(docid)
+                assert winner is not None
+                self._happen(effect, Source(docid, winner.rev, self._person))
                 count += 1
         return count
 
@@ -127,7 +137,7 @@ class Step:
         """Gives live documents what they lack. Returns how many did."""
         count = 0
         for docid, body in documents:
-            count += self._settle(docid, body, None)
+            count += self._settle(docid, body, None, None)
             if len(self._children) >= _CHUNK:
                 self._write(self._children.values())
                 self._children = {}
@@ -146,14 +156,18 @@ class Step:
                 return None if text is None else members(jsontext.decode_request(text))
         return None
 
-    def _settle(self, docid: str, body: Body, before: Body | None) -> bool:
-        """Whether the document lacks something, which it gets."""
+    def _source(self, document: ChangedDocument) -> Source:
+        return Source(document.id, document.rev, self._person)
+
+    def _settle(self, docid: str, body: Body, before: Body | None, source: Source | None) -> bool:
+        """Whether the document lacks something, which it gets because of `source`."""
         found = lacking(body, before, self._facts, self._numbers, who_acts())
         if not found:
             return False
         child = self._next(docid, found)
         if child is None:
             return False
+        child.note = Cause(SETTLED, source=source)
         self._children[docid] = child
         return True
 
@@ -174,43 +188,49 @@ class Step:
             return None
         write = server_made(self._writing, docid, jsontext.encode(body), self._terms.keyed_revision)
         assert write is not None
-        write.note = SETTLED
         if attached:
             write.attachments = parse_attachments(attached)
         return write
 
     def _ended(self, document: ChangedDocument, before: Named) -> None:
         self._numbers.end(document.id, "purged" if document.seq == 0 else "deleted")
-        self._targets |= self._parts.put(document.num, None, self._facts)
+        source = self._source(document)
+        self._targets |= dict.fromkeys(self._parts.put(document.num, None, self._facts), source)
         if before.type in sums.TARGETS:
-            self._end(sums.total_id(before.type, document.id))
+            self._end(sums.total_id(before.type, document.id), source)
         elif before.type == "time_entry":
-            self._end(derivations.cost_id(document.id))
+            self._end(derivations.cost_id(document.id), source)
 
-    def _end(self, docid: str) -> None:
+    def _end(self, docid: str, source: Source) -> None:
         write = server_made(self._writing, docid, b"{}", self._terms.keyed_revision, deleted=True)
         if write is not None:
-            write.note = DERIVED
+            write.note = Cause(DERIVED, source=source)
             self._write([write])
 
     # -- what else follows ---------------------------------------------------------------------
 
-    def _depending(self, before: Named, now: Named) -> None:
+    def _depending(self, before: Named, now: Named, source: Source) -> None:
         for named in (before, now):
-            self._sources.update(named.targets(sums.SOURCE_OF.get(named.type, ())))
-        self._final.update(target for field, target in now.refs if (now.type, field) in USES)
+            fields = sums.SOURCE_OF.get(named.type, ())
+            if fields:
+                self._sources |= dict.fromkeys(named.targets(fields), source)
+        for field, target in now.refs:
+            if (now.type, field) in USES:
+                self._final[target] = source
 
     def _follow(self, document: ChangedDocument, body: Body) -> None:
         doctype = body.get("type")
+        source = self._source(document)
         if doctype in effects.WITH_EFFECTS:
-            self._take_effect(document.id, body)
+            self._take_effect(document.id, body, source)
         if doctype == "time_entry":
-            self._cost_of(document.id, body)
+            self._cost_of(document.id, body, source)
         if doctype in sums.SOURCES:
-            self._sources.discard(document.id)
-            self._targets |= self._parts.put(document.num, body, self._facts, new=document.old_seq == 0)
+            self._sources.pop(document.id, None)
+            targets = self._parts.put(document.num, body, self._facts, new=document.old_seq == 0)
+            self._targets |= dict.fromkeys(targets, source)
         if doctype in sums.TARGETS:
-            self._targets.add(document.id)
+            self._targets[document.id] = source
 
     def _has_happened(self, docid: str, body: Body) -> None:
         """A document that comes from elsewhere, with its history, has had its effects there."""
@@ -220,12 +240,12 @@ class Step:
             if effect.name not in _ALWAYS:
                 self._record(docid, effect)
 
-    def _take_effect(self, docid: str, body: Body) -> None:
+    def _take_effect(self, docid: str, body: Body, source: Source) -> None:
         rows: Any = self._writing.connection.execute(
             "SELECT name, state FROM business_effects WHERE doc = ?", (docid,)
         )
         for effect in effects.effects(body, dict(rows), self._facts, self._terms.settings, self._now):
-            self._happen(effect)
+            self._happen(effect, source)
             self._record(docid, effect)
 
     def _record(self, docid: str, effect: Effect) -> None:
@@ -233,7 +253,7 @@ class Step:
             "INSERT OR REPLACE INTO business_effects VALUES (?, ?, ?)", (docid, effect.name, effect.state)
         )
 
-    def _happen(self, effect: Effect) -> None:
+    def _happen(self, effect: Effect, source: Source) -> None:
         for body in effect.bodies:
             docid = str(body["_id"])
             if effect.for_reader_of is not None:
@@ -249,7 +269,7 @@ class Step:
             else:
                 write = None  # somebody has deleted it: it doesn't come back
             if write is not None:
-                write.note = Cause(effect.name)
+                write.note = Cause(effect.name, source=source)
                 self._write([write])
                 self._facts.note(docid, body)
 
@@ -259,7 +279,7 @@ class Step:
         assert write is not None
         return write
 
-    def _cost_of(self, docid: str, entry: Body) -> None:
+    def _cost_of(self, docid: str, entry: Body, source: Source) -> None:
         """A time entry has its cost beside it, at the rate of whoever worked when it came."""
         cost_id = derivations.cost_id(docid)
         cost = self._facts.document(cost_id)
@@ -267,6 +287,7 @@ class Step:
             changes = derivations.computed(cost, self._facts)
             changed = self._next(cost_id, changes) if changes else None
             if changed is not None:
+                changed.note = Cause(DERIVED, source=source)
                 self._write([changed])
             return
         if self._writing.revisions(cost_id) is not None:
@@ -287,17 +308,20 @@ class Step:
         made |= derivations.computed(made, self._facts)
         made = {name: value for name, value in made.items() if value is not derivations.REMOVED}
         write = self._first(made)
-        write.note = DERIVED
+        write.note = Cause(DERIVED, source=source)
         self._write([write])
         self._facts.note(cost_id, made)
 
     def _sum_up(self) -> None:
         writes = []
-        for target in sorted(self._targets):
+        for target, source in sorted(self._targets.items()):
             body = self._facts.document(target)
             if body is not None and body.get("type") in sums.TARGETS:
-                writes.append(written_total(self._writing, body, self._parts, self._terms.keyed_revision))
-        self._write(write for write in writes if write is not None)
+                write = written_total(self._writing, body, self._parts, self._terms.keyed_revision)
+                if write is not None:
+                    write.note = Cause(DERIVED, source=source)
+                    writes.append(write)
+        self._write(writes)
 
     def _write(self, writes: Iterable[DocumentWrite]) -> None:
         writes = list(writes)
@@ -319,7 +343,7 @@ def written_total(
     text = jsontext.encode({name: value for name, value in wanted.items() if name != "_id"})
     write = server_made(reading, docid, text, keyed_revision)
     assert write is not None
-    write.note = DERIVED
+    write.note = Cause(DERIVED)
     return write
 
 

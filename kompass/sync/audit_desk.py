@@ -87,7 +87,7 @@ class _Asking:
                 query = query.following(row.num)
                 sight = self._sight(row, query)
                 if sight is not None:
-                    shown.append(self._reader.shown(row, sight))
+                    shown.append(self._known(self._reader.shown(row, sight)))
                     if len(shown) == limit:
                         return Page(shown, row.num)
             looked += len(rows)
@@ -95,6 +95,13 @@ class _Asking:
                 return Page(shown, None)
             if looked >= MOST_LOOKED_AT:
                 return Page(shown, query.before)
+
+    def _known(self, shown: Shown) -> Shown:
+        """Without the document that it follows from, if that isn't his to know."""
+        cause = shown.entry.get("cause")
+        if cause is None or self._sees(cause["document"]):
+            return shown
+        return shown._replace(entry={**shown.entry, "cause": None})
 
     def _sight(self, row: Row, query: Query) -> Sight | None:
         """How much of an entry he gets; None for nothing."""

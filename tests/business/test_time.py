@@ -60,6 +60,7 @@ async def test_it_happens_once_and_is_in_the_chain(world: World) -> None:
     assert await world.path(OFFER) == path
     *_, last = entries_of(world, OFFER)
     assert (last["who"], last["origin"]) == ("system", "expired")
+    assert last["cause"] == {"document": OFFER, "revision": last["before"], "person": "system"}
 
 
 async def test_a_version_from_the_road_comes_too_late(world: World) -> None:
