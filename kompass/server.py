@@ -23,6 +23,7 @@ from kompass.demo import load as demo
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
+from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
 from kompass.settings import Settings
 from kompass.sync.opening import DATABASE
@@ -162,9 +163,10 @@ async def create_product(
     else:
         await _create_database(store)
     gate = await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
-    for erasure in await Privacy(gate).replay(sync.journal):
+    for erasure in await Privacy(gate, Accounts(store)).replay(sync.journal):
         log.warning("the database was restored: an erasure was done again", erasure=erasure.num)
     identity.records.hooks.append(sync.roles_changed)
+    identity.records.is_erased = sync.is_erased
     identity.gate.met.append(sync.met)
     identity.start()
     api = create_api(Services(documents.server, identity, sync.index, sync.gate, Chain(sync.file, sync.keys)))

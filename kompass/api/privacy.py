@@ -18,9 +18,10 @@ from starlette.routing import Route
 from kompass.access.principals import Role
 from kompass.api.authentication import body_of, caller, caller_with
 from kompass.api.problems import Problem
-from kompass.api.services import services_of
+from kompass.api.services import Services, services_of
 from kompass.audit import Door, acting, of_principal
 from kompass.privacy import register
+from kompass.privacy.accounts import Account, Accounts, ActiveUserError
 from kompass.privacy.erasing import AlreadyErasedError, HeldError, Rewriting
 from kompass.privacy.exporting import export
 from kompass.privacy.finding import UnknownSubjectError
@@ -76,7 +77,8 @@ async def erased(request: Request) -> Response:
     who = caller_with(request, Role.GF)
     wish = await body_of(request, Wish)
     subject = request.path_params["id"]
-    privacy = Privacy(services_of(request).gate_now())
+    services = services_of(request)
+    privacy = Privacy(services.gate_now(), Accounts(services.server.store))
     try:
         if wish.dry_run:
             preview = await privacy.preview(subject)
@@ -88,6 +90,8 @@ async def erased(request: Request) -> Response:
                     "shared": sorted(set(preview.shared.values())),
                     "texts": preview.documents,
                     "auditEntries": preview.entries,
+                    **_account(services, preview.account),
+                    **({} if preview.account is None else {"refused": preview.refused}),
                 }
             )
         with acting(of_principal(who, Door.SERVER)):
@@ -96,6 +100,8 @@ async def erased(request: Request) -> Response:
         raise Problem(404, _UNKNOWN) from None
     except AlreadyErasedError:
         raise Problem(409, "He was erased before.") from None
+    except ActiveUserError as error:
+        raise Problem(409, str(error), members={"active": True}) from None
     except HeldError as error:
         raise Problem(409, str(error), members={"legalHold": list(error.docids)}) from None
     return JSONResponse(
@@ -106,8 +112,36 @@ async def erased(request: Request) -> Response:
             "forgotten": done.forgotten,
             "auditEntries": done.entries,
             "filesClean": done.is_clean,
+            **_account(services, done.account),
         }
     )
+
+
+def _account(services: Services, account: Account | None) -> dict[str, Any]:
+    """What a user has besides his document, and what must be removed in Keycloak by whoever rules there."""
+    if account is None:
+        return {}
+    told: dict[str, Any] = {
+        "account": {
+            "record": account.record is not None,
+            "active": account.record is not None and account.record.active,
+            "devices": len(account.devices),
+        }
+    }
+    provider = services.identity.provider
+    if provider is not None:
+        subject = None if account.record is None else account.record.subject
+        told["elsewhere"] = [
+            {
+                "system": "Keycloak",
+                "issuer": provider.issuer,
+                "user": account.name,
+                "id": subject,
+                "remove": "the user with his sessions, attributes, login and admin events, and what is linked"
+                " to him by identity providers or user federation",
+            }
+        ]
+    return told
 
 
 def _outline(one: Rewriting) -> dict[str, Any]:

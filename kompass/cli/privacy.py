@@ -150,6 +150,7 @@ def replay(
 
 
 async def _replay(directory: Path) -> int:
+    from kompass.privacy.accounts import Accounts
     from kompass.privacy.journal import Journal
     from kompass.privacy.service import Privacy
     from kompass.sync.opening import DATABASE, chain_of, extensions, feed_index, open_gate
@@ -164,7 +165,7 @@ async def _replay(directory: Path) -> int:
         if DATABASE not in await store.names():
             raise UsableError(f"{directory} has no database {DATABASE}; name the server's with --data.")
         gate = await open_gate(store, index)
-        privacy = Privacy(gate)
+        privacy = Privacy(gate, Accounts(store))
         if not await privacy.resume():
             raise UsableError("an erasure could not be finished: the log above tells why.")
         return len(await privacy.replay(journal))

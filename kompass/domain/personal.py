@@ -189,6 +189,8 @@ def anonymized(body: Body, rules: Rules, label: str, number: int, now: datetime)
     """A subject's own document after its erasure: it says so, and agrees to nothing any more."""
     result = treated(body, rules, label, number)
     at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if result.get("type") == "user":
+        result["active"] = False
     result[ANONYMIZED] = True
     result["anonymizedAt"] = at
     consent = result.get("dsgvoConsent")

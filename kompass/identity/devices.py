@@ -129,6 +129,11 @@ def _prefix(user: str) -> str:
     return hashlib.sha256(user.encode()).hexdigest()[:16] + "-"
 
 
+def key_range(user: str) -> tuple[str, str]:
+    """The keys of a user's devices are in it, the second one excluded."""
+    return _prefix(user), _prefix(user) + "g"
+
+
 def clean_text(text: str) -> str:
     """At most `MAX_TEXT` printable characters of what a client calls itself."""
     return "".join(char for char in text if char.isprintable()).strip()[:MAX_TEXT]
@@ -184,8 +189,7 @@ class Devices:
 
     async def of_user(self, user: str) -> list[Device]:
         """All devices of one user."""
-        prefix = _prefix(user)
-        page = await self._database.documents(KeyRange(prefix, prefix + "g"), limit=10 * MOST)
+        page = await self._database.documents(KeyRange(*key_range(user)), limit=10 * MOST)
         return [device for device in map(_device, page) if device.user == user]
 
     async def page(self, after: str | None, limit: int) -> list[Device]:

@@ -37,6 +37,7 @@ from replication.protocol import errors
 
 DISABLED = "This account is disabled."
 DELETED = "The record of this user was deleted here: an administrator has to make it anew."
+ERASED = "The data of this user was erased here: he needs another account in Keycloak."
 OUTDATED = "Your roles have changed since the token was issued: get a new one."
 UNBOUND = "This name belongs to another identity: an administrator has to look into it."
 NO_RECORD = "There is no record of this user here."
@@ -154,6 +155,8 @@ class Gate(Identity):
         if record is not None and record.deleted:
             raise errors.unauthorized(DELETED)
         if record is None:
+            if self.records.is_erased(claims.subject):
+                raise errors.unauthorized(ERASED)
             if not claims.roles:
                 raise errors.unauthorized(NO_ROLE)
             if not self._trust_roles:

@@ -75,6 +75,9 @@ class Records:
         """When roles that nobody recorded were first seen, by name and revision."""
         self.hooks: list[RoleHook] = []
         """Called in order after a change is stored, whoever made it through this class."""
+        self.is_erased: Callable[[str], bool] = lambda subject: False
+        """Whether the account of this identity of Keycloak's was erased here: it gets no record again, by
+        whatever name."""
 
     async def find(self, name: str) -> Record | None:
         """The record of `name`, a deleted one included. Costs a dictionary access while nothing changes."""

@@ -3,7 +3,8 @@
 At the start and every few minutes all users are listed; in between the realm's admin events tell who has
 changed, every few seconds. A realm that records no events is listed each time. Whoever is gone from
 Keycloak, disabled there or called otherwise is disabled here; local users, whom Keycloak never knew, are
-left alone. A record that an administrator disabled or deleted here stays so.
+left alone. A record that an administrator disabled or deleted here stays so, and whoever was erased here gets
+none by any name.
 """
 
 from __future__ import annotations
@@ -164,11 +165,15 @@ class KeycloakSync:
     async def _apply(self, user: KnownUser, as_of: float) -> str | None:
         """Makes one record what Keycloak says. Returns why that isn't done, if it isn't."""
         record = await self._records.find(user.name)
+        if record is None and self._records.is_erased(user.subject):
+            return f"{user.subject} was erased here: delete the account in Keycloak"
         if record is None and not (user.enabled and user.roles):
             return None
         if not is_user_name(user.name):
             return f"{user.name[:100]!r} can't be the name of a user here"
         if record is not None:
+            if record.deleted and self._records.is_erased(user.subject):
+                return f"{user.subject} was erased here: delete the account in Keycloak"
             if record.deleted:
                 return f"the record of {user.name} was deleted here" if user.enabled and user.roles else None
             if record.subject is None and not user.roles:

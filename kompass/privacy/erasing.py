@@ -22,10 +22,12 @@ from kompass.domain.retention import HOLD
 from kompass.domain.sealing import erased as sealed_again
 from kompass.domain.traces import Replacer
 from kompass.privacy import register
+from kompass.privacy.accounts import Account
 from kompass.privacy.finding import Found, find
 from kompass.privacy.register import Erasure, Kind, Subject
-from kompass.privacy.sweep import Sweep, numbered
+from kompass.privacy.sweep import Sweep, login_of, numbered
 from kompass.sync.conflicts import store as conflicts
+from kompass.sync.personal.local import LocalNotes
 from replication.protocol import jsontext
 from replication.protocol.attachments import parse_attachments
 from replication.protocol.documents import DocumentWrite
@@ -193,6 +195,8 @@ class Done:
     """Entries of the chain, sealed with others' keys, whose values are gone."""
     found: Found
     ticket: int
+    account: Account | None = None
+    """Of a user: what he had besides his document."""
     is_clean: bool = False
     """Whether no file has a byte of it any more; if not, the server goes on by itself."""
 
@@ -229,6 +233,9 @@ def erase(
                 audit.reseal(writing, docid, [(one.rev, one.text) for one in emptied])
         keys = sum(audit.shred(writing, docid) for docid in found.subjects)
         entries = audit.erase(writing, order.subject, found.entries)
+    login = login_of(order.subject)
+    if login is not None:
+        LocalNotes.forget(writing, login)
     clean = {
         docid: format_rev(state.winner)
         for docid in sorted({one.docid for one in rewritten} | found.notices | found.documents)

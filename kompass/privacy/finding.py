@@ -19,6 +19,7 @@ from kompass.audit import vault
 from kompass.business.lookups import members
 from kompass.domain.personal import LABELS, OWN
 from kompass.domain.traces import Traces, traces
+from kompass.privacy.sweep import login_of
 from replication.protocol import jsontext
 from replication.store.interface import Document
 from replication.store.sqlite import Reading
@@ -48,7 +49,7 @@ class Found:
     documents: set[str] = field(default_factory=set)
     """Documents with a text about him, in whatever revision."""
     notices: set[str] = field(default_factory=set)
-    """`conflict` and `rejected_change` about his own documents."""
+    """`conflict` and `rejected_change` about his own documents, and what a user was told of refused work."""
     entries: set[int] = field(default_factory=set)
     """Entries of the chain of writes with a value about him."""
     seq: int = 0
@@ -183,16 +184,19 @@ _ABOUT = re.compile(r'"docId":"([^"]+)"')
 
 def _search(reading: Reading, found: Found, after: int) -> None:
     wide, close = found.traces.wide, found.traces.close
+    login = login_of(found.subject) or ""
     for docid, text, is_winner in stored_texts(reading, after):
         about = _ABOUT.search(text)
-        if about is not None and jsontext.decode_request(text.encode()).get("type") in NOTICES:
-            if about[1] in found.near:
-                found.near.add(docid)
-            elif about[1] in found.subjects:
+        notice = jsontext.decode_request(text.encode()) if about is not None else {}
+        if about is not None and notice.get("type") in NOTICES:
+            is_his = notice["type"] == "rejected_change" and notice.get("user") == login
+            if is_his or about[1] in found.subjects:
                 found.documents.add(docid)
                 if is_winner:
                     found.notices.add(docid)
                 continue
+            if about[1] in found.near:
+                found.near.add(docid)
         here = close if docid in found.near else wide
         if docid in found.subjects or (here is not None and here.search(text) is not None):
             found.documents.add(docid)

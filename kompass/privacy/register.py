@@ -7,6 +7,7 @@
   follow that one may still have what was erased.
 - `privacy_pending`: erasures of which bytes may still lie in the quarantine or in files, with what has to be
   looked for there as long as that is needed.
+- `privacy_identities`: digests of the ids that erased users have in Keycloak.
 - `privacy_tickets`: what devices and consumers of the feed have to remove; `privacy_acknowledged`: who has.
 - `privacy_consumers`: who has to, besides devices.
 - `privacy_consents`: what a customer agreed to and withdrew, entry by entry; nothing is ever changed there.
@@ -51,6 +52,10 @@ CREATE TABLE IF NOT EXISTS privacy_documents (
     erasure INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS privacy_pending (erasure INTEGER PRIMARY KEY, sweep BLOB);
+CREATE TABLE IF NOT EXISTS privacy_identities (
+    digest TEXT PRIMARY KEY,
+    erasure INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS privacy_tickets (
     num INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -254,6 +259,16 @@ def erasures(reading: Reading) -> list[Erasure]:
 def next_erasure(reading: Reading) -> int:
     found = reading.connection.execute("SELECT max(num) FROM privacy_erasures").get
     return int(found or 0) + 1
+
+
+def note_identity(writing: Writing, digest: str, erasure: int) -> None:
+    """Whoever comes from Keycloak with this id has been erased."""
+    writing.connection.execute("INSERT OR IGNORE INTO privacy_identities VALUES (?, ?)", (digest, erasure))
+
+
+def knows_identity(reading: Reading, digest: str) -> bool:
+    found = reading.connection.execute("SELECT 1 FROM privacy_identities WHERE digest = ?", (digest,)).get
+    return found is not None
 
 
 def subjects_among(reading: Reading, docids: Iterable[str]) -> set[str]:

@@ -19,11 +19,12 @@ import structlog
 
 from kompass.domain.personal import pseudonym
 from kompass.privacy import register
+from kompass.privacy.accounts import Account, Accounts, ActiveUserError, identity_digest
 from kompass.privacy.erasing import AlreadyErasedError, Done, Order, Rewriter, Rewriting, erase, held
 from kompass.privacy.finding import Found, find
 from kompass.privacy.journal import Journal
 from kompass.privacy.register import Erasure
-from kompass.privacy.sweep import Sweep
+from kompass.privacy.sweep import Sweep, login_of
 from kompass.sync.gate.gate import Gate
 from kompass.sync.opening import chain_in
 from replication.protocol import jsontext
@@ -55,13 +56,18 @@ class Preview:
     """Documents of which earlier texts would go."""
     entries: int
     """Entries of the chain of writes whose values would go."""
+    account: Account | None
+    """Of a user: what he has besides; while it is active nothing is erased."""
+    refused: int
+    """Of a user: what he has sent and lies in quarantine. It goes."""
 
 
 class Privacy:
-    """Of one gate's database."""
+    """Of one gate's database, and the accounts beside it."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, accounts: Accounts) -> None:
         self._gate = gate
+        self._accounts = accounts
         self._database = gate.database
         self._audit = chain_in(gate.database)
 
@@ -88,16 +94,21 @@ class Privacy:
                     found.shared,
                     len(found.documents),
                     len(found.entries),
+                    account,
+                    refused,
                 )
 
+        account = await self._account(subject)
+        refused = 0 if account is None else self._gate.quarantine.count(account.name)
         return await asyncio.to_thread(look)
 
     async def erase(self, subject: str, *, by: str, reason: str, again: Erasure | None = None) -> Done:
         """Erases somebody, in the name of whoever is at work.
 
-        Raises `UnknownSubjectError`, `AlreadyErasedError` and `HeldError`: then nothing has happened. When it
-        returns, no file of the two databases has a byte of what was erased, unless something was in the way
-        (`Done.is_clean`): then `resume` goes on. What was begun is finished even if the caller is cancelled.
+        Raises `UnknownSubjectError`, `AlreadyErasedError`, `HeldError` and `ActiveUserError`: then nothing
+        has happened. When it returns, no file of the databases has a byte of what was erased, unless
+        something was in the way (`Done.is_clean`): then `resume` goes on. What was begun is finished even if
+        the caller is cancelled.
         """
         return await _to_the_end(self._erase(Order(subject, by, reason, self._gate.now(), again)))
 
@@ -113,8 +124,13 @@ class Privacy:
         def run(writing: Writing) -> Done:
             return erase(writing, order, found, self._audit, self._gate.index.keyed_revision)
 
+        account = await self._account(order.subject)
         async with self._gate.turns.alone():
-            done = await self._database.transact(run)
+            if account is not None and order.again is None:
+                account = await self._accounts.of(account.name)
+                if account.record is not None and account.record.active:
+                    raise ActiveUserError(account.name)
+            done = replace(await self._database.transact(run), account=account)
             is_swept = await self._tried(self._sweep_all)
         return replace(done, is_clean=is_swept and await self._tried(self._rewrite_files))
 
@@ -130,6 +146,11 @@ class Privacy:
         async with self._gate.turns.alone():
             is_swept = await self._tried(self._sweep_all)
         return is_swept and await self._tried(self._rewrite_files)
+
+    async def _account(self, subject: str) -> Account | None:
+        """What a user has, None for whoever is none."""
+        name = login_of(subject)
+        return None if name is None else await self._accounts.of(name)
 
     async def _tried(self, step: Callable[[], Awaitable[bool]]) -> bool:
         try:
@@ -159,6 +180,9 @@ class Privacy:
             if winner is None or winner.deleted:
                 # He came after the backup, or went before: the number is used up all the same.
                 await self._database.transact(partial(register.keep, erasure=one, documents={}))
+                name = login_of(one.subject)
+                if name is not None:
+                    await self._erase_account(one.num, name)
                 continue
             await self.erase(one.subject, by=one.by, reason=one.reason, again=one)
             repeated.append(one)
@@ -172,13 +196,23 @@ class Privacy:
         for num, sweep in pending.items():
             if sweep is not None:
                 await self._clean_quarantine(sweep)
+                if sweep.login is not None:
+                    await self._erase_account(sweep.erasure, sweep.login)
                 await self._database.transact(partial(register.swept, erasure=num))
         return True
+
+    async def _erase_account(self, erasure: int, name: str) -> None:
+        account = await self._accounts.of(name)
+        if account.record is not None and account.record.subject is not None:
+            digest = identity_digest(account.record.subject)
+            await self._database.transact(partial(register.note_identity, digest=digest, erasure=erasure))
+        await self._accounts.erase(name)
 
     async def _rewrite_files(self) -> bool:
         with self._database.reading() as reading:
             pending = register.pending(reading)
-        for database in (self._gate.quarantine.database, self._database):
+        others = await self._accounts.databases()
+        for database in (*others, self._gate.quarantine.database, self._database):
             if not await self._scrub(database):
                 log.error("erased bytes may still be in the write-ahead log: readers were in the way")
                 return False
@@ -202,7 +236,7 @@ class Privacy:
         while page := quarantine.all(_PAGE, after):
             after = page[-1][0]
             for _, one in page:
-                if one.docid in sweep.subjects:
+                if one.docid in sweep.subjects or one.user == sweep.login:
                     await quarantine.remove(one.id)
                 elif await self._rewrite_entry(one.id, one.docid, sweep):
                     touched.append(one.id)

@@ -49,8 +49,7 @@ class Sweep:
     @property
     def login(self) -> str | None:
         """What a user logs in with."""
-        doctype, _ = self.subjects[self.subject]
-        return self.subject.removeprefix("user-") if doctype == "user" else None
+        return login_of(self.subject)
 
     def rules(self, body: Mapping[str, Any]) -> tuple[Rules, str, int]:
         """What the table says of a document of others that names one of them, and the pseudonym there."""
@@ -94,6 +93,11 @@ class Sweep:
             frozenset(value["near"]),
             Traces(value["everywhere"], value["nearby"]),
         )
+
+
+def login_of(subject: str) -> str | None:
+    """What a user logs in with; None for whoever is none."""
+    return subject.removeprefix("user-") if subject.startswith("user-") else None
 
 
 def numbered(traces: Traces, subjects: Mapping[str, tuple[str, int]]) -> Traces:

@@ -14,9 +14,12 @@ from kompass.access.principals import Role
 from kompass.audit import SYSTEM, acting_as
 from kompass.audit.signing import FILE as KEYS_FILE
 from kompass.audit.signing import KeysError, SigningKeys
+from kompass.domain.personal import ANONYMIZED
 from kompass.domain.series import SeriesTable
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
+from kompass.privacy import register
+from kompass.privacy.accounts import Accounts, identity_digest
 from kompass.privacy.journal import Journal
 from kompass.privacy.service import Privacy
 from kompass.sync.gate import records
@@ -86,7 +89,7 @@ class Sync:
         anybody is told of what lies in quarantine.
         """
         gate = await open_gate(store, self.index, quota, self._business, self.audit)
-        await Privacy(gate).resume()
+        await Privacy(gate, Accounts(store)).resume()
         self._store = store
         self._context = copy_context()
         self._keep(gate)
@@ -136,8 +139,9 @@ class Sync:
         acting_as(SYSTEM)
         while True:
             await asyncio.sleep(RESUMED_EVERY)
+            assert self._store is not None
             try:
-                await Privacy(gate).resume()
+                await Privacy(gate, Accounts(self._store)).resume()
             except ProtocolError:
                 log.exception("erasures could not be looked at")
 
@@ -161,6 +165,14 @@ class Sync:
         everything from him and giving it back would write each document he sees.
         """
         await self._record(change.name, change.recorded, active=change.active)
+
+    def is_erased(self, subject: str) -> bool:
+        """Whether the account of this identity of Keycloak's was erased here. For `Records.is_erased`."""
+        gate = self._gate_now()
+        if gate is None:
+            return False
+        with gate.database.reading() as reading:
+            return register.knows_identity(reading, identity_digest(subject))
 
     async def met(self, record: Record) -> None:
         """Somebody asks whose login an administrator wrote by hand. A hook of the identity's gate.
@@ -195,6 +207,8 @@ class Sync:
                 "createdBy": "system",
                 "version": 0,
             }
+            if before.get(ANONYMIZED) is True:
+                return None  # whoever was erased doesn't come back
             after = {**before, "roles": sorted(roles), "active": active}
             if after == members:
                 return None

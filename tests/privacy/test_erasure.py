@@ -11,12 +11,11 @@ from kompass.privacy import register
 from kompass.privacy.erasing import AlreadyErasedError, HeldError
 from kompass.privacy.finding import UnknownSubjectError
 from kompass.privacy.journal import Journal
-from kompass.privacy.service import Privacy
 from kompass.sync.refusals import ERASED, NAMES_ERASED
 from replication.protocol.revisions import parse_rev
 from tests.audit.world import look
 from tests.business.documents import body
-from tests.privacy.world import ACTIVITY, MARKS, OPPORTUNITY, erase, found_in, populated, raw, stale
+from tests.privacy.world import ACTIVITY, MARKS, OPPORTUNITY, erase, found_in, populated, privacy, raw, stale
 from tests.sync.gate_world import World, contact, contact_body, customer, new, uuid
 
 
@@ -127,7 +126,7 @@ async def test_a_legal_hold_stops_all_of_it(tmp_path: Path) -> None:
 async def test_a_preview_changes_nothing(tmp_path: Path) -> None:
     world = await populated(tmp_path)
     seq = world.database.update_seq
-    preview = await Privacy(world.gate).preview(contact(1))
+    preview = await privacy(world).preview(contact(1))
     assert world.database.update_seq == seq
     assert {one.docid for one in preview.rewritten} >= {contact(1), ACTIVITY, OPPORTUNITY, customer(1)}
     (own,) = [one for one in preview.rewritten if one.docid == contact(1)]
@@ -135,7 +134,7 @@ async def test_a_preview_changes_nothing(tmp_path: Path) -> None:
     assert set(own.files) <= {"photo"}
     assert preview.entries > 0
     with pytest.raises(UnknownSubjectError):
-        await Privacy(world.gate).preview(OPPORTUNITY)
+        await privacy(world).preview(OPPORTUNITY)
     await world.close()
 
 
@@ -180,11 +179,11 @@ async def test_after_a_restore_erasures_are_done_again(tmp_path: Path) -> None:
         (data / name).write_bytes(text)
     world = await opened(data)
     assert found_in(raw(data)) != []
-    (repeated,) = await Privacy(world.gate).replay(journal)
+    (repeated,) = await privacy(world).replay(journal)
     assert repeated.num == done.erasure.num
     assert found_in(raw(data)) == []
     assert (await world.body(contact(1)) or {})["lastName"] == "Kontakt #1"
-    assert await Privacy(world.gate).replay(journal) == []
+    assert await privacy(world).replay(journal) == []
     with world.database.reading() as reading:
         assert [one.num for one in register.erasures(reading)] == [1]
     await world.close()

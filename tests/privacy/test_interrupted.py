@@ -23,7 +23,7 @@ from kompass.sync.serving import Sync
 from replication.store.sqlite import SqliteDatabase, forgetting
 from tests.audit.world import look
 from tests.needs import ROOT
-from tests.privacy.world import LAST, MARKS, OPPORTUNITY, erase, found_in, populated, raw
+from tests.privacy.world import LAST, MARKS, OPPORTUNITY, erase, found_in, populated, privacy, raw
 from tests.sync.gate_world import World, contact, new
 
 STEPS: dict[str, tuple[Any, str]] = {
@@ -77,7 +77,7 @@ async def test_what_fails_after_the_transaction_is_gone_on_with(tmp_path: Path, 
         done = await erase(world, contact(1))
         assert calls[0] > 0
     assert not done.is_clean
-    assert await Privacy(world.gate).resume()
+    assert await privacy(world).resume()
     assert found_in(raw(tmp_path)) == []
     with world.database.reading() as reading:
         assert register.pending(reading) == {}
@@ -104,8 +104,8 @@ async def test_readers_in_the_way_make_it_wait(tmp_path: Path, monkeypatch: pyte
         connection.set_busy_timeout(100)
         done = await erase(world, contact(1))
         assert not done.is_clean
-        assert not await Privacy(world.gate).resume()
-    assert await Privacy(world.gate).resume()
+        assert not await privacy(world).resume()
+    assert await privacy(world).resume()
     assert found_in(raw(tmp_path)) == []
     await world.close()
 
@@ -173,7 +173,7 @@ async def test_a_killed_server_goes_on_when_it_starts_again(tmp_path: Path, step
     assert died.returncode == -signal.SIGKILL
     marks = found(step, tmp_path)
     world = await World.open(tmp_path, follows=True)
-    assert await Privacy(world.gate).resume()
+    assert await privacy(world).resume()
     if step == "the transaction":
         await erase(world, contact(1))
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kompass.audit import Actor, Door, acting
+from kompass.privacy.accounts import Accounts
 from kompass.privacy.erasing import Done
 from kompass.privacy.service import Privacy
 from tests.business.documents import body, docid
@@ -81,9 +82,13 @@ async def populated(directory: Path) -> World:
     return world
 
 
+def privacy(world: World) -> Privacy:
+    return Privacy(world.gate, Accounts(world.store))
+
+
 async def erase(world: World, subject: str, reason: str = "Antrag nach Art. 17") -> Done:
     with acting(Actor("gf1", ("GF",), door=Door.SERVER)):
-        return await Privacy(world.gate).erase(subject, by="gf1", reason=reason)
+        return await privacy(world).erase(subject, by="gf1", reason=reason)
 
 
 def stale(world: World, rev_path: Any) -> Version:

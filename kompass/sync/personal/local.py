@@ -127,6 +127,14 @@ class LocalNotes:
 
         return await self._database.transact(run)
 
+    @staticmethod
+    def forget(writing: Writing, user: str) -> None:
+        """Removes all of somebody's, their bytes too."""
+        if _is_there(writing):
+            with writing.overwriting():
+                writing.connection.execute("DELETE FROM personal_local WHERE user = ?", (user,))
+                writing.connection.execute("DELETE FROM personal_read WHERE user = ?", (user,))
+
     def listed(
         self, reading: Reading, user: str, span: KeyRange, skip: int, limit: int
     ) -> list[LocalDocument]:

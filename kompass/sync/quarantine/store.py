@@ -129,6 +129,11 @@ class Quarantine:
             )
         ]
 
+    def count(self, user: str) -> int:
+        """How much of this person's there is, in any state."""
+        ((found,),) = self._rows("SELECT count(*) FROM quarantine_entries WHERE user = ?", (user,))
+        return int(found)
+
     def listed(
         self, *, user: str | None, state: State | None, limit: int, before: int | None = None
     ) -> list[tuple[int, str]]:
