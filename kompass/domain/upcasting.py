@@ -103,4 +103,26 @@ def upcast(body: Body) -> Body | Refusal:
     return found
 
 
+def today(body: Body) -> Body:
+    """The same as far as its form is known: what isn't, its model refuses."""
+    found = upcast(body)
+    return body if isinstance(found, Refusal) else found
+
+
+def alike(*bodies: Body) -> list[dict[str, Any]]:
+    """Versions of one document for a comparison: all of them in today's form, and all saying so if one does.
+
+    A version that had today's form before it got a number doesn't say it: that is no difference to one that
+    was brought to it.
+    """
+    found = [dict(today(body)) for body in bodies]
+    for newest in {current_version(doctype) for one in found if isinstance(doctype := one.get("type"), str)}:
+        if newest > 1 and any(one.get("schemaVersion") == newest for one in found):
+            for one in found:
+                said = one.get("schemaVersion", 1)
+                if type(said) is int and 1 <= said < newest:
+                    one["schemaVersion"] = newest
+    return found
+
+
 _SHOWN = 10**9

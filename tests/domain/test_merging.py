@@ -15,6 +15,7 @@ from kompass.domain.merge_rules import TOGETHER, Rule, declared, rule_of
 from kompass.domain.merging import merge, undecided
 from kompass.domain.paths import ABSENT, changed_at, pattern_of, text_of, value_at
 from kompass.domain.stamps import bounded, claimed
+from kompass.domain.upcasting import alike
 from kompass.domain.versions import HOUSEKEEPING, applied, canonical, differs, equal
 
 HOUR = 3_600_000
@@ -331,3 +332,77 @@ def test_a_clock_counts_within_what_the_server_knows(says: object, counts: str) 
 def test_hostile_times_are_no_times() -> None:
     for text in ("9" * 50, "0001-01-01T00:00:00+23:59", "2026-13-01", "\0", "2026-03-02T10:00:00" * 9):
         assert claimed(text) is None or isinstance(claimed(text), int)
+
+
+# -- versions that an older app wrote --------------------------------------------------------------
+
+RATES = {0.07: 7, 0.19: 19}
+STAGES = {"new": "lead", "qualifying": "Qualified", "negotiation": "negotiation", "lost": "closed_lost"}
+
+
+def older(body: dict[str, Any]) -> dict[str, Any]:
+    """The same as the first app wrote it: tax rates in percent, `stage` in place of `status`."""
+    found = {name: value for name, value in body.items() if name not in ("schemaVersion", "status")}
+    if "taxRate" in body:
+        found["taxRate"] = RATES[body["taxRate"]]
+    if "lineItems" in body:
+        found["lineItems"] = [{**item, "taxRate": RATES[item["taxRate"]]} for item in body["lineItems"]]
+    if "status" in body:
+        stage = body["type"] == "opportunity"
+        found["stage" if stage else "status"] = STAGES[body["status"]] if stage else body["status"]
+    return found
+
+
+def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+LINE = st.fixed_dictionaries(
+    {"position": st.integers(1, 3), "taxRate": st.sampled_from(sorted(RATES)), "quantity": st.integers(1, 2)}
+)
+OFFER = optional(
+    taxRate=st.sampled_from(sorted(RATES)),
+    lineItems=st.lists(LINE, max_size=3, unique_by=lambda item: item["position"]),
+    notes=st.sampled_from(["", "a", "b"]),
+    title=st.sampled_from(["x", "y", "z"]),
+).map(lambda body: {"type": "offer", "status": "draft", "schemaVersion": 2, **body})
+OPPORTUNITY = optional(
+    estimatedValue=st.integers(1, 3), notes=st.sampled_from(["", "a"]), title=st.sampled_from(["x", "y"])
+).flatmap(
+    lambda body: st.sampled_from(sorted(STAGES)).map(
+        lambda status: {"type": "opportunity", "status": status, "schemaVersion": 2, **body}
+    )
+)
+THREE = st.one_of(st.tuples(OFFER, OFFER, OFFER), st.tuples(OPPORTUNITY, OPPORTUNITY, OPPORTUNITY))
+
+
+@given(THREE, st.tuples(st.booleans(), st.booleans(), st.booleans()), TIMES, TIMES)
+def test_it_makes_no_difference_which_app_wrote_a_version(
+    versions: tuple[Any, Any, Any], by_old_app: tuple[bool, bool, bool], first: int, second: int
+) -> None:
+    base, mine, theirs = versions
+    written = [older(one) if old else one for one, old in zip(versions, by_old_app, strict=True)]
+    before = canonical(written)
+    kind = base["type"]
+    expected = together(kind, base, mine, theirs, first, second)
+    was, ours, stored = alike(*written)
+    found = together(kind, was, ours, stored, first, second)
+    assert canonical(written) == before
+    said = found.body.pop("schemaVersion", 2)
+    assert said == 2
+    assert not differs(found.body, {k: v for k, v in expected.body.items() if k != "schemaVersion"})
+    assert (found.open, found.decided, found.escalated) == (
+        expected.open,
+        expected.decided,
+        expected.escalated,
+    )
+
+
+def test_a_form_is_said_by_all_or_by_none() -> None:
+    plain = {"type": "offer", "notes": "a"}
+    assert alike(plain, {**plain, "notes": "b"}) == [plain, {**plain, "notes": "b"}]
+    brought = {**plain, "schemaVersion": 2}
+    assert alike(plain, {**plain, "taxRate": 19})[0] == brought
+    unknown = {**plain, "schemaVersion": 9, "taxRate": 19}
+    assert alike(plain, unknown) == [plain, unknown]
+    assert alike({"type": []}, {"schemaVersion": "x"}) == [{"type": []}, {"schemaVersion": "x"}]

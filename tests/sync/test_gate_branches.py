@@ -414,3 +414,67 @@ async def test_the_same_conflict_makes_the_same_revision_on_two_servers(tmp_path
             await there.close()
     assert revs[0] == revs[1]
     assert revs[0] != (mine or pytest.fail("nothing")).rev
+
+
+async def test_an_app_one_version_behind_changes_what_a_newer_one_has_changed(world: World) -> None:
+    """Its tax rates are in percent, and its `stage` is the `status` of today."""
+    docid = f"offer-{uuid(1)}"
+    item = {"position": 1, "description": "Tresen", "quantity": 1, "unitPriceEur": 10}
+    old = {
+        "type": "offer",
+        "owner": "innen1",
+        "customerId": customer(1),
+        "createdBy": "innen1",
+        "modifiedBy": "innen1",
+        "status": "draft",
+        "taxRate": 7,
+        "lineItems": [{**item, "taxRate": 7}],
+    }
+    await world.has_customer(1)
+    await world.put(docid, old)
+    known = await world.path(docid)
+    today = {"taxRate": 0.07, "lineItems": [{**item, "taxRate": 0.07, "quantity": 2}], "schemaVersion": 2}
+    await world.put(docid, {**old, **today, "modifiedBy": "gf1"})
+    mine = new({**old, "taxRate": 19, "notes": "eilt"}, known)
+    assert await world.push("innen1", (docid, mine)) == [""]
+    body = await world.body(docid) or {}
+    assert (body["taxRate"], body["notes"], body["schemaVersion"]) == (0.19, "eilt", 2)
+    assert body["lineItems"] == today["lineItems"]
+    assert await world.notices("innen1", "conflict") == []
+
+    # The other way round: what is stored is old, and who comes has the newer app.
+    other = f"opportunity-{uuid(2)}"
+    lead = {
+        "type": "opportunity",
+        "owner": "adm1",
+        "createdBy": "adm1",
+        "modifiedBy": "adm1",
+        "stage": "lead",
+    }
+    await world.put(other, lead)
+    known = await world.path(other)
+    await world.put(other, {**lead, "stage": "qualified", "modifiedBy": "innen1"})
+    newer = {name: value for name, value in lead.items() if name != "stage"}
+    mine = new({**newer, "status": "new", "schemaVersion": 2, "title": "Tresen"}, known)
+    assert await world.push("adm1", (other, mine)) == [""]
+    body = await world.body(other) or {}
+    assert (body.get("status"), body.get("title"), body.get("stage")) == ("qualifying", "Tresen", None)
+    assert await world.notices("adm1", "conflict") == []
+
+    # What is left to a person is said, and settled, in today's form.
+    await world.put(other, {**lead, "stage": "proposal", "modifiedBy": "innen1"})
+    known = await world.path(other)
+    await world.put(other, {**lead, "stage": "negotiation", "modifiedBy": "innen1"})
+    mine = new({**newer, "status": "qualifying", "schemaVersion": 2}, known)
+    assert await world.push("adm1", (other, mine)) == [""]
+    (conflict,) = await world.notices("adm1", "conflict")
+    (field,) = conflict["fields"]
+    assert (field["path"], field["base"], field["local"], field["server"]) == (
+        "status",
+        "proposal",
+        "qualifying",
+        "negotiation",
+    )
+    decided = new({**lead, "stage": "won", "lostReason": None}, await world.path(other))
+    assert await world.push("adm1", (other, decided)) == [""]
+    assert await world.notices("adm1", "conflict") == []

@@ -22,7 +22,7 @@ from kompass.sync.conflicts.record import Conflict, State, notice_id
 from kompass.sync.gate import attachments
 from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.gate import Gate
-from kompass.sync.gate.stored import members_of
+from kompass.sync.gate.stored import members_today
 from kompass.sync.notices import timestamp
 from kompass.sync.refusals import NOT_A_MEMBER
 from replication.protocol import errors, jsontext
@@ -221,7 +221,7 @@ class ConflictDesk:
         if conflict.deleted:
             gone = MINE in choices.values()
             return DocumentWrite(conflict.docid, True, b"{}", parent) if gone else None
-        now = members_of(winner)
+        now = members_today(winner)
         wanted: dict[str, Any] = dict(now)
         for one in conflict.fields:
             value = _value(one, choices[shown.public_path(one)], now)

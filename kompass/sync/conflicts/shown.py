@@ -15,7 +15,7 @@ from kompass.domain.registry import LABELS
 from kompass.domain.versions import ATTACHMENT
 from kompass.sync.conflicts.record import MANAGEMENT, Conflict, State
 from kompass.sync.gate.ports import Index
-from kompass.sync.gate.stored import bare, members_of
+from kompass.sync.gate.stored import bare, members_today
 from kompass.sync.notices import encoded, timestamp
 from replication.protocol.revisions import parse_rev
 from replication.store.interface import Document
@@ -115,7 +115,7 @@ def contract(
     if not whole and reader != conflict.author:
         return None
     with_base = whole and rights.reads_revision(reader, conflict.docid, conflict.base)
-    now = members_of(winner) if fresh and winner is not None and whole else None
+    now = members_today(winner) if fresh and winner is not None and whole else None
     return {
         "id": conflict.id,
         "entityType": conflict.doctype,

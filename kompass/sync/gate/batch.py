@@ -17,6 +17,7 @@ from kompass.domain import references
 from kompass.domain.changes import Body, Change
 from kompass.domain.overlay import Overlay
 from kompass.domain.refusals import Refusal
+from kompass.domain.upcasting import today
 from kompass.sync.conflicts import store
 from kompass.sync.conflicts.keeping import Keeping, next_path
 from kompass.sync.conflicts.record import MANAGEMENT, Conflict
@@ -128,6 +129,7 @@ class Batch:
 
     def decide(self, action: Action, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Any:
         terms, facts = self.terms, self.facts
+        body, before = today(body), None if before is None else today(before)
         received = None
         if before is not None and before.get("type") in _TIMED:
             received = records.first_received(self.writing, before["_id"])

@@ -18,6 +18,7 @@ from kompass.domain.merge_results import FieldConflict, Merged
 from kompass.domain.merge_rules import ESCALATION, is_final
 from kompass.domain.paths import ABSENT, changed_at, value_at
 from kompass.domain.refusals import Refusal
+from kompass.domain.upcasting import alike
 from kompass.domain.versions import ATTACHMENT, applied, differs, equal, signed
 from kompass.sync.conflicts.record import Conflict, State, conflict_id, decisions
 from kompass.sync.conflicts.store import moment
@@ -25,7 +26,7 @@ from kompass.sync.gate import ancestry, attachments, records
 from kompass.sync.gate.batch import Batch
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused
 from kompass.sync.gate.records import Origin
-from kompass.sync.gate.stored import Stored, bare, form_of, members_of, policy_form
+from kompass.sync.gate.stored import Stored, bare, form_of, members_of, members_today, policy_form
 from kompass.sync.gate.times import Times
 from kompass.sync.refusals import of_decision
 from replication.protocol import jsontext
@@ -50,17 +51,18 @@ class Branches:
         batch, docid, path = self._batch, pushed.doc.id, pushed.path
         given = batch.attachments(pushed, stored)
         base = self.base(path, stored)
-        mine = form_of(jsontext.decode(pushed.doc.body), attachments.digests(given))
-        theirs = members_of(stored.document)
+        sent = form_of(jsontext.decode(pushed.doc.body), attachments.digests(given))
+        # One of the three may have been written by an older app.
+        mine, theirs, *old = alike(sent, members_of(stored.document), *([members_of(base)] if base else ()))
         before = stored.body()
-        wanted = dict(mine) if base is None else applied(members_of(base), mine, theirs)
+        wanted = applied(old[0], mine, theirs) if old else dict(mine)
         if "modifiedBy" in mine:
             wanted["modifiedBy"] = mine["modifiedBy"]
         decision = batch.decide(Action.UPDATE, policy_form(docid, wanted), before)
         if not decision.allowed:
             return Refused(of_decision(decision))
         times = Times(batch.writing, batch.terms.now, stored, base, mine)
-        united = self._united(stored, base, mine, theirs, times)
+        united = self._united(stored, old[0] if old else None, mine, theirs, times)
         if isinstance(united, Refusal):
             return Refused(united)
         batch.accept(pushed, given)
@@ -94,16 +96,15 @@ class Branches:
     def _united(
         self,
         stored: Stored,
-        base: Document | None,
+        old: dict[str, Any] | None,
         mine: dict[str, Any],
         theirs: dict[str, Any],
         times: Times,
     ) -> Merged | Refusal:
-        """What both make together, or why the branch is refused."""
+        """What both make together, or why the branch is refused. `old` is what both come from, if known."""
         doctype = str(theirs.get("type"))
-        if base is None:
+        if old is None:
             return merging.undecided(doctype, mine, theirs)
-        old = members_of(base)
         united = merging.merge(doctype, old, mine, theirs, times.mine, times.theirs)
         wrong = self._wrong(stored, united.body, theirs)
         if wrong is not None:
@@ -171,7 +172,7 @@ class Branches:
         theirs = members_of(stored.document)
         times = Times(self._batch.writing, self._batch.terms.now, stored, base, {})
         doctype = str(theirs.get("type"))
-        old = {} if base is None else members_of(base)
+        old = {} if base is None else members_today(base)
         great = max(merging.involved(doctype, side) for side in (old, theirs)) >= ESCALATION
         asked = FieldConflict((), ABSENT, ABSENT, ABSENT, "deleted", "theirs", 0.5, "theirs")
         united = Merged(theirs, [asked], [], great)

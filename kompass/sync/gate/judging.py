@@ -25,6 +25,7 @@ from kompass.access.policy import ABSENT
 from kompass.business.lookups import references as named_in
 from kompass.domain.checks import MAY_PASS_LATER
 from kompass.domain.server_fields import left_out
+from kompass.domain.upcasting import alike
 from kompass.domain.versions import differs
 from kompass.privacy import register
 from kompass.sync import notices
@@ -317,7 +318,7 @@ class Judgement:
             self._batch.settle_conflicts(pushed, None)
         else:
             base = self._branches.base(path, stored)
-            if base is not None and not differs(members_of(base), members_of(stored.document)):
+            if base is not None and not differs(*alike(members_of(base), members_of(stored.document))):
                 # Nothing has changed since but the revision: what he deleted is what is there.
                 self._batch.close(stored.path, pushed.doc.id)
             else:
@@ -339,8 +340,7 @@ class Judgement:
 
 def _changed(body: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     """Fields, as merging names them, that an edit changes."""
-    sides = [form_of(side, side.get("_attachments") or {}) for side in (body, before)]
-    return differs(*sides)
+    return differs(*alike(*(form_of(side, side.get("_attachments") or {}) for side in (body, before))))
 
 
 def _judged(pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> dict[str, Any]:

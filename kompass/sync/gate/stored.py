@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from kompass.domain.upcasting import today
 from kompass.domain.versions import ATTACHMENT
 from kompass.sync.gate import attachments, records
 from kompass.sync.gate.ports import Index
@@ -121,6 +122,11 @@ def members_of(document: Document) -> dict[str, Any]:
     """A stored version as merging reads it."""
     value = bare(document, exact=True)
     return form_of(value, value.get("_attachments") or {})
+
+
+def members_today(document: Document) -> dict[str, Any]:
+    """The same in today's form, whatever app wrote it."""
+    return dict(today(members_of(document)))
 
 
 def policy_form(docid: str, merged: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from kompass.domain.paths import ABSENT
 from kompass.domain.stamps import Stamp, bounded
 from kompass.domain.versions import equal
 from kompass.sync.gate import records
-from kompass.sync.gate.stored import Stored, members_of
+from kompass.sync.gate.stored import Stored, members_of, members_today
 from replication.protocol.revisions import parse_rev
 from replication.store.interface import Document
 from replication.store.sqlite import Reading
@@ -51,13 +51,13 @@ class Times:
 
     def _versions(self) -> list[tuple[Mapping[str, Any], Stamp]]:
         """From the winner back to the base, as far as the texts are stored."""
-        found: list[tuple[Mapping[str, Any], Stamp]] = [(members_of(self._stored.document), self.latest)]
+        found: list[tuple[Mapping[str, Any], Stamp]] = [(members_today(self._stored.document), self.latest)]
         end = None if self._base is None else parse_rev(self._base.rev)
         for rev in self._stored.path.revisions()[1:_MOST]:
             version = self._reading.revision(self._stored.document.id, rev)
             if version is None or version.deleted:
                 break
-            found.append((members_of(version), self._of(version, self._earliest)))
+            found.append((members_today(version), self._of(version, self._earliest)))
             if rev == end:
                 break
         return found

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from kompass.access import Principal, Role
+from kompass.domain.upcasting import alike
 from kompass.domain.versions import ATTACHMENT, applied, clashes, differs
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
@@ -225,6 +226,8 @@ class Desk:
             known = await self._gate.database.attachments(entry.docid, parent)
             base = self._base(entry, winner)
             theirs = members_of(winner)
+            mine, theirs, *old = alike(mine, theirs, *([] if base is None else [base]))
+            base = old[0] if old else None
             fields = differs(mine, theirs) if base is None else clashes(base, mine, theirs)
             if fields and not overwrite:
                 shown_fields = [name.removeprefix(ATTACHMENT) for name in fields]
