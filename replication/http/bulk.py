@@ -88,8 +88,8 @@ async def _bulk_body(call: Call) -> tuple[dict[str, Any], bool]:
     """The body, and whether all of its texts are sound: in a push each document answers for itself."""
     try:
         return await call.json_object(), True
-    except ProtocolError:
-        if not call.database.guarded:
+    except ProtocolError as error:
+        if not call.database.guarded or error.status == 413:
             raise
         value = jsontext.decode_unpaired(await call.body())
         if type(value) is not dict or value.get("new_edits") is not False:

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 MAX_JSON_BODY = 64 * 1024 * 1024
 """Bytes of a JSON request body that is read into memory."""
 
+MAX_VALUES = 2_000_000
+"""Values of a JSON request body, and names of members: nobody else is served while they are decoded.
+
+About: a comma in a text counts as well. Server administrators have no such limit.
+"""
+
+MAX_QUESTION = 1024 * 1024
+"""Bytes of a body that asks about documents (a selector, a list of ids) and brings none. As above."""
+
+MAX_QUESTION_VALUES = 50_000
+
 JSON_TYPE = "application/json"
 
 NOT_GZIPPED = "Request body is not properly gzipped."
@@ -152,11 +163,37 @@ class Call:
 
     async def json(self) -> Any:
         """The body as a JSON value."""
-        return jsontext.decode(await self.body())
+        return jsontext.decode(await self._json_text())
 
     async def json_object(self, *, exact: bool = True) -> dict[str, Any]:
         """The body as a JSON object; 400 otherwise. With `exact` false, large integers become floats."""
-        value = await self.json() if exact else jsontext.decode_request(await self.body())
-        if not isinstance(value, dict):
-            raise errors.bad_request("Request body must be a JSON object")
-        return value
+        value = await self.json() if exact else jsontext.decode_request(await self._json_text())
+        return _object(value)
+
+    async def question(self) -> dict[str, Any]:
+        """As `json_object`, of a body that asks for something and brings nothing."""
+        if self.principal.is_server_admin:
+            return await self.json_object()
+        text = await self.body(MAX_QUESTION)
+        if len(text) > MAX_QUESTION:  # it was read before
+            raise errors.request_too_large()
+        _check_values(text, MAX_QUESTION_VALUES)
+        return _object(jsontext.decode(text))
+
+    async def _json_text(self) -> bytes:
+        text = await self.body()
+        if not self.principal.is_server_admin:
+            _check_values(text, MAX_VALUES)
+        return text
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise errors.bad_request("Request body must be a JSON object")
+    return value
+
+
+def _check_values(text: bytes, most: int) -> None:
+    """Raises `too_many_values` for JSON that holds more than so many, counted by what is before them."""
+    if len(text) > most and sum(map(text.count, (b",", b":", b"[", b"{"))) > most:
+        raise errors.too_many_values(most)

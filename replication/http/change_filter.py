@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from replication.http.turns import Turns
 from replication.store.interface import Change
 
 
@@ -33,7 +34,10 @@ class ChangeFilter:
         """`select` for each change, up to where `room` of them pass."""
         selected: list[Sequence[str]] = []
         passing = 0
+        turns = Turns()
         for change in changes:
+            if turns.over():
+                await turns.next()
             revs = self.select(change)
             if revs is None:
                 revs = await self.select_leaves(change)

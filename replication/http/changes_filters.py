@@ -16,9 +16,11 @@ from replication.http import function_filters
 from replication.http.call import Call
 from replication.http.change_filter import EVERYTHING, ChangeFilter
 from replication.http.changes_options import ChangesOptions
+from replication.http.turns import Turns
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.fields import projection
+from replication.protocol.mango.query import MAX_FIELDS
 from replication.protocol.mango.selector import Selector, compile_selector
 from replication.protocol.names import DESIGN_PREFIX
 from replication.store.interface import Change, Database
@@ -77,7 +79,13 @@ class BySelector(ChangeFilter):
         if self._all_leaves or room is not None:
             return await super().select_page(changes, room)
         passes = self._passes
-        return [change.revs if passes(change) else () for change in changes]
+        selected: list[Sequence[str]] = []
+        turns = Turns()
+        for change in changes:
+            if turns.over():
+                await turns.next()
+            selected.append(change.revs if passes(change) else ())
+        return selected
 
     async def select_leaves(self, change: Change) -> Sequence[str]:
         leaves = await self._database.leaves(change.id)
@@ -131,6 +139,8 @@ async def _selector(call: Call, options: ChangesOptions) -> ChangeFilter:
     fields = body.get("fields", [])
     if not isinstance(fields, list):
         raise errors.bad_request("Selector error: fields must be JSON array")
+    if len(fields) > MAX_FIELDS:
+        raise errors.bad_request(f"Selector error: more than {MAX_FIELDS} fields are asked for")
     for field in fields:
         if not isinstance(field, str):
             raise errors.bad_request(f"Invalid JSON for field spec: {jsontext.encode(field).decode()}")
@@ -166,4 +176,4 @@ _BUILTIN: dict[str, Callable[[Call, ChangesOptions], Awaitable[ChangeFilter]]] =
 
 async def changes_body(call: Call) -> dict[str, Any]:
     """The body of `POST /{db}/_changes`; an empty one is allowed."""
-    return await call.json_object() if await call.body() else {}
+    return await call.question() if await call.body() else {}

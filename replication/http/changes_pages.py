@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from replication.http.change_filter import EVERYTHING, ChangeFilter
 from replication.http.changes_options import ChangesOptions
 from replication.http.document_reading import meta_members, rendered
+from replication.http.turns import Turns
 from replication.protocol.documents import with_members
 from replication.store.interface import Change, Database, Document
 from replication.store.paging import FIRST_PAGE
@@ -185,7 +186,10 @@ class PageReader:
         if self._options.rewrites_documents:
             documents = await self._database.winners([change.id for change, _ in passing])
         rows = []
+        turns = Turns()
         for change, revs in passing:
+            if turns.over():
+                await turns.next()
             text = change.text if len(revs) == len(change.revs) else with_revisions(change, revs)
             if self._options.include_docs:
                 doc = change.doc or b"null"

@@ -18,6 +18,7 @@ from replication.http.listing_rows import SOURCES, RowSource
 from replication.http.params import json_value
 from replication.http.responses import CACHE_CONTROL
 from replication.http.streaming import json_in_pieces
+from replication.http.turns import Turns
 from replication.protocol import errors
 from replication.protocol.partitions import check_asked_id
 from replication.store.interface import Database
@@ -43,7 +44,10 @@ async def local_docs(call: Call) -> Response:
 async def queries(call: Call) -> Response:
     """`POST /{db}/_all_docs/queries` and its siblings: the query string holds what is common to all."""
     asked = []
+    turns = Turns()
     for query in queries_in(await call.json_object()):
+        if turns.over():
+            await turns.next()
         options = ListingOptions()
         options.read(call.query.items(), decoded=False)
         options.read(query.items(), decoded=True)
@@ -111,7 +115,10 @@ async def several(answers: Iterable[Pieces]) -> AsyncIterator[bytes]:
     """An answer that holds several, one after the other."""
     text = b'{"results":['
     separator = b"\r\n"
+    turns = Turns()
     for pieces in answers:
+        if turns.over():
+            await turns.next()
         text += separator
         separator = b",\r\n"
         async for piece, last in pieces:

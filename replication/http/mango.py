@@ -76,7 +76,7 @@ def _trailer(query: Find) -> bytes:
 
 
 async def _read_find(call: Call) -> FindRequest:
-    body = await call.json_object()
+    body = await call.question()
     request = read_find(body)
     partition = call.query.get(PARAMETER)
     if partition is not None:
@@ -122,7 +122,7 @@ def _list_parameter(query: Query, name: str, default: int, *, at_least: int) -> 
 async def create_index(call: Call) -> Response:
     """`POST /{db}/_index`. The entries are made when the index is first used."""
     call.require_json()
-    request = read_index_request(await call.json_object())
+    request = read_index_request(await call.question())
     definition = request.definition
     if definition.partitioned and not call.database.partitioned:
         raise errors.bad_request("partitioned option cannot be true in a non-partitioned database.")
@@ -148,7 +148,7 @@ async def bulk_delete_indexes(call: Call) -> Response:
         raise errors.method_not_allowed(("DELETE",))
     call.require_json()
     success, fail = [], []
-    for ddoc in read_bulk_delete(await call.json_object()):
+    for ddoc in read_bulk_delete(await call.question()):
         try:
             if not await _remove(call, ddoc, None):
                 raise errors.missing()

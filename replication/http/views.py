@@ -11,6 +11,7 @@ from replication.http.call import Call
 from replication.http.listings import HEADERS, Pieces, key_list, queries_in, several, single
 from replication.http.responses import json_response
 from replication.http.streaming import json_in_pieces
+from replication.http.turns import Turns
 from replication.http.view_options import ViewOptions
 from replication.http.view_rows import rows_of
 from replication.protocol import errors, jsontext
@@ -69,7 +70,10 @@ async def _options(call: Call) -> ViewOptions:
 async def _several(call: Call, ddoc: DesignDocument, view: View) -> Response:
     call.require_json()
     asked = []
+    turns = Turns()
     for query in queries_in(await call.json_object()):
+        if turns.over():
+            await turns.next()
         options = ViewOptions()
         options.read(call.query.items(), decoded=False)
         options.read(query.items(), decoded=True)

@@ -155,6 +155,10 @@ def request_too_large() -> ProtocolError:
     return ProtocolError(413, "too_large", "the request entity is too large")
 
 
+def too_many_values(most: int) -> ProtocolError:
+    return ProtocolError(413, "too_large", f"the request holds more than {most} values")
+
+
 def content_md5_mismatch() -> ProtocolError:
     return ProtocolError(400, "content_md5_mismatch", "Possible message corruption.")
 

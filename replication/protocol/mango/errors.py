@@ -60,6 +60,18 @@ def too_many_conditions(most: int) -> ProtocolError:
     return rejected("invalid_selector", f"The selector has more than {most} conditions.")
 
 
+def too_many_patterns(most: int) -> ProtocolError:
+    return rejected("invalid_selector", f"The selector has patterns of more than {most} characters together.")
+
+
+def selector_too_slow() -> ProtocolError:
+    return rejected("invalid_selector", "The selector takes too long to be compared with a document.")
+
+
+def too_many_fields(most: int) -> ProtocolError:
+    return rejected("invalid_fields", f"More than {most} fields are asked for.")
+
+
 def regex_too_slow(pattern: str) -> ProtocolError:
     return bad_argument("$regex", pattern + " (it takes too long to match)")
 

@@ -35,13 +35,23 @@ _UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 
 
-@lru_cache(maxsize=1024)
+_REMEMBERED: Final = 200
+"""Longest name in characters whose path is kept for the next time."""
+
+
 def parse_path(name: str) -> Path:
     """The members that a field name walks through. Raises `invalid_field_name` if one is empty."""
+    return _parse(name) if len(name) > _REMEMBERED else _parse_remembered(name)
+
+
+def _parse(name: str) -> Path:
     parts = _UNESCAPED_DOT.split(name)
     if "" in parts:
         raise errors.invalid_field_name(name)
     return tuple(part.replace("\\", "") for part in parts)
+
+
+_parse_remembered = lru_cache(maxsize=1024)(_parse)
 
 
 def find(value: Any, path: Path) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from replication.protocol.mango import errors
 from replication.protocol.mango.fields import parse_path
-from replication.protocol.mango.regex import compile_pattern
+from replication.protocol.mango.regex import MAX_LENGTH, MAX_TOGETHER, compile_pattern
 
 MAX_DEPTH = 100
 """Deepest nesting of conditions."""
@@ -96,6 +96,7 @@ class _Normalizer:
     def __init__(self, *, push_negations: bool) -> None:
         self._push = push_negations
         self._conditions = 0
+        self._patterns = 0
 
     def condition(self, condition: Any, path: str, *, negated: bool, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -143,9 +144,9 @@ class _Normalizer:
         if not isinstance(argument, dict):
             raise errors.bad_argument(key, argument)
         inner = _Normalizer(push_negations=False)
-        inner._conditions = self._conditions
+        inner._conditions, inner._patterns = self._conditions, self._patterns
         members = inner.condition(argument, "", negated=False, depth=depth + 1)
-        self._conditions = inner._conditions
+        self._conditions, self._patterns = inner._conditions, inner._patterns
         return _on_field(path, {key: members}, negated)
 
     def _operator(self, key: str, argument: Any, path: str, negated: bool) -> Node:
@@ -157,6 +158,10 @@ class _Normalizer:
             raise errors.unsupported_operator(key)
         if key not in ARGUMENTS:
             raise errors.invalid_operator(key)
+        if key == "$regex" and isinstance(argument, str):
+            self._patterns += min(len(argument), MAX_LENGTH)
+            if self._patterns > MAX_TOGETHER:
+                raise errors.too_many_patterns(MAX_TOGETHER)
         if not ARGUMENTS[key](argument):
             raise errors.bad_argument(key, argument)
         if negated and key in OPPOSITES:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from replication.protocol.collation import compare_strings, raw_sort_key, sort_key
 from replication.protocol.mango import regex
+from replication.protocol.mango.patience import Patience
 
 Predicate = Callable[[Any], bool]
 
@@ -59,7 +60,7 @@ _TYPE_NAMES: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
-def comparison(name: str, argument: Any, ordering: Ordering) -> Predicate:
+def comparison(name: str, argument: Any, ordering: Ordering, patience: Patience) -> Predicate:
     """The predicate of one of `COMPARISONS`."""
     test, lower, higher = COMPARISONS[name]
     ranks = ordering.ranks
@@ -89,24 +90,30 @@ def comparison(name: str, argument: Any, ordering: Ordering) -> Predicate:
 
     key = ordering.key
     limit = key(argument)
+    check = patience.check
 
     def matches_other(value: Any) -> bool:
         found = ranks[value.__class__]
         if found == rank:
+            check()
             return bool(test(key(value), limit))
         return lower if found < rank else higher
 
     return matches_other
 
 
-def member_of(choices: list[Any], ordering: Ordering) -> Predicate:
+def member_of(choices: list[Any], ordering: Ordering, patience: Patience) -> Predicate:
     """`$in`: one of the choices, or an array with an element that is one."""
     strings = {choice for choice in choices if choice.__class__ is str}
     key = ordering.key
     keys = {key(choice) for choice in choices}
+    check = patience.check
 
     def is_choice(value: Any) -> bool:
-        return (value.__class__ is str and value in strings) or key(value) in keys
+        if value.__class__ is str and value in strings:
+            return True
+        check()
+        return key(value) in keys
 
     def matches(value: Any) -> bool:
         if value.__class__ is list:
@@ -116,7 +123,7 @@ def member_of(choices: list[Any], ordering: Ordering) -> Predicate:
     return matches
 
 
-def contains_all(wanted: list[Any]) -> Predicate:
+def contains_all(wanted: list[Any], patience: Patience) -> Predicate:
     """`$all`: an array with all of `wanted`; with one array wanted, that array itself, too."""
     keys = {raw_sort_key(item) for item in wanted}
     itself = raw_sort_key(wanted[0]) if len(wanted) == 1 and isinstance(wanted[0], list) else None
@@ -124,6 +131,7 @@ def contains_all(wanted: list[Any]) -> Predicate:
     def matches(value: Any) -> bool:
         if value.__class__ is not list or not keys:
             return False
+        patience.check()
         return keys <= {raw_sort_key(item) for item in value} or raw_sort_key(value) == itself
 
     return matches
@@ -159,19 +167,27 @@ _OTHERS: Final[dict[str, Callable[[Any], Predicate]]] = {
     "$type": _of_type,
     "$size": _of_size,
     "$mod": lambda argument: remainder(*argument),
-    "$regex": regex.matcher,
     "$beginsWith": _begins_with,
+}
+
+_PATIENT: Final[dict[str, Callable[[Any, Patience], Predicate]]] = {
+    "$regex": regex.matcher,
     "$all": contains_all,
 }
 
 
-def predicate(name: str, argument: Any, ordering: Ordering) -> Predicate:
-    """The predicate of an operator on a value that is there. `argument` must have been checked."""
+def predicate(name: str, argument: Any, ordering: Ordering, patience: Patience) -> Predicate:
+    """The predicate of an operator on a value that is there. `argument` must have been checked.
+
+    It raises a 400 when `patience` ends.
+    """
     if name in COMPARISONS:
-        return comparison(name, argument, ordering)
+        return comparison(name, argument, ordering, patience)
     if name == "$in":
-        return member_of(argument, ordering)
+        return member_of(argument, ordering, patience)
     if name == "$nin":
-        excluded = member_of(argument, ordering)
+        excluded = member_of(argument, ordering, patience)
         return lambda value: not excluded(value)
+    if name in _PATIENT:
+        return _PATIENT[name](argument, patience)
     return _OTHERS[name](argument)

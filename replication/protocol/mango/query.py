@@ -15,12 +15,17 @@ from replication.protocol.partitions import check_partition
 
 DEFAULT_LIMIT: Final = 25
 
+MAX_FIELDS: Final = 5000
+"""Fields that may be asked for: each one is looked for in every document of the answer."""
+
 
 def _fields(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise errors.rejected(
             "invalid_fields", f"Fields must be an array of strings, not: {errors.shown(value)}"
         )
+    if len(value) > MAX_FIELDS:
+        raise errors.too_many_fields(MAX_FIELDS)
     for name in value:
         if not isinstance(name, str):
             raise errors.rejected("invalid_field", f"Invalid JSON for field spec: {errors.shown(name)}")

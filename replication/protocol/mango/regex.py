@@ -17,29 +17,32 @@ from typing import Any
 import regex
 
 from replication.protocol.mango import errors
+from replication.protocol.mango.patience import Patience
 
 MAX_LENGTH = 2000
 """Longest pattern in characters: compiling takes time and memory, too."""
 
-TIMEOUT = 0.1
-"""Seconds that one match may take. Nobody else is served meanwhile."""
+MAX_TOGETHER = 4000
+"""Characters of all patterns of a selector: compiling two thousand takes up to a tenth of a second."""
+
+
+def compile_pattern(pattern: str) -> regex.Pattern[str] | None:
+    """The compiled pattern, or None if it isn't one or is too long."""
+    return None if len(pattern) > MAX_LENGTH else _compile(pattern)
 
 
 @lru_cache(maxsize=256)
-def compile_pattern(pattern: str) -> regex.Pattern[str] | None:
-    """The compiled pattern, or None if it isn't one or is too long."""
-    if len(pattern) > MAX_LENGTH:
-        return None
+def _compile(pattern: str) -> regex.Pattern[str] | None:
     try:
         return regex.compile(pattern)
     except (regex.error, RecursionError, OverflowError, ValueError):
         return None
 
 
-def matcher(pattern: str) -> Callable[[Any], bool]:
+def matcher(pattern: str, patience: Patience) -> Callable[[Any], bool]:
     """A predicate: is the value a string in which `pattern` is found?
 
-    Calling it raises a 400 `bad_arg` when the match takes longer than `TIMEOUT`.
+    Calling it raises a 400 `bad_arg` when the match takes longer than there is patience left.
     """
     compiled = compile_pattern(pattern)
     if compiled is None:
@@ -50,7 +53,7 @@ def matcher(pattern: str) -> Callable[[Any], bool]:
         if value.__class__ is not str:
             return False
         try:
-            return search(value, timeout=TIMEOUT) is not None
+            return search(value, timeout=patience.left()) is not None
         except TimeoutError:
             raise errors.regex_too_slow(pattern) from None
 
