@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,9 +14,10 @@ from kompass.business.lookups import Lookups, bare, members
 from kompass.business.numbers import Numbers
 from kompass.business.server_made import KeyedRevision
 from kompass.business.step import MayRead, Step, Terms
-from kompass.domain import preserving
+from kompass.domain import preserving, uniqueness
 from kompass.domain.changes import Body, Change
-from kompass.domain.keys import OFFERED_UNTIL
+from kompass.domain.keys import NUMBERED, OFFERED_UNTIL
+from kompass.domain.overlay import Overlay
 from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
 from replication.protocol import errors, jsontext
@@ -27,6 +29,9 @@ from replication.store.sqlite import ChangedDocument, Extension, Reading, Writin
 
 _REPLICATIONS = frozenset({Door.REPLICATOR, Door.CLI})
 """Doors by which other servers' revisions come."""
+
+_NUMBERS = tuple(f'"{field}"'.encode() for field in sorted({*NUMBERED.values(), "invoiceNumber"}))
+"""What the text of a document has that may have a number."""
 
 _NOBODY = Principal("", frozenset())
 """Who writes past the gate has no rights that the rules know."""
@@ -58,6 +63,8 @@ class BusinessExtension(Extension):
         self.settings = settings or BusinessSettings()
         self.terms = Terms(keyed_revision, self.settings, series or SeriesTable(), may_read)
         self.now = now
+        self._judged: tuple[weakref.ref[Writing], Overlay] | None = None
+        """What is known in the transaction that is being judged, with what it has let in so far."""
 
     def prepare(self, writing: Writing) -> None:
         if schema.prepare(writing.connection):
@@ -68,11 +75,13 @@ class BusinessExtension(Extension):
         Step(writing, self.terms, self.now()).run(documents)
 
     def check(self, writing: Writing, write: DocumentWrite, winner: Document | None) -> ProtocolError | None:
-        """What is final stays, whoever writes past the gate. A branch may win some day: it is judged as if it
-        did.
+        """What is final stays, and no number comes twice, whoever writes past the gate. A branch may win some
+        day: it is judged as if it did.
         """
-        if winner is None or winner.deleted:
-            return None
+        if winner is not None and winner.deleted:
+            winner = None
+        if winner is None:
+            return None if write.deleted else self._numbered(writing, write, None)
         doc: Body | None = None
         if not write.deleted:
             doc = members(jsontext.decode_request(write.body))
@@ -80,7 +89,23 @@ class BusinessExtension(Extension):
         elif write.path is not None and parse_rev(winner.rev) not in write.path.revisions():
             return None  # the end of another branch
         replicated = write.path is not None and actor().door in _REPLICATIONS
-        return self._kept(writing, doc, bare(winner), replicated=replicated)
+        before = bare(winner)
+        error = self._kept(writing, doc, before, replicated=replicated)
+        return error if error is not None or doc is None else self._numbered(writing, write, before)
+
+    def _numbered(self, writing: Writing, write: DocumentWrite, before: Body | None) -> ProtocolError | None:
+        """Why there can't be the document's number once more; documents of the same batch count."""
+        if b"\\" not in write.body and not any(name in write.body for name in _NUMBERS):
+            return None  # no need to read it
+        if self._judged is None or self._judged[0]() is not writing:
+            self._judged = (weakref.ref(writing), Overlay(Lookups(writing)))
+        facts = self._judged[1]
+        doc = {**members(jsontext.decode_request(write.body)), "_id": write.id}
+        refusal = uniqueness.check_numbers(Change(doc, before, _NOBODY, self.now()), facts)
+        if refusal is not None:
+            return errors.forbidden(refusal.reason)
+        facts.note(write.id, doc)
+        return None
 
     def check_purge(self, writing: Writing, docid: str, revs: Sequence[Rev]) -> ProtocolError | None:
         """What is final isn't purged either; ends of branches may be."""

@@ -12,7 +12,7 @@ import orjson
 
 from kompass.access.audiences import MAX_KEY
 from kompass.domain.changes import Body
-from kompass.domain.keys import keys_of
+from kompass.domain.keys import NUMBER, keys_of
 from replication.protocol import jsontext
 from replication.store.interface import Document
 from replication.store.sqlite import Reading
@@ -169,10 +169,19 @@ class Lookups:
             first, size = first + size, _READ
 
     def sharing(self, key: str, value: str, most: int | None = None) -> Sequence[str]:
+        if key == NUMBER:
+            return self._given(value)
         rows: Any = self._reading.connection.execute(
             "SELECT d.id FROM business_keys k CROSS JOIN business_docs d ON d.num = k.doc"
             " WHERE k.key = ? AND k.value = ? ORDER BY k.doc LIMIT ?",
             (key, value, -1 if most is None else most),
+        )
+        return [one for (one,) in rows]
+
+    def _given(self, number: str) -> Sequence[str]:
+        """The documents, even former ones, that a number was given to."""
+        rows: Any = self._reading.connection.execute(
+            "SELECT doc FROM business_numbers WHERE upper(number) = ?", (number,)
         )
         return [one for (one,) in rows]
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from kompass.domain.changes import Body
 from kompass.domain.effects import timestamp
+from kompass.domain.keys import folded
 from kompass.domain.series import MAX_NUMBER, Series, SeriesTable, kind_of, year_of
 from replication.store.sqlite import Reading, Writing
 
@@ -104,12 +105,18 @@ class Numbers:
     def next(self, series: Series, docid: str, kind: str = "") -> str:
         """The series' next number, for a document."""
         prefix = series.pattern.prefix(year_of(self.now), kind)
-        found = self._execute(
-            "INSERT INTO business_counters VALUES (?, ?, 1)"
-            " ON CONFLICT (prefix) DO UPDATE SET last = last + 1 RETURNING last",
-            (prefix, series.name),
-        ).get
-        number = series.pattern.number(prefix, found)
+        while True:
+            found = self._execute(
+                "INSERT INTO business_counters VALUES (?, ?, 1)"
+                " ON CONFLICT (prefix) DO UPDATE SET last = last + 1 RETURNING last",
+                (prefix, series.name),
+            ).get
+            number = series.pattern.number(prefix, found)
+            holder = self._holder(number)
+            if holder is None:
+                break
+            # It came with a document of another series, or written otherwise.
+            self._skip(prefix, found, found, holder)
         self._keep(number, series, (prefix, found), docid)
         return number
 
@@ -147,8 +154,7 @@ class Numbers:
 
     def _came(self, number: str, docid: str, series: Series, doc: Body) -> None:
         """A document has brought its number along."""
-        holder = self._execute("SELECT doc FROM business_numbers WHERE number = ?", (number,)).get
-        if holder is not None:
+        if self._holder(number) is not None:
             self._execute(
                 "INSERT OR REPLACE INTO business_twice VALUES (?, ?, ?)", (docid, number, self._milliseconds)
             )
@@ -165,14 +171,24 @@ class Numbers:
         if value <= last:
             return
         if value > last + 1:
-            self._execute(
-                "INSERT INTO business_skipped VALUES (?, ?, ?, ?, ?)",
-                (prefix, last + 1, value - 1, docid, self._milliseconds),
-            )
+            self._skip(prefix, last + 1, value - 1, docid)
         self._execute(
             "INSERT INTO business_counters VALUES (?, ?, ?)"
             " ON CONFLICT (prefix) DO UPDATE SET last = excluded.last",
             (prefix, series.name, value),
+        )
+
+    def _holder(self, number: str) -> str | None:
+        """The document that a number was given to, however it is written."""
+        found: str | None = self._execute(
+            "SELECT doc FROM business_numbers WHERE upper(number) = ?", (folded(number),)
+        ).get
+        return found
+
+    def _skip(self, prefix: str, first: int, last: int, docid: str) -> None:
+        self._execute(
+            "INSERT INTO business_skipped VALUES (?, ?, ?, ?, ?)",
+            (prefix, first, last, docid, self._milliseconds),
         )
 
     def _keep(self, number: str, series: Series, place: tuple[str, int] | None, docid: str) -> None:

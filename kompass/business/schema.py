@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import apsw
 
-VERSION = 4
+VERSION = 5
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS business_meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS business_numbers (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS business_numbers_by_doc ON business_numbers (doc);
 CREATE INDEX IF NOT EXISTS business_numbers_by_value ON business_numbers (prefix, value);
+CREATE INDEX IF NOT EXISTS business_numbers_folded ON business_numbers (upper(number));
 CREATE TABLE IF NOT EXISTS business_skipped (
     prefix TEXT NOT NULL,
     first INTEGER NOT NULL,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from kompass.domain.changes import Body
+from kompass.domain.series import MAX_NUMBER, SERIES
 
 VAT = "customer.vatNumber"
 EMAIL = "customer.email"
@@ -27,8 +29,14 @@ MATERIAL_CODE = "material.materialCode"
 USER_NAME = "user.userName"
 ROLE = "user.role"
 """Of who works here."""
+INVOICE = "invoice.invoiceNumber"
+NUMBER = "number"
+"""A number of any series. It belongs for good to the document that was given it, which may be gone by now."""
 OFFERED_UNTIL = "offer.validUntil"
 """Of offers that may still be accepted."""
+
+NUMBERED: Mapping[str, str] = {one.type: one.field for one in SERIES if one.type}
+"""Type -> the field that has a number of a series."""
 
 LONGEST = 200
 """Characters of a value that count."""
@@ -36,6 +44,7 @@ CLOSE = 2
 """Letters in which name and address of possible duplicates differ at most."""
 
 _PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _NOT_WORD = re.compile(r"[^0-9a-z]+")
 
 
@@ -53,6 +62,17 @@ def plain(value: object) -> str:
 def compact(value: object) -> str:
     """A number or code without what people write between its characters, in upper case."""
     return plain(value).replace(" ", "").upper()
+
+
+def number_of(body: Body) -> str:
+    """The number of a series that a document has, in upper case; empty if it has none."""
+    value = body.get(NUMBERED.get(str(body.get("type")), ""))
+    return folded(value) if isinstance(value, str) and 0 < len(value) <= MAX_NUMBER else ""
+
+
+def folded(number: str) -> str:
+    """A to Z in upper case, as SQLite's `upper` does it."""
+    return number.translate(_UPPER)
 
 
 def street(value: str) -> str:
@@ -145,6 +165,8 @@ def keys_of(body: Body) -> list[tuple[str, str]]:
             found = [
                 (SUPPLIER_INVOICE, pair(exactly(body.get("supplierId")), compact(body.get("invoiceNumber"))))
             ]
+        case "invoice":
+            found = [(INVOICE, compact(body.get("invoiceNumber")))]
         case "offer" if is_open(body):
             found = [(OFFERED_UNTIL, exactly(body.get("validUntil")))]
         case "material":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kompass.domain.changes import Body, Facts
-from kompass.domain.keys import keys_of
+from kompass.domain.keys import NUMBER, keys_of, number_of
 
 Name = tuple[str, str, str]
 """What a noted document is found by: type, field and id that it names; or empty, key and value."""
@@ -20,6 +20,8 @@ class Overlay:
         self._facts = facts
         self._noted: dict[str, Body | None] = {}
         self._found: dict[Name, dict[str, None]] = {}
+        self._numbers: dict[str, dict[str, None]] = {}
+        """A number stays the document's that came with it, whatever becomes of that."""
 
     def note(self, docid: str, body: Body | None) -> None:
         """What is going to be stored under the id, with `_id`; None: it is deleted."""
@@ -31,6 +33,9 @@ class Overlay:
         if body is not None:
             for name in _names(body):
                 self._found.setdefault(name, {})[docid] = None
+            number = number_of(body)
+            if number:
+                self._numbers.setdefault(number, {})[docid] = None
 
     def notes(self, docid: str) -> bool:
         """Whether the document is one of those that are going to be stored or deleted."""
@@ -53,6 +58,8 @@ class Overlay:
     def sharing(self, key: str, value: str, most: int | None = None) -> Sequence[str]:
         if not self._noted:
             return self._facts.sharing(key, value, most)
+        if key == NUMBER:
+            return [*self._facts.sharing(key, value, most), *self._numbers.get(value, ())]
         found = self._facts.sharing(key, value, None if most is None else most + len(self._noted))
         stored = [docid for docid in found if docid not in self._noted]
         return [*stored, *self._found.get(("", key, value), ())][:most]

@@ -6,6 +6,7 @@ road nobody can know them all. They are told to the office.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -37,6 +38,10 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
     doc = change.doc
     if doc is None:
         return None
+    return _by_type(change, doc, facts) or _number(change, doc, facts)
+
+
+def _by_type(change: Change, doc: Body, facts: Facts) -> Refusal | None:
     match change.type:
         case "customer":
             return _vat(change, doc, facts)
@@ -50,10 +55,25 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
             return _invoice_number(change, doc, facts, keys.COST_INVOICE)
         case "supplier_invoice":
             return _invoice_number(change, doc, facts, keys.SUPPLIER_INVOICE)
+        case "invoice":
+            return _own_invoice_number(change, doc, facts)
         case "material":
             return _material_code(change, doc, facts)
         case _:
             return None
+
+
+def check_numbers(change: Change, facts: Facts) -> Refusal | None:
+    """The part of `check` that even administrators, imports and replications keep: no number comes twice."""
+    doc = change.doc
+    if doc is None:
+        return None
+    if change.type in _WITH_INVOICE_NUMBERS:
+        return _by_type(change, doc, facts)
+    return _number(change, doc, facts)
+
+
+_WITH_INVOICE_NUMBERS = frozenset({"project_cost", "supplier_invoice", "invoice"})
 
 
 def compared(customer: Body) -> str:
@@ -185,6 +205,46 @@ def _invoice_number(change: Change, doc: Body, facts: Facts, key: str) -> Refusa
             ("invoiceNumber",),
         )
     return None
+
+
+def _own_invoice_number(change: Change, doc: Body, facts: Facts) -> Refusal | None:
+    mine = [value for name, value in keys.keys_of(doc) if name == keys.INVOICE]
+    if not mine or not change.changes("invoiceNumber") or not _others(change, facts, keys.INVOICE, mine[0]):
+        return None
+    return Refusal(
+        "unique.invoice_number",
+        "There is an invoice with this number already.",
+        "Es gibt schon eine Rechnung mit dieser Nummer.",
+        ("invoiceNumber",),
+    )
+
+
+def _number(change: Change, doc: Body, facts: Facts) -> Refusal | None:
+    """A number of a series is given once, and stays the document's that has it, even when that is gone."""
+    field = keys.NUMBERED.get(change.type)
+    if field is None or doc.get(field) is None or not change.changes(field):
+        return None
+    number = keys.number_of(doc)
+    if not number:
+        return None
+    value = str(doc[field])
+    if not value.isprintable() or unicodedata.normalize("NFKC", value).strip() != value:
+        return Refusal(
+            "number.form",
+            f"{field} looks like another number than it is: it has blanks around it or hidden signs.",
+            f"{field} sieht aus wie eine andere Nummer: Leerzeichen am Rand oder unsichtbare Zeichen.",
+            (field,),
+        )
+    if not _others(change, facts, keys.NUMBER, number):
+        return None
+    return Refusal(
+        "number.taken",
+        f"{field}: {value} was given to another document, and is never given again. Leave it out: the server"
+        " gives the next one.",
+        f"{field}: {value} ist schon vergeben und wird nie wieder vergeben. Lassen Sie sie weg: Der Server"
+        " vergibt die nächste.",
+        (field,),
+    )
 
 
 def _material_code(change: Change, doc: Body, facts: Facts) -> Refusal | None:

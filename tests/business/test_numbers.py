@@ -7,12 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path as File
 from typing import Any
 
+import orjson
 import pytest
 
-from kompass.business import numbers
+from kompass.audit import Actor, Door, acting
+from kompass.business import BusinessRules, numbers
 from kompass.domain.series import SeriesTable
+from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
+from tests.audit.world import entries_of
 from tests.business.documents import body, change, docid, offer, opportunity, push_new
+from tests.domain.examples import smallest
 from tests.sync.gate_world import World, customer, customer_body, new
 
 
@@ -142,11 +147,131 @@ async def test_other_forms_are_accepted_from_an_import(world: World) -> None:
     assert problems(world) == []
 
 
-async def test_a_number_that_comes_twice_is_reported(world: World) -> None:
+async def test_a_number_that_came_twice_before_it_was_refused_is_reported(world: World) -> None:
     await world.put(customer(1), customer_body("gf1", customerNumber="K-00001"))
     await world.put(customer(2), customer_body("gf1", customerNumber="K-00001"))
     assert problems(world) == [f"another document's number: K-00001 ({customer(2)})"]
     await world.put(customer(2), customer_body("gf1", customerNumber="K-00002"))
+    assert problems(world) == []
+
+
+async def written(world: World, *docs: tuple[str, dict[str, Any]], replicated: bool = False) -> list[str]:
+    """What an administrator or a replication is told who writes documents; empty for what is stored."""
+    writes = []
+    for one, members in docs:
+        winner = await world.winner(one)
+        above = None if winner is None or winner.deleted else await world.path(one)
+        version = new(members, above)
+        writes.append(
+            version.write(one)
+            if replicated
+            else DocumentWrite(one, False, orjson.dumps(members), above and above.leaf)
+        )
+    results = await world.database.write(writes, replicated=replicated)
+    return [result.reason if isinstance(result, ProtocolError) else "" for result in results]
+
+
+IMPORTED = [
+    ("customer", "customerNumber", {"companyName": "Rode"}),
+    ("offer", "offerNumber", {"status": "sent"}),
+    ("contract", "contractNumber", {"status": "signed"}),
+    ("project", "projectNumber", {"status": "planning"}),
+    ("purchase-order", "orderNumber", {"status": "approved"}),
+    ("supplier-contract", "contractNumber", {"status": "active"}),
+    ("request-for-quote", "rfqNumber", {"status": "sent"}),
+    ("material", "materialCode", {}),
+    ("expense", "receiptNumber", {"status": "paid"}),
+    ("invoice", "invoiceNumber", {"status": "sent"}),
+    ("supplier-invoice", "invoiceNumber", {"supplierId": "supplier-1", "status": "Paid"}),
+    ("project-cost", "invoiceNumber", {"supplierName": "Holz Meier", "status": "paid"}),
+]
+
+
+@pytest.mark.parametrize("replicated", [False, True])
+@pytest.mark.parametrize(("prefix", "field", "members"), IMPORTED)
+async def test_no_number_comes_twice_past_the_gate(
+    world: World, prefix: str, field: str, members: dict[str, Any], *, replicated: bool
+) -> None:
+    """Neither with a later document nor with another one of the same batch."""
+    imported = body(prefix.replace("-", "_"), **members, **{field: "X-2024-00001"})
+    first, second, third = (docid(prefix, n) for n in (1, 2, 3))
+    for door in (Door.ADMIN, Door.IMPORT, Door.REPLICATOR):
+        with acting(Actor("admin", door=door)):
+            told = await written(world, (first, imported), (second, imported), replicated=replicated)
+            if door is Door.ADMIN:
+                assert told[0] == ""
+            assert "ready" in told[1] or "given to another" in told[1]
+            (reason,) = await written(world, (third, imported), replicated=replicated)
+            assert reason == told[1]
+    assert await world.winner(second) is None
+    assert [entry["action"] for entry in entries_of(world, second)] == ["REJECTED"] * 3
+    changed = {**(await world.body(first) or {}), "notes": "aus dem Archiv"}
+    if prefix in ("customer", "material"):
+        assert await written(world, (first, changed), replicated=replicated) == [""]
+    assert problems(world) == []
+
+
+async def test_a_number_that_was_given_once_is_taken_for_good(world: World) -> None:
+    await push_new(world, "gf1", customer(1), customer_body("gf1"))
+    await world.put(customer(1), None)
+    other = customer_body("gf1", customerNumber="k-00001")
+    (reason,) = await written(world, (customer(2), other))
+    assert "k-00001 was given to another document" in reason
+    (reason,) = await written(world, (customer(2), {**other, "customerNumber": "K-00001 "}))
+    assert "another number than it is" in reason
+    again = customer_body("gf1", customerNumber="K-00001")
+    assert await written(world, (customer(1), again)) == [""]
+    assert listed(world) == [("K-00001", "used", None)]
+
+
+async def test_a_document_that_is_changed_in_the_same_batch_frees_no_number(world: World) -> None:
+    await push_new(world, "gf1", customer(1), customer_body("gf1"))
+    stored = await world.body(customer(1)) or {}
+    taken = customer_body("gf1", customerNumber="K-00001")
+    told = await written(world, (customer(1), {**stored, "customerNumber": "K-7"}), (customer(2), taken))
+    assert told[0] == ""
+    assert "K-00001" in told[1]
+    assert await number(world, customer(1), "customerNumber") == "K-00001"
+    assert problems(world) == []
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_no_number_comes_twice_through_the_gate(tmp_path: File, *, together: bool) -> None:
+    """A code of material is the one number that people may bring along."""
+    world = await World.open(tmp_path, follows=True, business=BusinessRules())
+    try:
+        one, other = docid("material", 1), docid("material", 2)
+        material = smallest("material", world.clock.now) | {"createdBy": "gf1", "modifiedBy": "gf1"}
+        material.pop("_id")
+        given = new({**material, "materialCode": "HOLZ-1"})
+        again = new({**material, "materialCode": "holz-1", "materialName": "Leiste"})
+        if together:
+            told = await world.push("gf1", (one, given), (other, again))
+        else:
+            told = await world.push("gf1", (one, given))
+            stored = await world.body(one)
+            await world.put(one, None)
+            assert stored is not None
+            told += await world.push("gf1", (other, again))
+        assert told[0] == ""
+        assert told[1] != ""
+        assert problems(world) == []
+        assert [entry["rule"] for entry in entries_of(world, other)] == [
+            "unique.material_code" if together else "number.taken"
+        ]
+    finally:
+        await world.close()
+
+
+async def test_a_number_of_another_series_stops_none(world: World) -> None:
+    """Somebody calls his material as the next offers will be called."""
+    material = body("material", materialCode="A-2026-00002")
+    assert await written(world, (docid("material", 1), material)) == [""]
+    await has_sale(world)
+    for n in (1, 2):
+        await push_new(world, "gf1", docid("offer", n), offer())
+        await change(world, "gf1", docid("offer", n), status="sent")
+    assert [one for one, _, _ in listed(world, "offer")] == ["A-2026-00001", "A-2026-00003"]
     assert problems(world) == []
 
 
