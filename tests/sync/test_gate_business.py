@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path as File
 from typing import Any
 
+import orjson
 import pytest
 
 from kompass.business import BusinessRules
 from kompass.domain.changes import Change, Facts
 from kompass.domain.refusals import Refusal
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
 from tests.domain.world import rules
 from tests.sync.gate_world import Version, World, customer, customer_body, new, uuid
 
@@ -145,6 +148,130 @@ async def test_a_location_of_somebody_else_is_refused_without_waiting(world: Wor
     )
     (answer,) = await world.push("adm1", (docid("opportunity", 1), new(opportunity)))
     assert "locationId" in answer
+
+
+# -- edits are treated as new documents are --------------------------------------------------------
+
+CHANCE, PLACE = docid("opportunity", 1), docid("location", 1)
+
+
+async def has_opportunity(world: World, **more: Any) -> None:
+    await world.has_customer(1)
+    chance = body("opportunity", "adm1", customerId=customer(1), owner="adm1", status="new", title="Theke")
+    assert await world.push("adm1", (CHANCE, new({**chance, **more}))) == [""]
+
+
+def place(number: int = 1, author: str = "adm1") -> dict[str, Any]:
+    return body("location", author, customerId=customer(number), locationName="Laden")
+
+
+async def test_an_edit_that_names_a_location_that_comes_later_waits_for_it(world: World) -> None:
+    await has_opportunity(world)
+    stored = await world.path(CHANCE)
+    _, edit = await edited(world, CHANCE, locationId=PLACE)
+    assert await world.push("adm1", (CHANCE, edit)) == [""]
+    assert await world.quarantined("adm1") == [(CHANCE, "waiting")]
+    assert await world.path(CHANCE) == stored
+    assert await world.missing("adm1", (CHANCE, edit)) == set()
+    await world.gate.housekeep()
+    assert await world.push("adm1", (PLACE, new(place()))) == [""]
+    assert (await world.body(CHANCE) or {})["locationId"] == PLACE
+    assert (await world.path(CHANCE)).revisions()[0] == edit.path.leaf
+    assert await world.quarantined("adm1") == []
+
+
+async def test_an_edit_that_waits_is_merged_with_what_others_did_meanwhile(world: World) -> None:
+    await has_opportunity(world)
+    edit = await edited(world, CHANCE, locationId=PLACE)
+    assert await world.push("adm1", edit) == [""]
+    assert await world.push("gf1", await edited(world, CHANCE, title="Tresen", modifiedBy="gf1")) == [""]
+    assert await world.push("adm1", (PLACE, new(place()))) == [""]
+    stored = await world.body(CHANCE) or {}
+    assert (stored["locationId"], stored["title"]) == (PLACE, "Tresen")
+    assert len(await world.live_leaves(CHANCE)) == 1
+
+
+async def test_a_branch_waits_for_what_it_names_seen_by_its_author_or_not(world: World) -> None:
+    """What he may not see is to him what isn't there."""
+    await has_opportunity(world)
+    await world.has_customer(2, owner="adm2")
+    hidden, absent = docid("location", 2), docid("location", 3)
+    assert await world.push("adm2", (hidden, new(place(2, "adm2")))) == [""]
+    known, stored = await world.path(CHANCE), await world.body(CHANCE) or {}
+    assert await world.push("gf1", await edited(world, CHANCE, title="Tresen", modifiedBy="gf1")) == [""]
+    for number, named in enumerate((hidden, absent)):
+        branch = new({**stored, "locationId": named}, known, salt=number)
+        assert await world.push("adm1", (CHANCE, branch)) == [""]
+    assert await world.quarantined("adm1") == [(CHANCE, "waiting"), (CHANCE, "waiting")]
+    assert await world.notices("adm1", "conflict") == []
+    assert "locationId" not in (await world.body(CHANCE) or {})
+
+
+async def test_an_edit_that_waited_too_long_is_refused_and_its_author_is_told(world: World) -> None:
+    await has_opportunity(world)
+    await world.push("adm1", await edited(world, CHANCE, locationId=PLACE))
+    world.clock.advance(days=7, hours=1)
+    await world.gate.housekeep()
+    assert await world.quarantined("adm1") == [(CHANCE, "quarantined")]
+    (notice,) = await world.notices("adm1", "rejected_change")
+    assert (notice["rule"], notice["document"]["locationId"]) == ("reference.absent", PLACE)
+
+
+async def test_a_later_edit_takes_the_place_of_the_one_that_waits(world: World) -> None:
+    await has_opportunity(world)
+    _, first = await edited(world, CHANCE, locationId=PLACE)
+    await world.push("adm1", (CHANCE, first))
+    assert first.body is not None
+    later = {name: value for name, value in first.body.items() if name != "locationId"}
+    assert await world.push("adm1", (CHANCE, new({**later, "title": "Tresen"}, first.path))) == [""]
+    assert (await world.body(CHANCE) or {})["title"] == "Tresen"
+    assert await world.quarantined("adm1") == []
+
+
+async def online(world: World, user: str, *docs: DocumentWrite) -> list[int]:
+    """How each is answered."""
+    results = await world.gate.write(world.people[user], docs, replicated=False)
+    return [result.status if isinstance(result, ProtocolError) else 201 for result in results]
+
+
+async def put(world: World, doc: str, **members: Any) -> DocumentWrite:
+    """An online edit of a stored document."""
+    text = orjson.dumps({**(await world.body(doc) or {}), **members})
+    return DocumentWrite(doc, False, text, (await world.path(doc)).leaf)
+
+
+@pytest.mark.parametrize("first", ["new", "ended"])
+async def test_online_one_entry_ends_and_another_begins_in_one_request(world: World, first: str) -> None:
+    await has_project(world)
+    assert await world.push("innen1", (FIRST, new(entry()))) == [""]
+    ended = await put(world, FIRST, status="completed", endTime="2026-03-01T10:00:00.000Z")
+    begun = DocumentWrite(SECOND, False, orjson.dumps(entry()))
+    docs = [begun, ended] if first == "new" else [ended, begun]
+    assert await online(world, "innen1", *docs) == [201, 201]
+    assert (await world.body(SECOND) or {})["status"] == "in_progress"
+    assert (await world.body(FIRST) or {})["status"] == "completed"
+
+
+async def test_online_documents_may_name_one_another_in_a_circle(world: World) -> None:
+    await world.has_customer(1)
+    lead, chance = docid("lead", 1), docid("opportunity", 2)
+    named = {"convertedCustomerId": customer(1), "convertedOpportunityId": chance}
+    converted = body("lead", "adm1", companyName="Hof", owner="adm1", status="CONVERTED", **named)
+    deal = body("opportunity", "adm1", customerId=customer(1), owner="adm1", status="new", leadId=lead)
+    alone = DocumentWrite(lead, False, orjson.dumps(converted))
+    assert await online(world, "adm1", alone) == [403], "what is absent is answered at once"
+    assert await world.quarantined("adm1") == []
+    both = [alone, DocumentWrite(chance, False, orjson.dumps(deal))]
+    assert await online(world, "adm1", *both) == [201, 201]
+
+
+async def test_online_an_edit_names_what_comes_with_it_in_the_same_request(world: World) -> None:
+    await has_opportunity(world)
+    edit = await put(world, CHANCE, locationId=PLACE)
+    assert await online(world, "adm1", edit) == [403]
+    assert await world.quarantined("adm1") == []
+    assert await online(world, "adm1", edit, DocumentWrite(PLACE, False, orjson.dumps(place()))) == [201, 201]
+    assert (await world.body(CHANCE) or {})["locationId"] == PLACE
 
 
 # -- what is final, by the doors of a device -----------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kompass.audit import Refused as Refusing
 from kompass.domain.refusals import Refusal
-from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused
+from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import format_rev
@@ -25,8 +25,8 @@ def online(outcome: Outcome) -> str | ProtocolError:
 
 
 def to_chain(pushed: Pushed, outcome: Outcome) -> Refusing | None:
-    """A refusal as the chain wants it; None for what isn't one."""
-    if isinstance(outcome, Refused):
+    """The refusal of an online edit as the chain wants it; None for what isn't one. Nobody waits online."""
+    if isinstance(outcome, Refused | Waits):
         return refusing(pushed, outcome.refusal)
     if isinstance(outcome, ProtocolError) and outcome.status == 403:
         return _refusing(pushed, outcome.error, outcome.reason)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kompass.access import Action
+from kompass.access.policy import ABSENT as WAITS_FOR
 from kompass.domain import merging
 from kompass.domain.changes import Change
 from kompass.domain.merge_results import FieldConflict, Merged
@@ -24,7 +25,7 @@ from kompass.sync.conflicts.record import Conflict, State, conflict_id, decision
 from kompass.sync.conflicts.store import moment
 from kompass.sync.gate import ancestry, attachments, records
 from kompass.sync.gate.batch import Batch
-from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused
+from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, not_allowed
 from kompass.sync.gate.records import Origin
 from kompass.sync.gate.stored import Stored, bare, form_of, members_of, members_today, policy_form
 from kompass.sync.gate.times import Times
@@ -60,11 +61,11 @@ class Branches:
             wanted["modifiedBy"] = mine["modifiedBy"]
         decision = batch.decide(Action.UPDATE, policy_form(docid, wanted), before)
         if not decision.allowed:
-            return Refused(of_decision(decision))
+            return not_allowed(wanted, of_decision(decision))
         times = Times(batch.writing, batch.terms.now, stored, base, mine)
         united = self._united(stored, old[0] if old else None, mine, theirs, times)
         if isinstance(united, Refusal):
-            return Refused(united)
+            return not_allowed(mine, united)
         batch.accept(pushed, given)
         batch.close(path, docid)
         stayed = stored.winner
@@ -108,7 +109,7 @@ class Branches:
         united = merging.merge(doctype, old, mine, theirs, times.mine, times.theirs)
         wrong = self._wrong(stored, united.body, theirs)
         if wrong is not None:
-            if is_final(wrong.rule) or not self._is_sound(stored, old, mine):
+            if is_final(wrong.rule) or wrong.rule == WAITS_FOR or not self._is_sound(stored, old, mine):
                 return wrong
             # Each of both is right by itself: only a person knows what shall become of them.
             united = merging.together(doctype, old, mine, theirs, times.mine, times.theirs)

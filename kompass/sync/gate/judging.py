@@ -21,7 +21,6 @@ from dataclasses import replace
 from typing import Any
 
 from kompass.access import Action
-from kompass.access.policy import ABSENT
 from kompass.business.lookups import references as named_in
 from kompass.domain.checks import MAY_PASS_LATER
 from kompass.domain.server_fields import left_out
@@ -32,7 +31,7 @@ from kompass.sync import notices
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
 from kompass.sync.gate.branches import Branches
-from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
+from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, not_allowed
 from kompass.sync.gate.records import Origin
 from kompass.sync.gate.stored import (
     Stored,
@@ -118,14 +117,17 @@ class Judgement:
 
     def _judge_again(self) -> None:
         """What others in the same push may have made possible meanwhile: the tour is over now that its
-        meetings are.
+        meetings are. What names something absent and can't wait, because its sender sees the answer, is
+        looked at once more, too.
         """
         if not any(isinstance(one, Accepted) and one.is_new for one in self._outcomes):
             return
         for place, (one, outcome) in enumerate(zip(self._pushed, self._outcomes, strict=True)):
-            if not isinstance(outcome, Refused) or outcome.refusal.rule not in MAY_PASS_LATER:
-                continue
-            if one.origin is Origin.EDITED or (one.doc.id, one.rev) in self._batch.terms.remembered:
+            if isinstance(outcome, Waits):
+                possible = one.origin is Origin.EDITED
+            else:
+                possible = isinstance(outcome, Refused) and outcome.refusal.rule in MAY_PASS_LATER
+            if not possible or (one.doc.id, one.rev) in self._batch.terms.remembered:
                 continue
             self._batch.writing.settle()
             self._judge_group([one], [place])
@@ -211,7 +213,7 @@ class Judgement:
 
     def _make_revision(self, pushed: Pushed, stored: Stored | None) -> ProtocolError | None:
         """Gives an online edit its history. What can't be seen answers as what isn't there does."""
-        doc = pushed.doc
+        doc = pushed.sent
         if doc.id.startswith(DESIGN_PREFIX):
             return errors.forbidden("Design documents are written by administrators.")
         live = stored is not None and stored.visible and not stored.document.deleted
@@ -238,11 +240,14 @@ class Judgement:
 
     def _with_what_it_leaves_out(self, pushed: Pushed, stored: Stored) -> DocumentWrite:
         """Nobody online has to send back what the server has written into the document."""
-        added = left_out(pushed.body, bare(stored.document, exact=True))
-        if not added or pushed.unfit is not None:
-            return pushed.doc
+        if pushed.unfit is not None:
+            return pushed.sent
+        sent = jsontext.decode(pushed.sent.body)
+        added = left_out(sent, bare(stored.document, exact=True))
+        if not added:
+            return pushed.sent
         pushed.body |= added
-        return replace(pushed.doc, body=jsontext.encode(jsontext.decode(pushed.doc.body) | added))
+        return replace(pushed.sent, body=jsontext.encode(sent | added))
 
     def _judge_new(self, pushed: Pushed, *, taken: bool) -> Outcome:
         """`taken`: there is or was such a document, which the writer must not learn."""
@@ -257,15 +262,10 @@ class Judgement:
             body = {**body, "createdBy": self._batch.terms.principal.name}
         decision = self._batch.decide(Action.CREATE, body, None)
         if not decision.allowed:
-            refusal = of_decision(decision)
-            parents = _named(body, decision.fields) if decision.rule == ABSENT else ()
-            if parents:
-                return Waits(parents, refusal)
-            return Refused(refusal)
+            return not_allowed(body, of_decision(decision))
         wrong = self._batch.check(_judged(pushed, given), None)
         if wrong is not None:
-            parents = _named(body, wrong.fields) if wrong.rule == ABSENT else ()
-            return Waits(parents, wrong) if parents else Refused(wrong)
+            return not_allowed(body, wrong)
         if taken:
             return Refused(NO_SUCH_DOCUMENT)
         if register.subjects_among(self._batch.writing, {target for _, target in named_in(body)}):
@@ -281,10 +281,10 @@ class Judgement:
         body = _judged(pushed, given)
         decision = self._batch.decide(Action.UPDATE, body, before)
         if not decision.allowed:
-            return Refused(of_decision(decision))
+            return not_allowed(body, of_decision(decision))
         wrong = self._batch.check(body, before)
         if wrong is not None:
-            return Refused(wrong)
+            return not_allowed(body, wrong)
         self._batch.expect(pushed.doc.id, body)
         if pushed.doc.id in self._batch.conflicts:
             self._batch.settle_conflicts(pushed, _changed(body, before))
@@ -348,9 +348,3 @@ def _judged(pushed: Pushed, given: Mapping[str, AttachmentWrite]) -> dict[str, A
     if not given:
         return pushed.body
     return {**pushed.body, "_attachments": attachments.digests(given)}
-
-
-def _named(body: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
-    values = (body.get(name) for name in fields)
-    listed = (value if isinstance(value, list) else [value] for value in values)
-    return tuple(one for value in listed for one in value if isinstance(one, str))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kompass.access.policy import ABSENT
 from kompass.domain.refusals import Refusal
 from kompass.sync.gate import shape
 from kompass.sync.gate.records import Origin
@@ -44,6 +46,20 @@ class Refused:
 Outcome = Accepted | Waits | Refused | ProtocolError
 
 
+def not_allowed(body: Mapping[str, Any], refusal: Refusal) -> Waits | Refused:
+    """What becomes of a document that can't be stored as things are. If it names what isn't there for its
+    author it waits, for that may come.
+    """
+    parents = _named(body, refusal.fields) if refusal.rule == ABSENT else ()
+    return Waits(parents, refusal) if parents else Refused(refusal)
+
+
+def _named(body: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
+    values = (body.get(name) for name in fields)
+    listed = (value if isinstance(value, list) else [value] for value in values)
+    return tuple(one for value in listed for one in value if isinstance(one, str))
+
+
 def is_new(outcome: Outcome) -> bool:
     """Whether this push has stored it."""
     return isinstance(outcome, Accepted) and outcome.is_new
@@ -54,6 +70,9 @@ class Pushed:
     """What somebody sent, read as far as that needs no database."""
 
     doc: DocumentWrite
+    """What may be stored of it: an edit gets its revision, and other histories are completed."""
+    sent: DocumentWrite
+    """As it came."""
     body: dict[str, Any]
     """The members, with `_id`; of a deletion `_id` alone."""
     unfit: Refusal | None
@@ -75,7 +94,7 @@ class Pushed:
 
 def without_text(pushed: Pushed) -> None:
     """Forgets what somebody sent, but for which revision of what."""
-    pushed.doc = replace(pushed.doc, body=b"{}", attachments={}, malformed="")
+    pushed.doc = pushed.sent = replace(pushed.doc, body=b"{}", attachments={}, malformed="")
     pushed.body = {"_id": pushed.doc.id}
 
 
@@ -83,10 +102,10 @@ def read(doc: DocumentWrite, *, online: bool = False, author: str | None = None)
     """Raises `bad_request` only for a body that isn't JSON, which nobody hands in."""
     origin = Origin.EDITED if online else Origin.PUSHED
     if doc.deleted:
-        return Pushed(doc, {"_id": doc.id}, shape.malformed(doc.malformed), origin, author)
+        return Pushed(doc, doc, {"_id": doc.id}, shape.malformed(doc.malformed), origin, author)
     body = jsontext.decode_request(doc.body)
     if type(body) is not dict:
         raise errors.bad_request("Document must be a JSON object")
     unfit = shape.malformed(doc.malformed) or shape.unfit(doc.id, body, len(doc.body))
     body["_id"] = doc.id
-    return Pushed(doc, body, unfit, origin, author)
+    return Pushed(doc, doc, body, unfit, origin, author)

@@ -107,7 +107,8 @@ class Waiting:
         """Whether what it belongs to is still out of its author's sight: then its bytes needn't be copied."""
         with self._site.database.reading() as reading:
             if reading.winner(entry.docid) is not None:
-                return False
+                there = reading.winners(entry.parents).values()
+                return bool(entry.parents) and all(one.deleted for one in there)
             decision = decide(
                 principal,
                 Action.CREATE,
