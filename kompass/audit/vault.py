@@ -174,6 +174,22 @@ def readable(connection: apsw.Connection, *, after: int = 0, page: int = 1000) -
             return
 
 
+def of_document(connection: apsw.Connection, docid: str) -> Iterator[Sealed]:
+    """The values of the entries about one document, as far as they can be read, the first one first."""
+    rows: Any = connection.execute(
+        "SELECT num, key, sealed FROM audit_entries WHERE doc = ? AND length(sealed) > 0 ORDER BY num",
+        (docid,),
+    ).fetchall()
+    for num, number, sealed in rows:
+        one = key(connection, number)
+        if one is None or one.secret is None:
+            continue
+        try:
+            yield Sealed(num, docid, one.subject, one.open_text(num, sealed))
+        except WrongSealError:
+            continue
+
+
 class Chance:
     """Random bytes, fetched many at a time."""
 

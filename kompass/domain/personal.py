@@ -175,6 +175,22 @@ def pseudonym(doctype: str, number: int) -> str:
     return LABELS[doctype].format(n=number)
 
 
+def number_in(doctype: str, body: Body) -> int | None:
+    """The number of the pseudonym that an anonymized document has; None for any other document."""
+    if body.get(ANONYMIZED) is not True or doctype not in OWN:
+        return None
+    for path, rule in OWN[doctype].items():
+        text = LABELS[doctype] if rule is PSEUDONYM else rule.text if isinstance(rule, Says) else ""
+        before, _, after = text.partition("{n}")
+        value = body.get(path)
+        if "{n}" not in text or not isinstance(value, str):
+            continue
+        digits = value.removeprefix(before).removesuffix(after)
+        if value == before + digits + after and digits.isascii() and digits.isdigit() and len(digits) < 10:
+            return int(digits)
+    return None
+
+
 def treated(body: Body, rules: Rules, label: str, number: int) -> dict[str, Any]:
     """The body as the rules want it. `label` is the subject's pseudonym."""
     unique = str(body.get("_id", ""))[-12:]

@@ -3,8 +3,8 @@ replications.
 
 Whoever writes past the gate may bring any document and any history. What is final here stays as it is: it
 isn't deleted before its time, not made a draft again, and nothing frozen changes, but for a correction that
-has been logged, on another server for instance, and that the seal bears out. A legal hold, on whatever
-document, stays as well.
+has been logged, on another server for instance, and that the seal bears out, and for the erasure of a person
+that was done there (`kompass.domain.redaction`). A legal hold, on whatever document, stays as well.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kompass.domain import retention
 from kompass.domain.changes import Body, Change, Facts
 from kompass.domain.corrections import MONEY
 from kompass.domain.freezing import FILES, frozen_changes, is_final
+from kompass.domain.redaction import is_redaction
 from kompass.domain.refusals import Refusal
 from kompass.domain.sealing import is_intact
 from kompass.domain.settings import BusinessSettings
@@ -29,7 +30,7 @@ def check(
 ) -> Refusal | None:
     """Why what is final, or held, forbids the change, whoever wants it; None for anything else.
 
-    `replicated`: it comes from another server, whose GF may have set a legal hold.
+    `replicated`: it comes from another server, whose GF may have set a legal hold, or erased somebody.
     """
     before, doc = change.before, change.doc
     if before is None:
@@ -48,10 +49,14 @@ def check(
         )
     if not is_final(before, facts):
         return None
+    if replicated and not change.changes("type") and is_redaction(before, doc):
+        return None
     touched: list[str] = []
     if not _is_logged(change, facts):
         touched += frozen_changes(change, facts)
         touched += (name for name in _CORRECTED if change.changes(name))
+    if change.changes("erasures"):
+        touched.append("erasures")
     if before.get("finalized") is True:
         touched += [name for name in _SEAL if change.changes(name)]
     if change.changes("type"):

@@ -28,6 +28,11 @@ _KEPT = frozenset({"type", "status", "owner", "assignedTo", "user", "userName", 
 _KEPT_ENDINGS = ("Id", "Ids", "By", "At", "Rev", "Hash")
 
 
+def is_kept(name: str) -> bool:
+    """Whether a member with this name is no text, but an id, a time, a login name or a choice."""
+    return name in _KEPT or name.endswith(_KEPT_ENDINGS)
+
+
 @dataclass(frozen=True, slots=True)
 class Traces:
     """What to look for, as regular expressions by the text that takes its place."""
@@ -153,10 +158,7 @@ class Replacer:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {
-                name: one if name in _KEPT or name.endswith(_KEPT_ENDINGS) else self.value(one)
-                for name, one in value.items()
-            }
+            return {name: one if is_kept(name) else self.value(one) for name, one in value.items()}
         if isinstance(value, list):
             return [self.value(one) for one in value]
         return value
@@ -168,7 +170,7 @@ def texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, Mapping):
         for name, one in value.items():
-            if name not in _KEPT and not name.endswith(_KEPT_ENDINGS):
+            if not is_kept(name):
                 yield from texts(one)
     elif isinstance(value, list):
         for one in value:

@@ -17,7 +17,7 @@ from kompass.audit import AuditExtension, Cause
 from kompass.business.lookups import Lookups, members
 from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
 from kompass.domain.freezing import is_final
-from kompass.domain.personal import ABOUT, FILES, OWN, Rules, anonymized, pseudonym, treated
+from kompass.domain.personal import ABOUT, ANONYMIZED, FILES, OWN, Rules, anonymized, pseudonym, treated
 from kompass.domain.retention import HOLD
 from kompass.domain.sealing import erased as sealed_again
 from kompass.domain.traces import Replacer
@@ -35,7 +35,7 @@ from replication.protocol.revisions import format_rev
 from replication.store.interface import Document
 from replication.store.sqlite import Reading, Writing
 
-CAUSE = Cause("erasure", "privacy.erasure")
+CAUSE = Cause(register.ERASURE, "privacy.erasure")
 
 
 class HeldError(Exception):
@@ -99,7 +99,9 @@ class Rewriter:
         docid, doctype = document.id, str(body.get("type"))
         rules, label, number = self._rules(docid, doctype, before)
         after = {name: value for name, value in body.items() if name[:1] != "_"}
-        if docid in self._found.subjects:
+        if docid in self._found.subjects and before.get(ANONYMIZED) is True:
+            pass  # another server has done it
+        elif docid in self._found.subjects:
             own = anonymized({**after, "_id": docid}, rules, label, number, self._now)
             after = {name: value for name, value in own.items() if name != "_id"}
         elif rules:
@@ -250,6 +252,7 @@ def erase(
 
 def _numbers(writing: Writing, order: Order, found: Found) -> tuple[Erasure, dict[str, int]]:
     known = {} if order.again is None else {one.id: one.number for one in order.again.subjects}
+    known |= found.numbers
     numbers = {
         docid: known[docid] if docid in known else register.next_number(writing, kind)
         for docid, kind in found.subjects.items()

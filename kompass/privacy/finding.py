@@ -17,7 +17,7 @@ import orjson
 from kompass.access.companions import CARDS
 from kompass.audit import vault
 from kompass.business.lookups import members
-from kompass.domain.personal import LABELS, OWN
+from kompass.domain.personal import LABELS, OWN, number_in
 from kompass.domain.traces import Traces, traces
 from kompass.privacy.sweep import login_of
 from replication.protocol import jsontext
@@ -41,6 +41,8 @@ class Found:
     doctype: str
     subjects: dict[str, str] = field(default_factory=dict)
     """Documents about himself -> their type, his own first: of a customer its contacts belong to it."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Of the pseudonyms that another server has given some of them."""
     near: set[str] = field(default_factory=set)
     """Live documents that name one of them."""
     traces: Traces = field(default_factory=Traces)
@@ -87,8 +89,7 @@ def _same(before: Found, now: Found) -> bool:
 
 
 def _subjects(reading: Reading, subject: str) -> Found:
-    winner = reading.winner(subject)
-    body = None if winner is None or winner.deleted else _body(winner)
+    body = _live(reading, subject)
     doctype = str((body or {}).get("type"))
     if body is None or doctype not in LABELS:
         raise UnknownSubjectError(subject)
@@ -96,11 +97,38 @@ def _subjects(reading: Reading, subject: str) -> Found:
     if doctype == "customer":
         for kind, name in (("contact", "customerId"), ("lead", "convertedCustomerId")):
             found.subjects.update(dict.fromkeys(referring(reading, subject, kind, name), kind))
-    for one in found.subjects:
+    for one, kind in found.subjects.items():
         found.near.update(referring(reading, one))
+        body = _live(reading, one)
+        number = None if body is None else number_in(kind, body)
+        if number is not None:
+            found.numbers[one] = number
     found.near.update(_beside(reading, [*found.near, *found.subjects]))
     found.near -= set(found.subjects)
     return found
+
+
+def _live(reading: Reading, docid: str) -> dict[str, Any] | None:
+    winner = reading.winner(docid)
+    return None if winner is None or winner.deleted else _body(winner)
+
+
+def is_unknown(reading: Reading, subject: str) -> bool:
+    """Whether there is nothing but an anonymized document of somebody, which has a pseudonym."""
+    body = _live(reading, subject)
+    if body is None or number_in(str(body.get("type")), body) is None:
+        return False
+    found = _subjects(reading, subject)
+    return list(found.subjects) == [subject] and _traces(reading, found) == Traces()
+
+
+def known_pseudonym(winner: Document) -> tuple[str, int]:
+    """Type and number of a document of which `is_unknown` is true."""
+    body = _body(winner)
+    doctype = str(body["type"])
+    number = number_in(doctype, body)
+    assert number is not None
+    return doctype, number
 
 
 _BESIDE = frozenset({"comment", "notification", *(card.type for card in CARDS.values())})
@@ -133,8 +161,37 @@ def _traces(reading: Reading, found: Found) -> Traces:
     total = Traces()
     for docid, doctype in found.subjects.items():
         bodies = [_body(one) for one in versions(reading, docid)]
+        bodies += _chained(reading, docid, doctype)
         total |= traces(bodies, LABELS[doctype])
     return total
+
+
+def _chained(reading: Reading, docid: str, doctype: str) -> list[dict[str, Any]]:
+    """Earlier versions of a document as far as the chain of writes has them: their texts may be compacted.
+
+    Of a changed field it has both values, beside others as they were last known.
+    """
+    bodies = []
+    last: dict[str, Any] = {"type": doctype}
+    for one in vault.of_document(reading.connection, docid):
+        opening = orjson.loads(one.opening)
+        text = opening.get("text")
+        if isinstance(text, str):
+            value = jsontext.decode_request(text.encode())
+            if isinstance(value, dict) and value.get("type") == doctype:
+                last = members(value)
+                bodies.append(last)
+        fields = opening.get("fields")
+        for side in ("old", "new") if isinstance(fields, dict) else ():
+            changed = {
+                name: value[side]
+                for name, (_, told) in fields.items()
+                if side in (value := orjson.loads(told))
+            }
+            whole = changed.pop("*", None)
+            last = {**last, **changed, **(whole if isinstance(whole, dict) else {}), "type": doctype}
+            bodies.append(last)
+    return bodies
 
 
 def versions(reading: Reading, docid: str) -> list[Document]:

@@ -7,6 +7,7 @@
   follow that one may still have what was erased.
 - `privacy_pending`: erasures of which bytes may still lie in the quarantine or in files, with what has to be
   looked for there as long as that is needed.
+- `privacy_due`: people who were erased on another server, and are to be erased here.
 - `privacy_identities`: digests of the ids that erased users have in Keycloak.
 - `privacy_tickets`: what devices and consumers of the feed have to remove; `privacy_acknowledged`: who has.
 - `privacy_consumers`: who has to, besides devices.
@@ -22,12 +23,20 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from kompass.audit import actor
-from kompass.domain import consent
+from kompass.access.principals import Principal
+from kompass.audit import Cause, actor
+from kompass.domain import anonymity, consent
+from kompass.domain.changes import Change, NoFacts
 from kompass.domain.consent import Purpose
+from kompass.domain.personal import ANONYMIZED, LABELS
+from kompass.domain.redaction import unnumbered
+from kompass.domain.settings import BusinessSettings
 from kompass.privacy.sweep import Sweep
-from replication.protocol import jsontext
+from replication.protocol import errors, jsontext
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
+from replication.store.interface import Document
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
 
 _TABLES = """
@@ -52,6 +61,7 @@ CREATE TABLE IF NOT EXISTS privacy_documents (
     erasure INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS privacy_pending (erasure INTEGER PRIMARY KEY, sweep BLOB);
+CREATE TABLE IF NOT EXISTS privacy_due (subject TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS privacy_identities (
     digest TEXT PRIMARY KEY,
     erasure INTEGER NOT NULL
@@ -83,6 +93,12 @@ CREATE TABLE IF NOT EXISTS privacy_consents (
 );
 CREATE INDEX IF NOT EXISTS privacy_consents_by_doc ON privacy_consents (doc, purpose, num);
 """
+
+
+ERASURE = "erasure"
+"""What the chain of writes says of revisions that an erasure makes."""
+_NOBODY = Principal("", frozenset())
+_SETTINGS = BusinessSettings()
 
 
 class Kind(StrEnum):
@@ -170,6 +186,44 @@ class Register(Extension):
                 self._note_consent(writing, document)
             elif document.deleted or not document.seq:
                 self._note_consent(writing, document, gone=True)
+            self._note_erased_elsewhere(writing, document)
+
+    def check(self, writing: Writing, write: DocumentWrite, winner: Document | None) -> ProtocolError | None:
+        """What was erased doesn't come back by administrators, imports and replications either: whatever
+        follows a version of before the erasure, unless it says what is stored.
+        """
+        if write.deleted or winner is None:
+            return None
+        clean = rewritten(writing, [write.id]).get(write.id)
+        if clean is None:
+            return None
+        stored = {} if winner.deleted else _plain(winner.text)
+        if write.path is not None and clean not in write.path.revisions():
+            sent = _plain(write.body)
+            if not winner.deleted and _says(sent) == _says(stored) and not write.attachments:
+                return None
+            return errors.forbidden(
+                "Personal data was erased from this document, and this follows an earlier version: it isn't"
+                " stored. Replicate the other way first, and edit what is there then."
+            )
+        refusal = anonymity.check(
+            Change(_plain(write.body) | {"_id": write.id}, stored, _NOBODY, self._now()), NoFacts(), _SETTINGS
+        )
+        return None if refusal is None else errors.forbidden(refusal.reason)
+
+    def _note_erased_elsewhere(self, writing: Writing, document: ChangedDocument) -> None:
+        for one in document.written:
+            if one.deleted or b'"anonymized":true' not in one.text:
+                continue
+            if type(one.note) is Cause and one.note.origin == ERASURE:
+                continue
+            body = _plain(one.text)
+            if body.get(ANONYMIZED) is not True or str(body.get("type")) not in LABELS:
+                continue
+            if not subjects_among(writing, [document.id]):
+                writing.connection.execute(
+                    "INSERT OR IGNORE INTO privacy_due VALUES (?, ?)", (document.id, _stamp(self._now()))
+                )
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         for note in notes:
@@ -206,6 +260,19 @@ class Register(Extension):
                 add_ticket(writing, Kind.WITHDRAWAL, document.id, purpose, at, {})
 
 
+def _plain(text: bytes) -> dict[str, Any]:
+    value = jsontext.decode_request(text)
+    return {name: one for name, one in value.items() if name[:1] != "_"}
+
+
+def _says(body: Mapping[str, Any]) -> Any:
+    """What tells two versions of an erased document apart."""
+    return unnumbered({name: one for name, one in body.items() if name not in _OF_THE_ERASURE})
+
+
+_OF_THE_ERASURE = frozenset({"erasures", "anonymizedAt", "dsgvoConsent"})
+
+
 def prepare(writing: Writing) -> None:
     """Makes the tables unless they are there."""
     writing.connection.execute(_TABLES)
@@ -232,6 +299,7 @@ def keep(writing: Writing, erasure: Erasure, documents: Mapping[str, str]) -> No
         "INSERT INTO privacy_erasures VALUES (?, ?, ?, ?, ?, ?)",
         (erasure.num, erasure.subject, _stamp(erasure.at), erasure.by, erasure.reason, subjects),
     )
+    not_due(writing, [one.id for one in erasure.subjects])
     for one in erasure.subjects:
         execute("INSERT OR REPLACE INTO privacy_subjects VALUES (?, ?, ?, ?)", (*one, erasure.num))
         execute(
@@ -286,6 +354,21 @@ def rewritten(reading: Reading, docids: Iterable[str]) -> dict[str, Rev]:
         (_array(docids),),
     )
     return {docid: parse_rev(rev) for docid, rev in rows}
+
+
+def due(reading: Reading, before: datetime) -> list[str]:
+    """Who was erased on another server, as this one has known since before that moment."""
+    rows: Any = reading.connection.execute(
+        "SELECT subject FROM privacy_due WHERE at <= ? ORDER BY at", (_stamp(before),)
+    )
+    return [subject for (subject,) in rows]
+
+
+def not_due(writing: Writing, subjects: Iterable[str]) -> None:
+    """Nothing has to be done any more."""
+    writing.connection.executemany(
+        "DELETE FROM privacy_due WHERE subject = ?", [(subject,) for subject in subjects]
+    )
 
 
 # -- what is left to do ----------------------------------------------------------------------------

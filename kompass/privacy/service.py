@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,10 +21,19 @@ import structlog
 from kompass.domain.personal import pseudonym
 from kompass.privacy import register
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError, identity_digest
-from kompass.privacy.erasing import AlreadyErasedError, Done, Order, Rewriter, Rewriting, erase, held
-from kompass.privacy.finding import Found, find
+from kompass.privacy.erasing import (
+    AlreadyErasedError,
+    Done,
+    HeldError,
+    Order,
+    Rewriter,
+    Rewriting,
+    erase,
+    held,
+)
+from kompass.privacy.finding import Found, UnknownSubjectError, find, is_unknown, known_pseudonym
 from kompass.privacy.journal import Journal
-from kompass.privacy.register import Erasure
+from kompass.privacy.register import Erasure, Subject
 from kompass.privacy.sweep import Sweep, login_of
 from kompass.sync.gate.gate import Gate
 from kompass.sync.opening import chain_in
@@ -34,7 +44,10 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 from replication.store.sqlite import SqliteDatabase, Writing
 
+PATIENCE = timedelta(minutes=1)
+"""How long an erasure that was done on another server waits for the rest of its documents."""
 _PAGE = 500
+_REPLICATION, _ELSEWHERE = "replication", "Erased on another server"
 _TRIES = 20
 _PAUSE = 0.25
 
@@ -146,6 +159,51 @@ class Privacy:
         async with self._gate.turns.alone():
             is_swept = await self._tried(self._sweep_all)
         return is_swept and await self._tried(self._rewrite_files)
+
+    async def follow(self) -> list[str]:
+        """Erases here who was erased on another server, as its documents say that have come by a replication.
+
+        Waits a while for all of them: what comes later is another version beside the one that is made here.
+        Returns who was erased. Whoever can still log in, or is under a legal hold, waits; that is logged.
+        """
+        before = self._gate.now() - PATIENCE
+        with self._database.reading() as reading:
+            subjects = register.due(reading, before)
+        done = []
+        for subject in subjects:
+            try:
+                if not await self._take_over(subject):
+                    await self.erase(subject, by=_REPLICATION, reason=_ELSEWHERE)
+                done.append(subject)
+            except (UnknownSubjectError, AlreadyErasedError):
+                await self._database.transact(partial(register.not_due, subjects=[subject]))
+            except (HeldError, ActiveUserError) as error:
+                log.warning("an erasure of another server waits", subject=subject, why=str(error))
+        return done
+
+    async def _take_over(self, subject: str) -> bool:
+        """Notes that somebody was erased of whom this server never had anything else, unless it may have."""
+        if login_of(subject) is not None or not await asyncio.to_thread(self._is_unknown, subject):
+            return False
+
+        def run(writing: Writing) -> None:
+            winner = writing.winner(subject)
+            if winner is None or register.subjects_among(writing, [subject]):
+                register.not_due(writing, [subject])
+                return
+            num, kind, number = register.next_erasure(writing), *known_pseudonym(winner)
+            erasure = Erasure(
+                num, subject, self._gate.now(), _REPLICATION, _ELSEWHERE, (Subject(subject, kind, number),)
+            )
+            register.keep(writing, erasure, {subject: winner.rev})
+            writing.tell(erasure)
+
+        await self._database.transact(run)
+        return True
+
+    def _is_unknown(self, subject: str) -> bool:
+        with self._database.reading() as reading:
+            return is_unknown(reading, subject)
 
     async def _account(self, subject: str) -> Account | None:
         """What a user has, None for whoever is none."""

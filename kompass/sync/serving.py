@@ -34,7 +34,7 @@ from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import SqliteDatabase, SqliteStore
 
 RESUMED_EVERY = 60.0
-"""Seconds after which an erasure is gone on with that couldn't be finished."""
+"""Seconds after which an erasure is gone on with that couldn't be finished, or was done on another server."""
 SIGNED_EVERY = 86_400.0
 """Seconds after which the chain of writes is signed, even if little was written."""
 
@@ -141,7 +141,9 @@ class Sync:
             await asyncio.sleep(RESUMED_EVERY)
             assert self._store is not None
             try:
-                await Privacy(gate, Accounts(self._store)).resume()
+                privacy = Privacy(gate, Accounts(self._store))
+                await privacy.resume()
+                await privacy.follow()
             except ProtocolError:
                 log.exception("erasures could not be looked at")
 

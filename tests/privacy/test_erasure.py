@@ -55,6 +55,22 @@ async def test_nothing_of_an_erased_person_is_left_in_the_files(tmp_path: Path) 
     assert found_in(raw(tmp_path)) == []
 
 
+async def test_what_only_the_chain_remembers_is_looked_for_too(tmp_path: Path) -> None:
+    world = await populated(tmp_path)
+    body = await world.body(contact(1))
+    assert body is not None
+    await world.put(contact(1), {**body, "lastName": "Altmanova", "email": "alt@manova.example"})
+    await world.put(contact(1), body)
+    other = await world.body(customer(2)) or {}
+    await world.put(customer(2), {**other, "notes": "früher ZYXWIKA ALTMANOVA, alt@manova.example"})
+    await world.database.compact()
+    await erase(world, contact(1))
+    whole = raw(tmp_path).lower()
+    assert b"altmanova" not in whole
+    assert b"alt@manova" not in whole
+    await world.close()
+
+
 async def test_no_revision_has_a_text_of_before(tmp_path: Path) -> None:
     world = await populated(tmp_path)
     tree = await world.database.tree(contact(1))
