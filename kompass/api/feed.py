@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,12 +15,15 @@ from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit import heads
 from kompass.identity.services import is_feed
+from kompass.privacy import register
 from kompass.sync.index import following
 from kompass.sync.index.following import PersonStanding
-from replication.store.sqlite import Reading
+from replication.store.sqlite import Reading, Writing
 
 MOST_IDS = 2000
 MOST_MOVED = 2000
+MOST_TICKETS = 100
+_CONSUMER = re.compile(r"feed-[a-z0-9][a-z0-9._-]{0,40}")
 
 _ID = Annotated[str, Field(max_length=4096)]
 
@@ -38,6 +42,14 @@ class Question(BaseModel):
     """Of `moved`."""
     history: Annotated[str, Field(max_length=60)] | None = None
     """What the last answer said of it."""
+
+
+class Confirmed(BaseModel):
+    """Tickets that a consumer has worked off."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tickets: Annotated[list[Annotated[int, Field(ge=1, le=2**53)]], Field(max_length=MOST_TICKETS)]
 
 
 async def asked(request: Request) -> Response:
@@ -84,6 +96,44 @@ async def everybody(request: Request) -> Response:
     return JSONResponse(answer)
 
 
+async def ticketed(request: Request) -> Response:
+    """`GET tickets/{consumer}`: numbers of erasures and withdrawals that it hasn't confirmed. Whoever asks is
+    enrolled among those that they wait for.
+    """
+    _only_the_service(request)
+    name = _consumer(request)
+    gate = services_of(request).gate_now()
+    with gate.database.reading() as reading:
+        known = name in register.consumers(reading)
+    if not known:
+        await gate.database.transact(lambda writing: register.enrol(writing, name, gate.now()))
+    with gate.database.reading() as reading:
+        found = register.tickets(reading, limit=MOST_TICKETS, unseen_by=name)
+        answer = {"tickets": [one.num for one in found], "update_seq": reading.update_seq}
+    return JSONResponse(answer)
+
+
+async def confirmed(request: Request) -> Response:
+    """`POST tickets/{consumer}`: it has removed what these name."""
+    _only_the_service(request)
+    name, given = _consumer(request), await body_of(request, Confirmed)
+    gate = services_of(request).gate_now()
+
+    def confirm(writing: Writing) -> None:
+        for ticket in given.tickets:
+            register.acknowledge(writing, ticket, name, gate.now())
+
+    await gate.database.transact(confirm)
+    return Response(status_code=204)
+
+
+def _consumer(request: Request) -> str:
+    name = str(request.path_params["consumer"])
+    if _CONSUMER.fullmatch(name) is None:
+        raise Problem(404, "A consumer of the feed is called feed- and its sink.")
+    return name
+
+
 def _state(reading: Reading) -> dict[str, Any]:
     return {
         "epoch": reading.epochs.current,
@@ -113,4 +163,6 @@ def _only_the_service(request: Request) -> None:
 ROUTES = [
     Route("/feed/access", asked, methods=["POST"]),
     Route("/feed/people", everybody, methods=["GET"]),
+    Route("/feed/tickets/{consumer}", ticketed, methods=["GET"]),
+    Route("/feed/tickets/{consumer}", confirmed, methods=["POST"]),
 ]

@@ -23,7 +23,7 @@ MIN_SECRET = 32
 _READING = ("GET", "HEAD")
 _ASKING = ("GET", "HEAD", "POST")
 _OF_DATABASE = {"_changes": _ASKING, "_bulk_get": ("POST",)}
-_API = ("/api/v1/feed/access", "/api/v1/feed/people", "/api/v1/privacy/")
+_API = ("/api/v1/feed/access", "/api/v1/feed/people", "/api/v1/feed/tickets/")
 
 
 def is_feed(principal: Principal) -> bool:

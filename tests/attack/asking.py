@@ -649,6 +649,9 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/privacy/consumers/{name}": _api(("PUT", "privacy/consumers/search", {})),
     "/feed/access": _followed,
     "/feed/people": lambda t: get("/api/v1/feed/people"),
+    "/feed/tickets/{consumer}": _api(
+        ("GET", "feed/tickets/feed-search", None), ("POST", "feed/tickets/feed-search", {"tickets": [1]})
+    ),
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,
     "/login": _api(("GET", "login", None)),

@@ -154,6 +154,21 @@ class ReferenceHarness(SinkHarness):
         """
         return {row[0] for row in self._rows(query, person.name)}
 
+    def documents(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """Revision and channels of all that is in it."""
+        rows = self._rows("SELECT id, rev, channels FROM documents")
+        return {row[0]: (row[1], frozenset(json.loads(row[2]))) for row in rows}
+
+    def people(self) -> dict[str, frozenset[str]]:
+        """Who holds which channels."""
+        rows = self._rows("SELECT name, channels FROM people")
+        return {row[0]: frozenset(json.loads(row[1])) for row in rows}
+
+    def execute(self, statement: str) -> None:
+        """Does something to it by hand."""
+        with closing(sqlite3.connect(self._directory / "reference.db", timeout=10)) as connection, connection:
+            connection.execute(statement)
+
     async def break_it(self) -> None:
         self._lock = sqlite3.connect(self._directory / "reference.db", isolation_level=None)
         self._lock.execute("BEGIN EXCLUSIVE")

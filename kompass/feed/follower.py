@@ -1,0 +1,284 @@
+"""Keeps one sink up to date for as long as it runs, whatever fails.
+
+A follower has its own walk along the feed, so a sink that is slow, or down, holds up no other. It reads a
+page only when the one before is stored. Another generation is built beside the sink by a second walk, while
+the first goes on, and takes its place when it has caught up; what another database has is never mixed with
+what the sink has of the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from contextlib import suppress
+
+import structlog
+
+from kompass.feed.ledger import Ledger, LedgerError, State, Status
+from kompass.feed.sink import Sink, SinkUnavailableError
+from kompass.feed.source import Source, SourceUnavailableError, Tickets
+from kompass.feed.walker import AnotherDatabaseError, Walker
+from replication.replicator.backoff import pause
+
+LINGER = 0.04
+"""Seconds in which changes gather before a page is read: each commit of a sink has its price."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+REPORT_SECONDS = 0.5
+LOOK_SECONDS = 1.0
+"""How often it is looked whether somebody wants documents tried again, or a rebuild."""
+RATE_SECONDS = 30.0
+TICKETS_SECONDS = 20.0
+
+log = structlog.get_logger(__name__)
+
+_TRIED_AGAIN = (SinkUnavailableError, SourceUnavailableError, LedgerError)
+
+
+class Follower:
+    """See the module. `run` ends when it is cancelled; then the sink is closed."""
+
+    def __init__(self, sink: Sink, source: Source, ledger: Ledger, *, attempts: int = 5) -> None:
+        self.name = sink.name
+        self._sink = sink
+        self._source = source
+        self._ledger = ledger
+        self._attempts = attempts
+        self._walker: Walker | None = None
+        self._next: Walker | None = None
+        self._state = State.STARTING
+        self._behind_since: float | None = time.time()
+        self._errors = 0
+        self._last_error = ""
+        self._reported = self._looked = 0.0
+        self._done: deque[tuple[float, int]] = deque()
+        self._before = 0
+        self._stale: str | None = None
+        """Why the sink must not be walked on; None if it may."""
+        self._tickets = Confirming(self.name, source)
+
+    async def run(self) -> None:
+        failures = 0
+        try:
+            while True:
+                try:
+                    await self._sink.open()
+                    failures = 0
+                    while True:
+                        await self._turn()
+                        failures = 0
+                except _TRIED_AGAIN as error:
+                    await self._failed(str(error), failures)
+                except Exception as error:
+                    # A defect: of this follower or of its sink. The others don't hear of it.
+                    log.exception("a follower failed", sink=self.name)
+                    await self._failed(f"{type(error).__name__}: {error}", failures)
+                failures += 1
+        finally:
+            await self._close()
+
+    async def _turn(self) -> None:
+        """One page of each walk, or a while of waiting."""
+        if self._walker is None and self._stale is None:
+            walker = self._new_walker(self._sink, self.name)
+            await walker.begin()
+            self._walker = walker
+        due = time.monotonic() - self._looked >= LOOK_SECONDS
+        if due:
+            self._looked = time.monotonic()
+            await self._look()
+        caught_up, moved = True, False
+        if self._walker is not None and self._stale is None:
+            before = self._walker.position
+            try:
+                if due:
+                    await self._walker.retry()
+                caught_up = await self._walker.step()
+            except AnotherDatabaseError as error:
+                await self._another(str(error))
+                return
+            moved = self._walker.position != before
+            self._seen(caught_up)
+        if self._next is not None:
+            caught_up = await self._rebuild() and caught_up
+        await self._report()
+        if caught_up and self._walker is not None:
+            await self._tickets.look(self._walker.position)
+            if not moved and await self._source.news(self._walker.since):
+                await asyncio.sleep(LINGER)
+        elif not caught_up and self._next is None and self._walker is not None and self._walker.near:
+            await asyncio.sleep(LINGER)
+
+    # -- generations ---------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Whether a new generation is wanted."""
+        if self._next is not None:
+            return
+        why = await self._ledger.do(self._ledger.rebuild_asked, self.name)
+        if why is None:
+            return
+        log.info("a sink is rebuilt", sink=self.name, why=why)
+        self._next = await self._begin_generation()
+
+    async def _another(self, why: str) -> None:
+        """What the sink has is of another past: it is read until a new generation is there, and no more
+        written.
+        """
+        log.warning("a sink is of another database and is rebuilt", sink=self.name, why=why)
+        await self._ledger.do(self._ledger.ask_rebuild, self.name, why)
+        self._stale = why
+        self._walker = None
+        self._looked = 0.0
+
+    async def _begin_generation(self) -> Walker:
+        generation = await self._sink.rebuilding()
+        walker = self._new_walker(generation, _key(self.name))
+        try:
+            await walker.begin()
+        except BaseException:
+            await generation.close()
+            raise
+        return walker
+
+    async def _rebuild(self) -> bool:
+        """One page of the new generation; it takes the sink's place at the end. True if nothing is left."""
+        walker = self._next
+        assert walker is not None
+        try:
+            await walker.retry()
+            caught_up = await walker.step()
+        except AnotherDatabaseError:
+            # Begun before the database was another one.
+            await walker.sink.discard()
+            await walker.sink.close()
+            await self._ledger.do(self._ledger.forget, _key(self.name))
+            self._next = None
+            self._looked = 0.0
+            return False
+        if not caught_up or (self._walker is not None and walker.position < self._walker.position):
+            return False
+        await walker.sink.switch()
+        old, self._sink = self._sink, walker.sink
+        self._next, self._stale = None, None
+        await self._ledger.do(self._ledger.promote, self.name, _key(self.name))
+        await self._ledger.do(self._ledger.rebuilt, self.name)
+        walker.key = self.name
+        self._walker = walker
+        self._seen(caught_up=True)
+        await old.close()
+        log.info("a sink was rebuilt", sink=self.name, documents=walker.applied)
+        return True
+
+    def _new_walker(self, sink: Sink, key: str) -> Walker:
+        return Walker(sink, self._source, self._ledger, key=key, attempts=self._attempts)
+
+    # -- failing, and telling ------------------------------------------------------------------
+
+    async def _failed(self, why: str, failures: int) -> None:
+        if failures == 0 or why != self._last_error:
+            log.warning("a sink can't be followed", sink=self.name, why=why)
+        self._errors += 1
+        self._last_error = why[:300]
+        if self._behind_since is None:
+            self._behind_since = time.time()
+        # What it had in memory may be wrong now: it goes on from what is stored.
+        if self._next is not None:
+            with suppress(Exception):
+                await self._next.sink.close()
+            self._next = None
+        position, target = (self._walker.position, self._walker.target) if self._walker else (0, 0)
+        self._walker = None
+        self._state = State.UNAVAILABLE
+        self._looked = 0.0
+        await self._report(now=True, position=position, target=target)
+        with suppress(Exception):
+            await self._sink.close()
+        await asyncio.sleep(pause(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE))
+
+    def _seen(self, caught_up: bool) -> None:
+        now = time.time()
+        if caught_up:
+            self._behind_since = None
+            self._state = State.FOLLOWING
+        else:
+            if self._behind_since is None:
+                self._behind_since = now
+            if self._walker is not None and not self._walker.near:
+                self._state = State.CATCHING_UP
+        assert self._walker is not None
+        applied = self._walker.applied - self._before
+        self._before = self._walker.applied
+        if applied > 0:
+            self._done.append((now, applied))
+        while self._done and self._done[0][0] < now - RATE_SECONDS:
+            self._done.popleft()
+
+    async def _report(self, *, now: bool = False, position: int = 0, target: int = 0) -> None:
+        clock = time.monotonic()
+        if not now and clock - self._reported < REPORT_SECONDS:
+            return
+        self._reported = clock
+        walker, building = self._walker, self._next
+        if walker is not None:
+            position, target = walker.position, max(walker.target, building.target if building else 0)
+        state = State.REBUILDING if building is not None else self._state
+        status = Status(
+            self.name,
+            state,
+            position,
+            target,
+            self._behind_since,
+            round(sum(count for _, count in self._done) / RATE_SECONDS, 1),
+            walker.applied if walker is not None else 0,
+            self._errors + (walker.errors if walker is not None else 0),
+            (walker.last_error if walker is not None else "") or self._last_error,
+            building.position if building is not None else 0,
+            building.target if building is not None else 0,
+            os.getpid(),
+        )
+        with suppress(LedgerError):
+            await self._ledger.do(self._ledger.report, status)
+
+    async def _close(self) -> None:
+        for sink in (self._sink, *([self._next.sink] if self._next else [])):
+            with suppress(Exception):
+                await sink.close()
+        with suppress(Exception):
+            self._state = State.STOPPED
+            self._next = None
+            await self._report(now=True)
+
+
+class Confirming:
+    """Confirms erasures and withdrawals once the sink has what they wrote.
+
+    They reach a sink as any change does: the documents in their new, clean versions. What a sink keeps for
+    itself of earlier ones is its own matter.
+    """
+
+    def __init__(self, sink: str, source: Source) -> None:
+        self.consumer = f"feed-{sink}"
+        self._source = source
+        self._looked = -TICKETS_SECONDS
+        self._waiting: Tickets | None = None
+        """Those that can be confirmed as soon as the sink is where the database was then."""
+
+    async def look(self, position: int) -> None:
+        """`position` of the sink. What fails is left for the next time: the documents go first."""
+        try:
+            if self._waiting is not None and position >= self._waiting.update_seq:
+                await self._source.confirm(self.consumer, self._waiting.open)
+                self._waiting = None
+            if self._waiting is None and time.monotonic() - self._looked >= TICKETS_SECONDS:
+                self._looked = time.monotonic()
+                found = await self._source.tickets(self.consumer)
+                self._waiting = found if found.open else None
+        except SourceUnavailableError as error:
+            log.warning("tickets can't be confirmed", consumer=self.consumer, why=str(error))
+
+
+def _key(sink: str) -> str:
+    """Under which name what is known of a generation in the making is kept."""
+    return f"{sink} (new)"

@@ -1,0 +1,287 @@
+"""What the consumer keeps beside its sinks: documents that a sink could not store, how far each sink is, and
+what somebody asked for. A SQLite file, which the server and commands read and write as well.
+
+No text of a document is in it: a document that is tried again is read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import orjson
+
+T = TypeVar("T")
+
+FILE = "feed/feed.sqlite"
+"""Below the data directory: files beside the databases would be taken for one."""
+
+MAX_REASON = 500
+_VERSION = 1
+_TABLES = """
+CREATE TABLE dead (
+    num INTEGER PRIMARY KEY,
+    sink TEXT NOT NULL,
+    id TEXT NOT NULL,
+    rev TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    first REAL NOT NULL,
+    last REAL NOT NULL,
+    due REAL,
+    UNIQUE (sink, id)
+);
+CREATE INDEX dead_by_due ON dead (sink, due);
+CREATE TABLE status (sink TEXT PRIMARY KEY, at REAL NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE rebuilds (sink TEXT PRIMARY KEY, asked REAL NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class LedgerError(Exception):
+    """The file can't be used. The text is for people."""
+
+
+class State(StrEnum):
+    STARTING = "starting"
+    WAITING = "waiting for another consumer"
+    """Another process leads."""
+    CATCHING_UP = "catching up"
+    FOLLOWING = "following"
+    REBUILDING = "rebuilding"
+    UNAVAILABLE = "unavailable"
+    """The sink, or the server, can't be reached; it is tried again."""
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far a sink is."""
+
+    sink: str
+    state: State
+    position: int = 0
+    target: int = 0
+    """Where the database was when it was last asked."""
+    behind_since: float | None = None
+    """Since when it has not been at the end of the feed; None if it is."""
+    rate: float = 0.0
+    """Documents in a second, of late."""
+    applied: int = 0
+    errors: int = 0
+    """Since the consumer was started."""
+    last_error: str = ""
+    rebuild_position: int = 0
+    rebuild_target: int = 0
+    """Of a generation in the making; 0 without one."""
+    pid: int = 0
+    at: float = 0.0
+    """When this was so."""
+
+    @property
+    def lag(self) -> int:
+        """Changes that it has not seen."""
+        return max(0, self.target - self.position)
+
+    def lag_seconds(self, now: float) -> float:
+        return 0.0 if self.behind_since is None else max(0.0, now - self.behind_since)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A document that a sink could not store."""
+
+    num: int
+    sink: str
+    id: str
+    rev: str
+    position: int
+    reason: str
+    attempts: int
+    first: float
+    last: float
+    due: float | None
+    """When it is tried again; None: it isn't, unless somebody asks."""
+
+
+_COLUMNS = "num, sink, id, rev, position, reason, attempts, first, last, due"
+
+
+class Ledger:
+    """The file, made where it isn't there. Blocking, short; calls may come from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        """Of a data directory. Raises `LedgerError`."""
+        self.path = directory / FILE
+        self._lock = threading.Lock()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = apsw.Connection(str(self.path))
+            self._connection.set_busy_timeout(5000)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._prepare()
+        except (OSError, apsw.Error) as error:
+            raise LedgerError(f"{self.path} can't be used: {error}") from error
+
+    def _prepare(self) -> None:
+        with self._connection:
+            version = self._connection.pragma("user_version")
+            if version > _VERSION:
+                raise LedgerError(f"{self.path} is of a newer version of this program ({version})")
+            if version == 0:
+                self._connection.execute(_TABLES)
+                self._connection.pragma("user_version", _VERSION)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # -- dead letters --------------------------------------------------------------------------
+
+    def bury(self, sink: str, docid: str, rev: str, position: int, reason: str, due: float | None) -> int:
+        """A document could not be stored, once more. Gives how often that was; for another revision it begins
+        anew.
+        """
+        now = time.time()
+        return int(
+            self._value(
+                "INSERT INTO dead VALUES (NULL, ?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?7)"
+                " ON CONFLICT (sink, id) DO UPDATE SET"
+                " attempts = iif(rev = excluded.rev, attempts + 1, 1),"
+                " first = iif(rev = excluded.rev, first, excluded.first),"
+                " rev = excluded.rev, position = excluded.position, reason = excluded.reason,"
+                " last = excluded.last, due = excluded.due RETURNING attempts",
+                (sink, docid, rev, position, _shown(reason), now, due),
+            )
+        )
+
+    def postpone(self, sink: str, docid: str, due: float) -> None:
+        """It is tried again then."""
+        self._value("UPDATE dead SET due = ? WHERE sink = ? AND id = ?", (due, sink, docid))
+
+    def promote(self, sink: str, made: str) -> None:
+        """What is known of the generation `made` is what is known of the sink from now on."""
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM dead WHERE sink = ?", (sink,))
+            self._connection.execute("UPDATE dead SET sink = ? WHERE sink = ?", (sink, made))
+
+    def forget(self, sink: str) -> None:
+        """Nothing is known of this sink, or generation of one."""
+        self._value("DELETE FROM dead WHERE sink = ?", (sink,))
+
+    def resolve(self, sink: str, docids: Iterable[str]) -> None:
+        """They are stored."""
+        self._value(
+            "DELETE FROM dead WHERE sink = ? AND id IN (SELECT value FROM json_each(?))",
+            (sink, orjson.dumps(list(docids)).decode()),
+        )
+
+    def due(self, sink: str, most: int) -> list[DeadLetter]:
+        """Those that are to be tried now."""
+        return self._letters("sink = ? AND due <= ? ORDER BY due LIMIT ?", (sink, time.time(), most))
+
+    def known(self, sink: str) -> set[str]:
+        """Ids of all that this sink could not store."""
+        rows = self._rows("SELECT id FROM dead WHERE sink = ?", (sink,))
+        return {row[0] for row in rows}
+
+    def letters(self, sink: str | None = None, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """From a number on, the first one first."""
+        return self._letters(
+            "(?1 IS NULL OR sink = ?1) AND num > ?2 ORDER BY num LIMIT ?3", (sink, after, limit)
+        )
+
+    def letter(self, num: int) -> DeadLetter | None:
+        return next(iter(self._letters("num = ?", (num,))), None)
+
+    def replay(self, num: int) -> bool:
+        """It is tried again at once. False if there is no such letter."""
+        return self._changed("UPDATE dead SET due = 0, attempts = 0 WHERE num = ?", (num,))
+
+    def replay_all(self, sink: str | None = None) -> int:
+        """How many."""
+        with self._lock:
+            self._connection.execute(
+                "UPDATE dead SET due = 0, attempts = 0 WHERE ?1 IS NULL OR sink = ?1", (sink,)
+            )
+            return self._connection.changes()
+
+    def drop(self, num: int) -> bool:
+        """Nobody needs it. The document comes again when it changes. False if there is no such letter."""
+        return self._changed("DELETE FROM dead WHERE num = ?", (num,))
+
+    def counts(self) -> dict[str, int]:
+        """Letters of each sink that are not tried any more by themselves, and those that are."""
+        return dict(self._rows("SELECT sink, count(*) FROM dead GROUP BY sink", ()))
+
+    # -- status --------------------------------------------------------------------------------
+
+    def report(self, status: Status) -> None:
+        values = {key: value for key, value in asdict(status).items() if key not in ("sink", "at")}
+        self._value(
+            "INSERT OR REPLACE INTO status VALUES (?, ?, ?)",
+            (status.sink, time.time(), orjson.dumps(values).decode()),
+        )
+
+    def statuses(self) -> dict[str, Status]:
+        """By sink, as they were last reported."""
+        rows = self._rows("SELECT sink, at, text FROM status ORDER BY sink", ())
+        return {
+            sink: Status(
+                sink=sink, at=at, **{**(given := orjson.loads(text)), "state": State(given["state"])}
+            )
+            for sink, at, text in rows
+        }
+
+    # -- rebuilds ------------------------------------------------------------------------------
+
+    def ask_rebuild(self, sink: str, why: str) -> None:
+        """A new generation of the sink is to be made. It goes on after a restart until it is there."""
+        self._value("INSERT OR IGNORE INTO rebuilds VALUES (?, ?, ?)", (sink, time.time(), why))
+
+    def rebuild_asked(self, sink: str) -> str | None:
+        """Why, or None."""
+        found: str | None = self._value("SELECT why FROM rebuilds WHERE sink = ?", (sink,))
+        return found
+
+    def rebuilt(self, sink: str) -> None:
+        self._value("DELETE FROM rebuilds WHERE sink = ?", (sink,))
+
+    # -- the file ------------------------------------------------------------------------------
+
+    def _letters(self, condition: str, values: Sequence[Any]) -> list[DeadLetter]:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM dead WHERE {condition}", values)  # noqa: S608 - constants
+        return [DeadLetter(*row) for row in rows]
+
+    def _value(self, query: str, values: Sequence[Any]) -> Any:
+        rows = self._rows(query, values)
+        return rows[0][0] if rows else None
+
+    def _changed(self, query: str, values: Sequence[Any]) -> bool:
+        with self._lock:
+            self._connection.execute(query, tuple(values))
+            return bool(self._connection.changes())
+
+    def _rows(self, query: str, values: Sequence[Any]) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(query, tuple(values)).fetchall()
+
+    async def do(self, work: Callable[..., T], *arguments: Any) -> T:
+        """One of these calls in a thread: committing waits for the disk."""
+        try:
+            return await asyncio.to_thread(work, *arguments)
+        except apsw.Error as error:
+            raise LedgerError(f"{self.path} can't be used: {error}") from error
+
+
+def _shown(reason: str) -> str:
+    """One line of it, of bounded length."""
+    line = " ".join(reason.split()) or "no reason was given"
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)[:MAX_REASON]

@@ -1,0 +1,230 @@
+"""Where changes come from: the server, over HTTP, as the service that follows its feed.
+
+What is read of documents is CouchDB's protocol (`_changes`, `_bulk_get`); who may read them is asked beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import orjson
+
+from kompass.access.audiences import Channel
+from kompass.feed.sink import PersonAccess
+from replication.protocol import jsontext
+from replication.protocol.errors import ProtocolError
+
+WAIT_SECONDS = 2.0
+"""How long a question for anything new may wait. What is purged, or moves, wakes nobody and is found then."""
+
+_TIMEOUT = httpx.Timeout(60, connect=5)
+_MOST_ASKED = 2000
+
+
+class SourceUnavailableError(Exception):
+    """The server can't be reached, or doesn't let the service in now. The text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of `_changes`."""
+
+    number: int
+    id: str
+    rev: str
+    doc: Mapping[str, Any] | None
+    """None: it is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: Sequence[Row]
+    last_seq: str
+    pending: int
+    """Rows behind it."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessAnswer:
+    """Who may read what a page brings, and what moved there: see the endpoint."""
+
+    channels: Mapping[str, frozenset[Channel]]
+    positions: Mapping[str, int]
+    revs: Mapping[str, str | None]
+    moved: Sequence[str]
+    people: Sequence[PersonAccess]
+    until: str
+    position: int
+    epoch: str
+    update_seq: int
+    history: str
+    continues: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    people: Sequence[PersonAccess]
+    epoch: str
+    update_seq: int
+    history: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    """Erasures and withdrawals, by number."""
+
+    open: Sequence[int]
+    update_seq: int
+    """Where the database is: what they wrote is not behind it."""
+
+
+class Source:
+    """One connection. `async with` it. Everything raises `SourceUnavailableError`."""
+
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        database: str = "kompass",
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`url` of the server; `transport`: for tests."""
+        self._database = database
+        self._client = httpx.AsyncClient(
+            base_url=url.rstrip("/"),
+            headers={"authorization": f"Bearer {secret}", "accept": "application/json"},
+            timeout=_TIMEOUT,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def page(self, since: str, limit: int) -> Page:
+        """Changes after `since` with their documents."""
+        query = {"since": since, "limit": str(limit), "include_docs": "true"}
+        content = await self._ask("GET", f"/{self._database}/_changes", params=query)
+        value = _decoded(content)
+        rows = [
+            Row(
+                number_of(row["seq"]),
+                row["id"],
+                row["changes"][0]["rev"],
+                None if row.get("deleted") else row.get("doc"),
+            )
+            for row in value["results"]
+        ]
+        return Page(rows, str(value["last_seq"]), int(value.get("pending") or 0), len(content))
+
+    async def news(self, since: str) -> bool:
+        """Waits for a change after `since`, for some seconds. Whether there may be one."""
+        query = {
+            "since": since,
+            "limit": "1",
+            "feed": "longpoll",
+            "timeout": str(int(WAIT_SECONDS * 1000)),
+        }
+        content = await self._ask("GET", f"/{self._database}/_changes", params=query)
+        return str(_decoded(content)["last_seq"]) != since
+
+    async def access(self, ids: Sequence[str], since: str, until: str, history: str | None) -> AccessAnswer:
+        """What else has to be known of a page with these documents. At most 2,000 of them."""
+        assert len(ids) <= _MOST_ASKED
+        question: dict[str, Any] = {"ids": ids, "since": since, "until": until}
+        if history:
+            question["history"] = history
+        value = _decoded(await self._ask("POST", "/api/v1/feed/access", json=question))
+        return AccessAnswer(
+            {docid: frozenset(channels) for docid, channels in value["channels"].items()},
+            value["positions"],
+            value["revs"],
+            value["moved"],
+            [_person(one) for one in value["people"]],
+            value["until"],
+            value["position"],
+            value["epoch"],
+            value["update_seq"],
+            value["history"],
+            value["continues"],
+        )
+
+    async def everybody(self) -> Everybody:
+        """All people, as they are now."""
+        value = _decoded(await self._ask("GET", "/api/v1/feed/people"))
+        people = [_person(one) for one in value["people"]]
+        return Everybody(people, value["epoch"], value["update_seq"], value["history"])
+
+    async def documents(self, wanted: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+        """Documents in these revisions; those that aren't stored any more are left out."""
+        if not wanted:
+            return {}
+        asked = {"docs": [{"id": docid, "rev": rev} for docid, rev in wanted.items()]}
+        value = _decoded(await self._ask("POST", f"/{self._database}/_bulk_get", json=asked))
+        found: dict[str, Mapping[str, Any]] = {}
+        for result in value["results"]:
+            for one in result["docs"]:
+                if "ok" in one:
+                    found[result["id"]] = one["ok"]
+        return found
+
+    async def tickets(self, consumer: str) -> Tickets:
+        """What has been erased or withdrawn and this consumer has not confirmed. With the first question
+        it is enrolled among those that tickets wait for.
+        """
+        value = _decoded(await self._ask("GET", f"/api/v1/feed/tickets/{consumer}"))
+        return Tickets(list(value["tickets"]), int(value["update_seq"]))
+
+    async def confirm(self, consumer: str, tickets: Sequence[int]) -> None:
+        """The consumer has removed what these name."""
+        await self._ask("POST", f"/api/v1/feed/tickets/{consumer}", json={"tickets": list(tickets)})
+
+    async def _ask(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
+    ) -> bytes:
+        body = None if json is None else orjson.dumps(json)
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            answer = await self._client.request(method, path, params=params, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise SourceUnavailableError(f"{self._client.base_url} doesn't answer: {error!r}") from error
+        if answer.status_code >= 300:
+            raise SourceUnavailableError(
+                f"{self._client.base_url}{path} answers {answer.status_code}: {answer.text[:200]}"
+            )
+        return answer.content
+
+
+def number_of(seq: object) -> int:
+    """The number in front of a sequence."""
+    return int(str(seq).partition("-")[0])
+
+
+def epoch_of(seq: str) -> str:
+    """In which epoch a sequence was counted."""
+    return seq.partition("-")[2]
+
+
+def _person(value: Mapping[str, Any]) -> PersonAccess:
+    return PersonAccess(
+        value["name"], value["active"], frozenset(value["roles"]), frozenset(value["channels"])
+    )
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return jsontext.decode(content)
+    except ProtocolError as error:
+        # A server that goes down in the midst of an answer, or something in between.
+        raise SourceUnavailableError(f"an answer is no JSON: {error.reason}") from error

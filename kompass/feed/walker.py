@@ -1,0 +1,252 @@
+"""Walks one sink along the feed, a page at a time.
+
+A page of changes is read, then who may read its documents, as of one moment; both become a batch. A document
+that has changed in between is left out of it: it comes again. What moved to other channels without a change
+of its own, and what was purged, is added.
+
+A document that the sink can't store is looked for by halving. It is tried again later, beside the others, and
+then left to people (`Ledger`). Until it is stored nothing of it is in the sink: an older version might show
+what its readers must not see any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from kompass.feed.ledger import DeadLetter, Ledger
+from kompass.feed.sink import Batch, Change, Checkpoint, DocumentRejectedError, PersonAccess, Sink
+from kompass.feed.sink import SinkUnavailableError as Unavailable
+from kompass.feed.source import AccessAnswer, Page, Row, Source, epoch_of
+from replication.replicator.backoff import pause
+
+FIRST_LIMIT = 50
+MOST_ROWS = 500
+PAGE_SIZE = 4 * 1024 * 1024
+"""Bytes that a page should have. Their size shows in the page before."""
+MOST_RETRIED = 20
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 300.0
+
+_BETWEEN = "~"
+"""Stands in a checkpoint between the sequence and what the server said of its history."""
+
+log = structlog.get_logger(__name__)
+
+
+class AnotherDatabaseError(Exception):
+    """What the sink has is of another database, or of a past that this one hasn't. The text says which."""
+
+
+class Walker:
+    """See the module. One for a generation of a sink; calls come one after the other."""
+
+    def __init__(self, sink: Sink, source: Source, ledger: Ledger, *, key: str, attempts: int) -> None:
+        """`key`: under which name its dead letters are kept."""
+        self.sink = sink
+        self.key = key
+        self._source = source
+        self._ledger = ledger
+        self._attempts = attempts
+        self._limit = FIRST_LIMIT
+        self._at: Checkpoint | None = None
+        self._failed: set[str] = set()
+        self.position = 0
+        self.target = 0
+        self.applied = 0
+        self.near = False
+        """Whether the latest page was not full: the rest is what was written meanwhile."""
+        self.errors = 0
+        self.last_error = ""
+
+    async def begin(self) -> None:
+        """Finds out where the sink is; makes the first checkpoint of an empty one, with all people.
+
+        Raises `AnotherDatabaseError`.
+        """
+        self._failed = await self._ledger.do(self._ledger.known, self.key)
+        self._at = await self.sink.checkpoint()
+        if self._at is None:
+            everybody = await self._source.everybody()
+            self._at = _checkpoint(everybody.epoch, f"0-{everybody.epoch}", everybody.history, 0)
+            self.target = everybody.update_seq
+            await self.sink.apply(Batch((), self._at, everybody.people))
+        self.position = self._at.position
+
+    @property
+    def since(self) -> str:
+        """The sequence up to which the sink is."""
+        assert self._at is not None, "`begin` first"
+        return self._at.since.partition(_BETWEEN)[0]
+
+    async def step(self) -> bool:
+        """Applies the next page. True if that was the end of the feed.
+
+        Raises what `Source` and sinks raise when they can't be reached, and `AnotherDatabaseError`; then
+        nothing has happened, or it happens again.
+        """
+        assert self._at is not None, "`begin` first"
+        at = self._at
+        page = await self._source.page(self.since, self._limit)
+        if epoch_of(page.last_seq) != at.epoch:
+            raise AnotherDatabaseError(
+                f"the sink is of the epoch {at.epoch}, the database of {epoch_of(page.last_seq)}"
+            )
+        history = at.since.partition(_BETWEEN)[2]
+        access = await self._source.access([row.id for row in page.rows], self.since, page.last_seq, history)
+        if not access.continues or access.epoch != at.epoch or access.update_seq < at.position:
+            raise AnotherDatabaseError("the database was restored from a copy that is older than the sink")
+        self._adapt(page)
+        changes = await self._changes(page, access)
+        after = _checkpoint(at.epoch, access.until, access.history, access.position)
+        if changes or access.people or access.position != at.position:
+            await self._deliver(changes, after, access.people)
+        self._at = after
+        self.position, self.target = access.position, access.update_seq
+        self.applied += len(changes)
+        self.near = len(page.rows) < MOST_ROWS // 5 and page.pending < MOST_ROWS
+        return not page.pending and access.until == page.last_seq and access.position >= access.update_seq
+
+    # -- a batch -------------------------------------------------------------------------------
+
+    async def _changes(self, page: Page, access: AccessAnswer) -> list[Change]:
+        found: dict[str, Change] = {}
+        missing: dict[str, str] = {}
+        for row in page.rows:
+            if row.number <= access.position and not row.id.startswith("_design/"):
+                change = _change(row, access)
+                if change is not None:
+                    found[row.id] = change
+        for docid in access.moved:
+            rev = access.revs[docid]
+            if docid.startswith("_design/") or docid in found:
+                continue
+            if rev is None:
+                found[docid] = Change(docid, access.positions[docid], "", None)
+            else:
+                missing[docid] = rev
+        for docid, doc in (await self._source.documents(missing)).items():
+            found[docid] = _stated(docid, missing[docid], doc, access)
+        return sorted(found.values(), key=lambda one: one.position)
+
+    async def _deliver(
+        self, changes: Sequence[Change], after: Checkpoint, people: Sequence[PersonAccess]
+    ) -> None:
+        """Applies them, whatever is in them, and then `after`."""
+        assert self._at is not None
+        try:
+            await self.sink.apply(Batch(changes, after, people))
+        except Unavailable:
+            raise
+        except DocumentRejectedError as error:
+            bad = next((one for one in changes if one.id == error.docid), None)
+            if bad is None:
+                raise Unavailable(f"it rejects a document that it wasn't given: {error}") from error
+            await self._put_aside(bad, error.reason, for_good=True)
+            await self._deliver(_without(changes, bad), after, people)
+            return
+        except Exception as error:
+            if not changes:
+                raise Unavailable(f"{type(error).__name__}: {error}") from error
+            if len(changes) == 1:
+                log.warning(
+                    "a sink can't store a document", sink=self.key, id=changes[0].id, error=repr(error)
+                )
+                await self._put_aside(changes[0], f"{type(error).__name__}: {error}")
+                await self._deliver(_without(changes, changes[0]), after, people)
+                return
+            half = len(changes) // 2
+            await self._deliver(changes[:half], self._at, ())
+            await self._deliver(changes[half:], after, people)
+            return
+        await self._stored(one.id for one in changes)
+
+    async def _put_aside(self, change: Change, reason: str, *, for_good: bool = False) -> None:
+        """It couldn't be stored: that is written down, and then what the sink had of it goes."""
+        assert self._at is not None
+        self.errors += 1
+        self.last_error = f"{change.id}: {reason}"[:300]
+        attempts = await self._ledger.do(
+            self._ledger.bury, self.key, change.id, change.rev, change.position, reason, None
+        )
+        if not for_good and attempts < self._attempts:
+            due = time.time() + pause(attempts - 1, first=FIRST_RETRY, longest=LONGEST_RETRY)
+            await self._ledger.do(self._ledger.postpone, self.key, change.id, due)
+        self._failed.add(change.id)
+        try:
+            await self.sink.apply(Batch([replace(change, doc=None, channels=frozenset())], self._at))
+        except Unavailable:
+            raise
+        except Exception:
+            # It has nothing of it either, or there is nothing that anybody here could do.
+            log.exception("a sink can't remove a document", sink=self.key, id=change.id)
+
+    async def _stored(self, docids: Iterable[str]) -> None:
+        mended = self._failed.intersection(docids)
+        if mended:
+            await self._ledger.do(self._ledger.resolve, self.key, mended)
+            self._failed -= mended
+
+    def _adapt(self, page: Page) -> None:
+        if page.rows:
+            fitting = PAGE_SIZE * len(page.rows) // max(page.size, 1)
+            self._limit = max(1, min(fitting, 2 * self._limit, MOST_ROWS))
+
+    # -- documents that could not be stored ------------------------------------------------------
+
+    async def retry(self) -> int:
+        """Tries those again that are due, as they are now. How many there were."""
+        letters = await self._ledger.do(self._ledger.due, self.key, MOST_RETRIED)
+        if not letters:
+            return 0
+        since = self.since
+        access = await self._source.access([one.id for one in letters], since, since, None)
+        wanted = {one.id: rev for one in letters if (rev := access.revs.get(one.id)) is not None}
+        documents = await self._source.documents(wanted)
+        for letter in letters:
+            await self._retry(letter, access, documents.get(letter.id))
+        return len(letters)
+
+    async def _retry(self, letter: DeadLetter, access: AccessAnswer, doc: object) -> None:
+        assert self._at is not None
+        self._failed.add(letter.id)
+        rev = access.revs.get(letter.id)
+        if rev is None:
+            change = Change(letter.id, max(letter.position, access.positions.get(letter.id, 0)), "", None)
+        elif isinstance(doc, dict):
+            change = _stated(letter.id, rev, doc, access)
+        else:
+            return  # it has just changed, and is on its way
+        await self._deliver([change], self._at, ())
+
+
+def _change(row: Row, access: AccessAnswer) -> Change | None:
+    """What a row says; None if its document has changed again."""
+    position = access.positions.get(row.id)
+    if position is None:  # the index has never heard of it: nobody may read it
+        return Change(row.id, row.number, row.rev, row.doc)
+    rev = access.revs[row.id]
+    if rev is None:
+        return Change(row.id, position, row.rev, None)
+    if rev != row.rev:
+        return None
+    return Change(row.id, position, rev, row.doc, access.channels[row.id] if row.doc else frozenset())
+
+
+def _stated(docid: str, rev: str, doc: object, access: AccessAnswer) -> Change:
+    """A document that was asked for by its revision."""
+    assert isinstance(doc, dict)
+    gone = doc.get("_deleted") is True
+    channels = frozenset[str]() if gone else access.channels[docid]
+    return Change(docid, access.positions[docid], rev, None if gone else doc, channels)
+
+
+def _checkpoint(epoch: str, since: str, history: str, position: int) -> Checkpoint:
+    return Checkpoint(epoch, f"{since}{_BETWEEN}{history}", position)
+
+
+def _without(changes: Sequence[Change], one: Change) -> list[Change]:
+    return [each for each in changes if each is not one]

@@ -1,0 +1,274 @@
+"""A sink ends up with what the documents say, whatever happens to it, to them and to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kompass.feed.ledger import State
+from kompass.feed.sink import Batch, DocumentRejectedError
+from kompass.privacy import register
+from tests.domain.examples import smallest
+from tests.feed.reference import ReferenceSink
+from tests.feed.world import FeedWorld, customer, feed_world, until
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[FeedWorld]:
+    async with feed_world(tmp_path) as world:
+        yield world
+
+
+class Picky(ReferenceSink):
+    """Can't store customers of some names."""
+
+    def __init__(self, directory: Path, *, by_name: bool = False, next_generation: bool = False) -> None:
+        super().__init__(directory, next_generation=next_generation)
+        self.by_name = by_name
+        self.refuses = True
+        self.tried = 0
+
+    async def apply(self, batch: Batch) -> None:
+        for change in batch.changes:
+            if (
+                self.refuses
+                and change.type == "customer"
+                and change.doc
+                and change.doc["companyName"] == "Gift"
+            ):
+                self.tried += 1
+                if self.by_name:
+                    raise DocumentRejectedError(change.id, "it is poison")
+                raise RuntimeError("poison")
+        await super().apply(batch)
+
+
+async def test_what_is_there_and_what_comes(world: FeedWorld) -> None:
+    await world.customer(1, "adm1")
+    world.follow()
+    await world.settled()
+    assert customer(1) in world.harness.documents()
+    await world.customer(2, "adm2")
+    await world.customer(1, "adm2", "Hof 2")
+    await world.settled()
+    await world.delete(customer(2))
+    await world.settled()
+    assert customer(2) not in world.harness.documents()
+    await world.state(State.FOLLOWING)
+
+
+async def test_what_is_written_shows_within_a_second(world: FeedWorld) -> None:
+    world.follow()
+    await world.settled()
+    for number in range(1, 4):
+        await asyncio.sleep(0.3)
+        await world.customer(number, "adm1")
+        began = time.monotonic()
+        await world.settled(5)
+        assert time.monotonic() - began < 1
+
+
+async def test_purges_and_moves_reach_it(world: FeedWorld) -> None:
+    tour, stay = smallest("tour"), smallest("hotel_stay")
+    tour_id, stay_id = tour.pop("_id"), stay.pop("_id")
+    await world.put(tour_id, **{**tour, "ownerId": "adm1"})
+    await world.put(stay_id, **{**stay, "tourId": tour_id})
+    await world.customer(1, "adm1")
+    world.follow()
+    await world.settled()
+    before = world.harness.documents()[stay_id]
+    await world.put(tour_id, **{**tour, "ownerId": "adm2"})
+    await world.settled()
+    assert world.harness.documents()[stay_id][0] == before[0]
+    assert world.harness.documents()[stay_id][1] != before[1]
+    await world.purge(customer(1))
+    await world.settled()
+    assert customer(1) not in world.harness.documents()
+    # And one that is purged and made again in between.
+    await world.unfollow()
+    await world.customer(2, "adm1")
+    await world.purge(customer(2))
+    await world.customer(2, "adm2")
+    world.follow()
+    await world.settled()
+    assert customer(2) in world.harness.documents()
+
+
+async def test_people_gain_and_lose(world: FeedWorld) -> None:
+    await world.customer(1, "adm1")
+    world.follow()
+    await world.settled()
+    sales = f"sales:customer:{customer(1)}"
+    assert sales in world.harness.people()["adm1"]
+    await world.customer(1, "adm2")
+    await world.settled()
+    assert sales not in world.harness.people()["adm1"]
+    assert sales in world.harness.people()["adm2"]
+    await world.put("user-adm2", type="user", name="adm2", roles=["ADM"], active=False)
+    await world.settled()
+    assert world.harness.people()["adm2"] == frozenset()
+
+
+async def test_a_sink_that_is_down_loses_nothing(world: FeedWorld) -> None:
+    world.follow()
+    await world.settled()
+    await world.harness.break_it()
+    await world.customer(1, "adm1")
+    await world.state(State.UNAVAILABLE)
+    await world.harness.mend_it()
+    await world.settled()
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+async def test_poison_is_set_aside_and_the_rest_goes_on(world: FeedWorld, by_name: bool) -> None:
+    for number in range(1, 12):
+        await world.customer(number, "adm1", "Gift" if number in (3, 8) else "Hof")
+    sink = Picky(world.directory / "sink", by_name=by_name)
+    world.follow(sink, attempts=2)
+    poison = {customer(3), customer(8)}
+
+    async def others() -> bool:
+        return set(world.harness.documents()) == set(await world.stated()) - poison
+
+    await until(others, 20)
+    letters = world.ledger.letters("reference")
+    assert {one.id for one in letters} == poison
+    assert all("poison" in one.reason and one.first <= one.last for one in letters)
+    if not by_name:  # tried again by itself, and then no more
+
+        async def given_up() -> bool:
+            return all(one.due is None and one.attempts == 2 for one in world.ledger.letters())
+
+        await until(given_up, 20)
+    # A sound version takes it from the list.
+    await world.customer(3, "adm1", "Hof 3")
+    await until(lambda: _ids(world, {customer(8)}), 20)
+    # Somebody mends the sink, and asks for the other one.
+    sink.refuses = False
+    assert world.ledger.replay(world.ledger.letters()[0].num)
+    await until(lambda: _ids(world, set()), 20)
+    await world.settled()
+
+
+async def _ids(world: FeedWorld, wanted: set[str]) -> bool:
+    return {one.id for one in world.ledger.letters()} == wanted
+
+
+async def test_of_poison_no_older_version_is_left(world: FeedWorld) -> None:
+    """It might show what its readers must not see any more."""
+    await world.customer(1, "adm1")
+    world.follow(Picky(world.directory / "sink"))
+    await world.settled()
+    await world.customer(1, "adm2", "Gift")
+    await until(lambda: _ids(world, {customer(1)}), 20)
+
+    async def gone() -> bool:
+        return customer(1) not in world.harness.documents()
+
+    await until(gone, 5)
+    # Deleted, it is nobody's problem.
+    await world.delete(customer(1))
+    await until(lambda: _ids(world, set()), 20)
+    await world.settled()
+
+
+async def test_a_rebuild_leaves_readers_the_old_one(world: FeedWorld) -> None:
+    for number in range(1, 6):
+        await world.customer(number, "adm1")
+    world.follow()
+    await world.settled()
+    # What somebody broke by hand comes back.
+    world.harness.execute("DELETE FROM documents WHERE id LIKE 'customer-%'")
+    world.ledger.ask_rebuild("reference", "a test")
+
+    async def rebuilt() -> bool:
+        return world.ledger.rebuild_asked("reference") is None
+
+    await until(rebuilt, 20)
+    await world.settled()
+    await world.customer(7, "adm1")
+    await world.settled()
+
+
+async def test_an_interrupted_rebuild_goes_on_after_a_restart(world: FeedWorld) -> None:
+    for number in range(1, 6):
+        await world.customer(number, "adm1")
+    world.follow()
+    await world.settled()
+    await world.unfollow()
+    world.ledger.ask_rebuild("reference", "a test")
+    world.follow()
+    await asyncio.sleep(0.05)
+    await world.unfollow()
+    world.follow()
+
+    async def rebuilt() -> bool:
+        return world.ledger.rebuild_asked("reference") is None
+
+    await until(rebuilt, 20)
+    await world.settled()
+
+
+async def test_a_database_that_was_retired_and_made_again(tmp_path: Path) -> None:
+    async with feed_world(tmp_path) as world:
+        await world.customer(1, "adm1")
+        world.follow()
+        await world.settled()
+    for file in (tmp_path / "data").glob("kompass.sqlite*"):
+        file.unlink()
+    async with feed_world(tmp_path) as world:
+        await world.customer(2, "adm2")
+        world.follow()
+        await world.settled()
+        assert customer(1) not in world.harness.documents()
+
+
+async def test_an_older_copy_of_the_file(tmp_path: Path) -> None:
+    """With more changes than there were when the sink last saw it: numbers alone don't tell."""
+    async with feed_world(tmp_path) as world:
+        await world.customer(1, "adm1")
+    kept = (tmp_path / "data" / "kompass.sqlite").read_bytes()
+    async with feed_world(tmp_path) as world:
+        await world.customer(2, "adm1")
+        world.follow()
+        await world.settled()
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / "data" / f"kompass.sqlite{suffix}").unlink(missing_ok=True)
+    (tmp_path / "data" / "kompass.sqlite").write_bytes(kept)
+    async with feed_world(tmp_path) as world:
+        for number in range(3, 9):
+            await world.customer(number, "adm2")
+        world.follow()
+        await world.settled()
+        assert customer(2) not in world.harness.documents()
+
+
+async def test_an_erasure_is_confirmed_when_the_sink_has_it(world: FeedWorld) -> None:
+    await world.customer(1, "adm1")
+    world.follow()
+    await world.settled()
+
+    async def enrolled() -> bool:
+        with world.database.reading() as reading:
+            return "feed-reference" in register.consumers(reading)
+
+    await until(enrolled, 10)
+    now = datetime.now(UTC)
+    num = await world.database.transact(
+        lambda writing: register.add_ticket(
+            writing, register.Kind.ERASURE, customer(1), None, now, {customer(1): "9-x"}
+        )
+    )
+    await world.unfollow()
+    world.follow()
+
+    async def confirmed() -> bool:
+        with world.database.reading() as reading:
+            return "feed-reference" in register.acknowledged(reading, num)
+
+    await until(confirmed, 10)
