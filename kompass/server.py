@@ -167,6 +167,7 @@ async def create_product(
         log.warning("the database was restored: an erasure was done again", erasure=erasure.num)
     identity.records.hooks.append(sync.roles_changed)
     identity.records.is_erased = sync.is_erased
+    identity.records.description_hooks.append(sync.described)
     identity.gate.met.append(sync.met)
     identity.start()
     api = create_api(Services(documents.server, identity, sync.index, sync.gate, Chain(sync.file, sync.keys)))

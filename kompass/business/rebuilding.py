@@ -18,7 +18,7 @@ from kompass.business.lookups import Lookups, Named, Register, bare, members
 from kompass.business.numbers import Numbers
 from kompass.business.server_made import raise_refusals, server_made
 from kompass.business.step import DERIVED, Step, Terms, written_total
-from kompass.domain import derivations, sums
+from kompass.domain import derivations, models, sums
 from kompass.domain.changes import Body, Facts
 from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite
@@ -120,8 +120,13 @@ def differences(reading: Reading) -> Iterator[Difference]:
             yield from _total(reading, docid, body)
         elif body.get("type") in sums.TARGETS.values() and not _has_target(docid, body, facts):
             yield Difference(docid, "has sums of something that isn't there")
-        for field in derivations.computed(body, facts) if body.get("finalized") is not True else ():
+        computed = derivations.computed(body, facts) if body.get("finalized") is not True else {}
+        for field in computed:
             yield Difference(docid, f"{field} isn't what it is worked out to be")
+        if body.get("type") == "user":  # people don't edit them, so nobody else looks
+            unsound = models.validate(derivations.with_computed(body, computed))
+            if unsound is not None:
+                yield Difference(docid, unsound.reason)
     kept = reading.connection.execute("SELECT count(*) FROM business_docs").get
     if kept != seen:
         yield Difference("business_docs", f"has {kept} documents, there are {seen}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from kompass.access.companions import companion_id
 from kompass.access.fields import same
+from kompass.domain import users
 from kompass.domain.changes import Body, Facts
 from kompass.domain.money import CENT, amount, cents, json_number, same_amount, whole
 
@@ -48,6 +49,11 @@ def computed(doc: Body, facts: Facts) -> dict[str, Any]:
         elif field not in doc or not same(doc[field], value):
             found[field] = value
     return found
+
+
+def with_computed(doc: Body, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with what `computed` has found."""
+    return {field: value for field, value in {**doc, **found}.items() if value is not REMOVED}
 
 
 def moment(value: object) -> datetime | None:
@@ -219,6 +225,11 @@ def _supplier(doc: Body, facts: Facts) -> Values:
         yield "rating", {**rating, "overall": json_number(overall)}
 
 
+def _user(doc: Body, facts: Facts) -> Values:
+    for field, value in users.lacking(doc):
+        yield field, REMOVED if value is None else value
+
+
 _RULES: Mapping[str, Callable[[Body, Facts], Values]] = {
     "opportunity": _opportunity,
     "offer": _offer,
@@ -230,6 +241,7 @@ _RULES: Mapping[str, Callable[[Body, Facts], Values]] = {
     "mileage_log": _mileage_log,
     "material": _material,
     "supplier": _supplier,
+    "user": _user,
 }
 
 STAMPS: Mapping[str, Mapping[str, tuple[str, str | None]]] = {

@@ -23,7 +23,8 @@ from kompass.domain.values import (
 )
 
 OneRole = Literal["ADM", "INNEN", "PLAN", "KALK", "BUCH", "GF", "ADMIN"]
-Roles = Annotated[list[OneRole], Field(min_length=1, max_length=10)]
+Roles = Annotated[list[OneRole], Field(max_length=10)]
+"""None: he has lost them, and sees nothing any more."""
 DisplayName = Annotated[str, line(2, 100)]
 _Department = Annotated[str, line(0, 100)]
 
@@ -71,7 +72,7 @@ class UserDocument(ServerMade):
     email: Email
     displayName: DisplayName
     roles: Roles
-    primaryRole: OneRole
+    primaryRole: OneRole | None = None
     active: bool
     language: Literal["de", "en"] | None = None
     timezone: Annotated[str, line(1, 64)] | None = None
@@ -86,7 +87,7 @@ class UserDocument(ServerMade):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.primaryRole not in self.roles:
+        if self.primaryRole is not None and self.primaryRole not in self.roles:
             raise broken("unfit", "must be one of roles", "muss eine der roles sein", "primaryRole")
         return self
 

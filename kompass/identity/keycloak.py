@@ -33,6 +33,9 @@ class KnownUser:
     enabled: bool
     roles: frozenset[Role]
     """The effective ones, through groups and composite roles too."""
+    email: str = ""
+    display_name: str = ""
+    """First and last name; like the address empty if Keycloak has none."""
 
 
 class AdminEvent(NamedTuple):
@@ -124,7 +127,15 @@ class KeycloakDirectory:
         if self._client_uuid:
             roles += self._admin.get_composite_client_roles_of_user(subject, self._client_uuid)
         known = known_roles(each["name"] for each in roles)
-        return KnownUser(subject, user["username"], user.get("enabled") is True, known)
+        names = (user.get("firstName"), user.get("lastName"))
+        return KnownUser(
+            subject,
+            user["username"],
+            user.get("enabled") is True,
+            known,
+            str(user.get("email") or ""),
+            " ".join(name for name in names if isinstance(name, str) and name),
+        )
 
     def _asking(self, ask: Callable[[], T]) -> T:
         from keycloak.exceptions import KeycloakError as LibraryError

@@ -62,6 +62,8 @@ class RoleChange:
 
 
 RoleHook = Callable[[RoleChange], Awaitable[None]]
+DescriptionHook = Callable[[str, str, str], Awaitable[None]]
+"""Told a user's name, email address and display name."""
 
 
 class Records:
@@ -78,6 +80,9 @@ class Records:
         self.is_erased: Callable[[str], bool] = lambda subject: False
         """Whether the account of this identity of Keycloak's was erased here: it gets no record again, by
         whatever name."""
+        self.description_hooks: list[DescriptionHook] = []
+        """Called when a directory says something of a user that it hasn't said since the start."""
+        self._described: dict[str, int] = {}
 
     async def find(self, name: str) -> Record | None:
         """The record of `name`, a deleted one included. Costs a dictionary access while nothing changes."""
@@ -142,6 +147,17 @@ class Records:
             return members
 
         return await self._change(name, change, reason)
+
+    async def describe(self, name: str, email: str, display_name: str) -> None:
+        """What a directory says of a user, empty for what it doesn't know. It isn't kept here: who wants to
+        keep it adds a hook, which is told once.
+        """
+        said = hash((email, display_name))
+        if self._described.get(name) == said:
+            return
+        for hook in self.description_hooks:
+            await hook(name, email, display_name)
+        self._described[name] = said
 
     async def disable(self, name: str, reason: str, *, by: str = "administrator") -> Record:
         """Lets `name` in no more and ends his sessions. His roles stay written, for when he comes back."""

@@ -185,6 +185,7 @@ class KeycloakSync:
             return None
         await self._records.record_roles(user.name, user.roles, "Keycloak", as_of=as_of, subject=user.subject)
         await self._records.enable(user.name, "enabled in Keycloak", by=KEYCLOAK)
+        await self._records.describe(user.name, user.email, user.display_name)
         return None
 
 

@@ -14,6 +14,7 @@ from kompass.access.principals import Role
 from kompass.audit import SYSTEM, acting_as
 from kompass.audit.signing import FILE as KEYS_FILE
 from kompass.audit.signing import KeysError, SigningKeys
+from kompass.domain import users
 from kompass.domain.personal import ANONYMIZED
 from kompass.domain.series import SeriesTable
 from kompass.identity.records import Record, RoleChange
@@ -198,7 +199,7 @@ class Sync:
         gate = self._gate_now()
         if gate is None:
             return
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        now = _now()
 
         def changed(members: Members | None) -> Members | None:
             before = members or {
@@ -212,14 +213,20 @@ class Sync:
             if before.get(ANONYMIZED) is True:
                 return None  # whoever was erased doesn't come back
             after = {**before, "roles": sorted(roles), "active": active}
-            if after == members:
-                return None
-            return {
-                **after,
-                "modifiedAt": now,
-                "modifiedBy": "system",
-                "version": int(before.get("version", 0)) + 1,
-            }
+            # What it lacks still (email, displayName, primaryRole) follows in the same transaction.
+            return None if after == members else _next(after)
+
+        await change_document(gate.database, _document_id(name), changed)
+
+    async def described(self, name: str, email: str, display_name: str) -> None:
+        """Keeps in the user's document what Keycloak says of him. A hook of `Records`."""
+        gate = self._gate_now()
+        if gate is None:
+            return
+
+        def changed(members: Members | None) -> Members | None:
+            said = {} if members is None else users.described(members, email, display_name)
+            return _next({**(members or {}), **said}) if said else None
 
         await change_document(gate.database, _document_id(name), changed)
 
@@ -251,6 +258,21 @@ class Sync:
             self._toucher.cancel()
         if self._signing is not None:
             self._signing.cancel()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _next(members: Members) -> Members:
+    """The next version of a document, by the server."""
+    version = members.get("version")
+    return {
+        **members,
+        "modifiedAt": _now(),
+        "modifiedBy": "system",
+        "version": version + 1 if type(version) is int else 1,
+    }
 
 
 def _document_id(name: str) -> str:

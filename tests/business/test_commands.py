@@ -76,6 +76,33 @@ async def test_the_doctor_finds_what_does_not_follow_and_rebuilding_puts_it_righ
     assert run("doctor", "--data", str(data), cwd=data).returncode == 0
 
 
+async def test_the_doctor_finds_users_whose_documents_lack_something(data: File) -> None:
+    world = await World.open(data)  # a server of before
+    await world.put("user-wiebke", {"type": "user", "name": "wiebke", "roles": ["ADM", "GF"], "active": True})
+    await world.put("user-x", {"type": "user", "userName": "x", "roles": [], "active": "no", "email": "x"})
+    await world.close()
+    answer = run("doctor", "--repair", "--data", str(data), cwd=data)
+    assert answer.returncode == 1
+    assert "user-wiebke: primaryRole isn't what it is worked out to be – repaired" in answer.stdout
+    (left,) = [line for line in answer.stdout.splitlines() if line.endswith("can't be repaired")]
+    assert left.startswith("kompass: user-x: user: ")
+    assert "active" in left
+    assert "email" in left
+    world = await World.open(data, follows=True)
+    found = await world.body("user-wiebke")
+    await world.close()
+    assert found == {
+        "type": "user",
+        "name": "wiebke",
+        "userName": "wiebke",
+        "displayName": "wiebke",
+        "email": "wiebke@example.invalid",
+        "roles": ["ADM", "GF"],
+        "primaryRole": "GF",
+        "active": True,
+    }
+
+
 async def test_another_pattern_is_a_setting(data: File) -> None:
     (data / "kompass.toml").write_text('numbers = ["project=PRO{year}/{number:04}"]\n')
     world = await World.open(data)

@@ -10,7 +10,6 @@ NEEDED: dict[str, Part] = {
         "email": "wiebke@kompass.example",
         "displayName": "Wiebke Petersen",
         "roles": ["ADM"],
-        "primaryRole": "ADM",
         "active": True,
     },
     "user_card": lambda d: {},
@@ -56,6 +55,7 @@ NEEDED: dict[str, Part] = {
 MORE: dict[str, Part] = {
     "user": lambda d: {
         "name": "adm1",
+        "primaryRole": "ADM",
         "anonymized": False,
         "anonymizedAt": None,
         "language": "de",

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from kompass.access.principals import Role
+from kompass.domain import models
 from kompass.identity.keycloak import AdminEvent, KeycloakError, KnownUser
 from kompass.identity.sync import KeycloakSync
 from kompass.server import Product
@@ -56,6 +57,59 @@ async def test_a_login_made_by_hand_gets_a_document_when_it_is_first_used(client
     await put_login(client, "ADM")
     assert (await client.get(f"/{DATABASE}/_changes", auth=("anna", "pw"))).status_code == 200
     assert await roles_of(client) == ["ADM"]
+
+
+async def test_documents_of_users_are_what_the_models_ask_for(client: httpx.AsyncClient) -> None:
+    """The server knows no more than a name and roles of somebody whose login was made by hand."""
+
+    async def document() -> dict[str, Any]:
+        found: dict[str, Any] = (await client.get(f"/{DATABASE}/user-anna", auth=ADMIN)).json()
+        assert models.validate({name: value for name, value in found.items() if name != "_rev"}) is None
+        return found
+
+    await put_login(client, "ADM", "BUCH")
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+    found = await document()
+    assert (found["primaryRole"], found["displayName"]) == ("BUCH", "anna")
+    assert found["email"] == "anna@example.invalid"
+    (
+        await client.put(
+            f"/{DATABASE}/user-anna", json={**found, "email": "anna@kompass.example"}, auth=ADMIN
+        )
+    ).raise_for_status()
+    await put_login(client, "ADM")
+    assert (await client.get(f"/{DATABASE}", auth=("anna", "pw"))).status_code == 200
+    found = await document()
+    assert (found["primaryRole"], found["email"]) == ("ADM", "anna@kompass.example")
+
+
+async def test_keycloak_says_who_somebody_is(client: httpx.AsyncClient, product: Product) -> None:
+    keycloak = Keycloak()
+    keycloak.down = False
+    sync = KeycloakSync(keycloak, product.identity.records)
+
+    async def document(**said: Any) -> dict[str, Any]:
+        keycloak.users = [KnownUser("s-1", "wiebke", True, frozenset({Role.ADM}), **said)]
+        await sync.list_all()
+        found: dict[str, Any] = (await client.get(f"/{DATABASE}/user-wiebke", auth=ADMIN)).json()
+        assert models.validate({name: value for name, value in found.items() if name != "_rev"}) is None
+        return found
+
+    found = await document(email="wp@kompass.example", display_name="Wiebke Petersen")
+    assert (found["email"], found["displayName"]) == ("wp@kompass.example", "Wiebke Petersen")
+    assert found["primaryRole"] == "ADM"
+    assert (await document(email="wp@kompass.example", display_name="Wiebke Petersen")) == found
+    found = await document(email="no address", display_name="Wiebke Sauer")
+    assert (found["email"], found["displayName"]) == ("wp@kompass.example", "Wiebke Sauer")
+    erased = {
+        **found,
+        "anonymized": True,
+        "displayName": "Gelöscht 7",
+        "email": "geloescht-7@example.invalid",
+    }
+    (await client.put(f"/{DATABASE}/user-wiebke", json=erased, auth=ADMIN)).raise_for_status()
+    found = await document(email="wp@kompass.example", display_name="Wiebke Petersen")
+    assert (found["email"], found["displayName"]) == ("geloescht-7@example.invalid", "Gelöscht 7")
 
 
 async def test_roles_that_a_login_loses_by_hand_are_lost_to_its_document(client: httpx.AsyncClient) -> None:
@@ -144,11 +198,11 @@ async def test_nothing_is_remembered_of_the_database_before(client: httpx.AsyncC
     await make_anew(client)
     await fill(["ADM", "GF"])
     assert (await client.get(f"/{DATABASE}/secret", auth=anna)).status_code == 200
-    assert (await client.get(f"/{DATABASE}", auth=anna)).json()["doc_count"] == 2
+    assert (await client.get(f"/{DATABASE}", auth=anna)).json()["doc_count"] == 3  # with her card
     await make_anew(client)
     await fill(["ADM"])
     assert (await client.get(f"/{DATABASE}/secret", auth=anna)).status_code == 404
-    assert (await client.get(f"/{DATABASE}", auth=anna)).json()["doc_count"] < 2
+    assert (await client.get(f"/{DATABASE}", auth=anna)).json()["doc_count"] < 3
 
 
 async def test_without_a_database_the_api_says_so(client: httpx.AsyncClient) -> None:
@@ -212,11 +266,12 @@ class Keycloak:
 
     def __init__(self) -> None:
         self.down = True
+        self.users: list[KnownUser] = []
 
     def all(self) -> list[KnownUser]:
         if self.down:
             raise KeycloakError("secret-host:8443 refuses the connection")
-        return []
+        return self.users
 
     def one(self, user_id: str) -> KnownUser | None:
         return None
