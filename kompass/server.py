@@ -25,6 +25,8 @@ from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
+from kompass.search.service import Search
+from kompass.search.setup import create_search
 from kompass.settings import Settings
 from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine import Quota
@@ -58,8 +60,10 @@ class Product:
         api: ASGIApp,
         identity: IdentityServices,
         sync: Sync,
+        search: Search,
     ) -> None:
         self.documents = documents
+        self.search = search
         self.sync = sync
         self.identity = identity
         self._own: dict[bytes, ASGIApp] = {
@@ -89,6 +93,7 @@ class Product:
         async def closing() -> Message:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
+                await self.search.close()
                 await self.identity.close()
                 await self.sync.close()
             return message
@@ -170,10 +175,12 @@ async def create_product(
     identity.records.description_hooks.append(sync.described)
     identity.gate.met.append(sync.met)
     identity.start()
-    api = create_api(Services(documents.server, identity, sync.index, sync.gate, Chain(sync.file, sync.keys)))
+    search = create_search(settings)
+    chain = Chain(sync.file, sync.keys)
+    api = create_api(Services(documents.server, identity, sync.index, sync.gate, chain, search))
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
-    return Product(documents, page, api, identity, sync)
+    return Product(documents, page, api, identity, sync, search)
 
 
 async def _create_database(store: SqliteStore) -> None:

@@ -29,10 +29,11 @@ async def running_product(
         sync = sync or Sync(directory)
         store = await sync.open_store()
         stack.push_async_callback(store.close)
-        given = Settings(admin=":".join(admin), **settings)
+        given = Settings(admin=":".join(admin), data=directory, **settings)
         product = await create_product(store, sync, given, password_iterations=10, feed_secret=feed_secret)
         stack.callback(product.documents.server.javascript.close)
         stack.callback(product.documents.server.accounts.close)
         stack.push_async_callback(product.identity.close)
+        stack.push_async_callback(product.search.close)
         stack.push_async_callback(sync.close)
         yield product

@@ -9,7 +9,19 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from kompass.api import access, audit, conflicts, devices, feed, login, privacy, quarantine, session, users
+from kompass.api import (
+    access,
+    audit,
+    conflicts,
+    devices,
+    feed,
+    login,
+    privacy,
+    quarantine,
+    search,
+    session,
+    users,
+)
 from kompass.api.authentication import Authentication
 from kompass.api.problems import (
     Problem,
@@ -34,6 +46,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     users.ROUTES,
     audit.ROUTES,
     feed.ROUTES,
+    search.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from kompass.audit.signing import SigningKeys
 from kompass.identity.setup import IdentityServices
+from kompass.search.service import Search
 from kompass.sync.conflicts.desk import ConflictDesk
 from kompass.sync.gate.gate import Gate
 from kompass.sync.index import FeedIndex
@@ -49,6 +50,9 @@ class Services:
 
     chain: Chain
     """Where the chain of writes lies."""
+
+    search: Search = field(default_factory=lambda: Search(None))
+    """The full text."""
 
     @property
     def desk(self) -> Desk:

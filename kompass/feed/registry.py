@@ -31,7 +31,7 @@ class Registered:
 
 
 SINKS: Mapping[str, Registered] = {
-    "search": Registered("kompass.search.embedded.sink:create", ("tantivy",), "search"),
+    "search": Registered("kompass.search.setup:create_sink", (), "search"),
 }
 """By name. Each sink adds its line."""
 

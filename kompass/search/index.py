@@ -75,4 +75,7 @@ class TextIndex(Protocol):
         Raises `IndexUnavailableError`.
         """
 
+    def stem(self, word: str) -> str:
+        """What it takes a folded word for."""
+
     async def close(self) -> None: ...

@@ -629,6 +629,19 @@ def _followed(t: Target) -> Asks:
         yield Ask("POST", "/api/v1/feed/access", {"ids": [t.id], **interval})
 
 
+def _searched(t: Target) -> Asks:
+    for text in ("", "MARK", "MRAK", "MAR", t.id, t.rev, "geheim", t.user):
+        for more in (
+            {},
+            {"limit": "50", "sort": "-modifiedAt"},
+            {"limit": "50", "offset": "50", "sort": "value"},
+            {"customerId": t.id, "limit": "50"},
+            {"projectId": t.id},
+            {"owner": t.user, "type": "customer,project,expense"},
+        ):
+            yield from get("/api/v1/search", {"q": text, **more}, head=False)
+
+
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/access/explain": _explained,
     "/access/dry-run": _tried,
@@ -652,6 +665,7 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/feed/tickets/{consumer}": _api(
         ("GET", "feed/tickets/feed-search", None), ("POST", "feed/tickets/feed-search", {"tickets": [1]})
     ),
+    "/search": _searched,
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,
     "/login": _api(("GET", "login", None)),

@@ -27,6 +27,7 @@ from replication.accounts.passwords import hash_password
 from tests.access import naive
 from tests.access.world import ME, make
 from tests.product import running_product
+from tests.search.filling import fill
 
 ADMIN = ("chef", "streng-geheim")
 """The administrator of the server."""
@@ -280,4 +281,5 @@ async def open_world(directory: Path, stack: AsyncExitStack) -> World:
         # The first request makes the document that his roles come from.
         await (await world.client(name)).get(f"/{DATABASE}")
     await world.look()
+    await fill(product, directory / "search")
     return world

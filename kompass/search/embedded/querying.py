@@ -13,7 +13,7 @@ from tantivy import Occur, Query
 
 from kompass.access.audiences import Channel
 from kompass.search.asking import Question, Term
-from kompass.search.embedded.schema import SCHEMA, STEMS, number
+from kompass.search.embedded.schema import SCHEMA, number, stem
 
 NUMBER = 12.0
 TITLE = 10.0
@@ -108,12 +108,12 @@ def _term(term: Term) -> Query:
 
 
 def _word(word: str, begun: bool, mistakes: int) -> list[Query]:
-    stem = (STEMS.analyze(word) or [word])[0]
+    stemmed = stem(word)
     ways = [
         _exactly("title", word, TITLE),
-        _exactly("title_stems", stem, TITLE_STEM),
-        _exactly("strong_stems", stem, STRONG),
-        _exactly("plain_stems", stem, PLAIN),
+        _exactly("title_stems", stemmed, TITLE_STEM),
+        _exactly("strong_stems", stemmed, STRONG),
+        _exactly("plain_stems", stemmed, PLAIN),
     ]
     if begun:
         ways.append(_like("title", word, TITLE_BEGUN, 0, begun=True))

@@ -93,6 +93,9 @@ class EmbeddedIndex:
 
         return await self._in_thread(looking)
 
+    def stem(self, word: str) -> str:
+        return schema.stem(word)
+
     async def close(self) -> None:
         with self._lock:
             self._index = self._generation = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def opened(directory: Path) -> tantivy.Index:
     index.register_tokenizer("stems", STEMS)
     index.config_reader("manual")
     return index
+
+
+@lru_cache(50_000)
+def stem(word: str) -> str:
+    """A folded word without its ending."""
+    return (STEMS.analyze(word) or [word])[0]
 
 
 def key(docid: str) -> str:

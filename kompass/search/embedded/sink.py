@@ -17,7 +17,6 @@ from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableEr
 from kompass.search.embedded import schema
 from kompass.search.embedded.generations import Generations
 from kompass.search.entries import entry
-from kompass.settings import Settings
 
 NAME = "search"
 
@@ -156,8 +155,3 @@ def _positions(searcher: tantivy.Searcher, changes: Sequence[Change]) -> dict[st
             (position,) = searcher.fast_field_values("position", [hits[0][1]])
             found[change.id] = int(position or 0)
     return found
-
-
-def create(settings: Settings) -> Sink | None:
-    """For the registry."""
-    return EmbeddedSink(settings.directory / "search")

@@ -28,6 +28,9 @@ SELECT d.place, d.id, s.seq
 FROM access_docs d INDEXED BY access_docs_by_place LEFT JOIN docs s ON s.id = d.id AND s.num = d.num
 WHERE d.place > ?1 AND d.place <= ?2 AND s.seq IS NOT d.place ORDER BY d.place LIMIT ?3
 """
+_CONCERNED = """
+SELECT DISTINCT id FROM access_docs INDEXED BY access_docs_by_place WHERE place > ? LIMIT ?
+"""
 _PEOPLE = """
 SELECT u.name, u.active, u.roles, (
     SELECT json_group_array(c.name) FROM access_holdings h CROSS JOIN access_channels c ON c.num = h.channel
@@ -79,6 +82,12 @@ def moved(reading: Reading, since: int, until: int, limit: int) -> Moved:
     rows: Any = reading.connection.execute(_MOVED, (since, until, limit)).fetchall()
     upto = rows[-1][0] if len(rows) == limit else until
     return Moved(tuple(dict.fromkeys(docid for _, docid, _ in rows)), upto)
+
+
+def concerned(reading: Reading, since: int, limit: int) -> list[str]:
+    """Documents that have changed since, or whose readers have; at most `limit`, in no order."""
+    rows: Any = reading.connection.execute(_CONCERNED, (since, limit))
+    return [docid for (docid,) in rows]
 
 
 def people(reading: Reading, since: int | None = None, until: int = 0) -> list[PersonStanding]:

@@ -1,0 +1,114 @@
+"""`/api/v1/search`: full-text search over everything that the one who asks may read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kompass.api.authentication import caller
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.search.asking import MOST_LIMIT, MOST_OFFSET, MOST_QUESTION, Question, Sort, question
+from kompass.search.catalogue import FACETS, SEARCHED, base_type
+from kompass.search.service import Answer, Hit, SearchDownError
+from replication.protocol import jsontext
+
+LIMIT = 20
+"""Hits in an answer, unless `limit` says another number."""
+
+MOST_VALUES = 20
+"""Values of one filter."""
+
+MOST_VALUE = 200
+"""Characters of one."""
+
+TYPES = sorted({base_type(doctype) for doctype in SEARCHED})
+
+_KNOWN = ("q", *FACETS, "sort", "limit", "offset")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+
+
+async def searched(request: Request) -> Response:
+    """`GET ?q=…`: hits by how well they fit, or as `sort` says.
+
+    Of each filter a document must have one of the values, which are separated by commas or given several
+    times.
+    """
+    principal = caller(request)
+    asked = _question(request.query_params)
+    limit = _number(request.query_params, "limit", LIMIT, 1, MOST_LIMIT)
+    offset = _number(request.query_params, "offset", 0, 0, MOST_OFFSET)
+    services = services_of(request)
+    documents = services.access
+    try:
+        answer = await services.search.answer(
+            documents.database, documents.index, principal, asked, limit=limit, offset=offset
+        )
+    except SearchDownError as error:
+        members = {"index": {"state": "down"}}
+        raise Problem(503, str(error), headers={"retry-after": "5"}, members=members) from None
+    # Numbers of any size stay what they are.
+    return Response(jsontext.encode(_body(answer, limit, offset)), media_type="application/json")
+
+
+def _question(parameters: QueryParams) -> Question:
+    unknown = [name for name in parameters if name not in _KNOWN]
+    if unknown:
+        raise Problem(400, f"There is no parameter {unknown[0][:50]}; there are: {', '.join(_KNOWN)}.")
+    text = parameters.get("q", "")
+    if len(text) > MOST_QUESTION:
+        raise Problem(400, f"q must have at most {MOST_QUESTION} characters.")
+    filters: dict[str, tuple[str, ...]] = {}
+    for facet in FACETS:
+        values = [one for given in parameters.getlist(facet) for one in given.split(",") if one]
+        if len(values) > MOST_VALUES or any(len(one) > MOST_VALUE for one in values):
+            raise Problem(400, f"{facet} must be at most {MOST_VALUES} values of {MOST_VALUE} characters.")
+        if values:
+            filters[facet] = tuple(dict.fromkeys(values))
+    wrong = [one for one in filters.get("type", ()) if one not in TYPES]
+    if wrong:
+        raise Problem(400, f"type can't be {wrong[0][:50]}; it is one of {', '.join(TYPES)}.")
+    sort = parameters.get("sort", Sort.RELEVANCE.value)
+    if sort not in Sort._value2member_map_:
+        raise Problem(400, f"sort must be one of {', '.join(Sort)}.")
+    return question(text, filters, Sort(sort))
+
+
+def _number(parameters: QueryParams, name: str, default: int, least: int, most: int) -> int:
+    text = parameters.get(name, str(default))
+    if _NUMBER.fullmatch(text) is None or not least <= int(text) <= most:
+        raise Problem(400, f"{name} must be a number from {least} to {most}.")
+    return int(text)
+
+
+def _body(answer: Answer, limit: int, offset: int) -> dict[str, Any]:
+    return {
+        "hits": [_hit(hit) for hit in answer.hits],
+        "total": answer.total,
+        "facets": answer.facets,
+        "limit": limit,
+        "offset": offset,
+        "more": answer.more,
+        "index": {"state": answer.index.state, "behind": answer.index.behind},
+    }
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    return {
+        "id": hit.id,
+        "type": hit.type,
+        "document": hit.document,
+        "title": hit.title,
+        "subtitle": hit.subtitle,
+        "highlights": [{"field": one.field, "html": one.html} for one in hit.highlights],
+        "modifiedAt": hit.modified,
+        "value": hit.value,
+    }
+
+
+ROUTES = [Route("/search", searched, methods=["GET"])]

@@ -1,0 +1,303 @@
+"""Searching for somebody: what he is told is what he may read now, whatever the index says.
+
+An index is behind the documents, by a moment or by a day, and it could be wrong. So it is asked with the
+channels that the database says he holds, without the documents that have changed since and that he doesn't
+see now; and each hit is looked at twice, as every text is before it leaves. All that he is shown is made from
+the documents as they are then. Where more has changed than can be looked through, hits are still right, but
+nothing is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from kompass.access.companions import BASE_OF, CARDS, companion_id
+from kompass.access.principals import Principal
+from kompass.domain.registry import LABELS
+from kompass.feed.sink import Checkpoint
+from kompass.search import fields
+from kompass.search.asking import MOST_OFFSET, Question
+from kompass.search.catalogue import SEARCHED, Searched, base_type
+from kompass.search.highlighting import Highlighter
+from kompass.search.index import Found, IndexUnavailableError, Match, Standing, TextIndex
+from kompass.sync.index import FeedIndex, following
+from kompass.sync.personal.person import ROLES_CHANGED
+from kompass.sync.positions import PersonalEpochs, position, split
+from kompass.sync.refusals import NOT_A_MEMBER
+from replication.protocol import errors, jsontext
+from replication.protocol.errors import ProtocolError
+from replication.store.interface import Document
+from replication.store.sqlite import Reading, SqliteDatabase
+
+MOST_CHANGED = 2000
+"""Changed documents up to which it is found out who sees them, so that totals are right."""
+
+MOST_LOOKED_AT = 1200
+"""Hits that are looked at for one answer where nothing is counted."""
+
+MOST_HIGHLIGHTS = 3
+
+TOOK_TOO_LONG = 5.0
+"""Seconds after which an index is given up."""
+
+ROUNDS = 3
+
+log = structlog.get_logger(__name__)
+
+
+class SearchDownError(Exception):
+    """Nothing can be answered. The text says why, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    field: str
+    """Path in the document."""
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    id: str
+    """The document that fits, or what it is a companion or a card of."""
+    type: str
+    document: str
+    """What was found: the same, or the companion or card. The one who asks may read it."""
+    title: str
+    subtitle: str
+    highlights: list[Highlight]
+    modified: str | None
+    value: Any
+    """A sum of money, where the type has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`current`, `behind`, or `rebuilding`: a new index is being made."""
+
+    state: str
+    behind: int
+    """Documents of his that have changed and aren't in the index yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    hits: list[Hit]
+    total: int | None
+    """None where it can't be known: see the module."""
+    facets: Mapping[str, Mapping[str, int]] | None
+    more: bool
+    """Whether there are hits after these."""
+    index: State
+
+
+@dataclass
+class Search:
+    """One for a server."""
+
+    index: TextIndex | None
+    absent: str = "No search index is set up."
+    """Why there is no index, where there is none."""
+    refused: int = field(default=0, init=False)
+    """Hits that were not shown because the one who asked may not read them."""
+
+    async def answer(
+        self,
+        database: SqliteDatabase,
+        access: FeedIndex,
+        principal: Principal,
+        question: Question,
+        *,
+        limit: int,
+        offset: int,
+    ) -> Answer:
+        """Raises `SearchDownError`, and 401 and 403 as every reading does."""
+        if self.index is None:
+            raise SearchDownError(self.absent)
+        try:
+            async with asyncio.timeout(TOOK_TOO_LONG):
+                asking = _Asking(self, self.index, database, access, principal, question)
+                return await asking.answer(limit, offset)
+        except TimeoutError:
+            raise SearchDownError("The search index didn't answer in time: try again.") from None
+        except IndexUnavailableError as error:
+            log.warning("the search index can't answer", reason=str(error))
+            raise SearchDownError(str(error)) from None
+
+    async def close(self) -> None:
+        if self.index is not None:
+            await self.index.close()
+
+
+class _Asking:
+    def __init__(
+        self,
+        search: Search,
+        index: TextIndex,
+        database: SqliteDatabase,
+        access: FeedIndex,
+        principal: Principal,
+        question: Question,
+    ) -> None:
+        self._search = search
+        self._index = index
+        self._database = database
+        self._access = access
+        self._principal = principal
+        self._question = question
+
+    async def answer(self, limit: int, offset: int) -> Answer:
+        standing = await self._index.standing()
+        with self._database.reading() as reading:
+            self._admit(reading)
+            held = self._access.channels_held(reading, self._principal.name).keys()
+            since = _since(reading, standing.checkpoint)
+            changed = following.concerned(reading, since, MOST_CHANGED + 1)
+            countable = len(changed) <= MOST_CHANGED
+            seen = self._access.sees(reading, self._principal.name, changed) if countable else set()
+            state = self._state(reading, standing, since)
+        if countable:
+            return await self._counted(held, set(changed) - seen, limit, offset, state)
+        return await self._leafed(held, limit, offset, state)
+
+    async def _counted(
+        self, held: Iterable[str], hidden: set[str], limit: int, offset: int, state: State
+    ) -> Answer:
+        """What he doesn't see any more is left out of the question, so that nothing of it is counted."""
+        found, documents = Found([], 0), dict[str, Document]()
+        for _ in range(ROUNDS):
+            found = await self._index.find(
+                self._question, frozenset(held), without=hidden, limit=limit, offset=offset
+            )
+            documents = self._documents(found.matches)
+            refused = {match.id for match in found.matches} - documents.keys()
+            if not refused:
+                break
+            self._search.refused += len(refused)
+            hidden = hidden | refused
+        hits = [self._hit(match, documents) for match in found.matches if match.id in documents]
+        if len(hits) < len(found.matches):
+            # Something is wrong with the channels themselves: what is counted can't be trusted either.
+            return Answer(hits, None, None, len(found.matches) == limit, state)
+        more = offset + len(found.matches) < found.total
+        return Answer(hits, found.total, found.facets, more, state)
+
+    async def _leafed(self, held: Iterable[str], limit: int, offset: int, state: State) -> Answer:
+        """Hits one by one from the first, so that a page says nothing of those that are left out."""
+        page, held = 200, frozenset(held)
+        wanted = min(offset + limit, MOST_OFFSET + limit) + 1
+        kept: list[tuple[Match, dict[str, Document]]] = []
+        for at in range(0, MOST_LOOKED_AT, page):
+            found = await self._index.find(self._question, held, limit=page, offset=at, facets=False)
+            documents = self._documents(found.matches)
+            kept += [(match, documents) for match in found.matches if match.id in documents]
+            self._search.refused += sum(match.id not in documents for match in found.matches)
+            if len(kept) >= wanted or len(found.matches) < page:
+                break
+        hits = [self._hit(match, documents) for match, documents in kept[offset : offset + limit]]
+        return Answer(hits, None, None, len(kept) > offset + limit, state)
+
+    # -- who may read what -----------------------------------------------------------------------
+
+    def _admit(self, reading: Reading) -> None:
+        """As every reading of the database does."""
+        roles = self._access.roles(reading, self._principal.name)
+        if roles is None:
+            raise errors.forbidden(NOT_A_MEMBER)
+        if not roles <= self._principal.roles:
+            raise errors.unauthorized(ROLES_CHANGED)
+
+    def _documents(self, matches: list[Match]) -> dict[str, Document]:
+        """What was found and what it belongs to, as it is now; only what he may read now."""
+        if not matches:
+            return {}
+        ids = {match.id: None for match in matches}
+        for match in matches:
+            if match.base != match.id:
+                ids[match.base] = None
+                ids.update((companion_id(card.type, match.base), None) for card in CARDS.values())
+        with self._database.reading() as reading:
+            self._admit(reading)
+            winners = reading.winners(self._access.sees(reading, self._principal.name, ids))
+            look = self._access.second_look(reading, self._principal.name)
+            live = (winner for winner in winners.values() if not winner.deleted)
+            return {winner.id: winner for winner in live if look.allows(winner)}
+
+    def _state(self, reading: Reading, standing: Standing, since: int) -> State:
+        behind = 0
+        if since < reading.update_seq:
+            behind = self._access.pending(reading, self._principal.name, position(since))
+        if standing.rebuilding or standing.checkpoint is None:
+            return State("rebuilding", behind)
+        return State("behind" if behind else "current", behind)
+
+    # -- what is shown ---------------------------------------------------------------------------
+
+    def _hit(self, match: Match, documents: Mapping[str, Document]) -> Hit:
+        body = jsontext.decode_request(documents[match.id].text)
+        doctype = str(body.get("type"))
+        searched = SEARCHED.get(doctype, Searched())
+        called, subtitle = "", ""
+        for one in (body, *self._belongs(match, doctype, documents)):
+            about = SEARCHED.get(str(one.get("type")), Searched())
+            called = called or " ".join(text for path in about.title for text in fields.texts(one, path))
+            subtitle = subtitle or " · ".join(
+                dict.fromkeys(text for path in about.subtitle for text in fields.texts(one, path))
+            )
+        modified = body.get("modifiedAt")
+        return Hit(
+            id=match.base if doctype in BASE_OF else match.id,
+            type=base_type(doctype),
+            document=match.id,
+            title=(called or LABELS.get(base_type(doctype), base_type(doctype)))[:300],
+            subtitle=subtitle[:300],
+            highlights=self._highlights(body, searched),
+            modified=modified if isinstance(modified, str) else None,
+            value=fields.number(body, searched.value) if searched.value else None,
+        )
+
+    def _belongs(
+        self, match: Match, doctype: str, documents: Mapping[str, Document]
+    ) -> Iterable[Mapping[str, Any]]:
+        """What a companion belongs to: the base if he may read it, else its card."""
+        if doctype not in BASE_OF:
+            return
+        card = CARDS.get(BASE_OF[doctype])
+        for docid in (match.base, companion_id(card.type, match.base) if card else ""):
+            if docid in documents:
+                yield jsontext.decode_request(documents[docid].text)
+
+    def _highlights(self, body: Mapping[str, Any], searched: Searched) -> list[Highlight]:
+        marking = Highlighter(self._question, self._index.stem)
+        found: list[Highlight] = []
+        for path in dict.fromkeys((*searched.texts, *searched.exact, *searched.amounts)):
+            if len(found) == MOST_HIGHLIGHTS:
+                break
+            if path in searched.amounts:
+                number = fields.number(body, path)
+                if marking.amount(number):
+                    found.append(Highlight(path, f"<mark>{number}</mark>"))
+                continue
+            for text in fields.texts(body, path):
+                piece = marking.number(text) if path in searched.exact else None
+                piece = piece or (marking.piece(text) if path in searched.texts else None)
+                if piece is not None:
+                    found.append(Highlight(path, piece))
+                    break
+        return found
+
+
+def _since(reading: Reading, checkpoint: Checkpoint | None) -> int:
+    """The number up to which the index has everything; 0 for one of another database."""
+    if checkpoint is None or checkpoint.epoch not in {epoch.name for epoch in reading.epochs.all}:
+        return 0
+    try:
+        epochs = PersonalEpochs.of(reading.epochs)
+        return split(epochs.resolve(checkpoint.since, position(reading.update_seq)))[0]
+    except ProtocolError:
+        return 0

@@ -1,0 +1,34 @@
+"""Which index of the full text this installation has."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from kompass.feed.registry import SinkAbsentError
+from kompass.feed.sink import Sink
+from kompass.search.service import Search
+from kompass.settings import Settings
+
+NOT_INSTALLED = "tantivy is not installed: pip install 'kompass[search]'"
+
+
+def create_sink(settings: Settings) -> Sink:
+    """For the registry. Raises `SinkAbsentError`."""
+    if not _has_tantivy():
+        raise SinkAbsentError(NOT_INSTALLED)
+    from kompass.search.embedded.sink import EmbeddedSink
+
+    return EmbeddedSink(settings.directory / "search")
+
+
+def create_search(settings: Settings) -> Search:
+    """For a server."""
+    if not _has_tantivy():
+        return Search(None, f"This server has no search: {NOT_INSTALLED}")
+    from kompass.search.embedded.reader import EmbeddedIndex
+
+    return Search(EmbeddedIndex(settings.directory / "search"))
+
+
+def _has_tantivy() -> bool:
+    return importlib.util.find_spec("tantivy") is not None
