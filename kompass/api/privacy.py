@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from kompass.access.principals import Role
+from kompass.access.principals import Principal, Role
 from kompass.api.authentication import body_of, caller, caller_with
 from kompass.api.problems import Problem
-from kompass.api.services import Services, services_of
+from kompass.api.services import Access, Services, services_of
 from kompass.audit import Door, acting, of_principal
 from kompass.privacy import register
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError
@@ -26,6 +26,8 @@ from kompass.privacy.erasing import AlreadyErasedError, HeldError, Rewriting
 from kompass.privacy.exporting import export
 from kompass.privacy.finding import UnknownSubjectError
 from kompass.privacy.service import Privacy
+from kompass.sync.refusals import ROLES_CHANGED
+from replication.store.sqlite import Reading
 
 PAGE = 100
 _CONSUMER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -160,6 +162,7 @@ async def consented(request: Request) -> Response:
     subject = request.path_params["id"]
     access = services_of(request).access
     with access.database.reading() as reading:
+        _check_whole(access, reading, who)
         if subject not in access.index.sees(reading, who.name, [subject]):
             raise Problem(404, _UNKNOWN)
         given = register.consents(reading, subject)
@@ -196,6 +199,7 @@ async def ticketed(request: Request) -> Response:
                 done = {name: at.isoformat() for name, at in got.items()}
                 rows.append({**one.shown(), "acknowledged": done, "waitingFor": waiting})
         else:
+            _check_whole(access, reading, who)
             own = register.tickets(reading, after=int(after), limit=PAGE, unseen_by=_device(who))
             rows = [one.shown(lambda docids: access.index.sees(reading, who.name, docids)) for one in own]
     return JSONResponse({"tickets": rows})
@@ -229,6 +233,13 @@ async def enrolled(request: Request) -> Response:
     gate = services_of(request).gate_now()
     await gate.database.transact(lambda writing: register.enrol(writing, name, gate.now()))
     return Response(status_code=204)
+
+
+def _check_whole(access: Access, reading: Reading, who: Principal) -> None:
+    """Raises 401 for a login with fewer roles than the record, by which goes what he sees."""
+    recorded = access.index.roles(reading, who.name)
+    if recorded is not None and not recorded <= who.roles:
+        raise Problem(401, ROLES_CHANGED)
 
 
 def _device(who: Any) -> str:

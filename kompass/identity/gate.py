@@ -40,6 +40,7 @@ DELETED = "The record of this user was deleted here: an administrator has to mak
 ERASED = "The data of this user was erased here: he needs another account in Keycloak."
 OUTDATED = "Your roles have changed since the token was issued: get a new one."
 UNBOUND = "This name belongs to another identity: an administrator has to look into it."
+NARROW = "The token has fewer roles than your record: it can't be exchanged for a session."
 NO_RECORD = "There is no record of this user here."
 NO_ROLE = "You have no role in this system."
 UNKNOWN_BEARER = "The token is none of those that are taken here."
@@ -147,6 +148,9 @@ class Gate(Identity):
         account = await self.server.accounts.find(call.principal.name)
         if account is None:
             raise errors.unauthorized(NO_RECORD)
+        if not known_roles(account.roles) <= known_roles(call.principal.roles):
+            # A cookie counts as far as the record, so it must not be had for less.
+            raise errors.unauthorized(NARROW)
         return replace(account, roles=call.principal.roles)
 
     async def _settle(self, claims: Claims) -> frozenset[Role]:

@@ -13,6 +13,9 @@ NO_SUCH_DOCUMENT = Refusal(
 )
 """For whatever must not tell whether the document exists: one text for everything."""
 
+ROLES_CHANGED = "Your roles have changed: log in again."
+"""For a login with fewer roles than the record, by which goes what somebody sees."""
+
 NOT_A_MEMBER = "You are not allowed to access this db."
 """For somebody without an active record."""
 

@@ -356,6 +356,33 @@ class TestCouchdbStyle:
         answer = await client.post("/_session", headers=bearer)
         assert answer.json()["roles"] == ["ADM"]
 
+    async def test_a_token_with_fewer_roles_than_the_record_gets_nothing_for_the_others(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        await put_user(client, "anna", "ADM", "GF")
+        claims = {"sub": "anna", "roles": ["ADM"], "exp": int(time.time()) + 60}
+        bearer = {"authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
+        assert await whoami(client, bearer) == (200, ["ADM"])
+        for path in ("/_session", "/api/v1/session"):
+            answer = await client.post(path, headers=bearer)
+            assert answer.status_code == 401, path
+            assert answer.cookies.get("AuthSession", "") in ("", '""')
+        for path in (
+            "/kompass",
+            "/kompass/_all_docs",
+            "/api/v1/conflicts",
+            "/api/v1/conflicts/1",
+            "/api/v1/quarantine",
+            "/api/v1/quarantine/1",
+            "/api/v1/privacy/subjects/customer-1/consents",
+            "/api/v1/privacy/tickets",
+        ):
+            assert (await client.get(path, headers=bearer)).status_code == 401, path
+        assert (await client.get("/api/v1/users", headers=bearer)).status_code == 403
+        claims["roles"] = ["ADM", "GF"]
+        bearer = {"authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
+        assert (await client.post("/_session", headers=bearer)).json()["roles"] == ["ADM", "GF"]
+
     async def test_a_proxy_is_believed_as_far_as_the_record(self, client: httpx.AsyncClient) -> None:
         import hmac
 

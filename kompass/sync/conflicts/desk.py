@@ -24,7 +24,7 @@ from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.stored import members_today
 from kompass.sync.notices import timestamp
-from kompass.sync.refusals import NOT_A_MEMBER
+from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
@@ -145,11 +145,16 @@ class ConflictDesk:
         return principal.name in (conflict.author, *store.readers(reading, conflict.id))
 
     def _admitted(self, reading: Reading, principal: Principal) -> Principal:
-        """Who asks, with the roles that his record has as well. Raises 403 if it isn't active."""
+        """Who asks, with the roles of his record.
+
+        Raises 403 if it isn't active, 401 if his login has fewer: what he sees goes by the record.
+        """
         roles = self._gate.index.roles(reading, principal.name)
         if roles is None:
             raise errors.forbidden(NOT_A_MEMBER)
-        return replace(principal, roles=principal.roles & roles)
+        if not roles <= principal.roles:
+            raise errors.unauthorized(ROLES_CHANGED)
+        return replace(principal, roles=roles)
 
     # -- deciding ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from kompass.access.principals import Principal, Role
 from kompass.sync.personal.shared import Shared
-from kompass.sync.refusals import NOT_A_MEMBER
+from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import revisions_member
 from replication.protocol.names import DESIGN_PREFIX
@@ -17,7 +17,6 @@ from replication.queries.designs import design_documents
 from replication.store.interface import Database, Document
 from replication.store.sqlite import Reading
 
-ROLES_CHANGED = "Your roles have changed: log in again."
 FOR_ADMINISTRATORS = "You are not a db or server admin."
 
 

@@ -24,7 +24,7 @@ from kompass.sync.gate.stored import form_of, members_of
 from kompass.sync.notices import timestamp
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import copied
-from kompass.sync.refusals import NOT_A_MEMBER
+from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
@@ -106,12 +106,17 @@ class Desk:
         return self._quarantine.database.read_attachment(info)
 
     def _admitted(self, principal: Principal) -> Principal:
-        """Who asks, with the roles that his record here has as well. Raises 403 if it isn't active."""
+        """Who asks, with the roles of his record here.
+
+        Raises 403 if it isn't active, 401 if his login has fewer: what he sees goes by the record.
+        """
         with self._gate.database.reading() as reading:
             roles = self._gate.index.roles(reading, principal.name)
         if roles is None:
             raise errors.forbidden(NOT_A_MEMBER)
-        return replace(principal, roles=principal.roles & roles)
+        if not roles <= principal.roles:
+            raise errors.unauthorized(ROLES_CHANGED)
+        return replace(principal, roles=roles)
 
     def _may_see(self, principal: Principal, entry: Entry) -> bool:
         if entry.user == principal.name:
