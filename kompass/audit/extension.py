@@ -10,11 +10,13 @@ import structlog
 
 from kompass.audit import schema, vault
 from kompass.audit.checkpoints import Checkpoint, Signer
-from kompass.audit.recording import DATABASE, Recorder, Refused
+from kompass.audit.limits import Limits
+from kompass.audit.recording import DATABASE, Recorder, Refused, conflicting
 from kompass.audit.signing import KeysError
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import format_rev
 from replication.store.sqlite import ChangedDocument, Extension, Writing
 
 log = structlog.get_logger(__name__)
@@ -66,11 +68,21 @@ class AuditExtension(Extension):
         self._finish(writing, recorder)
 
     def check_refused(
-        self, writing: Writing, docid: str, write: DocumentWrite | None, error: ProtocolError
+        self,
+        writing: Writing,
+        docid: str,
+        write: DocumentWrite | None,
+        error: ProtocolError,
+        by: str = DOOR_RULE,
     ) -> None:
-        body, deleted = (b"{}", True) if write is None else (write.body, write.deleted)
-        rule = "purge" if write is None else DOOR_RULE
-        self.refused(writing, [Refused(docid, None, body, deleted, rule, error.reason)])
+        if write is None:
+            refused = Refused(docid, None, b"{}", True, "purge", error.reason)
+        elif error.status == 409:
+            refused = conflicting(write, error)
+        else:
+            rev = None if write.path is None else format_rev(write.path.leaf)
+            refused = Refused(docid, rev, write.body, write.deleted, by, error.reason)
+        self.refused(writing, [refused])
 
     def check_drop(self) -> ProtocolError | None:
         return None if self._disposable else errors.forbidden(KEPT)
@@ -84,10 +96,10 @@ class AuditExtension(Extension):
         self._finish(writing, recorder)
 
     def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
-        """Enters writes that were refused, by whoever is at work."""
-        recorder = Recorder(writing, self._now())
-        for one in refusals:
-            recorder.refused(one)
+        """Enters writes that were refused, by whoever is at work; of very many some, and how many more."""
+        now = self._now()
+        recorder = Recorder(writing, now)
+        Limits(writing, recorder, now).enter(refusals)
         self._finish(writing, recorder)
 
     def _finish(self, writing: Writing, recorder: Recorder) -> None:
@@ -100,7 +112,13 @@ class AuditExtension(Extension):
             log.exception("the chain of writes could not be signed")
 
     def checkpoint(self, writing: Writing) -> None:
-        """Signs where the chain is, if it has grown since the last time."""
+        """Signs where the chain is, if it has grown since the last time. Refusals that were only counted are
+        entered before.
+        """
+        now = self._now()
+        recorder = Recorder(writing, now)
+        Limits(writing, recorder, now).close()
+        recorder.finish()
         if self._signer is not None:
             self._signer.sign(writing, self._now())
 

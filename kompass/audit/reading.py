@@ -98,7 +98,7 @@ def found(reading: Reading, query: Query, limit: int) -> list[Row]:
 
 _OUTLINE = ("action", "address", "device", "door", "num", "origin", "received", "roles", "type", "who")
 _OWN = (*_OUTLINE, "after", "claimed", "deleted", "document", "fields", "rule")
-_ALL = (*_OWN, "before", "cause", "purged")
+_ALL = (*_OWN, "before", "cause", "more", "purged", "since", "until")
 _MEMBERS = {Sight.ALL: _ALL, Sight.NAMES: _ALL, Sight.OWN: _OWN, Sight.OUTLINE: _OUTLINE}
 
 

@@ -24,7 +24,9 @@ from kompass.audit.causes import Cause
 from kompass.audit.comparing import differences, members
 from kompass.audit.subjects import subject_of
 from kompass.audit.vault import Chance, Keys
+from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import format_rev
 from replication.store.sqlite import ChangedDocument, Writing, WrittenRevision
 
 CREATE, UPDATE, DELETE, REJECTED, PURGE = "CREATE", "UPDATE", "DELETE", "REJECTED", "PURGE"
@@ -65,6 +67,22 @@ class Refused(NamedTuple):
     deleted: bool
     rule: str
     reason: str
+    keeps_text: bool = True
+    """Whether its text is kept beside the commitment to it."""
+
+
+CONFLICT = "conflict"
+"""The rule of an edit that follows another revision than the one that is there: nobody has judged it."""
+MORE = "refusals.more"
+"""The rule of an entry that counts refusals for those that have none of their own."""
+
+
+def conflicting(write: DocumentWrite, error: ProtocolError) -> Refused:
+    """An edit that is answered 409. Its author has its text, and sends it again."""
+    follows = "" if write.parent is None else f" It follows {format_rev(write.parent)}."
+    return Refused(
+        write.id, None, write.body, write.deleted, CONFLICT, f"{error.reason}{follows}", keeps_text=False
+    )
 
 
 class Recorder:
@@ -180,7 +198,7 @@ class Recorder:
             "winner": self._latest(one.docid),
         }
         opening = self._state(entry, text)
-        if len(text) <= MOST_SEALED:
+        if one.keeps_text and len(text) <= MOST_SEALED:
             opening["text"] = text.decode("utf-8")
         reason = one.reason.encode("utf-8", "replace")
         salt = self._chance.take(SALT)
@@ -188,6 +206,18 @@ class Recorder:
         opening["reason"] = [salt.hex(), reason.decode("utf-8")]
         docid = one.docid if len(one.docid) <= _LONGEST_ID else f"sha256:{digest(one.docid.encode())}"
         self._add(docid, REJECTED, entry, opening, subject_of(docid, value))
+
+    def counted(self, user: str, count: int, since: datetime, until: datetime) -> None:
+        """Refusals of somebody's writes that have no entries."""
+        entry = {
+            "deleted": False,
+            "more": count,
+            "rule": MORE,
+            "since": timestamp(since),
+            "until": timestamp(until),
+            "user": user,
+        }
+        self._add(f"user-{user}", REJECTED, entry)
 
     # -- the parts of an entry -------------------------------------------------------------------
 

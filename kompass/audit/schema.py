@@ -6,7 +6,8 @@ encrypted with the key of that number: a nonce of 12 bytes, then AES-GCM.
 
 `audit_keys` has a key for each subject, the number of the latest counting. `secret` is null once it has been
 shredded. `audit_head` repeats where the chain ends. `audit_checkpoints` are signed statements of where it
-was; see `checkpoints`.
+was; see `checkpoints`. `audit_refusals` isn't part of the chain: it counts what was refused lately; see
+`limits`.
 """
 
 from __future__ import annotations
@@ -41,9 +42,20 @@ CREATE TABLE audit_head (
 CREATE TABLE audit_checkpoints (num INTEGER PRIMARY KEY, text BLOB NOT NULL, signature BLOB NOT NULL);
 """
 
+_BESIDE = """
+CREATE TABLE IF NOT EXISTS audit_refusals (
+    user TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    entered INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    more INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
 
 def prepare(connection: apsw.Connection) -> bool:
     """Makes the tables; whether they weren't there."""
+    connection.execute(_BESIDE)
     if exists(connection):
         return False
     connection.execute(_TABLES)

@@ -57,7 +57,15 @@ async def write_documents(
         docs, refused = await _prepare_users(call, docs, refused)
     elif call.database.name == REPLICATOR_DATABASE:
         docs, refused, check = prepare_replications(call, docs, refused)
+    before = set(refused)
     judgement = await judge(call, docs, refused, replicated=replicated)
+    await call.database.refused(
+        [
+            (docs[place], error)
+            for place, error in judgement.refused.items()
+            if place not in before and not docs[place].id.startswith(DESIGN_PREFIX)
+        ]
+    )
     refused, check = judgement.refused, judgement.check(check)
     if not refused:
         return await call.database.write(docs, replicated=replicated, check=check)

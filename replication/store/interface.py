@@ -382,6 +382,10 @@ class Database(ABC):
         document (`illegal_docid`, `illegal_partition`), but for those of design documents.
         """
 
+    async def refused(self, refusals: Sequence[tuple[DocumentWrite, ProtocolError]]) -> None:
+        """A function of a design document has refused these, and they won't be written. Nothing is stored."""
+        return
+
     @abstractmethod
     async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
         """Removes leaves for good, without a trace in the feed. Returns what went, by id."""

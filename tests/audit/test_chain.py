@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from kompass.audit import Actor, AuditExtension, Door, acting
+from kompass.audit import Actor, AuditExtension, Door, acting, limits, vault
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -106,6 +107,101 @@ async def test_an_online_edit_and_its_refusal_are_entered(world: World, tmp_path
     assert entry["rule"] == "customer.delete"
     assert entry["winner"] is not None
     assert whole(world, tmp_path)
+
+
+def values_of(world: World, num: int) -> Any:
+    """What is sealed beside an entry."""
+    with world.database.reading() as reading:
+        (found,) = [one for one in vault.readable(reading.connection) if one.num == num]
+    return orjson.loads(found.opening)
+
+
+async def test_conflicts_of_edits_are_entered_by_every_door(world: World, tmp_path: Path) -> None:
+    first = await world.has_customer(1)
+    await world.put(customer(1), customer_body(phone="1"))
+    stored = await world.path(customer(1))
+    late = DocumentWrite(customer(1), False, orjson.dumps(customer_body(phone="2")), parse_rev(first))
+    (result,) = await world.gate.write(world.people["innen1"], [late], replicated=False)
+    assert isinstance(result, ProtocolError)
+    assert result.status == 409
+    with acting(Actor("admin", door=Door.ADMIN)):
+        (result,) = await world.database.write([late])
+    assert isinstance(result, ProtocolError)
+    for entry, who in zip(entries_of(world, customer(1))[-2:], ("innen1", "admin"), strict=True):
+        assert (entry["action"], entry["rule"], entry["who"]) == ("REJECTED", "conflict", who)
+        assert entry["before"] == f"{stored.start}-{stored.ids[0]}"
+        values = values_of(world, entry["num"])
+        assert first in values["reason"][1]
+        assert "text" not in values  # its author has it, and sends it again
+    assert whole(world, tmp_path)
+
+
+async def test_nobody_fills_the_chain_with_refusals(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_ENTERED", 20)
+    monkeypatch.setattr(limits, "MOST_KEPT", 2_000)
+    rev = await world.has_customer(1)
+    await world.put(customer(1), customer_body(phone="1"))
+    late = DocumentWrite(customer(1), False, orjson.dumps(customer_body(phone="2")), parse_rev(rev))
+    wrong = DocumentWrite(customer(1), False, orjson.dumps(customer_body(notes="x" * 900)), None)
+    wrong = replace(wrong, parent=(await world.path(customer(1))).leaf)
+    before = len(entries(world))
+    for _ in range(30):
+        results = await world.gate.write(world.people["adm2"], [late, wrong], replicated=False)
+        assert [result.status for result in results if isinstance(result, ProtocolError)] == [409, 409]
+    assert len(entries(world)) - before == 20
+    await world.database.transact(world.audit.checkpoint)
+    assert len(entries(world)) - before == 20
+    # Others are entered as ever, and so is he when the hour is over: with what was only counted.
+    await world.gate.write(world.people["innen1"], [late], replicated=False)
+    world.clock.advance(hours=1)
+    await world.gate.write(world.people["adm2"], [late], replicated=False)
+    *_, other, counted, again = entries(world)
+    assert (other["who"], again["who"]) == ("innen1", "adm2")
+    assert (counted["action"], counted["rule"], counted["user"], counted["more"]) == (
+        "REJECTED",
+        "refusals.more",
+        "adm2",
+        40,
+    )
+    assert whole(world, tmp_path)
+
+
+async def test_what_was_only_counted_is_entered_with_the_next_checkpoint(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_ENTERED", 1)
+    late = DocumentWrite(customer(1), False, b"{}", (1, "0" * 32))
+    for _ in range(3):
+        await world.gate.write(world.people["adm2"], [late], replicated=False)
+    world.clock.advance(hours=-2)  # however wrong the clock is
+    await world.database.transact(world.audit.checkpoint)
+    assert (entries(world)[-1]["user"], entries(world)[-1]["more"]) == ("adm2", 2)
+    await world.database.transact(world.audit.checkpoint)
+    assert [entry.get("rule") for entry in entries(world)].count("refusals.more") == 1
+
+
+async def test_texts_of_refusals_are_kept_as_long_as_they_are_few(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_KEPT", 2_500)
+    rev = parse_rev(await world.has_customer(1))
+    for _ in range(4):
+        wrong = DocumentWrite(customer(1), False, orjson.dumps({"type": "customer", "notes": "x" * 900}), rev)
+        await world.gate.write(world.people["innen1"], [wrong], replicated=False)
+    refused = [entry for entry in entries_of(world, customer(1)) if entry["action"] == "REJECTED"]
+    assert ["text" in values_of(world, entry["num"]) for entry in refused] == [True, True, False, False]
+
+
+async def test_what_devices_push_is_entered_whatever_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them lies in quarantine, which is limited."""
+    monkeypatch.setattr(limits, "MOST_ENTERED", 1)
+    refused = [(f"supplier-{n}", new({"type": "supplier", "name": "Holz"})) for n in range(5)]
+    assert all(await world.push("adm1", *refused))
+    assert [entry["action"] for entry in entries(world)].count("REJECTED") == 5
 
 
 async def test_roles_and_the_matrix_are_changes_of_rights(world: World) -> None:

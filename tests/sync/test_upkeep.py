@@ -183,3 +183,25 @@ async def test_the_database_of_a_demo_may_be_deleted(tmp_path: Path) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://server", auth=ADMIN) as client:
             (await client.delete(f"/{DATABASE}")).raise_for_status()
             assert (await client.get("/readyz")).status_code == 503
+
+
+async def test_what_a_validation_function_refuses_is_in_the_chain(
+    client: httpx.AsyncClient, product: Product
+) -> None:
+    function = "function (doc, old, user) { if (doc.type == 'supplier') throw({forbidden: 'nicht so'}); }"
+    design = {"_id": "_design/rules", "validate_doc_update": function}
+    (await client.put(f"/{DATABASE}/_design/rules", json=design)).raise_for_status()
+    docs = [{"_id": f"supplier-{n}", "type": kind} for n, kind in ((1, "supplier"), (2, "contact"))]
+    answer = (await client.post(f"/{DATABASE}/_bulk_docs", json={"docs": docs})).json()
+    assert [row.get("error") for row in answer] == ["forbidden", None]
+    (entry,) = [one for one in chain(product) if one["document"] == "supplier-1"]
+    assert (entry["action"], entry["rule"], entry["who"], entry["door"]) == (
+        "REJECTED",
+        "validation",
+        "chef",
+        "admin",
+    )
+    again = {**(await stored(client, "supplier-2")), "_rev": "1-" + "0" * 32}
+    assert (await client.put(f"/{DATABASE}/supplier-2", json=again)).status_code == 409
+    entry = chain(product)[-1]
+    assert (entry["action"], entry["rule"], entry["document"]) == ("REJECTED", "conflict", "supplier-2")

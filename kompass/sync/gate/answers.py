@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kompass.audit import Refused as Refusing
+from kompass.audit.recording import conflicting
 from kompass.domain.refusals import Refusal
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
 from replication.protocol import errors
@@ -28,6 +29,8 @@ def to_chain(pushed: Pushed, outcome: Outcome) -> Refusing | None:
     """The refusal of an online edit as the chain wants it; None for what isn't one. Nobody waits online."""
     if isinstance(outcome, Refused | Waits):
         return refusing(pushed, outcome.refusal)
+    if isinstance(outcome, ProtocolError) and outcome.status == 409:
+        return conflicting(pushed.doc, outcome)
     if isinstance(outcome, ProtocolError) and outcome.status == 403:
         return _refusing(pushed, outcome.error, outcome.reason)
     return None

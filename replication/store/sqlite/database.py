@@ -316,11 +316,26 @@ class SqliteDatabase(Database):
         check: WriteCheck | None = None,
     ) -> list[str | ProtocolError]:
         def run(writing: Writing) -> list[str | ProtocolError]:
-            return writing.write(docs, replicated=replicated, check=self._judged(writing, check))
+            results = writing.write(docs, replicated=replicated, check=self._judged(writing, check))
+            if self.extension is not None:
+                for doc, result in zip(docs, results, strict=True):
+                    if isinstance(result, ProtocolError) and result.status == 409:
+                        self.extension.check_refused(writing, doc.id, doc, result)
+            return results
 
         results = await self.transact(run)
         self.taken_up(docs)
         return results
+
+    async def refused(self, refusals: Sequence[tuple[DocumentWrite, ProtocolError]]) -> None:
+        extension = self.extension
+        if extension is not None and refusals:
+
+            def run(writing: Writing) -> None:
+                for doc, error in refusals:
+                    extension.check_refused(writing, doc.id, doc, error, "validation")
+
+            await self.transact(run)
 
     def taken_up(self, docs: Sequence[DocumentWrite]) -> None:
         """What was staged for these documents waits no more. For whoever writes by `transact`."""

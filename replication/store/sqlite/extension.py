@@ -221,10 +221,16 @@ class Extension(ABC):
         return None
 
     def check_refused(  # noqa: B027 - few want to know
-        self, writing: Writing, docid: str, write: DocumentWrite | None, error: ProtocolError
+        self,
+        writing: Writing,
+        docid: str,
+        write: DocumentWrite | None,
+        error: ProtocolError,
+        by: str = "door",
     ) -> None:
-        """Something was refused with 401 or 403, by `check`, `check_purge` or the judge that the caller of
-        `Database.write` gave. Called in the transaction. `write` is None for a purge.
+        """Something was refused: with 401 or 403 by `check`, `check_purge` or the judge that the caller of
+        `Database.write` gave, with 409 as a conflict, or by `validation`, which `by` says then. Called in the
+        transaction, but for a validation that of the write. `write` is None for a purge.
         """
 
     def check_drop(self) -> ProtocolError | None:
@@ -282,10 +288,15 @@ class Several(Extension):
         return None
 
     def check_refused(
-        self, writing: Writing, docid: str, write: DocumentWrite | None, error: ProtocolError
+        self,
+        writing: Writing,
+        docid: str,
+        write: DocumentWrite | None,
+        error: ProtocolError,
+        by: str = "door",
     ) -> None:
         for extension in self.extensions:
-            extension.check_refused(writing, docid, write, error)
+            extension.check_refused(writing, docid, write, error, by)
 
     def check_drop(self) -> ProtocolError | None:
         refusals = (extension.check_drop() for extension in self.extensions)

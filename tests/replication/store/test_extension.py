@@ -200,7 +200,12 @@ class Judge(Extension):
         return errors.forbidden("kept") if docid == "kept" else None
 
     def check_refused(
-        self, writing: Writing, docid: str, write: DocumentWrite | None, error: ProtocolError
+        self,
+        writing: Writing,
+        docid: str,
+        write: DocumentWrite | None,
+        error: ProtocolError,
+        by: str = "door",
     ) -> None:
         writing.connection.execute("INSERT INTO judge_refused VALUES (?, ?)", (docid, write is None))
 
@@ -272,7 +277,7 @@ async def test_the_judge_of_a_caller_is_heard_of_too(judged: tuple[SqliteDatabas
     docs = [DocumentWrite("a", False, b"{}"), DocumentWrite("b", False, b"{}")]
     outcomes = await database.write(docs, check=check)
     assert [getattr(one, "status", None) for one in outcomes] == [409, 403]
-    assert judge.refused(database) == [("b", 0)]
+    assert judge.refused(database) == [("b", 0), ("a", 0)]
 
 
 async def test_a_refused_purge_purges_nothing_and_is_heard_of(judged: tuple[SqliteDatabase, Judge]) -> None:
