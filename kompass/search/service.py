@@ -26,9 +26,8 @@ from kompass.search.catalogue import SEARCHED, Searched, base_type
 from kompass.search.highlighting import Highlighter
 from kompass.search.index import Found, IndexUnavailableError, Match, Standing, TextIndex
 from kompass.sync.index import FeedIndex, following
-from kompass.sync.personal.person import ROLES_CHANGED
 from kompass.sync.positions import PersonalEpochs, position, split
-from kompass.sync.refusals import NOT_A_MEMBER
+from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Document
