@@ -216,10 +216,42 @@ class Settings(BaseSettings):
     feed_attempts: int = Field(
         default=5, ge=1, le=100, description="How often a document that a sink can't store is tried"
     )
+    readstore: bool = Field(
+        default=True,
+        description="Whether there is a read store, if its libraries are there; see docs/readstore.md",
+    )
+    readstore_dsn: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL for the read store, as `postgresql://NAME:PASSWORD@HOST/DATABASE`; without it"
+        " one is started below `data`",
+    )
+    readstore_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port on the loopback address where that one also listens, for tools on this machine;"
+        " without it on a socket in its directory only",
+    )
+    readstore_holidays: str = Field(
+        default="BY",
+        description="Land whose public holidays the calendar of the read store has, by its letters",
+    )
+    readstore_refresh: float = Field(
+        default=300.0, ge=1, description="How often its figures over everything are worked out anew"
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
     )
+
+    @field_validator("readstore_holidays")
+    @classmethod
+    def _is_a_land(cls, value: str) -> str:
+        from kompass.readstore.calendar import STATES
+
+        if value not in STATES:
+            raise ValueError(f"{value} is no German Land; known: {', '.join(STATES)}")
+        return value
 
     @field_validator("admin")
     @classmethod

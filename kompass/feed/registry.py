@@ -31,6 +31,7 @@ class Registered:
 
 
 SINKS: Mapping[str, Registered] = {
+    "readstore": Registered("kompass.readstore.sink:from_settings", ("psycopg", "alembic"), "readstore"),
     "search": Registered("kompass.search.setup:create_sink", (), "search"),
 }
 """By name. Each sink adds its line."""

@@ -244,7 +244,7 @@ class EmbeddedPostgres:
             assert isinstance(password, str)
             return password
         password = secrets.token_urlsafe(32)
-        _write_secret(file, {"password": password})
+        write_secret(file, {"password": password})
         return password
 
     def _initialize(self, programs: Path, uid: int, gid: int, password: str) -> None:
@@ -368,7 +368,7 @@ def _is_server_of(pid: int, data: Path) -> bool:
     return b"postgres" in command and os.fsencode(data) in command
 
 
-def _write_secret(file: Path, content: object) -> None:
+def write_secret(file: Path, content: object) -> None:
     """Whole or not at all, and for the owner's eyes only."""
     new = file.with_suffix(".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

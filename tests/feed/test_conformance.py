@@ -13,13 +13,22 @@ from tests.feed.conformance import SinkConformance, SinkHarness
 
 HARNESSES = {
     "reference": "tests.feed.reference:harness",
+    "readstore": "tests.readstore.harness:harness",
     "search": "tests.search.embedded:harness",
 }
 """Sink -> `module:function`; the function takes an empty directory and is an asynchronous context manager
 that gives a `SinkHarness`. What is dear to start it keeps for the whole process."""
 
 
-@pytest_asyncio.fixture(params=sorted(HARNESSES))
+DEAR = {"readstore"}
+"""Those whose tests wait for a server: left out of the fast ring."""
+
+
+@pytest_asyncio.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] if name in DEAR else []) for name in sorted(HARNESSES)
+    ]
+)
 async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SinkHarness]:
     module, _, function = HARNESSES[request.param].partition(":")
     async with getattr(importlib.import_module(module), function)(tmp_path) as one:
