@@ -185,6 +185,9 @@ class Lookups:
         )
         return [one for (one,) in rows]
 
+    def coming(self, docid: str) -> None:
+        return None
+
     def due(self, key: str, before: str, limit: int) -> Sequence[str]:
         """Ids of live documents whose value of a key, a day, is over, the longest over first."""
         rows: Any = self._reading.connection.execute(

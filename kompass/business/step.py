@@ -200,6 +200,11 @@ class Step:
             self._end(sums.total_id(before.type, document.id), source)
         elif before.type == "time_entry":
             self._end(derivations.cost_id(document.id), source)
+        for docid, changes in list(effects.forgotten(before.type, document.id, self._facts, self._now)):
+            write = self._next(docid, changes)
+            if write is not None:
+                write.note = Cause("forgotten", source=source)
+                self._write([write])
 
     def _end(self, docid: str, source: Source) -> None:
         write = server_made(self._writing, docid, b"{}", self._terms.keyed_revision, deleted=True)

@@ -90,6 +90,9 @@ class Facts(Protocol):
     def sharing(self, key: str, value: str, most: int | None = None) -> Sequence[str]:
         """The ids of live documents with that value of a key, at most so many; see `kompass.domain.keys`."""
 
+    def coming(self, docid: str) -> Body | None:
+        """What the same push brings of it, though it may be refused; None if nothing, or its deletion."""
+
 
 class NoFacts:
     """There are no other documents."""
@@ -102,3 +105,6 @@ class NoFacts:
 
     def sharing(self, key: str, value: str, most: int | None = None) -> tuple[str, ...]:
         return ()
+
+    def coming(self, docid: str) -> None:
+        return None

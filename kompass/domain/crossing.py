@@ -191,19 +191,59 @@ def _meeting_in_tour(change: Change, facts: Facts, settings: BusinessSettings) -
         or not (change.changes("tourId") or change.changes("scheduledAt"))
     ):
         return None
-    tour, at = facts.document(str(doc.get("tourId"))), moment(doc.get("scheduledAt"))
-    if tour is None or at is None:
-        return None
-    first, last = _day(tour.get("startDate")), _day(tour.get("endDate"))
-    # The day here, in winter or in summer, whatever zone the time is written in.
-    days = {(at + timedelta(hours=hours)).date() for hours in (1, 2)}
-    if any((first is None or first <= day) and (last is None or day <= last) for day in days):
+    tour = facts.document(str(doc.get("tourId")))
+    if tour is None or _during(tour, doc):
         return None
     return Refusal(
         "meeting.tour",
         "scheduledAt is on a day of the tour.",
         "scheduledAt liegt an einem Tag der Tour.",
         ("scheduledAt", "tourId"),
+    )
+
+
+def _during(tour: Body, meeting: Body) -> bool:
+    """Whether the meeting is on a day of the tour, as far as both say."""
+    at = moment(meeting.get("scheduledAt"))
+    if at is None:
+        return True
+    first, last = _day(tour.get("startDate")), _day(tour.get("endDate"))
+    # The day here, in winter or in summer, whatever zone the time is written in.
+    days = {(at + timedelta(hours=hours)).date() for hours in (1, 2)}
+    return any((first is None or first <= day) and (last is None or day <= last) for day in days)
+
+
+_LEFT_OUT = frozenset({"cancelled", "no_show"})
+"""Outcomes of meetings that didn't take place."""
+_MOST_NAMED = 5
+
+
+def _tour_keeps_meetings(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
+    """A tour isn't moved away from its meetings. Those that are moved in the same push come after it."""
+    doc, before = change.doc, change.before
+    if doc is None or before is None or change.type != "tour":
+        return None
+    if not (change.changes("startDate") or change.changes("endDate")):
+        return None
+    outside = []
+    for meeting in facts.referring("meeting", "tourId", change.id):
+        docid = str(meeting["_id"])
+        then = facts.coming(docid) or meeting
+        if then.get("tourId") != change.id or then.get("outcome") in _LEFT_OUT or _during(doc, then):
+            continue
+        if _during(before, meeting):  # what has been outside is nothing that this change does
+            outside.append(docid)
+    if not outside:
+        return None
+    more = f" (+{len(outside) - _MOST_NAMED})" if len(outside) > _MOST_NAMED else ""
+    named = ", ".join(outside[:_MOST_NAMED]) + more
+    return Refusal(
+        "tour.dates",
+        f"These meetings would be outside the tour's dates: {named}. Move or cancel them first, or in the"
+        " same push.",
+        f"Diese Termine lägen nicht mehr an einem Tag der Tour: {named}. Verlegen oder sagen Sie sie vorher"
+        " ab, oder zusammen damit.",
+        ("startDate", "endDate"),
     )
 
 
@@ -267,6 +307,7 @@ _RULES: tuple[Callable[[Change, Facts, BusinessSettings], Refusal | None], ...] 
     _milestone,
     _contact_locations,
     _meeting_in_tour,
+    _tour_keeps_meetings,
     _outcome,
     _tour_over,
 )

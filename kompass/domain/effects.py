@@ -22,6 +22,7 @@ from kompass.access.companions import companion_id
 from kompass.access.principals import Principal, Role
 from kompass.domain.approvals import approved_by_itself
 from kompass.domain.changes import Body, Change, Facts
+from kompass.domain.derivations import REMOVED
 from kompass.domain.keys import ROLE, is_open
 from kompass.domain.money import amount, json_number
 from kompass.domain.settings import BusinessSettings
@@ -81,6 +82,24 @@ def by_time(doc: Body, now: datetime) -> Effect | None:
     if until >= now.astimezone(UTC).date().isoformat():  # an hour or two after the day has ended in Germany
         return None
     return Effect("expired", until, (_next(doc, now, status="expired"),))
+
+
+CLEARED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "contract": (("offer", "contractId"),),
+    "project": (("contract", "projectId"),),
+}
+"""Type -> (type, field) of documents that the server has let name it: they don't when it is deleted."""
+
+
+def forgotten(
+    doctype: str, docid: str, facts: Facts, now: datetime
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(id, field -> value, or `REMOVED`) of documents that name what is deleted."""
+    for named_by, field_name in CLEARED.get(doctype, ()):
+        for other in facts.referring(named_by, field_name, docid):
+            changed = _next(other, now)
+            changes = {name: changed[name] for name in ("modifiedBy", "modifiedAt", "version")}
+            yield str(other["_id"]), {field_name: REMOVED, **changes}
 
 
 def effect_id(prefix: str, *parts: str) -> str:
@@ -193,7 +212,11 @@ def _lead(doc: Body, facts: Facts, now: datetime) -> _Found:
     for name in ("email", "phone"):
         if doc.get(name):
             customer[name] = doc[name]
-    customer["billingAddress"] = {"city": doc.get("city") or "", "country": "Deutschland"}
+    # Nobody converts it without an address; where nobody judges (imports), its next editor is asked for one.
+    customer["billingAddress"] = doc.get("billingAddress") or {
+        "city": doc.get("city") or "",
+        "country": "Deutschland",
+    }
     opportunity = _made("opportunity", opportunity_id, now)
     opportunity |= {
         "title": str(doc.get("companyName") or "Anfrage")[:200],

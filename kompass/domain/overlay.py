@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kompass.domain.changes import Body, Facts
 from kompass.domain.keys import NUMBER, keys_of, number_of
@@ -16,8 +16,10 @@ class Overlay:
     those that were accepted before it.
     """
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, coming: Mapping[str, Body] | None = None) -> None:
+        """`coming`: what the same push brings, by id."""
         self._facts = facts
+        self._coming = coming or {}
         self._noted: dict[str, Body | None] = {}
         self._found: dict[Name, dict[str, None]] = {}
         self._numbers: dict[str, dict[str, None]] = {}
@@ -45,6 +47,9 @@ class Overlay:
         if docid in self._noted:
             return self._noted[docid]
         return self._facts.document(docid)
+
+    def coming(self, docid: str) -> Body | None:
+        return self._coming.get(docid)
 
     def referring(self, doctype: str, field: str, docid: str) -> Iterator[Body]:
         for one in tuple(self._found.get((doctype, field, docid), ())):

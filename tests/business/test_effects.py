@@ -8,6 +8,7 @@ from kompass.access.companions import companion_id
 from kompass.access.principals import Role
 from kompass.audit.reading import Query
 from kompass.domain.effects import effect_id
+from kompass.domain.sealing import is_intact
 from kompass.sync.audit_desk import AuditDesk
 from tests.audit.world import entries, entries_of
 from tests.business.documents import body, change, docid, offer, opportunity, push_new
@@ -82,6 +83,26 @@ async def test_a_deleted_contract_does_not_come_back(world: World) -> None:
     assert await world.body(CONTRACT) is None
 
 
+async def test_nothing_names_a_contract_or_project_that_was_deleted(world: World) -> None:
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="accepted")
+    assert ((await world.body(OFFER)) or {})["contractId"] == CONTRACT
+    assert await world.push("gf1", (CONTRACT, new(None, await world.path(CONTRACT)))) == [""]
+    accepted = await world.body(OFFER)
+    assert accepted is not None
+    assert "contractId" not in accepted
+    assert (accepted["modifiedBy"], accepted["status"]) == ("system", "accepted")
+    assert is_intact({**accepted, "_id": OFFER})
+    again = docid("contract", 2)
+    made = body("contract", offerId=OFFER, customerId=customer(1), status="signed")
+    await push_new(world, "gf1", again, made)
+    project = docid("project", 1)
+    await push_new(world, "gf1", project, body("project", customerId=customer(1), contractId=again))
+    assert ((await world.body(again)) or {})["projectId"] == project
+    assert await world.push("gf1", (project, new(None, await world.path(project)))) == [""]
+    assert "projectId" not in ((await world.body(again)) or {})
+
+
 async def test_other_open_offers_of_the_opportunity_are_superseded(world: World) -> None:
     await has_offer(world)
     await push_new(world, "gf1", docid("offer", 2), offer())
@@ -122,7 +143,10 @@ async def test_an_import_of_an_accepted_offer_has_had_its_effects(world: World) 
 
 async def test_a_converted_lead_becomes_customer_and_opportunity(world: World) -> None:
     lead = docid("lead", 1)
-    document = body("lead", "adm1", companyName="Café Süß", owner="adm1", status="NEW", city="Rode")
+    address = {"street": "Markt", "zipCode": "95028", "city": "Rode", "country": "Deutschland"}
+    document = body(
+        "lead", "adm1", companyName="Café Süß", owner="adm1", status="NEW", billingAddress=address
+    )
     await push_new(world, "adm1", lead, document)
     await change(world, "adm1", lead, status="QUALIFIED")
     await change(world, "adm1", lead, status="CONVERTED")
@@ -131,6 +155,7 @@ async def test_a_converted_lead_becomes_customer_and_opportunity(world: World) -
     made = await world.body(stored["convertedCustomerId"])
     assert made is not None
     assert (made["companyName"], made["owner"], made["customerNumber"]) == ("Café Süß", "adm1", "K-00001")
+    assert made["billingAddress"] == address
     deal = await world.body(stored["convertedOpportunityId"])
     assert deal is not None
     assert (deal["customerId"], deal["status"]) == (stored["convertedCustomerId"], "new")

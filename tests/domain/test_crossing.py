@@ -340,6 +340,30 @@ def test_meetings_are_on_days_of_their_tour() -> None:
         assert refusal.rule == "meeting.tour"
 
 
+def test_a_tour_is_not_moved_away_from_its_meetings() -> None:
+    tour = {"_id": "tour-1", "type": "tour", **OTHERS["tour"]}
+    week_later = {**tour, "startDate": "2026-03-09", "endDate": "2026-03-11"}
+
+    def moved(doc: dict[str, Any], coming: dict[str, Any] | None = None, **meeting: Any) -> Refusal | None:
+        there = {"scheduledAt": "2026-03-03T08:00:00Z", **OTHERS["meeting"], **meeting}
+        facts = world(meeting=there)
+        brought = None if coming is None else {"meeting-1": {**facts.bodies["meeting-1"], **coming}}
+        return check(change(doc, tour, ADM), Overlay(facts, brought))
+
+    refusal = moved(week_later)
+    assert refusal is not None
+    assert refusal.rule == "tour.dates"
+    assert "meeting-1" in refusal.reason
+    assert "meeting-1" in refusal.grund
+    assert moved({**tour, "endDate": "2026-03-03"}) is None
+    assert moved({**tour, "title": "Süden"}, scheduledAt="2026-05-01T08:00:00Z") is None
+    assert moved(week_later, outcome="cancelled") is None
+    assert moved(week_later, scheduledAt="2026-05-01T08:00:00Z") is None, "it was outside already"
+    assert moved(week_later, {"scheduledAt": "2026-03-10T08:00:00Z"}) is None, "it is moved with the tour"
+    assert moved(week_later, {"tourId": "tour-2"}) is None
+    assert getattr(moved(week_later, {"notes": "?"}), "rule", None) == "tour.dates"
+
+
 def test_the_outcome_of_a_meeting_is_corrected_for_a_day() -> None:
     before = {**fitting("meeting"), "scheduledAt": "2026-03-02T08:00:00Z", "duration": 60}
     told = {**before, "outcome": "delayed"}

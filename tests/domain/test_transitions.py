@@ -177,6 +177,7 @@ COMPLETE: dict[str, Any] = {
     "lostReason": "Der Preis war zu hoch.",
     "rejectionReason": "Der Preis war zu hoch.",
     "supersededBy": "offer-2",
+    "billingAddress": {"street": "Ring", "zipCode": "95028", "city": "Hof", "country": "Deutschland"},
     "signedPdfUrl": "signed.pdf",
     "terminationReason": "Der Kunde hat gekündigt.",
     "cancellationReason": "Der Kunde hat gekündigt.",

@@ -32,6 +32,9 @@ class World:
             body for body in self.bodies.values() if body.get("type") == doctype and body.get(field) == docid
         ]
 
+    def coming(self, docid: str) -> Body | None:
+        return None
+
     def sharing(self, key: str, value: str, most: int | None = None) -> list[str]:
         return [docid for docid, body in self.bodies.items() if (key, value) in keys_of(body)][:most]
 

@@ -89,6 +89,28 @@ async def test_one_entry_ends_and_another_begins_in_one_push(world: World, first
     assert stored["status"] == "in_progress"
 
 
+@pytest.mark.parametrize("first", [0, 1])
+async def test_a_tour_is_moved_in_the_same_push_as_its_meetings(world: World, first: int) -> None:
+    await world.has_customer(1)
+    tour = body(
+        "tour", "adm1", ownerId="adm1", status="planned", startDate="2026-03-01", endDate="2026-03-01"
+    )
+    meeting, location = docid("meeting", 1), docid("location", 1)
+    await world.put(location, body("location", "adm1", customerId=customer(1)))
+    held = {"customerId": customer(1), "locationId": location, "duration": 60, "tourId": TOUR}
+    visit = body("meeting", "adm1", scheduledAt="2026-03-01T08:00:00.000Z", **held)
+    assert await world.push("adm1", (TOUR, new(tour)), (meeting, new(visit))) == ["", ""]
+    moved = await edited(world, TOUR, startDate="2026-03-08", endDate="2026-03-08", version=2)
+    (answer,) = await world.push("adm1", moved)
+    assert meeting in answer
+    both = [
+        await edited(world, TOUR, startDate="2026-03-08", endDate="2026-03-08", version=3),
+        await edited(world, meeting, scheduledAt="2026-03-08T08:00:00.000Z", version=2),
+    ]
+    assert await world.push("adm1", both[first], both[1 - first]) == ["", ""]
+    assert ((await world.body(TOUR)) or {})["startDate"] == "2026-03-08"
+
+
 async def test_a_tour_ends_in_the_same_push_as_its_meetings(world: World) -> None:
     await world.has_customer(1)
     tour = body("tour", "adm1", ownerId="adm1", status="active", startDate="2026-03-01", endDate="2026-03-01")

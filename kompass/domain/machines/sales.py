@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from kompass.access.principals import Role
-from kompass.domain.machines.graph import Approval, Machine, Need, by_type, edges
+from kompass.domain.changes import Body
+from kompass.domain.machines.graph import Approval, Condition, Machine, Need, by_type, edges
+from kompass.domain.settings import BusinessSettings
 
 ADM, INNEN, GF = Role.ADM, Role.INNEN, Role.GF
+
+
+def _makes_a_customer(lead: Body, settings: BusinessSettings) -> bool:
+    return lead.get("convertedCustomerId") is None
+
+
+_CUSTOMER = Need(
+    "billingAddress",
+    when=Condition(
+        "unless it names its customer (convertedCustomerId)",
+        "wenn kein Kunde genannt ist (convertedCustomerId)",
+        _makes_a_customer,
+    ),
+)
+"""A customer has one, and the lead becomes a customer."""
 
 LEAD = Machine(
     "lead",
@@ -15,7 +32,7 @@ LEAD = Machine(
     ("NEW",),
     (
         *edges("NEW", "QUALIFIED", people=True, passing=True),
-        *edges("QUALIFIED", "CONVERTED", people=True, passing=True),
+        *edges("QUALIFIED", "CONVERTED", people=True, passing=True, needs=(_CUSTOMER,)),
         *edges(("NEW", "QUALIFIED"), "REJECTED", people=True, passing=True),
     ),
     deletable=frozenset({"NEW", "QUALIFIED", "REJECTED"}),

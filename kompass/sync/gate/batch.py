@@ -86,6 +86,8 @@ class Batch:
         self.writing = writing
         self.terms = terms
         self.facts: Known
+        self.coming: Mapping[str, Body] = {}
+        """What the same push brings, by id."""
         self.keeping = Keeping(writing, terms.index)
         self.conflicts: Mapping[str, list[Conflict]] = {}
         """Open ones about the group's documents."""
@@ -103,7 +105,7 @@ class Batch:
             index.relations(writing, self.terms.principal.name),
             index.parents(writing),
             index.matrix(writing),
-            Overlay(self.terms.business.facts(writing)),
+            Overlay(self.terms.business.facts(writing), self.coming),
         )
 
     def write(self) -> None:

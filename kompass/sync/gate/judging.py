@@ -63,6 +63,7 @@ class Judgement:
 
     def __init__(self, writing: Writing, terms: Terms, pushed: Sequence[Pushed]) -> None:
         self._batch = Batch(writing, terms)
+        self._batch.coming = {one.doc.id: one.body for one in pushed if not one.doc.deleted}
         self._branches = Branches(self._batch)
         self._pushed = pushed
         self._outcomes: list[Outcome | None] = [None] * len(pushed)
