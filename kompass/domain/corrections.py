@@ -37,6 +37,23 @@ MONEY: Mapping[str, frozenset[str]] = {
 """Fields that no correction changes: their error is cancelled by a Storno, and the document made anew."""
 
 
+EVIDENCE: Mapping[str, frozenset[str]] = {
+    "offer": frozenset({"pdfUrl"}),
+    "contract": frozenset({"signedPdfUrl"}),
+    "project_cost": frozenset({"invoicePdfUrl"}),
+    "expense": frozenset({"receiptUrl"}),
+}
+"""Fields that say which file is the evidence. No correction points them at another one."""
+
+
+def irreparable(doctype: str) -> frozenset[str]:
+    """Fields that no correction changes."""
+    return MONEY.get(doctype, _NONE) | EVIDENCE.get(doctype, _NONE)
+
+
+_NONE: frozenset[str] = frozenset()
+
+
 def correction(change: Change, touched: tuple[str, ...]) -> Refusal | None:
     """Why the reason in the document, if there is one, makes no correction of the final fields it touches."""
     doc = change.doc
@@ -58,7 +75,7 @@ def correction(change: Change, touched: tuple[str, ...]) -> Refusal | None:
             f"{', '.join(touched)} ist festgeschrieben und wird nur von der Geschäftsführung korrigiert.",
             (*touched, REASON),
         )
-    money = [field for field in touched if field in MONEY.get(change.type, ())]
+    money = [field for field in touched if field in irreparable(change.type)]
     money += [field for field in ("_attachments", "attachments") if field in touched]
     if money:
         names = ", ".join(money)

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from kompass.access.fields import same
 from kompass.domain.changes import Body, Change, Facts, status_of
-from kompass.domain.corrections import MONEY, correction
+from kompass.domain.corrections import correction, irreparable
 from kompass.domain.refusals import Refusal
 from kompass.domain.settings import BusinessSettings
 
@@ -145,7 +145,7 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
         Freeze(
             states=_states("signed", "active", "completed", "terminated"),
             allowed=_fields("status", "notes"),
-            once=_fields("projectId", "signedPdfUrl", "supersededBy", "terminationReason", "terminatedAt"),
+            once=_fields("projectId", "supersededBy", "terminationReason", "terminatedAt"),
             attached=Attached.KEPT,
         ),
     ),
@@ -299,7 +299,7 @@ def _ways_on(doctype: str, touched: tuple[str, ...], rows: tuple[Freeze, ...]) -
             " It is approved like this: take it back a step, or cancel it and make a new one.",
             " So ist es freigegeben: einen Schritt zurück nehmen oder stornieren und neu anlegen.",
         )
-    if {*FILES} & {*touched} or MONEY.get(doctype, frozenset()) & {*touched}:
+    if {*FILES} & {*touched} or irreparable(doctype) & {*touched}:
         return (
             " Amounts and documents are cancelled (Storno) and made anew.",
             " Beträge und Belege werden storniert und neu angelegt.",

@@ -14,7 +14,7 @@ from typing import Any
 from kompass.access.fields import same
 from kompass.domain import retention
 from kompass.domain.changes import Body, Change, Facts
-from kompass.domain.corrections import MONEY
+from kompass.domain.corrections import irreparable
 from kompass.domain.freezing import FILES, frozen_changes, is_final
 from kompass.domain.redaction import is_redaction
 from kompass.domain.refusals import Refusal
@@ -86,7 +86,7 @@ def _is_logged(change: Change, facts: Facts) -> bool:
     if len(has) <= len(had) or not same(had, has[: len(had)]) or doc.get("correctionReason") is not None:
         return False
     fields = {entry.get("field") for entry in has[len(had) :] if isinstance(entry, dict)}
-    if fields & {*FILES, *MONEY.get(change.type, ())}:
+    if fields & {*FILES, *irreparable(change.type)}:
         return False
     return {*frozen_changes(change, facts)} <= fields and is_intact(doc)
 

@@ -39,7 +39,11 @@ def feed_index() -> FeedIndex:
 
 
 def chain_of(
-    keys: SigningKeys | Path, anchor: Path | None = None, *, disposable: bool = False
+    keys: SigningKeys | Path,
+    anchor: Path | None = None,
+    *,
+    disposable: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AuditExtension:
     """A chain of writes that is signed with these keys, or those of a data directory. `disposable`: it may be
     deleted with its database, as a demo's may.
@@ -48,7 +52,7 @@ def chain_of(
     """
     if isinstance(keys, Path):
         keys = SigningKeys(keys / KEYS_FILE)
-    return AuditExtension(Signer(keys, anchor=anchor), disposable=disposable)
+    return AuditExtension(Signer(keys, anchor=anchor), now=now, disposable=disposable)
 
 
 def extensions(
@@ -103,6 +107,8 @@ async def open_gate(
     quota: Quota | None = None,
     business: Business | None = None,
     audit: Audit | None = None,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Gate:
     """The gate of the database that `index` belongs to, which exists. Makes what it needs beside it.
 
@@ -119,6 +125,7 @@ async def open_gate(
         business=business,
         audit=audit,
         pass_time=business_of(database).pass_time,
+        now=now,
     )
     await gate.prepare()
     return gate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -53,10 +54,11 @@ class Sync:
         *,
         anchor: Path | None = None,
         disposable: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`business` has the rules that documents keep, by default none; `series` are forms of numbers.
         `anchor` gets each checkpoint of the chain of writes. `disposable`: the database may be deleted while
-        it is served, for nothing in it has to be kept.
+        it is served, for nothing in it has to be kept. `now` is the server's clock.
 
         Raises `KeysError` if the keys of the chain of writes can't be used.
         """
@@ -67,7 +69,8 @@ class Sync:
         self.file = directory / f"{DATABASE}.sqlite"
         """Where the operational database lies, with its chain of writes."""
         self.keys = SigningKeys(directory / KEYS_FILE)
-        self.audit = chain_of(self.keys, anchor, disposable=disposable)
+        self._now = now
+        self.audit = chain_of(self.keys, anchor, disposable=disposable, now=now)
         self.journal = Journal(directory)
         """Of erasures, which are done again before anybody is served if the database lacks them."""
         self._store: SqliteStore | None = None
@@ -82,14 +85,16 @@ class Sync:
 
     async def open_store(self) -> SqliteStore:
         """The store, whose databases keep the index and the quarantine's tables."""
-        extended = extensions(self.index, audit=self.audit, series=self._series, journal=self.journal)
+        extended = extensions(
+            self.index, audit=self.audit, series=self._series, now=self._now, journal=self.journal
+        )
         return await SqliteStore.open(self._directory, extensions=extended)
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
         """Opens the gate, which it returns, and goes on with what was left to do: erasures first, before
         anybody is told of what lies in quarantine.
         """
-        gate = await open_gate(store, self.index, quota, self._business, self.audit)
+        gate = await open_gate(store, self.index, quota, self._business, self.audit, now=self._now)
         await Privacy(gate, Accounts(store)).resume()
         self._store = store
         self._context = copy_context()

@@ -8,7 +8,7 @@ import pytest
 
 from kompass.access.principals import Role
 from kompass.domain.changes import Body
-from kompass.domain.corrections import MONEY
+from kompass.domain.corrections import irreparable
 from kompass.domain.freezing import FREEZES, HOUSEKEEPING, check, is_final
 from tests.domain.world import GF, NOTHING, SETTINGS, World, change, person
 
@@ -34,7 +34,7 @@ OFFER_FREE = "status notes supersededBy contractId rejectionReason sentAt viewed
 CONTRACT_LOCKED = (
     "contractNumber offerId customerId contractDate startDate endDate contractValueEur subtotalEur "
     "taxAmountEur paymentSchedule deliverySchedule terms projectManagerId customerSignature ourSignature "
-    "signedAt signedBy"
+    "signedAt signedBy signedPdfUrl"
 )
 COST_AMOUNTS = "quantity unitPriceEur taxRate totalNetEur taxAmountEur totalGrossEur projectId"
 TIME = (
@@ -63,7 +63,7 @@ CASES = {
             {"status": state},
             (),
             CONTRACT_LOCKED,
-            "status notes projectId signedPdfUrl supersededBy terminationReason",
+            "status notes projectId supersededBy terminationReason",
         )
         for state in ("signed", "active", "completed", "terminated")
     },
@@ -337,9 +337,14 @@ def test_no_correction_without_something_final() -> None:
         ("time entry approved", "endTime"),
         ("expense paid", "amount"),
         ("mileage log linked", "distance"),
+        ("offer sent", "pdfUrl"),
+        ("contract signed", "signedPdfUrl"),
+        ("cost paid", "invoicePdfUrl"),
+        ("cost invoiced", "invoicePdfUrl"),
+        ("expense paid", "receiptUrl"),
     ],
 )
-def test_amounts_are_cancelled_and_made_anew(name: str, field: str) -> None:
+def test_amounts_and_evidence_are_cancelled_and_made_anew(name: str, field: str) -> None:
     case = CASES[name]
     before = stored(case, **{field: 100})
     doc = {**before, field: 200, "correctionReason": REASON}
@@ -348,4 +353,4 @@ def test_amounts_are_cancelled_and_made_anew(name: str, field: str) -> None:
     assert refusal.rule == "correction.storno"
     assert refusal.fields == (field,)
     assert "Storn" in refusal.grund
-    assert field in MONEY[case.doctype]
+    assert field in irreparable(case.doctype)

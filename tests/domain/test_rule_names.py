@@ -9,7 +9,7 @@ import pytest
 
 from kompass.access.fields import BELONGS
 from kompass.domain.approvals import SIGNATURES
-from kompass.domain.corrections import MONEY
+from kompass.domain.corrections import EVIDENCE, MONEY
 from kompass.domain.crossing import _CHAINS, _PEOPLE
 from kompass.domain.freezing import COMPANION_OF_FINAL, FREEZES, HOUSEKEEPING
 from kompass.domain.guards import GUARDS
@@ -35,8 +35,9 @@ def used() -> Iterator[tuple[str, str, str]]:
             for field in (row.locked or frozenset()) | row.allowed | row.once | ({row.link} - {""}):
                 yield "freezing", doctype, field
             yield from (("uses", use.type, use.field) for use in row.uses)
-    for doctype, fields in MONEY.items():
-        yield from (("money", doctype, field) for field in fields)
+    for table in (MONEY, EVIDENCE):
+        for doctype, fields in table.items():
+            yield from (("irreparable", doctype, field) for field in fields)
     for doctype, found in REFERENCES.items():
         for reference in found:
             yield "references", doctype, reference.field

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kompass.access.principals import Principal, Role
 from kompass.domain.changes import Change
-from kompass.domain.corrections import MONEY, corrected
+from kompass.domain.corrections import corrected, irreparable
 from kompass.domain.freezing import FREEZES, applying, frozen_changes, is_final
 from kompass.domain.machines import MACHINES
 from kompass.domain.sealing import immutable_hash, is_intact, seal
@@ -39,7 +39,7 @@ def start(doctype: str) -> dict[str, Any]:
 def fields_of(doctype: str) -> list[str]:
     """Fields that mean something for the type, and some that don't."""
     known = {"notes", "title", "correctionReason", "legalHold", "stornoOf", "approvedBy", *COMPLETE}
-    known |= MONEY.get(doctype, frozenset())
+    known |= irreparable(doctype)
     for row in FREEZES.get(doctype, ()):
         known |= (row.locked or frozenset()) | row.allowed | row.once
     return sorted(known - {"status"})
@@ -103,7 +103,7 @@ def test_what_is_final_never_changes(sequence: Attempts) -> None:
         if touched:
             assert Role.GF in who.roles
             assert doc["correctionReason"] == REASON or len(doc["correctionReason"]) >= 10
-            assert not MONEY.get(doctype, frozenset()) & {*touched}
+            assert not irreparable(doctype) & {*touched}
             assert "_attachments" not in touched
             doc = {"_id": "x-1", **corrected(before, doc, touched, who, NOW, "CL-2026-00001")} | {
                 name: value for name, value in doc.items() if name == "_attachments"
