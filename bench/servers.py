@@ -91,7 +91,12 @@ def our_server() -> Iterator[Running]:
 def our_product() -> Iterator[Running]:
     """The product, without demo data, with one administrator."""
     with _python_server(
-        "the product", ["kompass", "serve"], [], KOMPASS_ADMIN="bench:bench", KOMPASS_LOG_LEVEL="warning"
+        "the product",
+        ["kompass", "serve"],
+        [],
+        KOMPASS_ADMIN="bench:bench",
+        KOMPASS_LOG_LEVEL="warning",
+        KOMPASS_FEED="off",
     ) as running:
         yield running
 

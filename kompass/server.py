@@ -7,6 +7,7 @@ but its administrators what is his, and stores what he writes if the gate lets i
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -20,6 +21,7 @@ from kompass.api.services import Chain, Services
 from kompass.app import Page
 from kompass.audit import Actor, Door, acting, actor
 from kompass.demo import load as demo
+from kompass.feed.desk import FeedDesk
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
@@ -61,7 +63,9 @@ class Product:
         identity: IdentityServices,
         sync: Sync,
         search: Search,
+        feed: FeedDesk,
     ) -> None:
+        self.feed = feed
         self.documents = documents
         self.search = search
         self.sync = sync
@@ -69,7 +73,7 @@ class Product:
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
-            b"metrics": metrics(documents.server, sync.index, identity),
+            b"metrics": metrics(documents.server, sync.index, identity, feed),
             b"healthz": JSONResponse({"status": "ok"}),
             b"readyz": self._ready,
         }
@@ -94,6 +98,7 @@ class Product:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.search.close()
+                self.feed.close()
                 await self.identity.close()
                 await self.sync.close()
             return message
@@ -111,8 +116,11 @@ class Product:
             # Nothing else: anybody may ask, and how many documents there are is nobody's business.
             answer: dict[str, object] = {"status": "ready"}
             users = self.identity.sync
+            notes = await asyncio.to_thread(self.feed.notes)
             if users is not None and users.last_error is not None:
-                answer["notes"] = ["Keycloak's users can't be followed: the server's log tells why."]
+                notes.append("Keycloak's users can't be followed: the server's log tells why.")
+            if notes:
+                answer["notes"] = notes
             response = JSONResponse(answer)
         except Exception:
             log.exception("not ready")
@@ -176,11 +184,12 @@ async def create_product(
     identity.gate.met.append(sync.met)
     identity.start()
     search = create_search(settings)
+    feed = FeedDesk(sync.file.parent)
     chain = Chain(sync.file, sync.keys)
-    api = create_api(Services(documents.server, identity, sync.index, sync.gate, chain, search))
+    api = create_api(Services(documents.server, identity, sync.index, sync.gate, chain, search, feed))
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
-    return Product(documents, page, api, identity, sync, search)
+    return Product(documents, page, api, identity, sync, search, feed)
 
 
 async def _create_database(store: SqliteStore) -> None:

@@ -41,6 +41,9 @@ _FILES = 65_536
 Ready = Callable[[str], None]
 """Called with the server's URL as soon as it answers."""
 
+Stopping = Callable[[], Awaitable[None]]
+"""Awaited before anything is closed when the server ends."""
+
 
 class CannotServeError(Exception):
     """The server can't start; the text says why and what to do, in one line."""
@@ -56,9 +59,10 @@ class _ExpectedAtTheEnd(logging.Filter):
 
 
 class _Server(UvicornServer):
-    def __init__(self, config: Config, ready: Ready | None, url: str) -> None:
+    def __init__(self, config: Config, ready: Ready | None, url: str, stopping: Stopping | None) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
         self._url = url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -71,6 +75,8 @@ class _Server(UvicornServer):
         logger = logging.getLogger("uvicorn.error")
         logger.addFilter(expected)
         try:
+            if self._stopping is not None:
+                await self._stopping()
             await super().shutdown(sockets)
             if self.server_state.tasks:
                 await asyncio.wait(set(self.server_state.tasks), timeout=1)
@@ -148,6 +154,7 @@ async def serve(
     *,
     sockets: list[socket.socket] | None = None,
     ready: Ready | None = None,
+    stopping: Stopping | None = None,
     certfile: str | None = None,
     keyfile: str | None = None,
     trusted_proxies: str | None = None,
@@ -175,7 +182,7 @@ async def serve(
         ssl_certfile=certfile,
         ssl_keyfile=keyfile,
     )
-    server = _Server(config, ready, url_of(own[0], tls=certfile is not None))
+    server = _Server(config, ready, url_of(own[0], tls=certfile is not None), stopping)
     try:
         await server.serve(sockets=own)
     except OSError as error:
@@ -193,6 +200,7 @@ def run(
     port: int = 5984,
     *,
     ready: Ready | None = None,
+    stopping: Stopping | None = None,
     certfile: str | None = None,
     keyfile: str | None = None,
     trusted_proxies: str | None = None,
@@ -214,6 +222,7 @@ def run(
             port,
             sockets=sockets,
             ready=ready,
+            stopping=stopping,
             certfile=certfile,
             keyfile=keyfile,
             trusted_proxies=trusted_proxies,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Servers that tests start have no process beside them unless a test asks for it.
+    os.environ.setdefault("KOMPASS_FEED", "off")
     required_names()
     # How long an example takes says more about what else the machine does: the timeout of a test is enough.
     settings.register_profile("kompass", deadline=None)

@@ -1,7 +1,10 @@
-"""`/api/v1/feed`: who may read what changed, for the service that follows the feed."""
+"""`/api/v1/feed`: who may read what changed, for the service that follows the feed; how far the sinks are and
+what they could not store, for ADMIN.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated, Any
 
@@ -10,10 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kompass.api.authentication import body_of, call_of
+from kompass.access.principals import Role
+from kompass.api.authentication import body_of, call_of, caller_with
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit import heads
+from kompass.feed.desk import FeedDesk, shown_letter
+from kompass.feed.ledger import Ledger
 from kompass.identity.services import is_feed
 from kompass.privacy import register
 from kompass.sync.index import following
@@ -24,6 +30,8 @@ MOST_IDS = 2000
 MOST_MOVED = 2000
 MOST_TICKETS = 100
 _CONSUMER = re.compile(r"feed-[a-z0-9][a-z0-9._-]{0,40}")
+
+_NO_LETTER = "There is no such letter: the document was stored, or the letter dropped."
 
 _ID = Annotated[str, Field(max_length=4096)]
 
@@ -127,6 +135,83 @@ async def confirmed(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def told(request: Request) -> Response:
+    """`GET status`: how far each sink is, and why others are not there."""
+    desk = _desk(request)
+    return JSONResponse(await asyncio.to_thread(desk.status))
+
+
+async def dead(request: Request) -> Response:
+    """`GET dead`: documents that a sink could not store, the first one first; `sink`, `after`, `limit`."""
+    ledger = _ledger(request)
+    query = request.query_params
+    after = _number(query.get("after", "0"), "after", 2**53)
+    limit = _number(query.get("limit", "50"), "limit", 200)
+    letters = await ledger.do(lambda: ledger.letters(query.get("sink"), after=after, limit=limit + 1))
+    answer: dict[str, Any] = {"letters": [shown_letter(one) for one in letters[:limit]]}
+    if len(letters) > limit:
+        answer["next"] = letters[limit - 1].num
+    return JSONResponse(answer)
+
+
+async def shown(request: Request) -> Response:
+    """`GET dead/{num}`."""
+    ledger = _ledger(request)
+    letter = await ledger.do(ledger.letter, request.path_params["num"])
+    if letter is None:
+        raise Problem(404, _NO_LETTER)
+    return JSONResponse(shown_letter(letter))
+
+
+async def replayed(request: Request) -> Response:
+    """`POST dead/{num}/replay`: it is tried again, as the document is now."""
+    ledger = _ledger(request)
+    if not await ledger.do(ledger.replay, request.path_params["num"]):
+        raise Problem(404, _NO_LETTER)
+    return Response(status_code=202)
+
+
+async def dropped(request: Request) -> Response:
+    """`DELETE dead/{num}`: the sink goes without the document until it changes."""
+    ledger = _ledger(request)
+    if not await ledger.do(ledger.drop, request.path_params["num"]):
+        raise Problem(404, _NO_LETTER)
+    return Response(status_code=204)
+
+
+async def rebuilt(request: Request) -> Response:
+    """`POST rebuilds/{sink}`: a new generation is made beside the old one; `GET status` tells how far."""
+    ledger = _ledger(request)
+    sink = str(request.path_params["sink"])
+    if sink not in await ledger.do(ledger.statuses):
+        raise Problem(404, "There is no such sink.")
+    await ledger.do(ledger.ask_rebuild, sink, "somebody asked for it")
+    return Response(status_code=202)
+
+
+def _desk(request: Request) -> FeedDesk:
+    """For ADMIN, and administrators of the server."""
+    if not call_of(request).principal.is_server_admin:
+        caller_with(request, Role.ADMIN)
+    desk = services_of(request).feed
+    if desk is None:
+        raise Problem(503, "No consumer of the feed has run on this server's directory.")
+    return desk
+
+
+def _ledger(request: Request) -> Ledger:
+    ledger = _desk(request).ledger
+    if ledger is None:
+        raise Problem(503, "No consumer of the feed has run on this server's directory.")
+    return ledger
+
+
+def _number(text: str, name: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > most:
+        raise Problem(400, f"{name} must be a number up to {most}.")
+    return int(text)
+
+
 def _consumer(request: Request) -> str:
     name = str(request.path_params["consumer"])
     if _CONSUMER.fullmatch(name) is None:
@@ -165,4 +250,10 @@ ROUTES = [
     Route("/feed/people", everybody, methods=["GET"]),
     Route("/feed/tickets/{consumer}", ticketed, methods=["GET"]),
     Route("/feed/tickets/{consumer}", confirmed, methods=["POST"]),
+    Route("/feed/status", told, methods=["GET"]),
+    Route("/feed/dead", dead, methods=["GET"]),
+    Route("/feed/dead/{num:int}", shown, methods=["GET"]),
+    Route("/feed/dead/{num:int}", dropped, methods=["DELETE"]),
+    Route("/feed/dead/{num:int}/replay", replayed, methods=["POST"]),
+    Route("/feed/rebuilds/{sink}", rebuilt, methods=["POST"]),
 ]

@@ -5,7 +5,9 @@ The document server's own come first, as `/_node/_local/_prometheus` has them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kompass.api.authentication import Authentication, call_of
 from kompass.api.problems import Problem
+from kompass.feed.desk import FeedDesk
+from kompass.feed.ledger import State, Status
 from kompass.identity.setup import IdentityServices
 from kompass.sync.index import FeedIndex
 from replication.http import node, statistics
@@ -23,8 +27,9 @@ from replication.http.server import Server
 class Metrics:
     """Answers to whoever has logged in as one of those."""
 
-    def __init__(self, index: FeedIndex, identity: IdentityServices) -> None:
+    def __init__(self, index: FeedIndex, identity: IdentityServices, feed: FeedDesk) -> None:
         self._index = index
+        self._feed = feed
         self._identity = identity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +49,8 @@ class Metrics:
         if not call.principal.is_server_admin and METRICS_ROLE not in call.principal.roles:
             raise Problem(403, f"Figures are for administrators of the server and the role {METRICS_ROLE}.")
         documents = bytes((await node.prometheus(call)).body)
-        own = "".join(f"{line}\n" for line in self._lines())
+        feed = await asyncio.to_thread(self._feed.statuses)
+        own = "".join(f"{line}\n" for line in [*self._lines(), *_feed_lines(feed, time.time())])
         return Response(documents + own.encode(), headers={"content-type": statistics.PROMETHEUS_TYPE})
 
     def _lines(self) -> Iterator[str]:
@@ -72,11 +78,40 @@ class Metrics:
             )
 
 
+def _feed_lines(statuses: Sequence[tuple[Status, int]], now: float) -> Iterator[str]:
+    """Of each sink of the change feed, as it last told of itself."""
+    figures: Sequence[tuple[str, str, str, Callable[[Status, int], float]]] = (
+        ("lag_changes", "gauge", "changes that the sink has not seen", lambda one, _: one.lag),
+        (
+            "lag_seconds",
+            "gauge",
+            "seconds since the sink was last at the end of the feed",
+            lambda one, _: round(one.lag_seconds(now), 1),
+        ),
+        ("documents_per_second", "gauge", "documents the sink has stored of late", lambda one, _: one.rate),
+        ("documents_total", "counter", "documents the sink has stored", lambda one, _: one.applied),
+        ("errors_total", "counter", "what failed in the sink or on the way to it", lambda one, _: one.errors),
+        ("dead_letters", "gauge", "documents that the sink could not store", lambda _, dead: dead),
+        (
+            "up",
+            "gauge",
+            "whether the sink can be reached and is followed",
+            lambda one, _: int(one.state not in (State.UNAVAILABLE, State.STOPPED) and now - one.at < 60),
+        ),
+    )
+    for name, kind, description, value in figures if statuses else ():
+        full = f"kompass_feed_{name}"
+        yield f"# HELP {full} {description}"
+        yield f"# TYPE {full} {kind}"
+        for status, dead in statuses:
+            yield f'{full}{{sink="{status.sink}"}} {value(status, dead)}'
+
+
 def _figure(name: str, kind: str, description: str, value: float) -> list[str]:
     full = f"kompass_{name}"
     return [f"# HELP {full} {description}", f"# TYPE {full} {kind}", f"{full} {value}"]
 
 
-def metrics(server: Server, index: FeedIndex, identity: IdentityServices) -> ASGIApp:
+def metrics(server: Server, index: FeedIndex, identity: IdentityServices, feed: FeedDesk) -> ASGIApp:
     """The ASGI application."""
-    return Authentication(Metrics(index, identity), server)
+    return Authentication(Metrics(index, identity, feed), server)

@@ -10,6 +10,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from kompass.audit.signing import SigningKeys
+from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
 from kompass.search.service import Search
 from kompass.sync.conflicts.desk import ConflictDesk
@@ -53,6 +54,9 @@ class Services:
 
     search: Search = field(default_factory=lambda: Search(None))
     """The full text."""
+
+    feed: FeedDesk | None = None
+    """How far search, reports and other copies are."""
 
     @property
     def desk(self) -> Desk:

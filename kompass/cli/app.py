@@ -12,6 +12,7 @@ from kompass.cli.audit import audit
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
+from kompass.cli.feed import feed
 from kompass.cli.keycloak import keycloak
 from kompass.cli.numbers import numbers
 from kompass.cli.privacy import privacy
@@ -19,6 +20,7 @@ from kompass.cli.rebuild import rebuild
 from kompass.cli.replicate import replicate
 from kompass.cli.schemas import schemas
 from kompass.cli.serve import serve
+from kompass.cli.status import status
 from kompass.cli.verify_audit import verify_audit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -28,6 +30,8 @@ app.command()(replicate)
 app.command()(explain)
 app.command()(schemas)
 app.command("verify-audit")(verify_audit)
+app.command()(status)
+app.add_typer(feed, name="feed")
 app.add_typer(rebuild, name="rebuild")
 app.add_typer(numbers, name="numbers")
 app.add_typer(keycloak, name="keycloak")

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.feed import rebuild_sink
+from kompass.feed.registry import SINKS
 from kompass.settings import Settings
 
 rebuild = typer.Typer(no_args_is_help=True, help="Work out anew what follows from documents.")
@@ -39,6 +41,21 @@ def derived(
     except DirectoryInUseError as error:
         raise UsableError(str(error)) from error
     typer.echo(f"{settings.directory}: {written} documents written, all that is derived is in order")
+
+
+def _add(sink: str) -> None:
+    @rebuild.command(sink, help=f"The copy of the documents for {sink}, beside the one that is read.")
+    def command(
+        data: Annotated[
+            Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
+        ] = None,
+        wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Show how far it is.")] = True,
+    ) -> None:
+        rebuild_sink(sink, data, wait)
+
+
+for _sink in SINKS:
+    _add(_sink)
 
 
 async def _rebuild(settings: Settings) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
-from kompass.settings import DemoSize, Settings
+from kompass.settings import DemoSize, FeedMode, Settings
 
 
 def serve(
@@ -45,6 +46,8 @@ def _run(settings: Settings) -> None:
     from kompass.audit.signing import KeysError
     from kompass.business import BusinessRules
     from kompass.demo.load import RealDataError
+    from kompass.feed.child import Child
+    from kompass.feed.registry import present
     from kompass.identity.keycloak import KeycloakError
     from kompass.privacy.journal import JournalError
     from kompass.server import create_product
@@ -54,6 +57,21 @@ def _run(settings: Settings) -> None:
     from replication.store.sqlite import DirectoryInUseError
 
     log.configure(settings.log_level, settings.log_format)
+
+    secret = settings.feed_secret.get_secret_value() if settings.feed_secret else ""
+    child: Child | None = None
+    if settings.feed is FeedMode.AUTO and present(settings)[0]:
+        secret = secret or secrets.token_urlsafe(32)
+        child = Child(settings, secret)
+
+    def ready(url: str) -> None:
+        if child is not None:
+            child.start(url)
+        _welcome(url, settings)
+
+    async def stopping() -> None:
+        if child is not None:
+            await child.stop()
 
     async def make_app() -> ASGIApp:
         sync = Sync(
@@ -65,7 +83,7 @@ def _run(settings: Settings) -> None:
         )
         store = await sync.open_store()
         try:
-            return await create_product(store, sync, settings)
+            return await create_product(store, sync, settings, feed_secret=secret)
         except BaseException:
             await sync.close()
             await store.close()
@@ -76,7 +94,8 @@ def _run(settings: Settings) -> None:
             make_app,
             settings.host,
             settings.port,
-            ready=lambda url: _welcome(url, settings),
+            ready=ready,
+            stopping=stopping,
             trusted_proxies=",".join(settings.trusted_proxies) or None,
         )
     except (

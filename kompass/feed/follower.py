@@ -19,7 +19,7 @@ import structlog
 from kompass.feed.ledger import Ledger, LedgerError, State, Status
 from kompass.feed.sink import Sink, SinkUnavailableError
 from kompass.feed.source import Source, SourceUnavailableError, Tickets
-from kompass.feed.walker import AnotherDatabaseError, Walker
+from kompass.feed.walker import AnotherDatabaseError, Walker, outline
 from replication.replicator.backoff import pause
 
 LINGER = 0.04
@@ -72,8 +72,7 @@ class Follower:
                     await self._failed(str(error), failures)
                 except Exception as error:
                     # A defect: of this follower or of its sink. The others don't hear of it.
-                    log.exception("a follower failed", sink=self.name)
-                    await self._failed(f"{type(error).__name__}: {error}", failures)
+                    await self._failed(f"a defect: {outline(error)}", failures)
                 failures += 1
         finally:
             await self._close()

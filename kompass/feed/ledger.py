@@ -230,6 +230,13 @@ class Ledger:
             (status.sink, time.time(), orjson.dumps(values).decode()),
         )
 
+    def keep_only(self, sinks: Sequence[str]) -> None:
+        """Takes away what was reported of sinks that there are no more."""
+        self._value(
+            "DELETE FROM status WHERE sink NOT IN (SELECT value FROM json_each(?))",
+            (orjson.dumps(list(sinks)).decode(),),
+        )
+
     def statuses(self) -> dict[str, Status]:
         """By sink, as they were last reported."""
         rows = self._rows("SELECT sink, at, text FROM status ORDER BY sink", ())

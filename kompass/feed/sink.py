@@ -27,7 +27,10 @@ class SinkUnavailableError(SinkError):
 
 
 class DocumentRejectedError(SinkError):
-    """This one document can't be stored, however often it is tried."""
+    """This one document can't be stored, however often it is tried.
+
+    The reason names fields and never what they say: those who look after sinks may not read the document.
+    """
 
     def __init__(self, docid: str, reason: str) -> None:
         super().__init__(f"{docid}: {reason}")

@@ -11,9 +11,12 @@ what its readers must not see any more.
 
 from __future__ import annotations
 
+import os
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -150,12 +153,11 @@ class Walker:
             return
         except Exception as error:
             if not changes:
-                raise Unavailable(f"{type(error).__name__}: {error}") from error
+                raise Unavailable(outline(error)) from error
             if len(changes) == 1:
-                log.warning(
-                    "a sink can't store a document", sink=self.key, id=changes[0].id, error=repr(error)
-                )
-                await self._put_aside(changes[0], f"{type(error).__name__}: {error}")
+                reason = outline(error)
+                log.warning("a sink can't store a document", sink=self.key, id=changes[0].id, why=reason)
+                await self._put_aside(changes[0], reason)
                 await self._deliver(_without(changes, changes[0]), after, people)
                 return
             half = len(changes) // 2
@@ -180,9 +182,9 @@ class Walker:
             await self.sink.apply(Batch([replace(change, doc=None, channels=frozenset())], self._at))
         except Unavailable:
             raise
-        except Exception:
+        except Exception as error:
             # It has nothing of it either, or there is nothing that anybody here could do.
-            log.exception("a sink can't remove a document", sink=self.key, id=change.id)
+            log.error("a sink can't remove a document", sink=self.key, id=change.id, why=outline(error))
 
     async def _stored(self, docids: Iterable[str]) -> None:
         mended = self._failed.intersection(docids)
@@ -221,6 +223,15 @@ class Walker:
         else:
             return  # it has just changed, and is on its way
         await self._deliver([change], self._at, ())
+
+
+def outline(error: BaseException) -> str:
+    """What went wrong and where, without the error's own text: those of databases quote the document."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    own = next((one for one in reversed(frames) if f"{os.sep}kompass{os.sep}" in one.filename), None)
+    through = f", called from {Path(own.filename).name}:{own.lineno}" if own and own is not frames[-1] else ""
+    return f"{type(error).__module__}.{type(error).__qualname__}{place}{through}"
 
 
 def _change(row: Row, access: AccessAnswer) -> Change | None:

@@ -661,6 +661,11 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/privacy/tickets/{num:int}/acknowledge": _api(("POST", "privacy/tickets/1/acknowledge", {})),
     "/privacy/consumers/{name}": _api(("PUT", "privacy/consumers/search", {})),
     "/feed/access": _followed,
+    "/feed/status": lambda t: get("/api/v1/feed/status"),
+    "/feed/dead": lambda t: get("/api/v1/feed/dead"),
+    "/feed/dead/{num:int}": _api(("GET", "feed/dead/1", None), ("DELETE", "feed/dead/1", None)),
+    "/feed/dead/{num:int}/replay": _api(("POST", "feed/dead/1/replay", None)),
+    "/feed/rebuilds/{sink}": _api(("POST", "feed/rebuilds/search", None)),
     "/feed/people": lambda t: get("/api/v1/feed/people"),
     "/feed/tickets/{consumer}": _api(
         ("GET", "feed/tickets/feed-search", None), ("POST", "feed/tickets/feed-search", {"tickets": [1]})

@@ -1,0 +1,248 @@
+"""`kompass feed`: keeps search, reports and other copies of the documents up to date; tells how far."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kompass.cli.errors import UsableError, read_settings
+
+if TYPE_CHECKING:
+    from kompass.feed.ledger import DeadLetter, Ledger
+    from kompass.settings import Settings
+
+feed = typer.Typer(help="Follow the changes of the documents with search, reports and other copies of them.")
+dead = typer.Typer(no_args_is_help=True, help="Documents that a sink could not store.")
+feed.add_typer(dead, name="dead")
+
+_Data = Annotated[
+    Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
+_Number = Annotated[int, typer.Argument(help="Number of the letter, as `kompass feed dead list` tells it.")]
+
+
+@feed.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    data: _Data = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="Address of the server.", show_default="feed_server, or this machine at port"),
+    ] = None,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+) -> None:
+    """Follow the feed with every sink there is, until stopped.
+
+    `kompass serve` does it by itself beside the server. On another machine it needs the server's feed_secret.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    settings = read_settings(data=data)
+    if settings.feed_secret is None:
+        raise UsableError(
+            "the server wouldn't let this process in: give both the same secret, KOMPASS_FEED_SECRET. "
+            "(kompass serve on this machine runs kompass feed by itself.)"
+        )
+    asyncio.run(_run(settings, server or settings.feed_server or f"http://127.0.0.1:{settings.port}", child))
+
+
+async def _run(settings: Settings, url: str, child: bool) -> None:
+    # Imported here: `kompass --help` needn't wait for it.
+    from kompass import log
+    from kompass.feed.consumer import consume, stop_on_signals, stop_with_parent
+    from kompass.feed.ledger import LedgerError
+
+    assert settings.feed_secret is not None
+    log.configure(settings.log_level, settings.log_format)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    if child:
+        stop_with_parent(stop)
+    try:
+        await consume(settings, url=url, secret=settings.feed_secret.get_secret_value(), stop=stop)
+    except LedgerError as error:
+        raise UsableError(str(error)) from error
+
+
+@feed.command()
+def status(data: _Data = None, json: _Json = False) -> None:
+    """How far each sink is. Ends with code 3 if one is not up to date, or none runs."""
+    from kompass.feed.registry import present
+
+    settings = read_settings(data=data)
+    desk = _desk(settings)
+    try:
+        desk.absent = present(settings)[1]
+        told = desk.status()
+    finally:
+        desk.close()
+    if json:
+        typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        print_status(told)
+    behind = [one for one in told["sinks"] if one["state"] != "following" or one["lag"] > 0]
+    if behind or not told["running"]:
+        raise typer.Exit(3)
+
+
+def print_status(told: dict[str, Any]) -> None:
+    """A line for each sink."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not told["running"]:
+        console.print("kompass feed does not run.")
+    columns = ("sink", "state", "changes behind", "seconds behind", "documents/s", "errors", "dead")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for one in told["sinks"]:
+        state = str(one["state"])
+        if one["rebuild_target"]:
+            state += f" {100 * one['rebuild_position'] // max(one['rebuild_target'], 1)} %"
+        figures = (one["lag"], one["lag_seconds"], one["rate"], one["errors"], one["dead"])
+        table.add_row(one["sink"], state, *map(str, figures))
+    for name, why in told["absent"].items():
+        table.add_row(name, f"absent: {why}")
+    if table.row_count:
+        console.print(table)
+    for one in told["sinks"]:
+        if one["last_error"] and one["state"] != "following":
+            console.print(f"{one['sink']}: {one['last_error']}")
+
+
+@dead.command("list")
+def listed(
+    sink: Annotated[str | None, typer.Argument(help="Only those of this sink.")] = None,
+    data: _Data = None,
+    json: _Json = False,
+) -> None:
+    """Which documents could not be stored, and why."""
+    with _ledger(data) as ledger:
+        letters: list[DeadLetter] = []
+        while page := ledger.letters(sink, after=letters[-1].num if letters else 0):
+            letters += page
+    if json:
+        from kompass.feed.desk import shown_letter
+
+        typer.echo(json_module.dumps([shown_letter(one) for one in letters], indent=2, ensure_ascii=False))
+        return
+    for one in letters:
+        again = "" if one.due is None else ", is tried again"
+        typer.echo(f"{one.num:>6}  {one.sink}  {one.id}  {one.attempts} times{again}  {one.reason}")
+    if not letters:
+        typer.echo("there are none")
+
+
+@dead.command()
+def show(number: _Number, data: _Data = None) -> None:
+    """All that is known of one."""
+    with _ledger(data) as ledger:
+        letter = ledger.letter(number)
+    if letter is None:
+        raise UsableError(f"there is no letter {number}: it was stored, or dropped")
+    for name, value in (
+        ("document", letter.id),
+        ("revision", letter.rev or "-"),
+        ("sink", letter.sink),
+        ("reason", letter.reason),
+        ("attempts", letter.attempts),
+        ("first", _time(letter.first)),
+        ("last", _time(letter.last)),
+        ("tried again", "no" if letter.due is None else _time(letter.due)),
+    ):
+        typer.echo(f"{name:<12} {value}")
+
+
+@dead.command()
+def replay(
+    number: Annotated[int | None, typer.Argument(help="Number of the letter.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, or all of --sink.")] = False,
+    sink: Annotated[str | None, typer.Option(help="With --all: only those of this sink.")] = None,
+    data: _Data = None,
+) -> None:
+    """Try again, with the document as it is now. The running `kompass feed` does it within seconds."""
+    if (number is None) != everything:
+        raise UsableError("name one letter, or all of them with --all")
+    with _ledger(data) as ledger:
+        if number is None:
+            typer.echo(f"{ledger.replay_all(sink)} are tried again")
+        elif not ledger.replay(number):
+            raise UsableError(f"there is no letter {number}: it was stored, or dropped")
+
+
+@dead.command()
+def drop(number: _Number, data: _Data = None) -> None:
+    """Forget one. The sink lacks the document until it changes, or the sink is rebuilt."""
+    with _ledger(data) as ledger:
+        if not ledger.drop(number):
+            raise UsableError(f"there is no letter {number}: it was stored, or dropped")
+
+
+def rebuild_sink(name: str, data: Path | None, wait: bool) -> None:
+    """A new generation beside the old one; readers have the old one until the new one has caught up."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from kompass.feed.registry import SinkAbsentError, create
+
+    settings = read_settings(data=data)
+    try:
+        create(name, settings)
+    except SinkAbsentError as error:
+        raise UsableError(f"{name}: {error}") from error
+    with _ledger(data) as ledger:
+        ledger.ask_rebuild(name, "somebody asked for it")
+        if not _desk(settings).running():
+            typer.echo("kompass feed does not run: it begins with this when it is started")
+            return
+        if not wait:
+            return
+        columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, transient=False) as progress:
+            task = progress.add_task(name, total=None)
+            while ledger.rebuild_asked(name) is not None:
+                at = ledger.statuses().get(name)
+                if at is not None and at.rebuild_target:
+                    progress.update(task, total=at.rebuild_target, completed=at.rebuild_position)
+                time.sleep(0.2)
+            at = ledger.statuses().get(name)
+            done = max(at.target, 1) if at is not None else 1
+            progress.update(task, total=done, completed=done)
+    typer.echo(f"{name} was rebuilt, and the new generation is read")
+
+
+def _desk(settings: Settings) -> Any:
+    from kompass.feed.desk import FeedDesk
+
+    return FeedDesk(settings.directory)
+
+
+class _ledger:  # noqa: N801 - used as a function
+    """The list of a data directory, for a `with`."""
+
+    def __init__(self, data: Path | None) -> None:
+        self._directory = read_settings(data=data).directory
+
+    def __enter__(self) -> Ledger:
+        from kompass.feed.ledger import Ledger, LedgerError
+
+        if not self._directory.is_dir():
+            raise UsableError(f"{self._directory} is not a directory; name the server's with --data.")
+        try:
+            self._opened = Ledger(self._directory)
+        except LedgerError as error:
+            raise UsableError(str(error)) from error
+        return self._opened
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment).astimezone().isoformat(sep=" ", timespec="seconds")

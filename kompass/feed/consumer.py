@@ -1,0 +1,93 @@
+"""The consumer of the change feed: a follower for each sink, in one process, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+
+from kompass.feed.follower import Follower
+from kompass.feed.leader import leading
+from kompass.feed.ledger import Ledger
+from kompass.feed.registry import Registered, present
+from kompass.feed.source import Source
+from kompass.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def consume(
+    settings: Settings,
+    *,
+    url: str,
+    secret: str,
+    registered: Mapping[str, Registered] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Follows with every sink there is, as soon as no other consumer leads. Returns when `stop` is set.
+
+    Raises `LedgerError` if the list of dead letters can't be used.
+    """
+    stopped = stop or asyncio.Event()
+    waiting = asyncio.create_task(stopped.wait())
+    following = asyncio.create_task(_follow(settings, url, secret, registered))
+    try:
+        await asyncio.wait({waiting, following}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            await following
+    finally:
+        for task in (waiting, following):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _follow(
+    settings: Settings, url: str, secret: str, registered: Mapping[str, Registered] | None
+) -> None:
+    async with leading(settings.directory):
+        ledger = Ledger(settings.directory)
+        try:
+            sinks, absent = present(settings, registered)
+            for name, why in absent.items():
+                log.info("a sink is not there", sink=name, why=why)
+            await ledger.do(ledger.keep_only, list(sinks))
+            log.info("the feed is followed", server=url, sinks=sorted(sinks))
+            async with asyncio.TaskGroup() as group:
+                for sink in sinks.values():
+                    follower = Follower(sink, Source(url, secret), ledger, attempts=settings.feed_attempts)
+                    group.create_task(follower.run(), name=f"feed {sink.name}")
+                if not sinks:
+                    await asyncio.Event().wait()
+        finally:
+            ledger.close()
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGINT and SIGTERM set it."""
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(one, stop.set)
+
+
+def stop_with_parent(stop: asyncio.Event) -> None:
+    """The end of standard input sets it: the parent holds the other end and writes nothing. However the
+    parent ends, its end is closed with it.
+    """
+    loop = asyncio.get_running_loop()
+
+    def watch() -> None:
+        with suppress(OSError, ValueError):
+            while os.read(sys.stdin.fileno(), 1024):
+                pass
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
