@@ -56,7 +56,8 @@ async def exported(request: Request) -> Response:
     """`GET subjects/{id}/export`: a ZIP file of everything about him."""
     caller_with(request, Role.GF)
     subject = request.path_params["id"]
-    pieces = export(services_of(request).gate_now(), subject)
+    services = services_of(request)
+    pieces = export(services.gate_now(), Accounts(services.server.store), subject)
     try:
         first = await anext(pieces)
     except UnknownSubjectError:

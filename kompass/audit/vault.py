@@ -190,6 +190,21 @@ def of_document(connection: apsw.Connection, docid: str) -> Iterator[Sealed]:
             continue
 
 
+def entry(connection: apsw.Connection, num: int) -> tuple[bytes, bytes | None]:
+    """The text of an entry, and its values as far as they can be read. Raises `KeyError`."""
+    row = connection.execute("SELECT text, key, sealed FROM audit_entries WHERE num = ?", (num,)).fetchone()
+    if row is None:
+        raise KeyError(num)
+    text, number, sealed = row
+    one = key(connection, number) if sealed else None
+    if one is None or one.secret is None:
+        return text, None
+    try:
+        return text, one.open_text(num, sealed)
+    except WrongSealError:
+        return text, None
+
+
 class Chance:
     """Random bytes, fetched many at a time."""
 

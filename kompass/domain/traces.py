@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kompass.domain.changes import Body
@@ -33,7 +34,7 @@ def is_kept(name: str) -> bool:
     return name in _KEPT or name.endswith(_KEPT_ENDINGS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Traces:
     """What to look for, as regular expressions by the text that takes its place."""
 
@@ -42,15 +43,15 @@ class Traces:
     nearby: Mapping[str, str] = field(default_factory=dict)
     """The same for documents that name him."""
 
-    @property
-    def wide(self) -> re.Pattern[str] | None:
+    @cached_property
+    def wide(self) -> Finder:
         """Finds him anywhere."""
-        return _compiled(self.everywhere)
+        return Finder(self.everywhere)
 
-    @property
-    def close(self) -> re.Pattern[str] | None:
+    @cached_property
+    def close(self) -> Finder:
         """Finds him in documents that name him."""
-        return _compiled({**self.everywhere, **self.nearby})
+        return Finder({**self.everywhere, **self.nearby})
 
     def without(self, values: Collection[str]) -> Traces:
         """Leaves out values that aren't his alone."""
@@ -104,28 +105,28 @@ def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _compiled(values: Mapping[str, str]) -> re.Pattern[str] | None:
-    if not values:
-        return None
-    ordered = sorted(values, key=lambda value: (-len(value), value))
-    return re.compile("|".join(pattern(value) for value in ordered), re.IGNORECASE)
-
-
 _BETWEEN = r"[\s\-()/.]*"
+_SEPARATORS = re.compile(r"[\s\-()/.]+")
 _NUMBER = re.compile(r"^\+?[0-9\s\-()/.]{6,}$")
+
+
+def _digits(value: str) -> tuple[str, str]:
+    """The digits of a number that are always there, and what may stand before them."""
+    digits = re.sub(r"[^0-9]", "", value)
+    german = r"(?:(?:\+|00)49[\s\-()/.]*(?:\(0\))?|0)"
+    if digits.startswith("0049"):
+        return digits[4:], german
+    if digits.startswith("49") and value.lstrip().startswith("+"):
+        return digits[2:], german
+    if digits.startswith("0") and not digits.startswith("00"):
+        return digits[1:], german
+    return digits, r"\+?"
 
 
 def pattern(value: str) -> str:
     """Finds a value however it is written: blanks of any kind, a number with or without its country."""
     if _NUMBER.match(value):
-        digits = re.sub(r"[^0-9]", "", value)
-        prefix = r"\+?"
-        if digits.startswith("0049"):
-            digits, prefix = digits[4:], r"(?:(?:\+|00)49[\s\-()/.]*(?:\(0\))?|0)"
-        elif digits.startswith("49") and value.lstrip().startswith("+"):
-            digits, prefix = digits[2:], r"(?:(?:\+|00)49[\s\-()/.]*(?:\(0\))?|0)"
-        elif digits.startswith("0") and not digits.startswith("00"):
-            digits, prefix = digits[1:], r"(?:(?:\+|00)49[\s\-()/.]*(?:\(0\))?|0)"
+        digits, prefix = _digits(value)
         return "".join((r"(?<![0-9])", prefix, _BETWEEN, _BETWEEN.join(digits), r"(?![0-9])"))
     words = r"\s+".join(re.escape(word) for word in value.split())
     before = r"(?<!\w)" if value[:1].isalnum() else ""
@@ -133,19 +134,68 @@ def pattern(value: str) -> str:
     return f"{before}{words}{after}"
 
 
+class _Sought:
+    """A value that is looked for, and by what a text shows quickly that it hasn't got it."""
+
+    __slots__ = ("digits", "pattern", "regex", "word")
+
+    def __init__(self, value: str) -> None:
+        self.pattern = pattern(value)
+        self.regex = re.compile(self.pattern, re.IGNORECASE)
+        self.word = self.digits = ""
+        if _NUMBER.match(value):
+            self.digits = _digits(value)[0]
+        else:
+            self.word = max(map(_folded, value.split()), key=len, default="")
+
+
+class Finder:
+    """Says whether a text has one of the values, and is quick about most texts, which have none."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._sought = [_Sought(value) for value in sorted(values, key=_longest_first)]
+        self._has_numbers = any(one.digits for one in self._sought)
+
+    def found(self, text: str) -> bool:
+        return any(one.regex.search(text) is not None for one in self.possible(text))
+
+    def possible(self, text: str) -> list[_Sought]:
+        """What the text may have, the longest values first."""
+        folded = _folded(text)
+        joined = _SEPARATORS.sub("", text) if self._has_numbers else ""
+        return [one for one in self._sought if (one.digits in joined if one.digits else one.word in folded)]
+
+
+def _longest_first(value: str) -> tuple[int, str]:
+    return -len(value), value
+
+
+def _folded(text: str) -> str:
+    """What differs in case alone, as regular expressions take it, is alike."""
+    if text.isascii():
+        return text.lower()
+    return text.casefold().replace("i\u0307", "i").replace("\u0131", "i")
+
+
 class Replacer:
     """Replaces what means somebody in the texts of documents."""
 
     def __init__(self, found: Traces, *, near: bool) -> None:
         values = {**found.everywhere, **found.nearby} if near else dict(found.everywhere)
-        self._pattern = _compiled(values)
+        self._finder = Finder(values)
         self._texts = [(re.compile(pattern(value), re.IGNORECASE), text) for value, text in values.items()]
+        self._compiled: dict[str, re.Pattern[str]] = {}
 
     def text(self, value: str) -> str:
         """The text without him."""
-        if self._pattern is None:
+        possible = self._finder.possible(value)
+        if not possible:
             return value
-        return self._pattern.sub(self._instead, value)
+        alternatives = "|".join(one.pattern for one in possible)
+        found = self._compiled.get(alternatives)
+        if found is None:
+            found = self._compiled[alternatives] = re.compile(alternatives, re.IGNORECASE)
+        return found.sub(self._instead, value)
 
     def _instead(self, match: re.Match[str]) -> str:
         for one, text in self._texts:

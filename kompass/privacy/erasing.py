@@ -8,8 +8,8 @@ that it has to is noted in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,8 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import format_rev
 from replication.store.interface import Document
 from replication.store.sqlite import Reading, Writing
+
+_PAGE = 500
 
 CAUSE = Cause(register.ERASURE, "privacy.erasure")
 
@@ -65,7 +67,11 @@ class Rewriting:
     kept_files: tuple[str, ...]
     """Attachments that somebody should look at: they stay, for as long as the document has to be kept."""
     body: Mapping[str, Any]
-    """Without the members of the protocol."""
+    """Without the members of the protocol; empty in an outline."""
+
+    def outline(self) -> Rewriting:
+        """Without the text."""
+        return replace(self, body={})
 
 
 class Rewriter:
@@ -163,12 +169,20 @@ def _entry(entry: Any, rules: Rules, label: str, number: int, docid: str) -> Any
 
 def held(reading: Reading, found: Found) -> list[str]:
     """Documents under a legal hold, among those that would change."""
-    winners = reading.winners([*found.documents, *found.near])
     return sorted(
-        docid
-        for docid, winner in winners.items()
-        if not winner.deleted and jsontext.decode_request(winner.text).get(HOLD) is True
+        winner.id
+        for winner in winners(reading, found.documents | found.near)
+        if HOLD.encode() in winner.text and jsontext.decode_request(winner.text).get(HOLD) is True
     )
+
+
+def winners(reading: Reading, docids: Iterable[str]) -> Iterator[Document]:
+    """Live documents with these ids, by id, a page at a time."""
+    wanted = sorted(docids)
+    for start in range(0, len(wanted), _PAGE):
+        for _, winner in sorted(reading.winners(wanted[start : start + _PAGE]).items()):
+            if not winner.deleted:
+                yield winner
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,26 +283,25 @@ def _rewrite(
 ) -> list[Rewriting]:
     """Writes a child of every winner that says something about him, and closes other live versions."""
     done = []
-    writes = []
-    wanted = (found.documents | found.near) - found.notices
-    for docid, winner in sorted(writing.winners(wanted).items()):
-        writes += _ends(writing, docid, keyed_revision)
-        if winner.deleted:
-            continue
-        rewriting = rewriter.rewriting(winner)
-        if rewriting is None:
-            continue
-        done.append(rewriting)
-        write = server_made(writing, docid, jsontext.encode(dict(rewriting.body)), keyed_revision)
-        assert write is not None
-        stubs = jsontext.decode(winner.text).get("_attachments") or {}
-        left = {name: stub for name, stub in stubs.items() if name not in rewriting.files}
-        if left:
-            write.attachments = parse_attachments(left)
-        write.note = CAUSE
-        writes.append(write)
-    if writes:
-        raise_refusals(writing.write(writes, replicated=True))
+    wanted = sorted((found.documents | found.near) - found.notices)
+    for start in range(0, len(wanted), _PAGE):
+        writes = []
+        for docid, winner in sorted(writing.winners(wanted[start : start + _PAGE]).items()):
+            writes += _ends(writing, docid, keyed_revision)
+            rewriting = None if winner.deleted else rewriter.rewriting(winner)
+            if rewriting is None:
+                continue
+            write = server_made(writing, docid, jsontext.encode(dict(rewriting.body)), keyed_revision)
+            assert write is not None
+            stubs = jsontext.decode(winner.text).get("_attachments") or {}
+            left = {name: stub for name, stub in stubs.items() if name not in rewriting.files}
+            if left:
+                write.attachments = parse_attachments(left)
+            write.note = CAUSE
+            writes.append(write)
+            done.append(rewriting.outline())
+        if writes:
+            raise_refusals(writing.write(writes, replicated=True))
     return done
 
 
@@ -324,7 +337,7 @@ def _end_notices(writing: Writing, found: Found, keyed_revision: KeyedRevision) 
 def _erase_conflicts(writing: Writing, found: Found, rewriter: Rewriter, at: datetime) -> None:
     """Conflicts about his own documents are settled and say nothing more; others are rewritten."""
     with writing.overwriting():
-        for one in conflicts.texts(writing):
+        for one in list(conflicts.texts(writing)):
             if one.docid in found.subjects:
                 conflicts.erase(writing, one.id, at)
                 continue

@@ -8,6 +8,10 @@
     conflicts.json          changes of his document that a person had to decide, or has to
     quarantine.json         changes of it that were refused; of a user also his own
     audit.json              what the chain of writes has about him
+    account.json            of a user: his record, without its password, and his devices
+
+It is read and packed a page at a time, in a thread: a copy of any size takes little memory, and keeps nobody
+waiting.
 
 Left out are other people's documents, private notes of others, and what the company thinks of the business
 with him (`WITHHELD`): that is nobody's personal data.
@@ -15,19 +19,24 @@ with him (`WITHHELD`): that is nobody's personal data.
 
 from __future__ import annotations
 
+import asyncio
 import zipfile
+from array import array
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import orjson
 
 from kompass.audit import vault
-from kompass.privacy.finding import NOTICES, Found, find, stored_texts, versions
+from kompass.privacy.accounts import Accounts
+from kompass.privacy.finding import NOTICES, Found, find, stored_texts
 from kompass.privacy.register import consents
+from kompass.privacy.sweep import login_of
 from kompass.sync.conflicts import store as conflicts
 from kompass.sync.gate.gate import Gate
+from kompass.sync.quarantine.entries import parse
 from replication.protocol import jsontext
 from replication.protocol.revisions import parse_rev
 from replication.store.interface import AttachmentInfo
@@ -81,30 +90,63 @@ class _Buffer:
         return b"".join(pieces)
 
 
-async def export(gate: Gate, subject: str) -> AsyncIterator[bytes]:
+class _Archive:
+    """A ZIP file that is written and taken away at the same time."""
+
+    def __init__(self) -> None:
+        self._buffer = _Buffer()
+        self._file = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_DEFLATED)  # type: ignore[call-overload]
+
+    def write(self, name: str, text: bytes) -> None:
+        self._file.writestr(name, text)
+
+    def entry(self, name: str) -> IO[bytes]:
+        """For what comes in pieces."""
+        found: IO[bytes] = self._file.open(name, "w", force_zip64=True)
+        return found
+
+    def take(self) -> bytes:
+        """What is new since the last time."""
+        return self._buffer.take()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+async def export(gate: Gate, accounts: Accounts, subject: str) -> AsyncIterator[bytes]:
     """The pieces of the ZIP file. Raises `UnknownSubjectError` before the first one."""
-    with gate.database.reading() as reading:
-        found = find(reading, subject)
-        docids, left = _documents(reading, found)
-    buffer = _Buffer()
-    archive = zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED)  # type: ignore[call-overload]
+
+    def look() -> tuple[Found, list[str], _Left]:
+        with gate.database.reading() as reading:
+            found = find(reading, subject)
+            return found, *_documents(reading, found)
+
+    found, docids, left = await asyncio.to_thread(look)
+    archive = _Archive()
     files = 0
     for start in range(0, len(docids), _PAGE):
-        page, attached = _read(gate, docids[start : start + _PAGE])
-        for name, text in page:
-            archive.writestr(name, text)
-            yield buffer.take()
+        attached = await asyncio.to_thread(_pack, gate, archive, docids[start : start + _PAGE])
+        yield archive.take()
         for name, info in attached:
             files += 1
-            with archive.open(name, "w", force_zip64=True) as entry:
+            with archive.entry(name) as entry:
                 async for piece in gate.database.read_attachment(info):
-                    entry.write(piece)
-                    yield buffer.take()
-    with gate.database.reading() as reading:
-        for name, text in _about(reading, found):
-            archive.writestr(name, text)
-            yield buffer.take()
-    archive.writestr("quarantine.json", _json(await _quarantined(gate, found)))
+                    await asyncio.to_thread(entry.write, piece)
+                    yield archive.take()
+    for name, pages in _about(gate, found).items():
+        with archive.entry(name) as entry:
+            empty = True
+            async for page in _each(pages):
+                text = b"".join(
+                    (b"[\n" if empty and not number else b",\n") + one for number, one in enumerate(page)
+                )
+                empty = empty and not page
+                await asyncio.to_thread(entry.write, text)
+                yield archive.take()
+            entry.write(b"[]" if empty else b"\n]")
+    login = login_of(subject)
+    if login is not None:
+        archive.write("account.json", _json(await _account(accounts, login)))
     manifest = {
         "subject": subject,
         "type": found.doctype,
@@ -113,9 +155,15 @@ async def export(gate: Gate, subject: str) -> AsyncIterator[bytes]:
         "attachments": files,
         "leftOut": left.reasons,
     }
-    archive.writestr("manifest.json", _json(manifest))
+    archive.write("manifest.json", _json(manifest))
     archive.close()
-    yield buffer.take()
+    yield archive.take()
+
+
+async def _each(pages: Iterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
+    """Pages that are made in a thread."""
+    while (page := await asyncio.to_thread(next, pages, None)) is not None:
+        yield page
 
 
 def _json(value: Any) -> bytes:
@@ -127,14 +175,10 @@ def _name(docid: str) -> str:
     return quote(docid, safe=" ").replace("..", "%2E%2E")
 
 
-def _login(found: Found) -> str | None:
-    return found.subject.removeprefix("user-") if found.doctype == "user" else None
-
-
 def _documents(reading: Reading, found: Found) -> tuple[list[str], _Left]:
     """Which documents are in it."""
     left = _Left()
-    login = _login(found)
+    login = login_of(found.subject)
     wanted = [found.subject]
     needle = None if login is None else orjson.dumps(login).decode()
     candidates = found.near | found.documents
@@ -150,7 +194,7 @@ def _documents(reading: Reading, found: Found) -> tuple[list[str], _Left]:
             continue
         if docid not in candidates and not mine:
             continue
-        if doctype in _PEOPLE and not (doctype == "lead" and body.get("email") in found.shared):
+        if doctype in _PEOPLE and not (doctype == "lead" and docid in found.subjects):
             left.note("another person's or company's record")
         elif body.get("private") is True and not (login is not None and body.get("createdBy") == login):
             left.note("a private note of somebody else")
@@ -159,8 +203,9 @@ def _documents(reading: Reading, found: Found) -> tuple[list[str], _Left]:
     return wanted, left
 
 
-def _read(gate: Gate, docids: list[str]) -> tuple[list[tuple[str, bytes]], list[tuple[str, AttachmentInfo]]]:
-    pages, attached = [], []
+def _pack(gate: Gate, archive: _Archive, docids: list[str]) -> list[tuple[str, AttachmentInfo]]:
+    """Puts documents into the file; returns their attachments."""
+    attached = []
     with gate.database.reading() as reading:
         for docid, winner in reading.winners(docids).items():
             if winner.deleted:
@@ -168,72 +213,99 @@ def _read(gate: Gate, docids: list[str]) -> tuple[list[tuple[str, bytes]], list[
             body: dict[str, Any] = jsontext.decode(winner.text)
             hidden = WITHHELD.get(str(body.get("type")), frozenset())
             shown = {name: value for name, value in body.items() if name not in hidden}
-            pages.append((f"documents/{_name(docid)}.json", jsontext.encode(shown)))
+            archive.write(f"documents/{_name(docid)}.json", jsontext.encode(shown))
             if winner.has_attachments:
                 found = reading.attachments(docid, parse_rev(winner.rev))
                 attached += [
                     (f"attachments/{_name(docid)}/{_name(name)}", info) for name, info in found.items()
                 ]
-    return pages, attached
+    return attached
 
 
-def _about(reading: Reading, found: Found) -> Iterator[tuple[str, bytes]]:
-    subject = found.subject
-    history = [jsontext.decode(one.text) for one in versions(reading, subject)]
-    yield f"history/{_name(subject)}.json", jsontext.encode(history)
-    given = [
-        {
-            "purpose": one.purpose.value,
-            "granted": one.granted,
-            "at": one.at.isoformat(),
-            "by": one.by,
-            "wording": one.wording,
-        }
-        for one in consents(reading, subject)
+def _about(gate: Gate, found: Found) -> dict[str, Iterator[list[bytes]]]:
+    """Names of files -> what is in their lists, in pages of JSON."""
+    return {
+        f"history/{_name(found.subject)}.json": _history(gate, found),
+        "consents.json": _consents(gate, found),
+        "conflicts.json": _conflicts(gate, found),
+        "quarantine.json": _quarantined(gate, found),
+        "audit.json": _audited(gate, found),
+    }
+
+
+def _history(gate: Gate, found: Found) -> Iterator[list[bytes]]:
+    with gate.database.reading() as reading:
+        state = reading.revisions(found.subject)
+    for rev in [] if state is None else list(state.tree):
+        with gate.database.reading() as reading:
+            one = reading.revision(found.subject, rev)
+        yield [] if one is None else [one.text]
+
+
+def _consents(gate: Gate, found: Found) -> Iterator[list[bytes]]:
+    with gate.database.reading() as reading:
+        given = consents(reading, found.subject)
+    yield [
+        _json(
+            {
+                "purpose": one.purpose.value,
+                "granted": one.granted,
+                "at": one.at.isoformat(),
+                "by": one.by,
+                "wording": one.wording,
+            }
+        )
+        for one in given
     ]
-    yield "consents.json", _json(given)
-    told = [
-        {
-            "id": one.id,
-            "texts": [None if text is None else jsontext.decode(text.encode()) for text in one.texts],
-        }
-        for one in conflicts.texts(reading)
-        if one.docid == subject
-    ]
-    yield "conflicts.json", jsontext.encode(told)
-    yield "audit.json", _audited(reading, found)
 
 
-def _audited(reading: Reading, found: Found) -> bytes:
+def _conflicts(gate: Gate, found: Found) -> Iterator[list[bytes]]:
+    with gate.database.reading() as reading:
+        told = conflicts.texts(reading, found.subject)
+    for one in told:
+        texts = [None if text is None else jsontext.decode(text.encode()) for text in one.texts]
+        yield [jsontext.encode({"id": one.id, "texts": texts})]
+
+
+def _audited(gate: Gate, found: Found) -> Iterator[list[bytes]]:
     """Entries about him with their values; of a user also that he did something, without values."""
-    login = _login(found)
-    own = {one.num: one for one in vault.readable(reading.connection) if one.doc == found.subject}
-    rows: Any = reading.connection.execute(
-        "SELECT num, text FROM audit_entries WHERE doc = ?1 OR user = ?2 ORDER BY num",
-        (found.subject, login),
-    )
-    entries = []
-    for num, text in rows:
-        entry = orjson.loads(text)
-        told = {name: entry.get(name) for name in ("num", "received", "who", "action", "document", "rule")}
-        if num in own:
-            told["values"] = orjson.loads(own[num].opening)
-        entries.append(told)
-    return _json(entries)
+    with gate.database.reading() as reading:
+        rows: Any = reading.connection.execute(
+            "SELECT num FROM audit_entries WHERE doc = ?1 OR user = ?2",
+            (found.subject, login_of(found.subject)),
+        )
+        nums = array("q", sorted(num for (num,) in rows))
+    for start in range(0, len(nums), _PAGE):
+        page = []
+        with gate.database.reading() as reading:
+            for num in nums[start : start + _PAGE]:
+                text, values = vault.entry(reading.connection, num)
+                entry = orjson.loads(text)
+                told = {name: entry.get(name) for name in _TOLD}
+                if values is not None and entry.get("document") == found.subject:
+                    told["values"] = orjson.loads(values)
+                page.append(_json(told))
+        yield page
 
 
-async def _quarantined(gate: Gate, found: Found) -> list[dict[str, Any]]:
-    login = _login(found)
-    entries = []
+_TOLD = ("num", "received", "who", "action", "document", "rule")
+
+
+def _quarantined(gate: Gate, found: Found) -> Iterator[list[bytes]]:
+    login = login_of(found.subject)
     after = 0
     while page := gate.quarantine.all(_PAGE, after):
         after = page[-1][0]
         for _, one in page:
             if one.docid != found.subject and one.user != login:
                 continue
-            entry = await gate.quarantine.get(one.id)
-            if entry is not None:
-                entries.append(
+            with gate.quarantine.database.reading() as reading:
+                document = reading.winner(one.id)
+            if document is None or document.deleted:
+                continue
+            entry = parse(document)
+            yield [
+                _json(
                     {
                         "document": entry.docid,
                         "received": entry.received.isoformat(),
@@ -243,4 +315,18 @@ async def _quarantined(gate: Gate, found: Found) -> list[dict[str, Any]]:
                         "text": None if entry.deleted else entry.body.decode("utf-8", "replace"),
                     }
                 )
-    return entries
+            ]
+
+
+async def _account(accounts: Accounts, name: str) -> dict[str, Any]:
+    account = await accounts.of(name)
+    record = account.record
+    told = None
+    if record is not None:
+        told = {
+            "name": record.name,
+            "roles": sorted(record.roles),
+            "active": record.active,
+            "keycloakId": record.subject,
+        }
+    return {"record": told, "devices": [device.shown() for device in account.devices]}

@@ -21,6 +21,7 @@ from kompass.domain.personal import LABELS, OWN, number_in
 from kompass.domain.traces import Traces, traces
 from kompass.privacy.sweep import login_of
 from replication.protocol import jsontext
+from replication.protocol.errors import ProtocolError
 from replication.store.interface import Document
 from replication.store.sqlite import Reading
 
@@ -221,11 +222,9 @@ def stored_texts(reading: Reading, after: int) -> Iterator[tuple[str, str, bool]
 def _shared(reading: Reading, found: Found, after: int) -> dict[str, str]:
     """Values that stand in the record of somebody else."""
     wide = found.traces.wide
-    if wide is None:
-        return {}
     shared: dict[str, str] = {}
     for docid, text, is_winner in stored_texts(reading, after):
-        if not is_winner or docid in found.subjects or wide.search(text) is None:
+        if not is_winner or docid in found.subjects or not wide.found(spoken(text)):
             continue
         body = jsontext.decode_request(text.encode())
         if body.get("type") not in _OTHERS or body.get("anonymized") is True:
@@ -255,7 +254,7 @@ def _search(reading: Reading, found: Found, after: int) -> None:
             if about[1] in found.near:
                 found.near.add(docid)
         here = close if docid in found.near else wide
-        if docid in found.subjects or (here is not None and here.search(text) is not None):
+        if docid in found.subjects or here.found(spoken(text)):
             found.documents.add(docid)
 
 
@@ -263,10 +262,36 @@ def _search_chain(reading: Reading, found: Found, after: int) -> None:
     wide, close = found.traces.wide, found.traces.close
     for one in vault.readable(reading.connection, after=after):
         here = close if one.doc in found.near else wide
-        text = one.opening.decode("utf-8", "replace")
-        if (
-            one.doc in found.subjects
-            or one.doc in found.notices
-            or (here is not None and here.search(text) is not None)
-        ):
+        if one.doc in found.subjects or one.doc in found.notices or here.found(_unsealed(one.opening)):
             found.entries.add(one.num)
+
+
+def spoken(text: str) -> str:
+    """A text of JSON with what its escapes mean: names are looked for as people read them."""
+    if "\\" not in text:
+        return text
+    try:
+        return "\n".join(_strings(jsontext.decode_request(text.encode())))
+    except (ProtocolError, RecursionError):
+        return text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield name
+            yield from _strings(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+
+
+def _unsealed(opening: bytes) -> str:
+    """What an entry of the chain has: texts of JSON in a text of JSON."""
+    value = orjson.loads(opening)
+    told = [value.get("text"), *(one[1] for one in (value.get("fields") or {}).values())]
+    texts = [spoken(one) for one in told if isinstance(one, str)]
+    reason = value.get("reason")
+    return "\n".join([*texts, *(reason[1:] if isinstance(reason, list) else ())])

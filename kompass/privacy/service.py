@@ -30,6 +30,7 @@ from kompass.privacy.erasing import (
     Rewriting,
     erase,
     held,
+    winners,
 )
 from kompass.privacy.finding import Found, UnknownSubjectError, find, is_unknown, known_pseudonym
 from kompass.privacy.journal import Journal
@@ -92,13 +93,10 @@ class Privacy:
                 found = find(reading, subject)
                 numbers = dict.fromkeys(found.subjects, 0)
                 rewriter = Rewriter(reading, found, numbers, 0, self._gate.now())
-                winners = reading.winners(found.documents | found.near)
                 rewritten = [
-                    one
-                    for docid, winner in sorted(winners.items())
-                    if docid not in found.notices
-                    and not winner.deleted
-                    and (one := rewriter.rewriting(winner)) is not None
+                    one.outline()
+                    for winner in winners(reading, (found.documents | found.near) - found.notices)
+                    if (one := rewriter.rewriting(winner)) is not None
                 ]
                 return Preview(
                     {docid: pseudonym(kind, 0).removesuffix("0") for docid, kind in found.subjects.items()},

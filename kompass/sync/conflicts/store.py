@@ -6,7 +6,7 @@ the history. `conflict_notices` says whom a document on his feed tells of it; th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -282,10 +282,15 @@ class Texts(NamedTuple):
 _TEXTS = ("fields", "decided", "text", "resolution")
 
 
-def texts(reading: Reading) -> list[Texts]:
-    """Of all conflicts, settled ones included."""
-    rows: Any = reading.connection.execute(f"SELECT id, doc, {', '.join(_TEXTS)} FROM conflicts").fetchall()
-    return [Texts(id_, doc, tuple(told)) for id_, doc, *told in rows]
+def texts(reading: Reading, docid: str | None = None) -> Iterator[Texts]:
+    """Of all conflicts, settled ones included; of those about one document if it is named. Read as they are
+    asked for.
+    """
+    rows: Any = reading.connection.execute(
+        f"SELECT id, doc, {', '.join(_TEXTS)} FROM conflicts WHERE ?1 IS NULL OR doc = ?1", (docid,)
+    )
+    for id_, doc, *told in rows:
+        yield Texts(id_, doc, tuple(told))
 
 
 def rewrite(writing: Writing, conflict: str, told: Sequence[str | None]) -> None:
