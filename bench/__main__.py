@@ -1,4 +1,4 @@
-"""`./scripts/bench engine|replication|access|models|audit`: our figures beside a peer's, as a table."""
+"""`./scripts/bench engine|replication|access|models|audit|search`: our figures as tables."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from bench import access, audit, engine, models, replication
+from bench import access, audit, engine, models, replication, search
 from bench.servers import ROOT
+from kompass.settings import DemoSize
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -89,6 +90,15 @@ def run_audit(
 ) -> None:
     """What the chain of writes costs a push."""
     audit.run(rounds)
+
+
+@app.command("search")
+def run_search(
+    size: Annotated[DemoSize, typer.Option(help="of the demo that is searched")] = DemoSize.LARGE,
+    rounds: Annotated[int, typer.Option(help="rounds of all questions")] = 3,
+) -> None:
+    """Full text: building the index, and how long questions take."""
+    search.run(size, rounds)
 
 
 def _write_readme(table: str) -> None:

@@ -26,6 +26,9 @@ MOST_LIMIT = 50
 MOST_OFFSET = 1000
 """How far one can leaf. Whoever wants more asks more precisely."""
 
+FEWEST_DIGITS, MOST_LETTERS = 5, 3
+"""Of a number that is written with blanks: `DE 985 635 394`, `030 23125 017`."""
+
 LONGEST_FORGIVEN = 24
 """Characters up to which mistakes in a word are forgiven."""
 
@@ -100,10 +103,12 @@ def question(
     if telling and telling[-1] is terms[-1] and not text[-1:].isspace():
         last = telling[-1]
         telling[-1] = Term(last.words, True, last.code, last.amount)
-    spoken = len(chunks) > 1 and all(words.has_digit(chunk) for chunk in chunks)
+    whole = words.joined(text)
+    digits = sum(one.isdigit() for one in whole)
+    spoken = len(chunks) > 1 and digits >= FEWEST_DIGITS and len(whole) - digits <= MOST_LETTERS
     return Question(
         terms=tuple(telling),
-        number=words.joined(text) if spoken else "",
+        number=whole if spoken else "",
         nonsense=bool(chunks) and not terms,
         filters=filters or {},
         sort=sort,

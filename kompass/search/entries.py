@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kompass.access.audiences import Channel, key_of
-from kompass.access.companions import BASE_FIELD
+from kompass.access.companions import BASE_FIELD, CARDS
 from kompass.search import fields, words
 from kompass.search.catalogue import FACETS, SEARCHED, Searched, base_type
 
@@ -21,6 +21,7 @@ MOST_WORDS = 20_000
 MOST_FACET = 200
 """Characters of a facet's value."""
 
+_CARDS = frozenset(card.type for card in CARDS.values())
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -33,6 +34,8 @@ class Entry:
     """The document that people are shown: itself, or what it is a companion or a card of."""
     primary: bool
     """Whether it is shown itself."""
+    companion: bool
+    """Whether it is no card either: what it says isn't in its base."""
     position: int
     rev: str
     channels: frozenset[Channel]
@@ -80,6 +83,7 @@ def entry(
         id=docid,
         base=base,
         primary=base == docid,
+        companion=base != docid and doctype not in _CARDS,
         position=position,
         rev=rev,
         channels=channels,

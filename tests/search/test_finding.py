@@ -33,7 +33,7 @@ class TestEmbedded(FindingConformance):
 
 
 def generation(directory: Path) -> Path:
-    (found,) = directory.glob("1-*")
+    (found,) = directory.glob("2-*")
     return found
 
 

@@ -2,7 +2,7 @@
 
     search/current          the name of the generation that is read
     search/next             the name of one that is being built
-    search/1-4f9c…/         a generation, in the form of that version
+    search/2-4f9c…/         a generation, in the form of that version
 
 `next` is renamed to `current`: at once for everybody who looks, and for good when the directory is synced.
 """
@@ -15,7 +15,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """Of schema and spelling rules. An index of another version is built anew."""
 
 _NAME = re.compile(r"([0-9]{1,6})-[0-9a-f]{16}")

@@ -61,6 +61,10 @@ def primary() -> Query:
     return Query.const_score_query(Query.term_query(SCHEMA, "primary", True), 0.0)
 
 
+def companion() -> Query:
+    return Query.const_score_query(Query.term_query(SCHEMA, "companion", True), 0.0)
+
+
 def all_of(wanted: Collection[Query], unwanted: Collection[Query] = ()) -> Query:
     return Query.boolean_query(
         [*((Occur.Must, one) for one in wanted), *((Occur.MustNot, one) for one in unwanted)]

@@ -34,6 +34,11 @@ AT_ONCE = 2
 MOST_PARTS = 20_000
 """Companions and cards that fit and are looked through for what they belong to."""
 
+FEW_CHANNELS = 100
+FEW_FITTING = 5000
+MOST_CHANNELS = 20_000
+"""From how many channels on, and up to how many documents, it is worthwhile to look for fewer of them."""
+
 ABSENT = (
     "There is no search index yet: `kompass feed` builds it, and `kompass serve` starts that."
     " Try again in a moment."
@@ -149,11 +154,16 @@ def _find(
     offset: int,
     facets: bool,
 ) -> Found:
-    wanted = [querying.allowed(readable), *querying.filtered(question.filters)]
+    filters = querying.filtered(question.filters)
     unwanted = [querying.left_out(without)] if without else []
+    if not question.terms:
+        # Who asks for nothing gets documents; what belongs to them would only be counted again.
+        unwanted.append(querying.companion())
     required = len(question.terms)
     while True:
-        found = _search(searcher, question, wanted, unwanted, required, limit, offset, facets)
+        fitting = [querying.asked(question, required), *filters]
+        wanted = [*fitting, querying.allowed(_telling(searcher, fitting, readable))]
+        found = _search(searcher, question, wanted, unwanted, limit, offset, facets)
         # Who asks for several words and finds none with all of them gets what has most of them.
         if found.total or required <= 1 or required < len(question.terms):
             return found
@@ -163,14 +173,12 @@ def _find(
 def _search(
     searcher: tantivy.Searcher,
     question: Question,
-    wanted: list[tantivy.Query],
+    asked: list[tantivy.Query],
     unwanted: list[tantivy.Query],
-    required: int,
     limit: int,
     offset: int,
     facets: bool,
 ) -> Found:
-    asked = [querying.asked(question, required), *wanted]
     surplus = _surplus(searcher, asked, unwanted)
     if surplus:
         unwanted = [*unwanted, querying.numbered(surplus)]
@@ -188,6 +196,28 @@ def _search(
         matches.append(Match(stored["id"], stored["base"], stored["rev"]))
     total: int = result.count  # type: ignore[attr-defined]  # it has one: only its stub doesn't
     return Found(matches, total, _facets(searcher, query) if facets else {})
+
+
+def _telling(
+    searcher: tantivy.Searcher, fitting: list[tantivy.Query], readable: Collection[Channel]
+) -> Collection[Channel]:
+    """Of somebody's channels those that documents which fit are in.
+
+    A salesman holds one for each of his customers. To look for all of them takes longer than everything else,
+    and is done several times; documents that fit are in few channels, if they are few.
+    """
+    if len(readable) <= FEW_CHANNELS:
+        return readable
+    query = querying.all_of(fitting)
+    result = searcher.search(query, 1)
+    total: int = result.count  # type: ignore[attr-defined]
+    if total > FEW_FITTING:
+        return readable
+    counting = {"channels": {"terms": {"field": "channels", "size": MOST_CHANNELS}}}
+    answer = searcher.aggregate(query, counting)["channels"]
+    if answer["sum_other_doc_count"]:
+        return readable
+    return frozenset(readable).intersection(bucket["key"] for bucket in answer["buckets"])
 
 
 def _surplus(
