@@ -19,6 +19,7 @@ import structlog
 from kompass.feed.ledger import Ledger, LedgerError, State, Status
 from kompass.feed.sink import Sink, SinkUnavailableError
 from kompass.feed.source import Source, SourceUnavailableError, Tickets
+from kompass.feed.steady import SteadySink
 from kompass.feed.walker import AnotherDatabaseError, Walker, outline
 from replication.replicator.backoff import pause
 
@@ -41,7 +42,7 @@ class Follower:
 
     def __init__(self, sink: Sink, source: Source, ledger: Ledger, *, attempts: int = 5) -> None:
         self.name = sink.name
-        self._sink = sink
+        self._sink: Sink = SteadySink(sink)
         self._source = source
         self._ledger = ledger
         self._attempts = attempts

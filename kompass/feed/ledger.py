@@ -141,7 +141,8 @@ class Ledger:
                 self._connection.pragma("user_version", _VERSION)
 
     def close(self) -> None:
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     # -- dead letters --------------------------------------------------------------------------
 

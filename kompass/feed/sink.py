@@ -100,7 +100,9 @@ class Batch:
 
 
 class Sink(Protocol):
-    """One copy. Calls come one after the other, from one event loop; what blocks belongs in a thread."""
+    """One copy. Calls come one after the other, from one event loop; what blocks belongs in a thread. None is
+    cancelled.
+    """
 
     @property
     def name(self) -> str:
