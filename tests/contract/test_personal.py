@@ -28,4 +28,5 @@ FILES = [path for folder in ("personal", "device") for path in (ROOT / "pwa-cont
 
 @pytest.mark.parametrize(("path", "title"), scenarios(FILES))
 def test_scenario(path: Path, title: str, demo: ServerProcess, tmp_path: Path) -> None:
-    finish_scenario(start_scenario(path, title, demo, tmp_path))
+    data = str(demo.log.with_suffix(""))
+    finish_scenario(start_scenario(path, title, demo, tmp_path, KOMPASS_TEST_DATA=data))
