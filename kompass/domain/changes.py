@@ -37,6 +37,8 @@ class Change:
     """Server time, with a zone."""
     unseen: AbstractSet[str] = frozenset()
     """Ids that it names of documents that its author may not know of: to him there are none."""
+    returns: bool = False
+    """The document had been deleted and comes back: `before` is what it said last."""
 
     @property
     def current(self) -> Body:
@@ -56,6 +58,11 @@ class Change:
     @property
     def is_new(self) -> bool:
         return self.before is None
+
+    @property
+    def names_anew(self) -> bool:
+        """Whether all that it names is named now, also what hasn't changed."""
+        return self.before is None or self.returns
 
     @property
     def is_deletion(self) -> bool:

@@ -148,7 +148,7 @@ def written(change: Change) -> set[str]:
         if (
             named is None
             or reference.field in FIXED
-            or not (change.is_new or change.changes(reference.field))
+            or not (change.names_anew or change.changes(reference.field))
         ):
             continue
         found.update(one for one in (named if isinstance(named, list) else [named]) if isinstance(one, str))
@@ -168,7 +168,7 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
 
 def _wrong(reference: Reference, change: Change, doc: Body, facts: Facts) -> Refusal | None:
     named = doc.get(reference.field)
-    is_written = change.is_new or change.changes(reference.field)
+    is_written = change.names_anew or change.changes(reference.field)
     fits_anew = any(own != "_id" and change.changes(own) for own, _ in reference.same)
     if named is None or not (is_written or fits_anew):
         return None

@@ -7,7 +7,7 @@ road nobody can know them all. They are told to the office.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from kompass.domain import keys
@@ -38,6 +38,8 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
     doc = change.doc
     if doc is None:
         return None
+    if change.returns:  # its values were free for others meanwhile
+        change = replace(change, before=None)
     return _by_type(change, doc, facts) or _number(change, doc, facts)
 
 

@@ -229,3 +229,63 @@ scenario("an offer is sent while somebody edits its draft offline: refused, ente
   const { body } = await api("gf1", "GET", `/api/v1/audit?document=${id}`);
   assert.ok(body.entries.some((entry) => JSON.stringify(entry).includes(notice.rule)), JSON.stringify(body.entries[0]));
 });
+
+const gone = ({ db }, id) => assert.rejects(db.get(id), (error) => error.status === 404, `${id} is there still`);
+
+scenario("one deletes what another edits offline: he who comes second is asked, and it comes back or stays away", async (t) => {
+  const [field, office] = [await tablet(t, "adm2"), await tablet(t, "innen1")];
+  const owner = await customer(field);
+  const person = { lastName: "Kruse", decisionMakingRole: "informational", authorityLevel: "low", canApproveOrders: false };
+  const contacts = [];
+  for (const firstName of ["Nele", "Ole", "Pia"]) {
+    contacts.push(await create(field, "contact", { customerId: owner, firstName, ...person }));
+  }
+  const [restored, kept, edited] = contacts;
+  assert.deepEqual(await field.sync(), []);
+  await office.sync();
+  // Deleted at the office, edited in the field.
+  for (const id of [restored, kept]) {
+    await office.db.remove(await office.db.get(id));
+    await change(field, id, { mobile: "+49 171 3920002" });
+  }
+  // Deleted at the office too, but it comes second.
+  await change(field, edited, { mobile: "+49 171 3920003" });
+  assert.deepEqual(await field.db.replicate.to(remote("adm2"), { doc_ids: [edited] }).then((done) => done.docs_written), 1);
+  await office.db.remove(await office.db.get(edited));
+  assert.deepEqual(await office.sync(), []);
+  assert.deepEqual(await field.sync(), [], "nothing of it is denied");
+  for (const id of [restored, kept]) {
+    await gone(field, id);
+    assert.deepEqual(await told(office, "conflict", id), []);
+    assert.deepEqual(await told(field, "rejected_change", id), []);
+  }
+  const [asked] = await told(field, "conflict", restored);
+  assert.deepEqual([asked.serverDeleted, asked.deleted, asked.serverUser], [true, false, "innen1"]);
+  assert.deepEqual(asked.fields.map((one) => [one.path, one.type, one.base.firstName]), [["", "deleted", "Nele"]]);
+  assert.equal(asked.localDocument.mobile, "+49 171 3920002");
+  const [other] = await told(field, "conflict", kept);
+  const settle = (name, { id }, strategy) => api(name, "POST", `/api/v1/conflicts/${id}/resolve`, { strategy });
+  const answers = [await settle("adm2", asked, "local"), await settle("adm2", other, "server")];
+  assert.deepEqual(answers.map((answer) => answer.status), [200, 200], JSON.stringify(answers));
+  for (const one of [field, office]) {
+    await one.sync();
+    const doc = await one.db.get(restored, { conflicts: true });
+    assert.deepEqual([doc.firstName, doc.mobile, doc._conflicts], ["Nele", "+49 171 3920002", undefined]);
+    await gone(one, kept);
+  }
+  // Whoever deletes what others have changed is asked as well, and the document stays.
+  for (const one of [field, office]) assert.equal((await one.db.get(edited)).mobile, "+49 171 3920003");
+  const [deletion] = await told(office, "conflict", edited);
+  assert.deepEqual([deletion.deleted, deletion.serverDeleted], [true, false]);
+  assert.equal((await settle("innen1", deletion, "local")).status, 200);
+  for (const one of [field, office]) {
+    await one.sync();
+    await gone(one, edited);
+    for (const id of contacts) assert.deepEqual(await told(one, "conflict", id), []);
+  }
+  // It is edited again as if nothing had been.
+  await change(field, restored, { mobile: "+49 171 3920004" });
+  assert.deepEqual(await field.sync(), []);
+  await office.sync();
+  assert.equal((await office.db.get(restored)).mobile, "+49 171 3920004");
+});

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from kompass.access import Principal, Role
 from kompass.domain import listing
 from kompass.domain.merge_results import FieldConflict
 from kompass.domain.paths import ABSENT, changed_at, value_at
-from kompass.domain.versions import ATTACHMENT, canonical, differs, signed
+from kompass.domain.upcasting import alike
+from kompass.domain.versions import ATTACHMENT, applied, canonical, differs, signed
 from kompass.sync.conflicts import shown, store
 from kompass.sync.conflicts.keeping import Keeping
 from kompass.sync.conflicts.record import Conflict, State, notice_id
 from kompass.sync.gate import attachments
 from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.gate import Gate
-from kompass.sync.gate.stored import members_today
+from kompass.sync.gate.stored import form_of, members_of, members_today
 from kompass.sync.notices import timestamp
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
@@ -182,16 +184,22 @@ class ConflictDesk:
                 raise ConflictError("This conflict is settled already.")
             if not self._may_decide(reading, principal, found):
                 raise errors.forbidden("So much money is involved that management (GF) decides.")
-            winner = shown.Rights(reading, self._gate.index).sees(principal.name, found.docid)
+            rights = shown.Rights(reading, self._gate.index)
+            winner = rights.sees(principal.name, found.docid)
             choices = _chosen(found, answer)
-            resolution = Resolution(found.id, answer.strategy, _told(choices))
-            wanted = (
-                None if winner is None else self._wanted(reading, principal, found, winner, choices, answer)
+            returns = (
+                found.was_gone and MINE in choices.values() and shown.there(rights, found, principal.name)
             )
-        if winner is None and set(choices.values()) - {THEIRS}:
+            resolution = Resolution(found.id, answer.strategy, _told(choices))
+            wanted = None
+            if returns:
+                wanted = self._returning(reading, principal, found, winner)
+            elif winner is not None:
+                wanted = self._wanted(reading, principal, found, winner, choices, answer)
+        if winner is None and not returns and set(choices.values()) - {THEIRS}:
             raise ConflictError("You can't see the document any more: ask somebody who can.")
         if wanted is not None:
-            return await self._gate.resolve(principal, wanted, resolution)
+            return await self._gate.resolve(principal, wanted, resolution, restores=winner is None)
         rev = None if winner is None else winner.rev
         await self._gate.database.transact(lambda writing: self._close(writing, principal, resolution, rev))
         return rev
@@ -223,6 +231,8 @@ class ConflictDesk:
     ) -> DocumentWrite | None:
         """The edit that makes it so; None if nothing has to be written."""
         parent = parse_rev(winner.rev)
+        if conflict.was_gone:
+            return None
         if conflict.deleted:
             gone = MINE in choices.values()
             return DocumentWrite(conflict.docid, True, b"{}", parent) if gone else None
@@ -235,22 +245,67 @@ class ConflictDesk:
         wanted |= answer.data
         if not differs(wanted, now):
             return None
-        by = {"modifiedBy": principal.name, "modifiedAt": timestamp(self._gate.now())}
-        wanted = signed(wanted, by, now)
+        return self._edit(
+            reading, principal, conflict, signed_by(principal, wanted, now, self._gate.now()), winner
+        )
+
+    def _returning(
+        self, reading: Reading, principal: Principal, conflict: Conflict, winner: Document | None
+    ) -> DocumentWrite | None:
+        """The sender's text for a document that was deleted, with what others had changed until then. If
+        somebody has brought it back already it is put onto that; None if it is there.
+        """
+        docid = conflict.docid
+        assert conflict.text is not None
+        theirs = winner or reading.revision(docid, parse_rev(conflict.server))
+        base = None if conflict.base is None else reading.revision(docid, parse_rev(conflict.base))
+        infos = self._of_branch(reading, conflict)
+        sides = [form_of(conflict.text, {name: info.digest for name, info in infos.items()})]
+        sides += [members_of(one) for one in (theirs, base) if one is not None]
+        wanted, *others = alike(*sides)
+        if theirs is not None and base is not None:
+            wanted = applied(others[1], wanted, others[0])
+        now = others[0] if theirs is not None else {}
+        if winner is not None and not differs(wanted, now):
+            return None
+        wanted = signed_by(principal, wanted, now, self._gate.now())
+        return self._edit(reading, principal, conflict, wanted, winner)
+
+    def _edit(
+        self,
+        reading: Reading,
+        principal: Principal,
+        conflict: Conflict,
+        wanted: Mapping[str, Any],
+        winner: Document | None,
+    ) -> DocumentWrite:
+        """`winner` is None for a document that comes back."""
+        if winner is None:
+            state = reading.revisions(conflict.docid)
+            assert state is not None
+            parent = state.winner
+        else:
+            parent = parse_rev(winner.rev)
         kept = self._attachments(reading, conflict, winner, wanted)
         body = {name: value for name, value in wanted.items() if not name.startswith(ATTACHMENT)}
         return DocumentWrite(conflict.docid, False, jsontext.encode(body), parent, attachments=kept)
 
-    def _attachments(
-        self, reading: Reading, conflict: Conflict, winner: Document, wanted: Mapping[str, Any]
-    ) -> dict[str, AttachmentWrite]:
-        stored = reading.attachments(conflict.docid, parse_rev(winner.rev))
-        of_branch: dict[str, AttachmentInfo] = {}
+    def _of_branch(self, reading: Reading, conflict: Conflict) -> dict[str, AttachmentInfo]:
+        found: dict[str, AttachmentInfo] = {}
         notice = notice_id(conflict.id, conflict.author)
         told = reading.winner(notice)
         if told is not None and not told.deleted:
-            of_branch.update(reading.attachments(notice, parse_rev(told.rev)))
-        of_branch.update(reading.attachments(conflict.docid, parse_rev(conflict.branch)))
+            found.update(reading.attachments(notice, parse_rev(told.rev)))
+        found.update(reading.attachments(conflict.docid, parse_rev(conflict.branch)))
+        return found
+
+    def _attachments(
+        self, reading: Reading, conflict: Conflict, winner: Document | None, wanted: Mapping[str, Any]
+    ) -> dict[str, AttachmentWrite]:
+        stored = {} if winner is None else reading.attachments(conflict.docid, parse_rev(winner.rev))
+        of_branch = self._of_branch(reading, conflict)
+        if winner is None:
+            of_branch = {**reading.attachments(conflict.docid, parse_rev(conflict.server)), **of_branch}
         kept: dict[str, AttachmentWrite] = {}
         for member, digest in wanted.items():
             if not member.startswith(ATTACHMENT):
@@ -264,6 +319,13 @@ class ConflictDesk:
             else:
                 raise ConflictError(f"The bytes of the attachment {name} are no longer stored.")
         return kept
+
+
+def signed_by(
+    principal: Principal, wanted: dict[str, Any], now: Mapping[str, Any], at: datetime
+) -> dict[str, Any]:
+    """What somebody has decided, as his edit of what is there now."""
+    return signed(wanted, {"modifiedBy": principal.name, "modifiedAt": timestamp(at)}, now)
 
 
 _STAYS = object()
@@ -293,6 +355,8 @@ def _chosen(conflict: Conflict, answer: Answer) -> dict[str, Choice]:
             chosen[path] = MINE if answer.strategy == "local" else THEIRS
         if conflict.deleted and chosen[path] not in (MINE, THEIRS):
             raise ChoiceError("A deletion is accepted (mine) or not (theirs).")
+        if conflict.was_gone and chosen[path] not in (MINE, THEIRS):
+            raise ChoiceError("A document comes back as its sender had it (mine) or stays deleted (theirs).")
     return chosen
 
 

@@ -56,8 +56,11 @@ class Conflicts(Extension):
         if not gone:
             return
         keeping = Keeping(writing, self._index)
-        for conflicts in store.open_about(writing, gone).values():
+        purged = {one.id for one in documents if one.seq == 0}
+        for docid, conflicts in store.open_about(writing, gone).items():
             for conflict in conflicts:
+                if conflict.was_gone and docid not in purged:
+                    continue  # whether it comes back is the question
                 keeping.settle(conflict, by="", at=self._now(), strategy="deleted", rev=None)
         keeping.write()
 

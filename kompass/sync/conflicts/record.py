@@ -20,6 +20,10 @@ MANAGEMENT = ""
 _NAMESPACE = UUID("6a0f7c1e-4d57-4b0c-9a53-0c1f2f1f6d2b")
 
 
+DELETED = "deleted"
+"""The kind of a field that stands for a whole document which one side has deleted."""
+
+
 class State(StrEnum):
     OPEN = "open"
     RESOLVED = "resolved"
@@ -65,6 +69,13 @@ class Conflict:
     """What its author sent; None for a deletion."""
     resolution: dict[str, Any] | None = None
     """Who settled it, when, how; see `store.settle`."""
+
+    @property
+    def was_gone(self) -> bool:
+        """Whether the document had been deleted when the branch came. Then `stayed` is its deletion, and
+        `server` what it said last.
+        """
+        return not self.deleted and any(one.kind == DELETED for one in self.fields)
 
 
 def conflict_id(docid: str, branch: str) -> str:

@@ -17,7 +17,7 @@ from kompass.sync.conflicts.record import MANAGEMENT, Conflict, State
 from kompass.sync.gate.ports import Index
 from kompass.sync.gate.stored import bare, members_today
 from kompass.sync.notices import encoded, timestamp
-from replication.protocol.revisions import parse_rev
+from replication.protocol.revisions import format_rev, parse_rev
 from replication.store.interface import Document
 from replication.store.sqlite import Reading
 
@@ -50,6 +50,15 @@ class Rights:
         if reader == MANAGEMENT:
             return winner if self.reads(reader, bare(winner)) else None
         return winner if self._index.sees(self._reading, reader, [docid]) else None
+
+    def holds(self, reader: str, docid: str) -> bool:
+        """Whether he may know of a document, if only that it was deleted. Management may of all."""
+        return reader == MANAGEMENT or docid in self._index.sees(self._reading, reader, [docid])
+
+    def is_gone(self, docid: str) -> bool:
+        """Whether the document is deleted."""
+        winner = self._reading.winner(docid)
+        return winner is not None and winner.deleted
 
     def reads(self, reader: str, body: Mapping[str, Any]) -> bool:
         """Whether the rules give him such a document."""
@@ -98,8 +107,15 @@ def may_be_told(rights: Rights, conflict: Conflict, reader: str) -> bool:
     """Whether somebody else may read both versions."""
     if reader == MANAGEMENT or rights.principal(reader) is not None:
         mine = {} if conflict.text is None else {**conflict.text, "_id": conflict.docid}
-        return rights.sees(reader, conflict.docid) is not None and (not mine or rights.reads(reader, mine))
+        return there(rights, conflict, reader) and (not mine or rights.reads(reader, mine))
     return False
+
+
+def there(rights: Rights, conflict: Conflict, reader: str) -> bool:
+    """Whether he sees the document; of one that was deleted before the branch came, whether he held it."""
+    if rights.sees(reader, conflict.docid) is not None:
+        return True
+    return conflict.was_gone and rights.is_gone(conflict.docid) and rights.holds(reader, conflict.docid)
 
 
 def contract(
@@ -111,7 +127,9 @@ def contract(
     those of now.
     """
     winner = rights.sees(reader, conflict.docid)
-    whole = winner is not None and (reader == conflict.author or may_be_told(rights, conflict, reader))
+    whole = there(rights, conflict, reader) and (
+        reader == conflict.author or may_be_told(rights, conflict, reader)
+    )
     if not whole and reader != conflict.author:
         return None
     with_base = whole and rights.reads_revision(reader, conflict.docid, conflict.base)
@@ -123,7 +141,7 @@ def contract(
         "entityName": _name(conflict, winner if whole else None),
         "baseVersion": conflict.base,
         "localVersion": conflict.branch,
-        "serverVersion": conflict.server if now is None or winner is None else winner.rev,
+        "serverVersion": _server_version(conflict, winner, fresh=now is not None),
         "localTimestamp": timestamp(conflict.mine_at),
         "serverTimestamp": timestamp(conflict.theirs_at) if whole else None,
         "localUser": conflict.author,
@@ -131,9 +149,16 @@ def contract(
         "escalated": managed(rights, conflict),
         "restricted": not whole,
         "deleted": conflict.deleted,
+        "serverDeleted": conflict.was_gone and (winner is None or not fresh),
         "createdAt": timestamp(conflict.opened),
         "fields": [_field(one, whole, with_base, now) for one in conflict.fields],
     }
+
+
+def _server_version(conflict: Conflict, winner: Document | None, *, fresh: bool) -> str:
+    if fresh and winner is not None:
+        return winner.rev
+    return format_rev(conflict.stayed) if conflict.was_gone else conflict.server
 
 
 def notice(rights: Rights, conflict: Conflict, reader: str) -> tuple[bytes, bool] | None:

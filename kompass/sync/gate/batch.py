@@ -150,9 +150,11 @@ class Batch:
             self._allowed[body["_id"]] = decision.rule
         return decision
 
-    def check(self, body: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> Refusal | None:
-        """What the business has against it."""
-        change = Change(body, before, self.terms.principal, self.terms.now)
+    def check(
+        self, body: Mapping[str, Any] | None, before: Mapping[str, Any] | None, *, returns: bool = False
+    ) -> Refusal | None:
+        """What the business has against it. `returns`: it was deleted, and `before` is what it said last."""
+        change = Change(body, before, self.terms.principal, self.terms.now, returns=returns)
         named = references.written(change)
         if named:
             change = replace(change, unseen=self._unseen(named))
@@ -218,7 +220,7 @@ class Batch:
         terms = self.terms
         for conflict in self.conflicts.get(pushed.doc.id, ()):
             if terms.resolution is not None and terms.resolution.conflict == conflict.id:
-                _, strategy, choices = terms.resolution
+                strategy, choices = terms.resolution.strategy, terms.resolution.choices
             elif self._decides(conflict, pushed, changed):
                 strategy, choices = "edit", None
             else:

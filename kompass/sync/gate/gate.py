@@ -131,18 +131,30 @@ class Gate:
                 results += await self._in_turn(self._edit(principal, pushed))
             return results
 
-    async def write_as(self, principal: Principal, doc: DocumentWrite, *, author: str | None = None) -> str:
-        """An online edit of one document. A new one has this author. Raises why it is refused."""
+    async def write_as(
+        self, principal: Principal, doc: DocumentWrite, *, author: str | None = None, restores: bool = False
+    ) -> str:
+        """An online edit of one document. A new one has this author. `restores`: it may follow a deletion.
+        Raises why it is refused.
+        """
         with acting(of_principal(principal, _door(replicated=False))):
-            (result,) = await self._in_turn(self._edit(principal, [read(doc, online=True, author=author)]))
+            (result,) = await self._in_turn(
+                self._edit(principal, [read(doc, online=True, author=author, restores=restores)])
+            )
         if isinstance(result, ProtocolError):
             raise result
         return result
 
-    async def resolve(self, principal: Principal, doc: DocumentWrite, resolution: Resolution) -> str:
-        """An online edit that settles a conflict. Raises why it is refused: then nothing is settled."""
+    async def resolve(
+        self, principal: Principal, doc: DocumentWrite, resolution: Resolution, *, restores: bool = False
+    ) -> str:
+        """An online edit that settles a conflict. `restores`: it may follow a deletion. Raises why it is
+        refused: then nothing is settled.
+        """
         with acting(of_principal(principal, _door(replicated=False))):
-            (result,) = await self._in_turn(self._edit(principal, [read(doc, online=True)], resolution))
+            (result,) = await self._in_turn(
+                self._edit(principal, [read(doc, online=True, restores=restores)], resolution)
+            )
         if isinstance(result, ProtocolError):
             raise result
         return result

@@ -7,6 +7,7 @@ before? Does it look like a document of the business? What does its writer see u
   a taken id shows, as one and the same refusal. Whoever names a revision that he was sent when he saw the
   document, gets that refusal at once; naming any other is guessing.
 - The winner is his revision's ancestor: a plain edit, judged against the winner.
+- It was deleted meanwhile: he is asked, and the document stays deleted until he says so.
 - He has changed an older version: a branch. It is stored and closed in one go, what it changed is put onto
   the winner, and where nobody can do that but a person, a `conflict` document has both texts.
 
@@ -33,6 +34,7 @@ from kompass.sync.gate.batch import NOTHING, Batch, Terms
 from kompass.sync.gate.branches import Branches
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, not_allowed
 from kompass.sync.gate.records import Origin
+from kompass.sync.gate.returns import Returns
 from kompass.sync.gate.stored import (
     Stored,
     bare,
@@ -42,7 +44,6 @@ from kompass.sync.gate.stored import (
     members_of,
 )
 from kompass.sync.refusals import (
-    DELETED,
     ERASED,
     NAMES_ERASED,
     NO_SUCH_DOCUMENT,
@@ -65,6 +66,7 @@ class Judgement:
         self._batch = Batch(writing, terms)
         self._batch.coming = {one.doc.id: one.body for one in pushed if not one.doc.deleted}
         self._branches = Branches(self._batch)
+        self._returns = Returns(self._batch)
         self._pushed = pushed
         self._outcomes: list[Outcome | None] = [None] * len(pushed)
         self._made: dict[str, Path] = {}
@@ -207,7 +209,7 @@ class Judgement:
         if not stored.visible:
             return Refused(NO_SUCH_DOCUMENT)
         if stored.document.deleted:
-            return Refused(DELETED)
+            return self._returns.judge(pushed, stored)
         if ancestry.place(pushed.path, stored.winner) is not None:
             return self._judge_edit(pushed, stored)
         return self._branches.judge(pushed, stored)
@@ -217,7 +219,8 @@ class Judgement:
         doc = pushed.sent
         if doc.id.startswith(DESIGN_PREFIX):
             return errors.forbidden("Design documents are written by administrators.")
-        live = stored is not None and stored.visible and not stored.document.deleted
+        may_follow = pushed.restores and not doc.deleted
+        live = stored is not None and stored.visible and (may_follow or not stored.document.deleted)
         if doc.parent is None:
             if live:
                 return errors.conflict()
@@ -226,7 +229,7 @@ class Judgement:
         elif not live or stored is None or doc.parent != stored.winner:
             return errors.conflict()
         given = attachments.unnumbered(doc.attachments)
-        if stored is not None and live and not doc.deleted:
+        if stored is not None and live and not doc.deleted and not stored.document.deleted:
             doc = self._with_what_it_leaves_out(pushed, stored)
         above = None
         if stored is not None and live:

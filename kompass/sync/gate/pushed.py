@@ -81,6 +81,8 @@ class Pushed:
     """`PUSHED`, or `EDITED`: then it gets its revision when it is judged."""
     author: str | None = None
     """Who wrote it, if that isn't who sends it: the office may release somebody's work."""
+    restores: bool = False
+    """Whether it is an edit that may bring back what was deleted."""
 
     @property
     def path(self) -> Path:
@@ -98,14 +100,16 @@ def without_text(pushed: Pushed) -> None:
     pushed.body = {"_id": pushed.doc.id}
 
 
-def read(doc: DocumentWrite, *, online: bool = False, author: str | None = None) -> Pushed:
+def read(
+    doc: DocumentWrite, *, online: bool = False, author: str | None = None, restores: bool = False
+) -> Pushed:
     """Raises `bad_request` only for a body that isn't JSON, which nobody hands in."""
     origin = Origin.EDITED if online else Origin.PUSHED
     if doc.deleted:
-        return Pushed(doc, doc, {"_id": doc.id}, shape.malformed(doc.malformed), origin, author)
+        return Pushed(doc, doc, {"_id": doc.id}, shape.malformed(doc.malformed), origin, author, restores)
     body = jsontext.decode_request(doc.body)
     if type(body) is not dict:
         raise errors.bad_request("Document must be a JSON object")
     unfit = shape.malformed(doc.malformed) or shape.unfit(doc.id, body, len(doc.body))
     body["_id"] = doc.id
-    return Pushed(doc, doc, body, unfit, origin, author)
+    return Pushed(doc, doc, body, unfit, origin, author, restores)

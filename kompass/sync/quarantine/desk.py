@@ -160,7 +160,7 @@ class Desk:
             doc = DocumentWrite(entry.docid, True, b"{}", parse_rev(winner.rev))
         else:
             doc = await self._merged(principal, shown, overwrite)
-        rev = await self._write(principal, doc, author=entry.user if winner is None else None)
+        rev = await self._write(principal, doc, author=entry.user if doc.parent is None else None)
         await self._settle(entry, State.RELEASED, principal)
         return rev
 
@@ -209,7 +209,7 @@ class Desk:
 
     async def _write(self, principal: Principal, doc: DocumentWrite, author: str | None = None) -> str:
         try:
-            return await self._gate.write_as(principal, doc, author=author)
+            return await self._gate.write_as(principal, doc, author=author, restores=doc.parent is not None)
         except BaseException:
             await self._gate.discard_staged(doc)
             raise
@@ -251,8 +251,18 @@ class Desk:
         body = {name: value for name, value in merged.items() if not name.startswith(ATTACHMENT)}
         body |= _signed(principal, self._gate.now())
         if winner is None:
-            body["createdBy"] = entry.user
+            parent = self._end(principal, entry.docid)
+            if parent is None:
+                body["createdBy"] = entry.user
         return DocumentWrite(entry.docid, False, jsontext.encode(body), parent, attachments=kept)
+
+    def _end(self, principal: Principal, docid: str) -> Rev | None:
+        """The deletion of a document that he held."""
+        with self._gate.database.reading() as reading:
+            winner = reading.winner(docid)
+            if winner is None or docid not in self._gate.index.sees(reading, principal.name, [docid]):
+                return None
+            return parse_rev(winner.rev) if winner.deleted else None
 
     def _base(self, entry: Entry, winner: Document) -> dict[str, Any] | None:
         """What the refused text and the document as it is now come from."""
