@@ -27,6 +27,7 @@ from replication.http.metrics import CLIENT_LEFT
 from replication.http.responses import error_response
 from replication.http.routes import match
 from replication.http.server import Server, ServerConfig, View
+from replication.http.streaming import PagedResponse
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Store
@@ -106,6 +107,8 @@ class Application:
             response = await self._respond(call)
             if self.server.config.gzip_responses:
                 response = compressed(call, response)
+            if isinstance(response, PagedResponse):
+                response.work = call.work
             await response(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = CLIENT_LEFT
@@ -145,7 +148,8 @@ class Application:
             call.access = route.access_for(call.method).name
             await access.check(call, call.access)
             partitions.check(call)
-            return await handler(call)
+            async with call.work():
+                return await handler(call)
         except ProtocolError as error:
             return error_response(error)
         except ClientDisconnect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from replication.http.params import parse_query
+from replication.http.workers import NOBODY
 from replication.protocol import errors, jsontext
 from replication.store.interface import Database
 
@@ -111,6 +113,13 @@ class Call:
         if self._database is None:
             self._database = self.server.database(self, self.segments[0])
         return self._database
+
+    def work(self) -> AbstractAsyncContextManager[None]:
+        """A block in which something is done for the caller: see `workers`. Never one within another."""
+        principal = self.principal
+        if principal.name is None or principal.is_server_admin:
+            return NOBODY
+        return self.server.workers.of(principal.name)
 
     def raw_stream(self) -> AsyncIterator[bytes]:
         """The request body in pieces, as it came. Raises `ClientDisconnect` if the client leaves."""

@@ -140,7 +140,8 @@ class FeedResponse(LiveFeed):
             return True
         read = self._reader.shared_page if woken else self._reader.page
         while True:
-            page = await read(self._since, self._rows.room)
+            async with self.call.work():
+                page = await read(self._since, self._rows.room)
             self._since = page.last_seq
             if page.count:
                 self._text += self._rows.write(page)

@@ -18,6 +18,7 @@ from replication.http.identity import Identity
 from replication.http.job_rules import ServerRules
 from replication.http.live_feeds import LiveFeeds
 from replication.http.metrics import Metrics
+from replication.http.workers import Workers
 from replication.javascript.engine import Engine
 from replication.replicator.documents import ReplicatorDocuments
 from replication.replicator.hosts import AllowedHosts
@@ -51,6 +52,8 @@ class Server:
     """Replications that run here."""
     replications: ReplicatorDocuments = field(init=False)
     """The database that describes them."""
+    workers: Workers = field(default_factory=Workers)
+    """How many requests of each person are worked on."""
     feeds: LiveFeeds = field(init=False)
     """Those that wait for changes."""
     _log_level: int = field(init=False)

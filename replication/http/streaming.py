@@ -8,8 +8,8 @@ answer, and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Self
 
 from starlette.requests import ClientDisconnect
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from replication.http.compression import BoundedStream
+from replication.http.workers import NOBODY
 
 PIECE = 64 * 1024
 """Bytes that are worth sending by themselves."""
@@ -98,16 +99,25 @@ class Client:
 class PagedResponse(BoundedStream):
     """A long answer whose next page is read when the one before has been sent."""
 
+    work: Callable[[], AbstractAsyncContextManager[None]] = staticmethod(lambda: NOBODY)
+    """A block in which a page is made, for `Call.work`."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with Client(receive, send) as client:
             start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             await client.send(start)
             if scope["method"] != "HEAD":
-                async for piece in self.body_iterator:
-                    assert isinstance(piece, bytes)
+                pieces = aiter(self.body_iterator)
+                while (piece := await self._next(pieces)) is not None:
                     if piece:
                         await client.send_piece(piece)
             await client.send_end()
+
+    async def _next(self, pieces: AsyncIterator[str | bytes | memoryview]) -> bytes | None:
+        async with self.work():
+            piece = await anext(pieces, None)
+        assert piece is None or isinstance(piece, bytes)
+        return piece
 
 
 async def json_in_pieces(pieces: AsyncIterator[bytes], headers: Mapping[str, str]) -> Response:
