@@ -39,6 +39,10 @@ class Writes(Person):
                 outcomes[place] = outcome
         return outcomes
 
+    async def refused(self, refusals: Sequence[tuple[DocumentWrite, ProtocolError]]) -> None:
+        """Nothing: the gate judges what people write, and enters what it refuses in the chain itself."""
+        self._admitted()
+
     async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
         self._refuse()
 
