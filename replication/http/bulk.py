@@ -33,6 +33,8 @@ MAX_DOCUMENTS = 50_000
 """Documents of one `_bulk_docs`. CouchDB 3.5.0 has no such limit; a document of two bytes takes thousands
 of bytes here while it is written."""
 
+_PARSED, _A_DOCUMENT = 1024 * 1024, 2048
+"""Bytes of documents that are parsed in one go, and what one costs whatever is in it."""
 _LOOKED_UP = 2000
 """Revisions that are compared in one go."""
 
@@ -59,7 +61,7 @@ async def bulk_docs(call: Call) -> Response:
         raise errors.bad_request("`new_edits` parameter must be a boolean.")
     refused: list[dict[str, Any]] = []
     if call.database.guarded and not new_edits:
-        docs, values, refused = _parse_push(values, sound)
+        docs, values, refused = await _parse_push(values, sound)
     else:
         docs = [_parse(value, MAX_DOCUMENT_SIZE) for value in values]
     if call.database.partitioned:
@@ -113,7 +115,7 @@ def _parse(value: Any, most: int | None) -> DocumentWrite:
     return doc
 
 
-def _parse_push(
+async def _parse_push(
     values: list[Any], sound: bool
 ) -> tuple[list[DocumentWrite], list[Any], list[dict[str, Any]]]:
     """What a device pushes to a guarded database: documents, what they were parsed from, refused rows.
@@ -123,7 +125,11 @@ def _parse_push(
     of what is no document at all, or has no place, only the row says so.
     """
     docs, parsed, refused = [], [], []
+    size = _PARSED + 1  # to decode them took its time
     for value in values:
+        if size > _PARSED:
+            await asyncio.sleep(0)
+            size = 0
         try:
             if not sound:
                 jsontext.encode(value)
@@ -136,6 +142,7 @@ def _parse_push(
             doc = rest
         docs.append(doc)
         parsed.append(value)
+        size += _A_DOCUMENT + len(doc.body)
     return docs, parsed, refused
 
 

@@ -33,6 +33,10 @@ _REFUSED_PARAMETERS = ("rev", "open_revs", "atts_since", "new_edits", "w")
 
 _LARGEST_PAGE = 500
 """Requests that are answered in one go."""
+_LARGEST_GUARDED_PAGE = 100
+"""The same where each is asked about: whether its reader may have it."""
+_READ = 2000
+"""Requests that are read in one go."""
 
 NO_REVISION = "undefined"
 """What an error row gives as revision when none was asked for."""
@@ -73,7 +77,11 @@ async def bulk_get(call: Call) -> Response:
     if not isinstance(body["docs"], list):
         raise errors.bad_request("`docs` must be an array.")
     partitioned = call.database.partitioned
-    requests = [_read_request(value, partitioned) for value in body["docs"]]
+    requests: list[Asked | RowError] = []
+    for start in range(0, len(body["docs"]), _READ):
+        requests += [_read_request(value, partitioned) for value in body["docs"][start : start + _READ]]
+        if len(body["docs"]) > _READ:
+            await asyncio.sleep(0)
     media_type = _parts_wanted(call.headers.get("accept"))
     if media_type is not None:
         writer = Writer()
@@ -167,7 +175,7 @@ async def _pages(
 ) -> AsyncIterator[bytes]:
     """The answer page by page: requests may ask for more than fits into memory."""
     yield b'{"results":['
-    size = PageSize(most=_LARGEST_PAGE)
+    size = PageSize(most=_LARGEST_GUARDED_PAGE if database.guarded else _LARGEST_PAGE)
     at = 0
     while at < len(requests):
         some = requests[at : at + size.rows]

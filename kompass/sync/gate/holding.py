@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from kompass.access import Principal
@@ -44,6 +45,7 @@ class Holding:
                 entry = await self._keep(principal, one, outcome)
             except QuarantineFullError as error:
                 full = error
+                await asyncio.sleep(0)  # nothing was written: nobody else has had his turn
                 continue
             if isinstance(outcome, Refused):
                 refused.append(HeldBack(one, entry, outcome.refusal))

@@ -23,6 +23,8 @@ from replication.protocol.errors import ProtocolError
 
 CHUNK = 500
 """Documents that are judged in one transaction: others wait meanwhile."""
+READ = 1024 * 1024
+"""Bytes of documents that are read in one go."""
 MOST_OF_ONE = 20
 """Revisions of one document among them: each has to wait for the one before it."""
 
@@ -41,10 +43,13 @@ class Receiving:
     async def receive(self, principal: Principal, docs: Sequence[DocumentWrite]) -> list[str | ProtocolError]:
         """What each document is answered, in order."""
         pushed = []
+        size = 0
         for doc in docs:
             pushed.append(read(doc))
-            if len(pushed) % CHUNK == 0:
+            size += len(doc.body)
+            if len(pushed) % CHUNK == 0 or size > READ:
                 await asyncio.sleep(0)
+                size = 0
         results: dict[int, str | ProtocolError] = {}
         full: QuarantineFullError | None = None
         for places in ordered(pushed):

@@ -132,21 +132,21 @@ class Documents(Person):
         """A revision of a document that he has lost is answered by the tombstone that closes it."""
         docids = {docid: None for docid, _ in requests}
         public = await self._public_among(docids)
-        answers: list[list[Document | MissingRevision]] = []
+        answers: dict[tuple[str, Rev | None], list[Document | MissingRevision]] = {}
         with self._reading() as reading:
             winners = self._winners(reading, docids)
-            for docid, rev in requests:
+            for docid, rev in dict.fromkeys(requests):
                 winner = winners.get(docid)
                 if rev is None:
-                    answers.append([*self._leaves(reading, docid, public)])
+                    answers[docid, rev] = [*self._leaves(reading, docid, public)]
                 elif winner is not None and winner.rev == format_rev(rev):
-                    answers.append([winner])
+                    answers[docid, rev] = [winner]
                 else:
                     found = self._revision(reading, docid, rev, latest, public)
                     if not found and winner is None:
                         found = self._lost(reading, docid, rev)
-                    answers.append([*found] if found else [MissingRevision(docid, format_rev(rev))])
-        return answers
+                    answers[docid, rev] = [*found] if found else [MissingRevision(docid, format_rev(rev))]
+        return [answers[request] for request in requests]
 
     def _lost(self, reading: Reading, docid: str, rev: Rev) -> list[Document]:
         """The tombstone of a revision he asks for, of a document that he saw and sees no more."""

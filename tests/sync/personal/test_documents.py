@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
+from kompass.sync.index import FeedIndex
 from tests.sync.personal.world import World
 
 ATTACHED = {"x.txt": {"content_type": "image/x", "data": "aGFsbG8="}}
@@ -179,6 +181,36 @@ async def test_bulk_get_answers_every_request_and_never_with_an_error(world: Wor
     for parameters in ({}, {"latest": "true"}, {"attachments": "true"}):
         found = await bulk_get(world, "ada", asked, **parameters)
         assert found == [[], [{"ok": whole}], [], [], [], [{"ok": whole}]]
+
+
+async def test_what_is_asked_for_again_and_again_is_looked_up_some_times(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And while it is answered, others have their turn."""
+    rev = await world.put("a", readers=["ada"], text="x")
+    looked_up = []
+    row_of = FeedIndex.row_of
+
+    def counting(self: FeedIndex, *arguments: Any) -> Any:
+        looked_up.append(arguments)
+        return row_of(self, *arguments)
+
+    monkeypatch.setattr(FeedIndex, "row_of", counting)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    found = await bulk_get(world, "ada", [{"id": "a"}, {"id": "a", "rev": rev}, {"id": "b"}] * 2000)
+    waiting.cancel()
+    whole = {"ok": {"_id": "a", "_rev": rev, "readers": ["ada"], "text": "x"}}
+    assert found == [[whole], [whole], []] * 2000
+    assert len(looked_up) < 300
+    assert turns > 60
 
 
 async def test_an_asked_revision_of_a_lost_document_is_answered_by_its_tombstone(world: World) -> None:
