@@ -1,12 +1,13 @@
 """`/api/v1/privacy`: a copy of what is stored about a person, his erasure, consents, and tickets.
 
 Copies and erasures are for GF: they need somebody who may read all of it, and ADMIN reads no documents of the
-business. Tickets are for every device, those of consumers for GF and ADMIN.
+business. Tickets are for every device, those of consumers for the service that follows the feed, GF and
+ADMIN.
 """
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -16,12 +17,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kompass.access.principals import Principal, Role
-from kompass.api.authentication import body_of, caller, caller_with
+from kompass.api.authentication import MAX_BODY, body_of, call_of, caller, caller_with
 from kompass.api.problems import Problem
 from kompass.api.services import Access, Services, services_of
 from kompass.audit import Door, acting, of_principal
+from kompass.identity.services import is_feed
 from kompass.privacy import register
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError
+from kompass.privacy.consumers import MOST, NAME, Consumers, Standing, UnknownConsumerError
 from kompass.privacy.erasing import AlreadyErasedError, HeldError, Rewriting
 from kompass.privacy.exporting import export
 from kompass.privacy.finding import UnknownSubjectError
@@ -30,7 +33,7 @@ from kompass.sync.refusals import ROLES_CHANGED
 from replication.store.sqlite import Reading
 
 PAGE = 100
-_CONSUMER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_NO_CONSUMER = "No such consumer is enrolled: PUT it first."
 _UNKNOWN = "There is no such customer, contact, lead or user."
 
 
@@ -50,6 +53,23 @@ class Acknowledgement(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     consumer: Annotated[str, Field(max_length=64)] | None = None
+
+
+class Enrolling(BaseModel):
+    """A consumer of the feed that is new."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    after: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """The last ticket that doesn't concern it."""
+
+
+class Confirmation(BaseModel):
+    """Tickets that a consumer has worked off."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tickets: Annotated[list[Annotated[int, Field(ge=1, le=2**53)]], Field(max_length=MOST)]
 
 
 async def exported(request: Request) -> Response:
@@ -186,23 +206,24 @@ async def ticketed(request: Request) -> Response:
     and ADMIN all of them, with who has and who hasn't.
     """
     who = caller(request)
-    after = request.query_params.get("after", "0")
-    if not after.isascii() or not after.isdigit() or len(after) > 15:
-        raise Problem(400, "after must be the number of a ticket.")
+    after = _ticket_number(request)
     access = services_of(request).access
     with access.database.reading() as reading:
         if not who.roles.isdisjoint({Role.GF, Role.ADMIN}) and request.query_params.get("own") != "true":
-            expected = register.consumers(reading)
+            expected = register.enrolments(reading)
             rows = []
-            for one in register.tickets(reading, after=int(after), limit=PAGE):
+            for one in register.tickets(reading, after=after, limit=PAGE):
                 got = register.acknowledged(reading, one.num)
-                waiting = [name for name, since in expected.items() if name not in got]
+                open_for = [each.name for each in expected if each.name not in got and each.after < one.num]
                 done = {name: at.isoformat() for name, at in got.items()}
-                rows.append({**one.shown(), "acknowledged": done, "waitingFor": waiting})
+                rows.append({**one.shown(reading.epochs), "acknowledged": done, "waitingFor": open_for})
         else:
             _check_whole(access, reading, who)
-            own = register.tickets(reading, after=int(after), limit=PAGE, unseen_by=_device(who))
-            rows = [one.shown(lambda docids: access.index.sees(reading, who.name, docids)) for one in own]
+            own = register.tickets(reading, after=after, limit=PAGE, unseen_by=_device(who))
+            rows = [
+                one.shown(reading.epochs, lambda docids: access.index.sees(reading, who.name, docids))
+                for one in own
+            ]
     return JSONResponse({"tickets": rows})
 
 
@@ -213,7 +234,7 @@ async def acknowledged(request: Request) -> Response:
     if given.consumer is not None:
         who = caller_with(request, Role.GF, Role.ADMIN)
     consumer = _device(who) if given.consumer is None else given.consumer
-    if given.consumer is not None and _CONSUMER.fullmatch(given.consumer) is None:
+    if given.consumer is not None and NAME.fullmatch(given.consumer) is None:
         raise Problem(422, "consumer must be a name of lower-case letters, digits, dots and hyphens.")
     num = request.path_params["num"]
     gate = services_of(request).gate_now()
@@ -225,15 +246,87 @@ async def acknowledged(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def consumed(request: Request) -> Response:
+    """`GET consumers`: who has to remove what was made of documents, and how far each is."""
+    _consuming(request)
+    found = await asyncio.to_thread(Consumers(services_of(request).gate_now()).all)
+    return JSONResponse({"consumers": [_standing(one) for one in found]})
+
+
 async def enrolled(request: Request) -> Response:
-    """`PUT consumers/{name}`: from now on it is listed among those who have to acknowledge."""
+    """`PUT consumers/{name}`: from now on every ticket waits for it, `{"after": n}` those after the n-th. Again
+    it changes nothing.
+    """
+    _consuming(request)
+    call = call_of(request)
+    given = await body_of(request, Enrolling) if await call.body(MAX_BODY) else Enrolling()
+    try:
+        standing = await _consumers(request).enrol(request.path_params["name"], after=given.after)
+    except ValueError as error:
+        raise Problem(422, str(error)) from None
+    return JSONResponse(_standing(standing))
+
+
+async def dismissed(request: Request) -> Response:
+    """`DELETE consumers/{name}`: it is there no more, and nothing waits for it."""
     caller_with(request, Role.GF, Role.ADMIN)
-    name = request.path_params["name"]
-    if _CONSUMER.fullmatch(name) is None:
-        raise Problem(422, "The name has to be of lower-case letters, digits, dots and hyphens.")
-    gate = services_of(request).gate_now()
-    await gate.database.transact(lambda writing: register.enrol(writing, name, gate.now()))
+    if not await _consumers(request).dismiss(request.path_params["name"]):
+        raise Problem(404, _NO_CONSUMER)
     return Response(status_code=204)
+
+
+async def waiting(request: Request) -> Response:
+    """`GET consumers/{name}/tickets`: those that wait for it, after the number `after`, by number."""
+    _consuming(request)
+    after = _ticket_number(request)
+    gate = services_of(request).gate_now()
+    try:
+        found = Consumers(gate).tickets(request.path_params["name"], after=after, limit=PAGE)
+    except UnknownConsumerError:
+        raise Problem(404, _NO_CONSUMER) from None
+    epochs = gate.database.epochs
+    answer: dict[str, Any] = {"tickets": [one.shown(epochs) for one in found]}
+    if len(found) == PAGE:
+        answer["next"] = found[-1].num
+    return JSONResponse(answer)
+
+
+async def confirmed(request: Request) -> Response:
+    """`POST consumers/{name}/tickets`: nothing of what these name is left there. Again it changes nothing."""
+    _consuming(request)
+    given = await body_of(request, Confirmation)
+    try:
+        unknown = await _consumers(request).confirm(request.path_params["name"], given.tickets)
+    except UnknownConsumerError:
+        raise Problem(404, _NO_CONSUMER) from None
+    return JSONResponse({"unknown": unknown})
+
+
+def _consumers(request: Request) -> Consumers:
+    return Consumers(services_of(request).gate_now())
+
+
+def _consuming(request: Request) -> None:
+    """For the service that follows the feed, GF and ADMIN. Raises 401 and 403."""
+    if not is_feed(call_of(request).principal):
+        caller_with(request, Role.GF, Role.ADMIN)
+
+
+def _standing(one: Standing) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "since": one.since.isoformat(),
+        "after": one.after,
+        "open": one.open,
+        "oldest": None if one.oldest is None else one.oldest.isoformat(),
+    }
+
+
+def _ticket_number(request: Request) -> int:
+    after = request.query_params.get("after", "0")
+    if not after.isascii() or not after.isdigit() or len(after) > 15:
+        raise Problem(400, "after must be the number of a ticket.")
+    return int(after)
 
 
 def _check_whole(access: Access, reading: Reading, who: Principal) -> None:
@@ -253,5 +346,9 @@ ROUTES = [
     Route("/privacy/subjects/{id}/consents", consented, methods=["GET"]),
     Route("/privacy/tickets", ticketed, methods=["GET"]),
     Route("/privacy/tickets/{num:int}/acknowledge", acknowledged, methods=["POST"]),
+    Route("/privacy/consumers", consumed, methods=["GET"]),
     Route("/privacy/consumers/{name}", enrolled, methods=["PUT"]),
+    Route("/privacy/consumers/{name}", dismissed, methods=["DELETE"]),
+    Route("/privacy/consumers/{name}/tickets", waiting, methods=["GET"]),
+    Route("/privacy/consumers/{name}/tickets", confirmed, methods=["POST"]),
 ]

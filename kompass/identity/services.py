@@ -23,7 +23,12 @@ MIN_SECRET = 32
 _READING = ("GET", "HEAD")
 _ASKING = ("GET", "HEAD", "POST")
 _OF_DATABASE = {"_changes": _ASKING, "_bulk_get": ("POST",)}
-_API = ("/api/v1/feed/access", "/api/v1/feed/people", "/api/v1/feed/tickets/")
+_API = (
+    "/api/v1/feed/access",
+    "/api/v1/feed/people",
+    "/api/v1/feed/tickets/",
+    "/api/v1/privacy/consumers",
+)
 
 
 def is_feed(principal: Principal) -> bool:

@@ -10,7 +10,7 @@
 - `privacy_due`: people who were erased on another server, and are to be erased here.
 - `privacy_identities`: digests of the ids that erased users have in Keycloak.
 - `privacy_tickets`: what devices and consumers of the feed have to remove; `privacy_acknowledged`: who has.
-- `privacy_consumers`: who has to, besides devices.
+- `privacy_consumers`: who has to, besides devices, and after which ticket.
 - `privacy_consents`: what a customer agreed to and withdrew, entry by entry; nothing is ever changed there.
 """
 
@@ -36,6 +36,7 @@ from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
+from replication.protocol.sequences import Epochs
 from replication.store.interface import Document
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
 
@@ -72,9 +73,14 @@ CREATE TABLE IF NOT EXISTS privacy_tickets (
     subject TEXT NOT NULL,
     purpose TEXT,
     at INTEGER NOT NULL,
-    documents TEXT NOT NULL
+    documents TEXT NOT NULL,
+    seq INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS privacy_consumers (name TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS privacy_consumers (
+    name TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    after INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS privacy_acknowledged (
     ticket INTEGER NOT NULL,
     consumer TEXT NOT NULL,
@@ -99,6 +105,13 @@ ERASURE = "erasure"
 """What the chain of writes says of revisions that an erasure makes."""
 _NOBODY = Principal("", frozenset())
 _SETTINGS = BusinessSettings()
+
+
+_ADDED = {
+    "privacy_consumers": ("after", "INTEGER NOT NULL DEFAULT 0"),
+    "privacy_tickets": ("seq", "INTEGER NOT NULL DEFAULT 0"),
+}
+"""Columns that tables of earlier versions lack."""
 
 
 class Kind(StrEnum):
@@ -276,6 +289,10 @@ _OF_THE_ERASURE = frozenset({"erasures", "anonymizedAt", "dsgvoConsent"})
 def prepare(writing: Writing) -> None:
     """Makes the tables unless they are there."""
     writing.connection.execute(_TABLES)
+    for table, (name, kind) in _ADDED.items():
+        rows: Any = writing.connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+        if name not in {one for (one,) in rows}:
+            writing.connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
 # -- erasures --------------------------------------------------------------------------------------
@@ -414,8 +431,12 @@ class Ticket(NamedTuple):
     at: datetime
     documents: Mapping[str, str]
     """Id -> the first revision that is clean: everything before it goes. Of a withdrawal: none."""
+    seq: int = 0
+    """Whoever has read the feed up to here has the clean versions; 0 where that wasn't noted."""
 
-    def shown(self, visible: Callable[[Iterable[str]], set[str]] | None = None) -> dict[str, Any]:
+    def shown(
+        self, epochs: Epochs, visible: Callable[[Iterable[str]], set[str]] | None = None
+    ) -> dict[str, Any]:
         """For the API; `visible` names which documents may be told of."""
         documents = dict(self.documents)
         if visible is not None:
@@ -427,6 +448,8 @@ class Ticket(NamedTuple):
             "at": _text(self.at),
             "documents": [{"id": docid, "cleanFrom": rev} for docid, rev in sorted(documents.items())],
         }
+        if self.seq:
+            value["seq"] = epochs.format(self.seq)
         if self.purpose is not None:
             value["purpose"] = self.purpose.value
         if visible is None or self.subject in seen:
@@ -443,16 +466,22 @@ def add_ticket(
     documents: Mapping[str, str],
 ) -> int:
     writing.connection.execute(
-        "INSERT INTO privacy_tickets VALUES (NULL, ?, ?, ?, ?, ?)",
+        "INSERT INTO privacy_tickets VALUES (NULL, ?, ?, ?, ?, ?, ?)",
         (
             kind.value,
             subject,
             None if purpose is None else purpose.value,
             _stamp(at),
             orjson.dumps(dict(documents)).decode(),
+            writing.update_seq,
         ),
     )
     return writing.connection.last_insert_rowid()
+
+
+def latest_ticket(reading: Reading) -> int:
+    """The number of the last one, 0 if there is none."""
+    return int(reading.connection.execute("SELECT max(num) FROM privacy_tickets").get or 0)
 
 
 def tickets(
@@ -460,7 +489,7 @@ def tickets(
 ) -> list[Ticket]:
     """From a number on, the first one first; those that this consumer hasn't acknowledged."""
     rows: Any = reading.connection.execute(
-        "SELECT num, kind, subject, purpose, at, documents FROM privacy_tickets WHERE num > ?1"
+        "SELECT num, kind, subject, purpose, at, documents, seq FROM privacy_tickets WHERE num > ?1"
         " AND (?2 IS NULL OR NOT EXISTS (SELECT 1 FROM privacy_acknowledged"
         " WHERE ticket = num AND consumer = ?2)) ORDER BY num LIMIT ?3",
         (after, unseen_by, limit),
@@ -473,8 +502,9 @@ def tickets(
             None if purpose is None else Purpose(purpose),
             _moment(at),
             orjson.loads(documents),
+            seq,
         )
-        for num, kind, subject, purpose, at, documents in rows
+        for num, kind, subject, purpose, at, documents, seq in rows
     ]
 
 
@@ -496,19 +526,53 @@ def acknowledged(reading: Reading, ticket: int) -> dict[str, datetime]:
     return {consumer: _moment(at) for consumer, at in rows}
 
 
-def enrol(writing: Writing, consumer: str, at: datetime) -> None:
-    """From now on this consumer of the feed has to acknowledge tickets."""
+class Enrolment(NamedTuple):
+    """A consumer of the feed that has to acknowledge tickets."""
+
+    name: str
+    since: datetime
+    after: int
+    """Those up to this number it has not."""
+
+
+def enrol(writing: Writing, consumer: str, at: datetime, after: int = 0) -> None:
+    """From now on this consumer of the feed has to acknowledge tickets, those of before as well that come
+    after the number `after`. The first time counts.
+    """
     writing.connection.execute(
-        "INSERT OR IGNORE INTO privacy_consumers VALUES (?, ?)", (consumer, _stamp(at))
+        "INSERT OR IGNORE INTO privacy_consumers VALUES (?, ?, ?)", (consumer, _stamp(at), after)
     )
+
+
+def dismiss(writing: Writing, consumer: str) -> bool:
+    """Nothing waits for it any more. False if nothing did."""
+    writing.connection.execute("DELETE FROM privacy_consumers WHERE name = ?", (consumer,))
+    return writing.connection.changes() > 0
+
+
+def enrolments(reading: Reading, consumer: str | None = None) -> list[Enrolment]:
+    """By name; of one consumer if it is named, nothing if it isn't enrolled."""
+    rows: Any = reading.connection.execute(
+        "SELECT name, since, after FROM privacy_consumers WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
+        (consumer,),
+    ).fetchall()
+    return [Enrolment(name, _moment(since), after) for name, since, after in rows]
 
 
 def consumers(reading: Reading) -> dict[str, datetime]:
     """Who has to acknowledge, and since when."""
-    rows: Any = reading.connection.execute(
-        "SELECT name, since FROM privacy_consumers ORDER BY name"
-    ).fetchall()
-    return {name: _moment(since) for name, since in rows}
+    return {one.name: one.since for one in enrolments(reading)}
+
+
+def waiting(reading: Reading, one: Enrolment) -> tuple[int, datetime | None]:
+    """How many tickets wait for a consumer, and since when the first of them does."""
+    row: Any = reading.connection.execute(
+        "SELECT count(*), min(at) FROM privacy_tickets WHERE num > ?1 AND NOT EXISTS"
+        " (SELECT 1 FROM privacy_acknowledged WHERE ticket = num AND consumer = ?2)",
+        (one.after, one.name),
+    ).fetchone()
+    count, oldest = row
+    return count, None if oldest is None else _moment(oldest)
 
 
 # -- consent ---------------------------------------------------------------------------------------

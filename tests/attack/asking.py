@@ -659,7 +659,14 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/privacy/subjects/{id}/consents": lambda t: get(f"/api/v1/privacy/subjects/{t.path}/consents"),
     "/privacy/tickets": lambda t: get("/api/v1/privacy/tickets"),
     "/privacy/tickets/{num:int}/acknowledge": _api(("POST", "privacy/tickets/1/acknowledge", {})),
-    "/privacy/consumers/{name}": _api(("PUT", "privacy/consumers/search", {})),
+    "/privacy/consumers": _api(("GET", "privacy/consumers", None)),
+    "/privacy/consumers/{name}": _api(
+        ("PUT", "privacy/consumers/search", {}), ("DELETE", "privacy/consumers/other", None)
+    ),
+    "/privacy/consumers/{name}/tickets": _api(
+        ("GET", "privacy/consumers/search/tickets", None),
+        ("POST", "privacy/consumers/search/tickets", {"tickets": [1]}),
+    ),
     "/feed/access": _followed,
     "/feed/status": lambda t: get("/api/v1/feed/status"),
     "/feed/dead": lambda t: get("/api/v1/feed/dead"),
