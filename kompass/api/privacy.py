@@ -254,8 +254,8 @@ async def consumed(request: Request) -> Response:
 
 
 async def enrolled(request: Request) -> Response:
-    """`PUT consumers/{name}`: from now on every ticket waits for it, `{"after": n}` those after the n-th. Again
-    it changes nothing.
+    """`PUT consumers/{name}`: from now on every ticket waits for it; with `{"after": n}` those after the
+    n-th. Again it changes nothing.
     """
     _consuming(request)
     call = call_of(request)
