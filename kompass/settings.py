@@ -239,6 +239,18 @@ class Settings(BaseSettings):
     readstore_refresh: float = Field(
         default=300.0, ge=1, description="How often its figures over everything are worked out anew"
     )
+    meilisearch_url: str | None = Field(
+        default=None,
+        description="MeiliSearch (1.50) that searches the full text; without it the embedded index does",
+    )
+    meilisearch_key: SecretStr | None = Field(
+        default=None, description="Key for it that may do everything with the indexes named here"
+    )
+    meilisearch_index: str = Field(
+        default="kompass",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        description="Its index; a new generation is built in one with `-next` behind the name",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -287,7 +299,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("keycloak_issuer", "keycloak_url", "feed_server")
+    @field_validator("keycloak_issuer", "keycloak_url", "feed_server", "meilisearch_url")
     @classmethod
     def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:

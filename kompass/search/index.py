@@ -14,6 +14,9 @@ from kompass.access.audiences import Channel
 from kompass.feed.sink import Checkpoint
 from kompass.search.asking import Question
 
+NAME = "search"
+"""Of the sink."""
+
 MOST_FACET_VALUES = 50
 """Values of a facet that are counted, those with most documents."""
 

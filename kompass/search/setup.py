@@ -1,4 +1,4 @@
-"""Which index of the full text this installation has."""
+"""Which index of the full text there is: MeiliSearch where an address is set, else the embedded one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ NOT_INSTALLED = "tantivy is not installed: pip install 'kompass[search]'"
 
 def create_sink(settings: Settings) -> Sink:
     """For the registry. Raises `SinkAbsentError`."""
+    if settings.meilisearch_url is not None:
+        from kompass.search.meilisearch.sink import MeiliSink
+
+        return MeiliSink(*_address(settings))
     if not _has_tantivy():
         raise SinkAbsentError(NOT_INSTALLED)
     from kompass.search.embedded.sink import EmbeddedSink
@@ -23,11 +27,21 @@ def create_sink(settings: Settings) -> Sink:
 
 def create_search(settings: Settings) -> Search:
     """For a server."""
+    if settings.meilisearch_url is not None:
+        from kompass.search.meilisearch.reader import MeiliIndex
+
+        return Search(MeiliIndex(*_address(settings)))
     if not _has_tantivy():
         return Search(None, f"This server has no search: {NOT_INSTALLED}")
     from kompass.search.embedded.reader import EmbeddedIndex
 
     return Search(EmbeddedIndex(settings.directory / "search"))
+
+
+def _address(settings: Settings) -> tuple[str, str, str]:
+    secret = settings.meilisearch_key
+    key = secret.get_secret_value() if secret else ""
+    return settings.meilisearch_url or "", key, settings.meilisearch_index
 
 
 def _has_tantivy() -> bool:

@@ -15,6 +15,7 @@ HARNESSES = {
     "reference": "tests.feed.reference:harness",
     "readstore": "tests.readstore.harness:harness",
     "search": "tests.search.embedded:harness",
+    "search in MeiliSearch": "tests.search.meili:harness",
 }
 """Sink -> `module:function`; the function takes an empty directory and is an asynchronous context manager
 that gives a `SinkHarness`. What is dear to start it keeps for the whole process."""

@@ -14,6 +14,7 @@ from kompass.search.embedded.reader import EmbeddedIndex
 from kompass.search.embedded.sink import EmbeddedSink
 from kompass.search.index import IndexUnavailableError, TextIndex
 from tests.search.finding import FindingConformance, customer, fill, ids
+from tests.search.meili import meili
 
 
 @dataclass
@@ -30,6 +31,18 @@ class TestEmbedded(FindingConformance):
         yield pair
         await pair.sink.close()
         await pair.index.close()
+
+
+class TestMeili(FindingConformance):
+    """Over the published contract; over MeiliSearch itself where `KOMPASS_TEST_MEILI_URL` names one."""
+
+    @pytest_asyncio.fixture
+    async def place(self) -> AsyncIterator[Pair]:
+        async with meili() as harness:
+            pair = Pair(harness.make(), harness.index)
+            await pair.sink.open()
+            yield pair
+            await pair.sink.close()
 
 
 def generation(directory: Path) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from kompass.access.audiences import NoParents
 from kompass.access.channels import document_channels
@@ -13,6 +16,7 @@ from kompass.search.asking import question
 from kompass.search.embedded.reader import EmbeddedIndex
 from kompass.search.embedded.sink import EmbeddedSink
 from kompass.search.index import TextIndex
+from tests.search.meili import URL, meili
 from tests.search.relevance import Case, Doc, cases, demo
 
 FIRST = 0.85
@@ -47,11 +51,10 @@ def summary(found: dict[Case, int]) -> tuple[float, float, Counter[str]]:
     return first, among, Counter(case.kind for case, place in found.items() if place)
 
 
-async def test_what_is_looked_for_comes_first(tmp_path: Path) -> None:
+async def judge(sink: Sink, index: TextIndex) -> None:
     docs = demo()
     asked = cases(docs)
     assert len(asked) == 100
-    sink, index = EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path)
     await sink.open()
     found = await places(index, await fill(sink, docs), asked)
     await sink.close()
@@ -61,3 +64,13 @@ async def test_what_is_looked_for_comes_first(tmp_path: Path) -> None:
     print(said)  # noqa: T201
     assert first >= FIRST, said
     assert among >= AMONG_FIVE, said
+
+
+async def test_what_is_looked_for_comes_first(tmp_path: Path) -> None:
+    await judge(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
+
+
+@pytest.mark.skipif(not os.environ.get(URL), reason=f"{URL} names no MeiliSearch")
+async def test_the_same_in_meilisearch() -> None:
+    async with meili() as harness:
+        await judge(harness.make(), harness.index)

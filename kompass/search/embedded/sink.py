@@ -17,8 +17,7 @@ from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableEr
 from kompass.search.embedded import schema
 from kompass.search.embedded.generations import Generations
 from kompass.search.entries import entry
-
-NAME = "search"
+from kompass.search.index import NAME
 
 HEAP = 30_000_000
 """Bytes that tantivy collects before it writes a part of a commit to disk."""
