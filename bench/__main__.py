@@ -1,4 +1,4 @@
-"""`./scripts/bench engine|replication|access|models|audit|search`: our figures as tables."""
+"""`./scripts/bench engine|replication|access|models|audit|search|readstore`: our figures as tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import access, audit, engine, models, replication, search
+from bench import access, audit, engine, models, readstore, replication, search
 from bench.servers import ROOT
 from kompass.settings import DemoSize
 
@@ -99,6 +99,14 @@ def run_search(
 ) -> None:
     """Full text: building the index, and how long questions take."""
     search.run(size, rounds)
+
+
+@app.command("readstore")
+def run_readstore(
+    size: Annotated[DemoSize, typer.Option(help="of the generated data")] = DemoSize.LARGE,
+) -> None:
+    """What the PostgreSQL of the read store takes in, and how long its reports take."""
+    readstore.run(size)
 
 
 def _write_readme(table: str) -> None:

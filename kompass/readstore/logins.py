@@ -64,6 +64,8 @@ def create(connection: psycopg.Connection[Any], person: str) -> Login:
         # Inherits what the group may, and needn't become it.
         options = " WITH INHERIT TRUE, SET FALSE" if connection.info.server_version >= 160000 else ""
         connection.execute(f"GRANT {PEOPLE} TO {quoted(name)}{options}")
+        # Who ends somebody's sessions must have his rights.
+        connection.execute(f"GRANT {quoted(name)} TO {quoted(connection.info.user)}")
         for setting, value in SESSION.items():
             connection.execute(f"ALTER ROLE {quoted(name)} SET {setting} = {literal(value)}")
         connection.execute(

@@ -22,7 +22,8 @@ LOGIN = "kompass_sink"
 FILE = "login.json"
 """How other processes of the product reach the embedded server; for the owner's eyes only."""
 
-SESSION = "-c timezone=UTC -c client_min_messages=warning -c search_path=pg_catalog"
+SESSION = "-c timezone=UTC -c client_min_messages=error -c search_path=pg_catalog -c synchronous_commit=off"
+"""A commit doesn't wait for the disk: what a power failure takes goes with its checkpoint, and comes anew."""
 CONNECT_SECONDS = 10
 
 

@@ -111,7 +111,7 @@ def _roles(connection: psycopg.Connection[Any]) -> None:
     connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {PEOPLE}")
     # Nobody makes tables of his own, temporary ones included, and who is nobody here doesn't connect.
     connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
-    connection.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {WRITER}")
+    connection.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {WRITER}, {OWNER}")
 
 
 def _is_member(connection: psycopg.Connection[Any], role: str) -> bool:

@@ -171,6 +171,9 @@ class PostgresSink:
         self, connection: psycopg.Connection[Any], rows: Sequence[Row], gone: Sequence[tuple[str, int]]
     ) -> None:
         data = self._generation.data
+        # A batch is small and everything is found by its id, whatever statistics say, or don't say yet.
+        connection.execute("SET LOCAL enable_hashjoin = off")
+        connection.execute("SET LOCAL enable_mergejoin = off")
         _copy(
             connection,
             "COPY incoming (id, type, position, rev, channels, everybody, doc, fields, note) FROM STDIN",
@@ -186,8 +189,9 @@ class PostgresSink:
         for statement in _outdated(data):
             connection.execute(statement)
         left = connection.execute(
-            f"SELECT d.type, array_agg(d.id) FROM {data}.documents d WHERE d.id IN (SELECT id FROM leaving)"
-            f" OR EXISTS (SELECT FROM incoming i WHERE i.id = d.id AND i.type <> d.type) GROUP BY d.type"
+            f"SELECT d.type, array_agg(d.id) FROM {data}.documents d"
+            " JOIN (SELECT id, NULL AS type FROM leaving UNION ALL SELECT id, type FROM incoming) n"
+            " ON n.id = d.id WHERE n.type IS DISTINCT FROM d.type GROUP BY d.type"
         ).fetchall()
         for doctype, ids in left:
             connection.execute(f"DELETE FROM {data}.{quoted(doctype)} WHERE id = ANY(%s)", (ids,))
@@ -310,10 +314,11 @@ def _outdated(data: str) -> Iterator[str]:
 
 def _listed(data: str) -> Iterator[str]:
     """The list of documents, and who reads them."""
-    yield f"DELETE FROM {data}.documents d USING leaving l WHERE d.id = l.id"
-    yield f"DELETE FROM {data}.readers r USING leaving l WHERE r.id = l.id"
+    yield f"DELETE FROM {data}.documents d WHERE d.id = ANY(ARRAY(SELECT id FROM leaving))"
+    yield f"DELETE FROM {data}.readers r WHERE r.id = ANY(ARRAY(SELECT id FROM leaving))"
     yield (
-        f"DELETE FROM {data}.readers r USING incoming i WHERE r.id = i.id AND NOT r.channel = ANY(i.channels)"
+        f"DELETE FROM {data}.readers r WHERE r.id = ANY(ARRAY(SELECT id FROM incoming))"
+        " AND NOT EXISTS (SELECT FROM incoming i WHERE i.id = r.id AND r.channel = ANY(i.channels))"
     )
     yield (
         f"INSERT INTO {data}.readers (channel, type, id) SELECT c, i.type, i.id FROM incoming i,"

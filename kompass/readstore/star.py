@@ -92,7 +92,7 @@ def follow(generation: Generation, dimension: Dimension) -> Iterator[str]:
     names = ", ".join(dimension.attributes)
     values = ", ".join(dimension.attributes.values())
     current = ", ".join(f"c.{name}" for name in dimension.attributes)
-    yield f"DELETE FROM {table} USING leaving l WHERE {dimension.id} = l.id"
+    yield f"DELETE FROM {table} WHERE {dimension.id} = ANY(ARRAY(SELECT id FROM leaving))"
     # Of an anonymised one the past is forgotten, and its present rewritten in place.
     yield (
         f"DELETE FROM {table} t USING incoming i JOIN {source} d ON d.id = i.id"

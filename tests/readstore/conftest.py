@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from kompass.readstore.embedded import Address
 from tests.readstore import harness
+from tests.readstore.world import World
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,12 @@ def database() -> Iterator[Address]:
     address = harness.make_database()
     yield address
     harness.drop_database(address)
+
+
+@pytest_asyncio.fixture
+async def world(database: Address) -> AsyncIterator[World]:
+    """An empty store with the people of the demo."""
+    one = World(database)
+    await one.sink.open()
+    yield one
+    await one.sink.close()
