@@ -25,15 +25,13 @@ def missing_revisions(
     broke off, and its device sends it again. The ancestors are those of documents he sees.
     """
     with site.database.reading() as reading:
-        found = reading.missing_revisions(asked)
         visible = site.index.sees(reading, principal.name, asked)
-        hidden = [
-            docid
-            for docid, revs in asked.items()
-            if docid not in visible and (docid not in found or len(found[docid].missing) < len(revs))
-        ]
+        found = reading.missing_revisions({docid: asked[docid] for docid in visible if docid in asked})
+        # Of the others not even whether they are stored is looked up: how long an answer takes must not
+        # confirm a revision that somebody has guessed.
+        hidden = [docid for docid in asked if docid not in visible]
         may_know = known_of_hidden(reading, site.index, principal.name, hidden) if hidden else {}
-        purged = known_of_purged(reading, site.index, principal.name, found)
+        purged = known_of_purged(reading, site.index, principal.name, asked)
     for docid in hidden:
         revs = [format_rev(rev) for rev in asked[docid] if rev not in may_know[docid]]
         found[docid] = Missing(revs, [])
