@@ -102,6 +102,48 @@ def state_of(demo: Demo, notice: dict[str, str]) -> str:
     return str(entry["state"])
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_was_deleted_meanwhile_comes_back_or_not(page: Page, demo: Demo, comes_back: bool) -> None:
+    docid = f"user-task-00000000-0000-4000-8000-00000000000{int(comes_back)}"
+    task = {
+        "type": "user_task",
+        "title": f"Muster {comes_back} <b>zeigen</b>",
+        "priority": "medium",
+        "status": "open",
+        "assignedTo": "adm1",
+        "dueDate": "2099-01-01",
+        "createdBy": "gf1",
+        "createdAt": "2026-03-01T08:00:00.000Z",
+        "modifiedBy": "gf1",
+        "modifiedAt": "2026-03-01T08:00:00.000Z",
+        "version": 1,
+    }
+    with demo.client("gf1") as client:
+        client.put(docid, json=task).raise_for_status()
+    log_in(page, demo)
+    page.wait_for_function(
+        "async (id) => new PouchDB('kompass-adm1').get(id).then(() => true, () => false)", arg=docid
+    )
+    switch(page)
+    page.evaluate(WRITE, [docid, {"title": "Preise zeigen", "modifiedBy": "adm1", "version": 2}])
+    with demo.client("gf1") as client:
+        client.delete(docid, params={"rev": client.get(docid).json()["_rev"]}).raise_for_status()
+    switch(page)
+    expect(page.locator(".to-do a").last).to_contain_text("1", timeout=PATIENCE)
+    page.get_by_role("link", name="Konflikte").click()
+    page.locator(".list .row", has_text="Preise zeigen").first.click()
+    expect(page.get_by_role("heading", name="Preise zeigen")).to_be_visible()
+    expect(page.locator(".versions")).to_contain_text("Muster")
+    page.get_by_label("Wiederherstellen" if comes_back else "Gelöscht lassen").check()
+    page.get_by_role("button", name="So speichern").click()
+    expect(page.locator(".to-do a").last).to_contain_text("0", timeout=PATIENCE)
+    with demo.client("adm1") as client:
+        after = client.get(docid)
+    assert (after.status_code, after.json().get("title")) == (
+        (200, "Preise zeigen") if comes_back else (404, None)
+    )
+
+
 @pytest.mark.parametrize("mine", [True, False])
 def test_a_conflict_is_settled_field_by_field(page: Page, demo: Demo, mine: bool) -> None:
     log_in(page, demo)

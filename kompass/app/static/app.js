@@ -4,7 +4,7 @@ import { byId, h } from "./dom.js";
 import { correctView, editView, loginView } from "./forms.js";
 import { language, locale, t } from "./i18n.js";
 import { isAnswer } from "./keycloak.mjs";
-import { noticeConflictView, refusedList, refusedView } from "./notices.js";
+import { noticeConflictView, noticeReturnView, refusedList, refusedView } from "./notices.js";
 import { TYPES } from "./schema.js";
 import { client, comeFromKeycloak, goToKeycloak, logIn, logOut } from "./session.js";
 import { Store } from "./store.js";
@@ -304,7 +304,9 @@ async function showConflicts(id) {
   const done = () => (location.hash = "#/conflicts");
   const isNotice = doc?.type === "conflict";
   let detail = null;
-  if (isNotice) detail = noticeConflictView(store, doc, done);
+  if (isNotice && doc.serverDeleted) {
+    detail = noticeReturnView(store, doc, (comesBack) => sync.restore(doc, comesBack).then(done));
+  } else if (isNotice) detail = noticeConflictView(store, doc, done);
   else if (doc) detail = await conflictView(store, id, done);
   if (!store) return;
   display(...[conflictList(store, id), detail].filter(Boolean));

@@ -20,7 +20,7 @@ const isObject = (value) => typeof value === "object" && value !== null && !Arra
 /** What it is about, in a line. */
 export function noticeName(store, notice) {
   const doc = subject(store, notice);
-  return nameOf(doc, store) || String(notice.docId);
+  return (doc.type && nameOf(doc, store)) || String(notice.entityName ?? notice.docId);
 }
 
 export const noticeKind = (store, notice) => typeName(notice.docType ?? subject(store, notice).type);
@@ -208,6 +208,58 @@ export function withValue(doc, path, value) {
   else delete parent[last];
   return copy;
 }
+
+/**
+ * One conflict about a document that somebody else had deleted: `settle(mine)` is a promise, whether it is to come back; what it
+ * throws is shown.
+ */
+export function noticeReturnView(store, notice, settle) {
+  const mine = quoted(notice.localDocument) ?? {};
+  const problem = h("p", { class: "problem", role: "alert" });
+  const button = h("button", { type: "submit" }, t("So speichern", "Save this"));
+  const question = h("fieldset", { class: "field long" },
+    h("legend", {}, t("Soll es wiederkommen?", "Shall it come back?")),
+    [[MINE, t("Wiederherstellen, wie ich es geändert habe", "Restore it as I have changed it")],
+      [THEIRS, t("Gelöscht lassen", "Leave it deleted")]].map(([value, text]) =>
+      h("div", { class: "choice" },
+        h("input", { type: "radio", name: "return", id: `return-${value}`, value, required: true }),
+        h("label", { for: `return-${value}` }, text))));
+
+  async function save(event) {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      await settle(choseMine(question));
+    } catch (error) {
+      problem.textContent = t(`Nicht gelöst: ${error.message}`, `Not settled: ${error.message}`);
+      button.disabled = false;
+    }
+  }
+
+  const before = quoted(fieldsOf(notice)[0]?.base);
+  const changed = visibleFields(mine).filter((name) => !HOUSEKEEPING.has(name) && !(before && same(before[name], mine[name])));
+  return h("article", { class: "pane detail" },
+    h("a", { class: "back", href: "#/conflicts" }, t("‹ Konflikte", "‹ Conflicts")),
+    h("div", { class: "pane-head" },
+      h("p", { class: "kicker" }, noticeKind(store, notice)),
+      h("h1", { tabindex: "-1" }, noticeName(store, notice)),
+      h("p", { class: "dim" }, t(
+        "Jemand anderes hat das Dokument gelöscht, während Sie es geändert haben.",
+        "Somebody else deleted the document while you were changing it."))),
+    omitted(notice),
+    h("div", { class: "scroll" }, h("table", { class: "versions" },
+      h("thead", {}, h("tr", {},
+        h("th", { scope: "col" }, t("Feld", "Field")),
+        h("th", { scope: "col" }, t("Ihr Text", "Your text")),
+        before ? h("th", { scope: "col" }, t("Vorher", "Before")) : null)),
+      h("tbody", {}, changed.map((name) => h("tr", {},
+        h("th", { scope: "row" }, labelOf(name)),
+        h("td", {}, show(name, mine[name], store)),
+        before ? h("td", {}, show(name, before[name], store)) : null))))),
+    h("form", { class: "edit", onsubmit: save }, question, problem, h("div", { class: "actions" }, button)));
+}
+
+const fieldsOf = (notice) => (Array.isArray(notice.fields) ? notice.fields : []);
 
 /** One conflict, to be settled field by field: what is written follows the version that stayed. */
 export function noticeConflictView(store, notice, done) {

@@ -101,6 +101,17 @@ export class Sync {
     await this.store.remove(notice);
   }
 
+  /** Whether a document that somebody else had deleted comes back as it is in the conflict. Only the server brings one back. */
+  async restore(notice, comesBack) {
+    try {
+      const strategy = comesBack ? "local" : "server";
+      await client.ask("POST", `conflicts/${encodeURIComponent(notice.id)}/resolve`, { strategy });
+    } catch (error) {
+      if (!error.status) throw new Error(t("Das geht nur mit Verbindung zum Server.", "This needs the server."));
+      throw saidBy(error);
+    }
+  }
+
   async #report() {
     try {
       await client.report((await this.store.db.info()).doc_count);
