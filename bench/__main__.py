@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import access, audit, engine, models, readstore, replication, search
+from bench import access, audit, engine, feed, models, readstore, replication, search
 from bench.servers import ROOT
 from kompass.settings import DemoSize
 
@@ -76,6 +76,17 @@ def run_access(
 ) -> None:
     """Feeds of single people beside a filter, pushes through the gate, live devices, decisions."""
     access.run(documents, rounds, peer, devices, seconds, growth=growth)
+
+
+@app.command("feed")
+def run_feed(
+    documents: Annotated[int, typer.Option(help="documents that the sinks are built from")] = 20_000,
+    seconds: Annotated[float, typer.Option(help="how long single documents are written")] = 20,
+    rate: Annotated[int, typer.Option(help="how many a second")] = 100,
+    away: Annotated[float, typer.Option(help="how long one sink is away; 0 for not at all")] = 10,
+) -> None:
+    """Copies of the documents: how soon a write is in them, how fast they are built and catch up."""
+    feed.run(documents, seconds, rate, away)
 
 
 @app.command("models")

@@ -88,8 +88,8 @@ def our_server() -> Iterator[Running]:
 
 
 @contextmanager
-def our_product() -> Iterator[Running]:
-    """The product, without demo data, with one administrator."""
+def our_product(**variables: str) -> Iterator[Running]:
+    """The product, without demo data, with one administrator, and these settings."""
     with _python_server(
         "the product",
         ["kompass", "serve"],
@@ -97,6 +97,7 @@ def our_product() -> Iterator[Running]:
         KOMPASS_ADMIN="bench:bench",
         KOMPASS_LOG_LEVEL="warning",
         KOMPASS_FEED="off",
+        **variables,
     ) as running:
         yield running
 
