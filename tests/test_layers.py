@@ -78,6 +78,18 @@ def test_the_business_at_work_knows_nothing_of_sync(file: Path) -> None:
     assert [module for module in used if module.startswith(("kompass.sync", "kompass.api"))] == []
 
 
+@pytest.mark.parametrize("file", sources("kompass/sync"), ids=name)
+def test_what_judges_writes_knows_nothing_of_copies(file: Path) -> None:
+    copies = ("kompass.feed", "kompass.readstore", "kompass.search")
+    assert [module for module in imports(file) if module.startswith(copies)] == []
+
+
+@pytest.mark.parametrize("file", sources("kompass/feed"), ids=name)
+def test_the_consumer_knows_the_server_by_its_address_alone(file: Path) -> None:
+    others = ("kompass.sync", "kompass.api", "kompass.readstore", "kompass.search", "replication.http")
+    assert [module for module in imports(file) if module.startswith(others)] == []
+
+
 @pytest.mark.parametrize("file", ["register.py", "journal.py"])
 def test_what_the_gate_asks_of_privacy_knows_nothing_of_sync(file: str) -> None:
     used = list(imports(ROOT / "kompass" / "privacy" / file))

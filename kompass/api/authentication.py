@@ -109,12 +109,15 @@ def caller_with(request: Request, *roles: Role) -> Principal:
     return principal
 
 
-async def body_of(request: Request, model: type[Model]) -> Model:
-    """The request's JSON body. Raises 400, 413, 415 and 422, which says what is wrong where."""
+async def body_of(request: Request, model: type[Model], most: int = MAX_BODY) -> Model:
+    """The request's JSON body of at most so many bytes.
+
+    Raises 400, 413, 415 and 422, which says what is wrong where.
+    """
     call = call_of(request)
     call.require_json()
     try:
-        return model.model_validate_json(await call.body(MAX_BODY))
+        return model.model_validate_json(await call.body(most))
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         if found[0]["type"] == "json_invalid":

@@ -5,7 +5,6 @@ what they could not store, for ADMIN.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,19 +20,18 @@ from kompass.audit import heads
 from kompass.feed.desk import FeedDesk, shown_letter
 from kompass.feed.ledger import Ledger
 from kompass.identity.services import is_feed
-from kompass.privacy import register
 from kompass.sync.index import following
 from kompass.sync.index.following import PersonStanding
-from replication.store.sqlite import Reading, Writing
+from replication.store.sqlite import Reading
 
 MOST_IDS = 2000
+MOST_ASKED = 16 * 1024 * 1024
+"""Bytes of a question."""
 MOST_MOVED = 2000
-MOST_TICKETS = 100
-_CONSUMER = re.compile(r"feed-[a-z0-9][a-z0-9._-]{0,40}")
 
 _NO_LETTER = "There is no such letter: the document was stored, or the letter dropped."
 
-_ID = Annotated[str, Field(max_length=4096)]
+_ID = Annotated[str, Field(max_length=2048)]
 
 
 class Question(BaseModel):
@@ -52,14 +50,6 @@ class Question(BaseModel):
     """What the last answer said of it."""
 
 
-class Confirmed(BaseModel):
-    """Tickets that a consumer has worked off."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    tickets: Annotated[list[Annotated[int, Field(ge=1, le=2**53)]], Field(max_length=MOST_TICKETS)]
-
-
 async def asked(request: Request) -> Response:
     """`POST access`: as of one moment.
 
@@ -72,7 +62,7 @@ async def asked(request: Request) -> Response:
       this database's past. If not, it was restored from an older copy.
     """
     _only_the_service(request)
-    question = await body_of(request, Question)
+    question = await body_of(request, Question, MOST_ASKED)
     access = services_of(request).access
     with access.database.reading() as reading:
         epochs, latest = reading.epochs, reading.update_seq
@@ -102,37 +92,6 @@ async def everybody(request: Request) -> Response:
         people = [_person(one) for one in following.people(reading)]
         answer = {"people": people, **_state(reading)}
     return JSONResponse(answer)
-
-
-async def ticketed(request: Request) -> Response:
-    """`GET tickets/{consumer}`: numbers of erasures and withdrawals that it hasn't confirmed. Whoever asks is
-    enrolled among those that they wait for.
-    """
-    _only_the_service(request)
-    name = _consumer(request)
-    gate = services_of(request).gate_now()
-    with gate.database.reading() as reading:
-        known = name in register.consumers(reading)
-    if not known:
-        await gate.database.transact(lambda writing: register.enrol(writing, name, gate.now()))
-    with gate.database.reading() as reading:
-        found = register.tickets(reading, limit=MOST_TICKETS, unseen_by=name)
-        answer = {"tickets": [one.num for one in found], "update_seq": reading.update_seq}
-    return JSONResponse(answer)
-
-
-async def confirmed(request: Request) -> Response:
-    """`POST tickets/{consumer}`: it has removed what these name."""
-    _only_the_service(request)
-    name, given = _consumer(request), await body_of(request, Confirmed)
-    gate = services_of(request).gate_now()
-
-    def confirm(writing: Writing) -> None:
-        for ticket in given.tickets:
-            register.acknowledge(writing, ticket, name, gate.now())
-
-    await gate.database.transact(confirm)
-    return Response(status_code=204)
 
 
 async def told(request: Request) -> Response:
@@ -212,13 +171,6 @@ def _number(text: str, name: str, most: int) -> int:
     return int(text)
 
 
-def _consumer(request: Request) -> str:
-    name = str(request.path_params["consumer"])
-    if _CONSUMER.fullmatch(name) is None:
-        raise Problem(404, "A consumer of the feed is called feed- and its sink.")
-    return name
-
-
 def _state(reading: Reading) -> dict[str, Any]:
     return {
         "epoch": reading.epochs.current,
@@ -248,8 +200,6 @@ def _only_the_service(request: Request) -> None:
 ROUTES = [
     Route("/feed/access", asked, methods=["POST"]),
     Route("/feed/people", everybody, methods=["GET"]),
-    Route("/feed/tickets/{consumer}", ticketed, methods=["GET"]),
-    Route("/feed/tickets/{consumer}", confirmed, methods=["POST"]),
     Route("/feed/status", told, methods=["GET"]),
     Route("/feed/dead", dead, methods=["GET"]),
     Route("/feed/dead/{num:int}", shown, methods=["GET"]),

@@ -261,6 +261,7 @@ class Confirming:
     def __init__(self, sink: str, source: Source) -> None:
         self.consumer = f"feed-{sink}"
         self._source = source
+        self._enrolled = False
         self._looked = -TICKETS_SECONDS
         self._waiting: Tickets | None = None
         """Those that can be confirmed as soon as the sink is where the database was then."""
@@ -268,11 +269,14 @@ class Confirming:
     async def look(self, position: int) -> None:
         """`position` of the sink. What fails is left for the next time: the documents go first."""
         try:
-            if self._waiting is not None and position >= self._waiting.update_seq:
+            if self._waiting is not None and position >= self._waiting.upto:
                 await self._source.confirm(self.consumer, self._waiting.open)
                 self._waiting = None
             if self._waiting is None and time.monotonic() - self._looked >= TICKETS_SECONDS:
                 self._looked = time.monotonic()
+                if not self._enrolled:
+                    await self._source.enrol(self.consumer)
+                    self._enrolled = True
                 found = await self._source.tickets(self.consumer)
                 self._waiting = found if found.open else None
         except SourceUnavailableError as error:

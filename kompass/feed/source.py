@@ -22,7 +22,9 @@ WAIT_SECONDS = 2.0
 """How long a question for anything new may wait. What is purged, or moves, wakes nobody and is found then."""
 
 _TIMEOUT = httpx.Timeout(60, connect=5)
+_CONSUMERS = "/api/v1/privacy/consumers"
 _MOST_ASKED = 2000
+_LONGEST_ID = 2048
 
 
 class SourceUnavailableError(Exception):
@@ -80,8 +82,8 @@ class Tickets:
     """Erasures and withdrawals, by number."""
 
     open: Sequence[int]
-    update_seq: int
-    """Where the database is: what they wrote is not behind it."""
+    upto: int
+    """Whoever has read the feed up to there has what they wrote."""
 
 
 class Source:
@@ -142,7 +144,9 @@ class Source:
     async def access(self, ids: Sequence[str], since: str, until: str, history: str | None) -> AccessAnswer:
         """What else has to be known of a page with these documents. At most 2,000 of them."""
         assert len(ids) <= _MOST_ASKED
-        question: dict[str, Any] = {"ids": ids, "since": since, "until": until}
+        # No document of the business has a longer id; what an administrator wrote so is for nobody to read.
+        sane = [docid for docid in ids if len(docid) <= _LONGEST_ID]
+        question: dict[str, Any] = {"ids": sane, "since": since, "until": until}
         if history:
             question["history"] = history
         value = _decoded(await self._ask("POST", "/api/v1/feed/access", json=question))
@@ -179,16 +183,19 @@ class Source:
                     found[result["id"]] = one["ok"]
         return found
 
+    async def enrol(self, consumer: str) -> None:
+        """Erasures and withdrawals wait for this consumer from now on; again it changes nothing."""
+        await self._ask("PUT", f"{_CONSUMERS}/{consumer}", json={})
+
     async def tickets(self, consumer: str) -> Tickets:
-        """What has been erased or withdrawn and this consumer has not confirmed. With the first question
-        it is enrolled among those that tickets wait for.
-        """
-        value = _decoded(await self._ask("GET", f"/api/v1/feed/tickets/{consumer}"))
-        return Tickets(list(value["tickets"]), int(value["update_seq"]))
+        """The first ones of those that wait for this consumer."""
+        found = _decoded(await self._ask("GET", f"{_CONSUMERS}/{consumer}/tickets"))["tickets"]
+        upto = max((number_of(one.get("seq", 0)) for one in found), default=0)
+        return Tickets([int(one["ticket"]) for one in found], upto)
 
     async def confirm(self, consumer: str, tickets: Sequence[int]) -> None:
         """The consumer has removed what these name."""
-        await self._ask("POST", f"/api/v1/feed/tickets/{consumer}", json={"tickets": list(tickets)})
+        await self._ask("POST", f"{_CONSUMERS}/{consumer}/tickets", json={"tickets": list(tickets)})
 
     async def _ask(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None

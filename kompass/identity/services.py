@@ -26,7 +26,6 @@ _OF_DATABASE = {"_changes": _ASKING, "_bulk_get": ("POST",)}
 _API = (
     "/api/v1/feed/access",
     "/api/v1/feed/people",
-    "/api/v1/feed/tickets/",
     "/api/v1/privacy/consumers",
 )
 

@@ -674,9 +674,6 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/feed/dead/{num:int}/replay": _api(("POST", "feed/dead/1/replay", None)),
     "/feed/rebuilds/{sink}": _api(("POST", "feed/rebuilds/search", None)),
     "/feed/people": lambda t: get("/api/v1/feed/people"),
-    "/feed/tickets/{consumer}": _api(
-        ("GET", "feed/tickets/feed-search", None), ("POST", "feed/tickets/feed-search", {"tickets": [1]})
-    ),
     "/search": _searched,
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,

@@ -15,7 +15,7 @@ from kompass.feed.sink import Batch, DocumentRejectedError
 from kompass.privacy import register
 from tests.domain.examples import smallest
 from tests.feed.reference import ReferenceSink
-from tests.feed.world import FeedWorld, customer, feed_world, until
+from tests.feed.world import DB, FeedWorld, customer, feed_world, until
 
 
 @pytest.fixture
@@ -247,6 +247,24 @@ async def test_an_older_copy_of_the_file(tmp_path: Path) -> None:
         world.follow()
         await world.settled()
         assert customer(2) not in world.harness.documents()
+
+
+async def test_documents_that_nobody_thought_of(world: FeedWorld) -> None:
+    long, odd = "customer-" + "x" * 5000, "customer-'\" \u2028🥕/%2F"
+    docs = [
+        {"_id": long, "type": "customer", "companyName": "Hof"},
+        {"_id": odd, "type": 7, "companyName": ["Hof"], "owner": {"a": 10**40}},
+        *({"_id": f"lang-{number}-{'y' * 1900}", "type": "unbekannt"} for number in range(300)),
+        {"_id": "groß", "type": "customer", "companyName": "x" * 3_000_000},
+    ]
+    answer = await world.admin.post(f"{DB}/_bulk_docs", json={"docs": docs})
+    assert answer.status_code == 201
+    design = {"views": {"v": {"map": "function (doc) { emit(doc._id) }"}}}
+    assert (await world.admin.put(f"{DB}/_design/x", json=design)).status_code == 201
+    world.follow()
+    await world.settled()
+    assert {odd, "groß"} <= set(world.harness.documents())
+    assert world.harness.documents()[long][1] == frozenset()
 
 
 async def test_an_erasure_is_confirmed_when_the_sink_has_it(world: FeedWorld) -> None:
