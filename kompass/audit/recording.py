@@ -96,7 +96,17 @@ class Recorder:
         self.hash: str = row[1]
         self._at = int(now.timestamp() * 1000)
         self._received = timestamp(now)
-        self._actor = actor()
+        who = actor()
+        self._who = who.name
+        self._caused = {
+            "address": who.address,
+            "device": who.device,
+            "door": who.door.value,
+            "received": self._received,
+            "roles": who.roles,
+            "who": who.name,
+        }
+        """What all entries say of this transaction."""
         self._keys = Keys(writing)
         self._chance = Chance()
         self._parents: dict[int, bytes] = {}
@@ -106,9 +116,17 @@ class Recorder:
 
     def changed(self, documents: Sequence[ChangedDocument]) -> None:
         """The revisions that were stored, and the leaves that were purged."""
-        wanted = [one.parent_body for document in documents for one in document.written if one.parent_body]
+        wanted = []
+        for document in documents:
+            for one in document.written:
+                if one.parent_body:
+                    seen = self._writing.seen(document.id, one.parent)
+                    if seen is None:
+                        wanted.append(one.parent_body)
+                    else:
+                        self._parents[one.parent_body] = seen
         if wanted:
-            self._parents = self._writing.bodies(wanted)
+            self._parents |= self._writing.bodies(wanted)
         for document in documents:
             for one in document.written:
                 self._written(document.id, one)
@@ -234,8 +252,10 @@ class Recorder:
             found = {"*": b'{"new":%b,"old":%b}' % (value_text(after), value_text(before))}
         changes = entry["changes"] = {}
         fields = opening["fields"] = {}
+        salts, at = self._chance.take(SALT * len(found)), 0
         for name, value in found.items():
-            salt = self._chance.take(SALT)
+            salt = salts[at : at + SALT]
+            at += SALT
             changes[name] = sha256(salt + value).hexdigest()
             fields[name] = [salt.hex(), value.decode("utf-8")]
 
@@ -257,27 +277,21 @@ class Recorder:
         opening: Opening | None = None,
         subject: str | None = None,
     ) -> None:
-        who = self._actor
-        num = self.num + 1
+        self.num = num = self.num + 1
+        entry |= self._caused
         entry["action"] = action
-        entry["address"] = who.address
-        entry["device"] = who.device
         entry["document"] = docid
-        entry["door"] = who.door.value
         entry["num"] = num
         entry["previous"] = self.hash
-        entry["received"] = self._received
-        entry["roles"] = who.roles
-        entry["who"] = who.name
         number = sealed = None
         if opening is not None and subject is not None:
             key = self._keys.of(subject)
             entry["key"] = number = key.num
             sealed = key.seal(num, orjson.dumps(opening), self._chance.take(12))
         text = canonical(entry)
-        self.num = num
-        self.hash = digest(text)
-        self._rows.append((num, bytes.fromhex(self.hash), text, self._at, who.name, docid, number, sealed))
+        hashed = sha256(text)
+        self.hash = hashed.hexdigest()
+        self._rows.append((num, hashed.digest(), text, self._at, self._who, docid, number, sealed))
 
     def finish(self) -> None:
         """Writes what was added."""

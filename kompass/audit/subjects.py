@@ -12,6 +12,7 @@ _CONVERSATIONS = frozenset({"activity", "protocol"})
 """Types that are about a contact if they name one: what is said there is about him."""
 
 _DOCUMENTS = ("customerId", "contactId")
+_ABOUT_CONTACTS = ("contactId", "customerId")
 _USERS = ("userId", "assignedTo", "ownerId")
 """Members with the name somebody logs in with."""
 _LONGEST = 200
@@ -23,18 +24,15 @@ def subject_of(docid: str, members: Mapping[str, Any]) -> str:
     A document of the trade belongs to its customer even where it names a contact: an erased contact must not
     make an invoice unreadable.
     """
-    doctype = _key(members.get("type"))
-    if doctype in _PERSONS:
+    doctype = members.get("type")
+    if type(doctype) is str and doctype in _PERSONS:
         return docid
-    order = reversed(_DOCUMENTS) if doctype in _CONVERSATIONS else _DOCUMENTS
-    for name in order:
-        if (value := _key(members.get(name))) is not None:
+    for name in _ABOUT_CONTACTS if type(doctype) is str and doctype in _CONVERSATIONS else _DOCUMENTS:
+        value = members.get(name)
+        if type(value) is str and 0 < len(value) <= _LONGEST:
             return value
     for name in _USERS:
-        if (value := _key(members.get(name))) is not None:
+        value = members.get(name)
+        if type(value) is str and 0 < len(value) <= _LONGEST:
             return f"user-{value}"
     return docid
-
-
-def _key(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST else None

@@ -215,7 +215,7 @@ class Chance:
     def take(self, count: int) -> bytes:
         start = self._used
         if start + count > len(self._bytes):
-            self._bytes = os.urandom(1024)
+            self._bytes = os.urandom(max(4096, count))
             start = 0
         self._used = start + count
         return self._bytes[start : start + count]

@@ -122,6 +122,10 @@ class Reading:
         return dict(rows)
 
 
+MOST_SEEN = 5000
+"""Texts that a transaction remembers, and then forgets."""
+
+
 class Writing(Reading):
     """A database inside the transaction that writes it. What is written shows in reads at once."""
 
@@ -134,6 +138,31 @@ class Writing(Reading):
         """Who hears of changes; set by the database."""
         self._revs_limit = revs_limit
         self._partitioned = partitioned
+        self._seen: dict[str, tuple[str, bytes]] = {}
+
+    def winner(self, docid: str) -> Document | None:
+        found = super().winner(docid)
+        if found is not None:
+            self._see([found])
+        return found
+
+    def winners(self, docids: Iterable[str]) -> dict[str, Document]:
+        found = super().winners(docids)
+        self._see(found.values())
+        return found
+
+    def _see(self, documents: Iterable[Document]) -> None:
+        if len(self._seen) > MOST_SEEN:
+            self._seen.clear()
+        for document in documents:
+            self._seen[document.id] = document.rev, document.text
+
+    def seen(self, docid: str, rev: str | None) -> bytes | None:
+        """The text of a revision that somebody has read as the winner in this transaction; None if nobody is
+        known to have. It needn't be read again.
+        """
+        found = self._seen.get(docid)
+        return found[1] if found is not None and found[0] == rev else None
 
     @property
     def update_seq(self) -> int:
@@ -161,6 +190,7 @@ class Writing(Reading):
         is no such document. Bytes are overwritten only inside `overwriting`; see `SqliteDatabase.scrub`.
         """
         self.settle()
+        self._seen.clear()
         return forgetting.forget(self._transaction, docid)
 
     def overwriting(self) -> AbstractContextManager[None]:
