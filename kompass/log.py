@@ -9,7 +9,7 @@ import structlog
 
 from kompass.settings import LogFormat, LogLevel
 
-_CHATTY = ("uvicorn", "httpx", "httpcore")
+_CHATTY = ("alembic", "uvicorn", "httpx", "httpcore")
 """Libraries that say at `info` what only matters while hunting a defect."""
 
 

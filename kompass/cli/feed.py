@@ -98,6 +98,7 @@ def print_status(told: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 110)
     if not told["running"]:
         console.print("kompass feed does not run.")
     columns = ("sink", "state", "changes behind", "seconds behind", "documents/s", "errors", "dead")

@@ -32,7 +32,8 @@ def status(
     settings = read_settings(data=data)
     url = server or f"http://{settings.host}:{settings.port}"
     ready = _ready(url)
-    desk = FeedDesk(settings.directory, present(settings)[1])
+    there, absent = present(settings)
+    desk = FeedDesk(settings.directory, absent)
     try:
         feed = desk.status()
     finally:
@@ -47,7 +48,7 @@ def status(
             typer.echo(f"  {note}")
         print_status(feed)
     late = any(one["state"] != "following" for one in feed["sinks"])
-    if ready["status"] != "ready" or late or (feed["sinks"] and not feed["running"]):
+    if ready["status"] != "ready" or late or (there and not feed["running"]):
         raise typer.Exit(3)
 
 

@@ -13,6 +13,8 @@ import pytest
 from kompass.feed.ledger import State
 from kompass.feed.sink import Batch, DocumentRejectedError
 from kompass.privacy import register
+from kompass.sync.index import verifying
+from replication.store.sqlite import Writing
 from tests.domain.examples import smallest
 from tests.feed.reference import ReferenceSink
 from tests.feed.world import DB, FeedWorld, customer, feed_world, until
@@ -112,6 +114,26 @@ async def test_people_gain_and_lose(world: FeedWorld) -> None:
     await world.put("user-adm2", type="user", name="adm2", roles=["ADM"], active=False)
     await world.settled()
     assert world.harness.people()["adm2"] == frozenset()
+
+
+async def test_what_is_repaired_by_hand_reaches_it(world: FeedWorld) -> None:
+    await world.customer(1, "adm1")
+    world.follow()
+    await world.settled()
+    index = world.product.sync.index
+
+    def spoil(writing: Writing) -> None:
+        writing.connection.execute("DELETE FROM access_entries")
+        writing.connection.execute("DELETE FROM access_holdings WHERE user = 'adm1'")
+
+    await world.database.transact(spoil)
+    with world.database.reading() as reading:
+        found = list(verifying.differences(reading, index))
+    assert found
+    await verifying.repair(world.database, index, found)
+    await world.settled()
+    assert world.harness.documents()[customer(1)][1]
+    assert f"sales:customer:{customer(1)}" in world.harness.people()["adm1"]
 
 
 async def test_a_sink_that_is_down_loses_nothing(world: FeedWorld) -> None:

@@ -103,6 +103,8 @@ async def repair(database: SqliteDatabase, index: FeedIndex, found: list[Differe
     """Gives documents and people the channels they should have. Devices learn of it as of a grant now."""
 
     def run(writing: Writing) -> None:
+        # A number of its own, so that whoever follows the changes learns of it, too.
+        writing.next_seq()
         step = Step(writing, index.rules(writing))
         for one in found:
             if one.states and one.document is not None:
