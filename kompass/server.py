@@ -27,6 +27,7 @@ from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
+from kompass.readstore.reading import ReadStore
 from kompass.search.service import Search
 from kompass.search.setup import create_search
 from kompass.settings import Settings
@@ -64,7 +65,9 @@ class Product:
         sync: Sync,
         search: Search,
         feed: FeedDesk,
+        reports: ReadStore,
     ) -> None:
+        self.reports = reports
         self.feed = feed
         self.documents = documents
         self.search = search
@@ -98,6 +101,7 @@ class Product:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.search.close()
+                await self.reports.close()
                 self.feed.close()
                 await self.identity.close()
                 await self.sync.close()
@@ -184,12 +188,15 @@ async def create_product(
     identity.gate.met.append(sync.met)
     identity.start()
     search = create_search(settings)
+    reports = ReadStore(settings)
     feed = FeedDesk(sync.file.parent)
     chain = Chain(sync.file, sync.keys)
-    api = create_api(Services(documents.server, identity, sync.index, sync.gate, chain, search, feed))
+    api = create_api(
+        Services(documents.server, identity, sync.index, sync.gate, chain, search, feed, reports)
+    )
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
-    return Product(documents, page, api, identity, sync, search, feed)
+    return Product(documents, page, api, identity, sync, search, feed, reports)
 
 
 async def _create_database(store: SqliteStore) -> None:

@@ -35,5 +35,6 @@ async def running_product(
         stack.callback(product.documents.server.accounts.close)
         stack.push_async_callback(product.identity.close)
         stack.push_async_callback(product.search.close)
+        stack.push_async_callback(product.reports.close)
         stack.push_async_callback(sync.close)
         yield product

@@ -18,6 +18,7 @@ from kompass.api import (
     login,
     privacy,
     quarantine,
+    reports,
     search,
     session,
     users,
@@ -47,6 +48,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     audit.ROUTES,
     feed.ROUTES,
     search.ROUTES,
+    reports.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

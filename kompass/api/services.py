@@ -12,7 +12,9 @@ from starlette.requests import Request
 from kompass.audit.signing import SigningKeys
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
+from kompass.readstore.reading import ReadStore
 from kompass.search.service import Search
+from kompass.settings import Settings
 from kompass.sync.conflicts.desk import ConflictDesk
 from kompass.sync.gate.gate import Gate
 from kompass.sync.index import FeedIndex
@@ -57,6 +59,9 @@ class Services:
 
     feed: FeedDesk | None = None
     """How far search, reports and other copies are."""
+
+    reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
+    """What reports are asked of."""
 
     @property
     def desk(self) -> Desk:

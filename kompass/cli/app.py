@@ -16,6 +16,7 @@ from kompass.cli.feed import feed
 from kompass.cli.keycloak import keycloak
 from kompass.cli.numbers import numbers
 from kompass.cli.privacy import privacy
+from kompass.cli.readstore import readstore
 from kompass.cli.rebuild import rebuild
 from kompass.cli.replicate import replicate
 from kompass.cli.schemas import schemas
@@ -32,6 +33,7 @@ app.command()(schemas)
 app.command("verify-audit")(verify_audit)
 app.command()(status)
 app.add_typer(feed, name="feed")
+app.add_typer(readstore, name="readstore")
 app.add_typer(rebuild, name="rebuild")
 app.add_typer(numbers, name="numbers")
 app.add_typer(keycloak, name="keycloak")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from kompass.feed.registry import SinkAbsentError
 from kompass.readstore.embedded import Address, EmbeddedPostgres, available, write_secret
 from kompass.readstore.errors import ReadStoreError
 from kompass.readstore.names import literal, quoted
@@ -149,11 +150,17 @@ def directory_of(settings: Settings) -> Path:
 
 
 def from_settings(settings: Settings) -> Place | None:
-    """Where the settings say, None if there is to be no read store. Connects to nothing."""
+    """Where the settings say, None if there is to be no read store. Connects to nothing.
+
+    Raises `SinkAbsentError` where one would have to be started and can't be.
+    """
     if settings.readstore_dsn is not None:
         return Server(settings.readstore_dsn.get_secret_value())
-    if not settings.readstore or available() is not None:
+    if not settings.readstore:
         return None
+    why = available()
+    if why is not None:
+        raise SinkAbsentError(why)
     return Embedded(directory_of(settings), port=settings.readstore_port)
 
 

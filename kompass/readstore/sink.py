@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -22,12 +21,13 @@ from kompass.readstore import schema, star, tables
 from kompass.readstore.columns import columns
 from kompass.readstore.errors import ReadStoreError
 from kompass.readstore.names import LIVE, NEXT, OLD, Generation, quoted
+from kompass.readstore.place import Place
+from kompass.readstore.place import from_settings as place_from_settings
 from kompass.readstore.rows import Row, row, storable_id
+from kompass.settings import Settings
 
 if TYPE_CHECKING:
     import psycopg
-
-    from kompass.readstore.place import Place
 
 NAME = "readstore"
 
@@ -362,14 +362,15 @@ def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def from_settings(settings: Any) -> Sink | None:
-    """The sink that the settings name, None if they name none. Connects to nothing."""
-    from kompass.readstore.place import from_settings as place_from
+def from_settings(settings: Settings) -> Sink | None:
+    """The sink that the settings name, None if there is to be none. Connects to nothing.
 
-    place = place_from(settings)
+    Raises `SinkAbsentError` where there is no PostgreSQL for it.
+    """
+    place = place_from_settings(settings)
     if place is None:
         return None
     return PostgresSink(place, Options(settings.readstore_holidays, settings.readstore_refresh))
 
 
-__all__ = ["NAME", "Options", "Path", "PostgresSink", "from_settings"]
+__all__ = ["NAME", "Options", "PostgresSink", "from_settings"]

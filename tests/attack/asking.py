@@ -642,6 +642,11 @@ def _searched(t: Target) -> Asks:
             yield from get("/api/v1/search", {"q": text, **more}, head=False)
 
 
+def _reported(t: Target) -> Asks:
+    for name in ("pipeline", "forecast", "margins", "aging", "workload", "capacity", t.path):
+        yield from get(f"/api/v1/reports/{name}")
+
+
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/access/explain": _explained,
     "/access/dry-run": _tried,
@@ -675,6 +680,8 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/feed/rebuilds/{sink}": _api(("POST", "feed/rebuilds/search", None)),
     "/feed/people": lambda t: get("/api/v1/feed/people"),
     "/search": _searched,
+    "/reports": lambda t: get("/api/v1/reports"),
+    "/reports/{name}": _reported,
     "/users": _api(("GET", "users", None)),
     "/users/{name}": _others,
     "/login": _api(("GET", "login", None)),
