@@ -353,6 +353,24 @@ async def test_a_client_that_sends_head_and_body_apart_does_not_wait(tmp_path: P
         assert await asyncio.to_thread(post, address) < 0.03
 
 
+def test_the_collector_does_not_look_at_what_stays_for_good() -> None:
+    program = (
+        "import gc, os, signal\n"
+        "from replication.server import run\n"
+        "kept = [[] for _ in range(1000)]\n"
+        "async def app(scope, receive, send): pass\n"
+        "async def make(): return app\n"
+        "def ready(url):\n"
+        "    print(gc.get_freeze_count() > 1000, not any(one is kept for one in gc.get_objects()))\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "run(make, port=0, ready=ready)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["True", "True"], done.stderr
+
+
 def test_a_taken_port_is_said_so() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
