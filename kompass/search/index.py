@@ -34,6 +34,8 @@ class Match:
     """The document that people are shown."""
     rev: str
     """The revision that was indexed."""
+    type: str
+    """What it belongs to is of this type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ class _Asking:
         self._access = access
         self._principal = principal
         self._question = question
+        self._marking = Highlighter(question, index.stem)
 
     async def answer(self, limit: int, offset: int) -> Answer:
         standing = await self._index.standing()
@@ -219,7 +220,8 @@ class _Asking:
         for match in matches:
             if match.base != match.id:
                 ids[match.base] = None
-                ids.update((companion_id(card.type, match.base), None) for card in CARDS.values())
+                if match.type in CARDS:
+                    ids[companion_id(CARDS[match.type].type, match.base)] = None
         with self._database.reading() as reading:
             self._admit(reading)
             winners = reading.winners(self._access.sees(reading, self._principal.name, ids))
@@ -272,7 +274,7 @@ class _Asking:
                 yield jsontext.decode_request(documents[docid].text)
 
     def _highlights(self, body: Mapping[str, Any], searched: Searched) -> list[Highlight]:
-        marking = Highlighter(self._question, self._index.stem)
+        marking = self._marking
         found: list[Highlight] = []
         for path in dict.fromkeys((*searched.texts, *searched.exact, *searched.amounts)):
             if len(found) == MOST_HIGHLIGHTS:

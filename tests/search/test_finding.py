@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import pytest_asyncio
 
-from kompass.feed.sink import Sink
+from kompass.feed.sink import Batch, Change, Checkpoint, Sink
+from kompass.search.embedded import sink
 from kompass.search.embedded.reader import EmbeddedIndex
 from kompass.search.embedded.sink import EmbeddedSink
 from kompass.search.index import IndexUnavailableError, TextIndex
-from tests.search.finding import FindingConformance, customer, fill, ids
+from tests.search.finding import ALL, FindingConformance, customer, fill, ids
 from tests.search.meili import meili
 
 
@@ -46,7 +48,7 @@ class TestMeili(FindingConformance):
 
 
 def generation(directory: Path) -> Path:
-    (found,) = directory.glob("2-*")
+    (found,) = directory.glob("3-*")
     return found
 
 
@@ -78,4 +80,50 @@ async def test_an_index_of_another_version_is_built_anew(tmp_path: Path) -> None
     await pair.sink.open()
     assert await pair.sink.checkpoint() is None
     assert not older.exists()
+    await pair.sink.close()
+
+
+async def test_what_is_forgotten_is_in_no_file(tmp_path: Path) -> None:
+    pair = Pair(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
+    await pair.sink.open()
+    await fill(
+        pair, customer(1, "Hofladen Geheimrat"), customer(2, "Weinhaus Zwetschge"), customer(3, "Rest")
+    )
+    await fill(pair, customer(1, "Anonymer Kunde"), start=4)
+    gone = Change("customer-2", 5, "2-b", None)
+    await pair.sink.apply(Batch([gone], Checkpoint("e", "5-e", 5)))
+    before = generation(tmp_path)
+    assert isinstance(pair.sink, EmbeddedSink)
+    await pair.sink.forget()
+    assert not before.exists()
+    assert not any(
+        word in file.read_bytes().lower()
+        for file in generation(tmp_path).iterdir()
+        for word in (b"geheimrat", b"zwetschge")
+    )
+    assert await ids(pair, "") == ["customer-3", "customer-1"]
+    assert await ids(pair, "Anonym") == ["customer-1"]
+    assert await ids(pair, "K-00001") == ["customer-1"]
+    assert await pair.sink.checkpoint() == Checkpoint("e", "5-e", 5)
+    # Also that the deletion is the latest of it.
+    old = customer(2, "Weinhaus Zwetschge")
+    await pair.sink.apply(Batch([Change("customer-2", 2, "1-a", old, ALL)], Checkpoint("e", "5-e", 5)))
+    assert await ids(pair, "Zwetschge") == []
+    await fill(pair, customer(3, "Rest Holz"), start=6)
+    assert await ids(pair, "Holz") == ["customer-3"]
+    await pair.sink.close()
+
+
+async def test_once_a_day_everything_is_forgotten(tmp_path: Path) -> None:
+    pair = Pair(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
+    await pair.sink.open()
+    await fill(pair, customer(1, "Hofladen Geheimrat"))
+    first = generation(tmp_path)
+    await fill(pair, customer(1, "Anonymer Kunde"), start=2)
+    await fill(pair, customer(2, "Rest"), start=3)
+    assert generation(tmp_path) == first
+    with patch.object(sink, "FORGOTTEN_AFTER", 0.0):
+        await fill(pair, customer(2, "Rest"), start=4)
+    assert generation(tmp_path) != first
+    assert await ids(pair, "Kunde") == ["customer-1"]
     await pair.sink.close()

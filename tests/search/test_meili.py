@@ -83,7 +83,7 @@ async def test_every_query_has_the_channels(
     for query in queries:
         assert query["filter"][0] == 'channels IN ["all:customer", "all:x"]'
         assert query["distinct"] == "base"
-        assert set(query["attributesToRetrieve"]) <= {"id", "base", "rev"}
+        assert set(query["attributesToRetrieve"]) <= {"id", "base", "rev", "type"}
 
 
 @pytest.mark.parametrize("value", ['x" OR channels IN ["all:secret"]', "x\\", '\\"', "a\nb", "ü", "\ud800"])

@@ -2,7 +2,7 @@
 
     search/current          the name of the generation that is read
     search/next             the name of one that is being built
-    search/2-4f9c…/         a generation, in the form of that version
+    search/3-4f9c…/         a generation, in the form of that version
 
 `next` is renamed to `current`: at once for everybody who looks, and for good when the directory is synced.
 """
@@ -15,7 +15,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 """Of schema and spelling rules. An index of another version is built anew."""
 
 _NAME = re.compile(r"([0-9]{1,6})-[0-9a-f]{16}")
@@ -59,6 +59,17 @@ class Generations:
         """The generation that is being built, begun if there is none."""
         return self._named(self._next) or self._begin(self._next)
 
+    def aside(self) -> Path:
+        """A directory that nothing names yet, for `replace`. What is never named is removed by `open`."""
+        generation = self.directory / f"{VERSION}-{secrets.token_hex(8)}"
+        generation.mkdir()
+        return generation
+
+    def replace(self, old: Path, generation: Path) -> None:
+        """The one from `aside` takes the place of the one that is read."""
+        self._point(self.pointer, generation.name)
+        shutil.rmtree(old, ignore_errors=True)
+
     def switch(self, generation: Path) -> None:
         """From now on this one is read. Raises `FileNotFoundError` if it isn't the one being built."""
         if self._named(self._next) != generation:
@@ -76,9 +87,11 @@ class Generations:
             shutil.rmtree(generation, ignore_errors=True)
 
     def _begin(self, pointer: Path) -> Path:
-        name = f"{VERSION}-{secrets.token_hex(8)}"
-        generation = self.directory / name
-        generation.mkdir()
+        generation = self.aside()
+        self._point(pointer, generation.name)
+        return generation
+
+    def _point(self, pointer: Path, name: str) -> None:
         new = pointer.with_suffix(".new")
         with new.open("w") as file:
             file.write(name)
@@ -86,7 +99,6 @@ class Generations:
             os.fsync(file.fileno())
         new.replace(pointer)
         self._sync()
-        return generation
 
     def _named(self, pointer: Path) -> Path | None:
         try:

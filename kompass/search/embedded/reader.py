@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,7 +61,8 @@ class EmbeddedIndex:
     def __init__(self, directory: Path) -> None:
         self._generations = Generations(directory)
         self._lock = threading.Lock()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        # Of its own: whoever stops waiting doesn't stop the thread, and another one mustn't come beside it.
+        self._threads = ThreadPoolExecutor(AT_ONCE, "search")
         self._index: tantivy.Index | None = None
         self._generation: Path | None = None
         self._seen: tuple[object, ...] = ()
@@ -105,6 +107,7 @@ class EmbeddedIndex:
         with self._lock:
             self._index = self._generation = None
             self._seen = ()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _searcher(self) -> tantivy.Searcher:
         """The latest commit of the generation that is read."""
@@ -134,15 +137,14 @@ class EmbeddedIndex:
             raise AssertionError("unreachable")
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        async with self._slots:
-            try:
-                return await asyncio.to_thread(work)
-            except (OSError, ValueError) as error:
-                raise IndexUnavailableError(f"The search index can't be read: {error}") from error
-            except BaseException as error:
-                if not schema.is_panic(error):
-                    raise
-                raise IndexUnavailableError(f"The search index can't be read: {error}") from error
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except (OSError, ValueError) as error:
+            raise IndexUnavailableError(f"The search index can't be read: {error}") from error
+        except BaseException as error:
+            if not schema.is_panic(error):
+                raise
+            raise IndexUnavailableError(f"The search index can't be read: {error}") from error
 
 
 def _find(
@@ -192,8 +194,8 @@ def _search(
         result = searcher.search(query, limit, offset=offset, order_by_field="modified")
     matches = []
     for _, address in result.hits:
-        stored = orjson.loads(searcher.doc(address).get_first("stored") or "")
-        matches.append(Match(stored["id"], stored["base"], stored["rev"]))
+        stored = orjson.loads(searcher.doc(address).get_first("stored") or b"")
+        matches.append(Match(stored["id"], stored["base"], stored["rev"], stored["type"]))
     total: int = result.count  # type: ignore[attr-defined]  # it has one: only its stub doesn't
     return Found(matches, total, _facets(searcher, query) if facets else {})
 

@@ -21,7 +21,8 @@ CHECKPOINT = "checkpoint"
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("key", tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("stored", stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_bytes_field("stored", stored=True)
+    builder.add_bytes_field("entry", stored=True)
     builder.add_text_field("channels", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("codes", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("title", tokenizer_name="spelled", index_option="position")
@@ -83,10 +84,12 @@ def document(entry: Entry) -> tantivy.Document:
         "id": _sound(entry.id),
         "base": _sound(entry.base),
         "rev": _sound(entry.rev),
+        "type": entry.facets["type"],
         "channels": sorted(map(_sound, entry.channels)),
         "title": entry.shown,
     }
-    found.add_text("stored", orjson.dumps(stored).decode())
+    found.add_bytes("stored", orjson.dumps(stored))
+    found.add_bytes("entry", _packed(entry))
     for channel in entry.channels:
         found.add_text("channels", _sound(channel))
     for code in entry.codes:
@@ -112,24 +115,52 @@ def document(entry: Entry) -> tantivy.Document:
 
 def gone(docid: str, position: int) -> tantivy.Document:
     """What is left of a document that is no more: that an older change of it is not to be believed."""
+    return _gone(key(docid), position)
+
+
+def _gone(name: str, position: int) -> tantivy.Document:
     found = tantivy.Document()
-    found.add_text("key", key(docid))
+    found.add_text("key", name)
+    found.add_bytes("entry", orjson.dumps({"gone": name, "position": position}))
     found.add_unsigned("position", position)
     return found
+
+
+def again(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> tantivy.Document:
+    """What a document of an index was made from, made again."""
+    stored = searcher.doc(address)
+    packed = stored.get_first("entry")
+    if packed is None:
+        value = orjson.loads(stored.get_first("stored") or b"")
+        return checkpoint_document(Checkpoint(**value))
+    value = orjson.loads(packed)
+    if "gone" in value:
+        return _gone(value["gone"], value["position"])
+    sets = {name: frozenset(value[name]) for name in ("channels", "codes")}
+    return document(Entry(**{**value, **sets}))
+
+
+def _packed(entry: Entry) -> bytes:
+    """All of it, so that an index can be written again without what its files remember besides."""
+    value = {name: getattr(entry, name) for name in Entry.__slots__}
+    value |= {"id": _sound(entry.id), "base": _sound(entry.base), "rev": _sound(entry.rev)}
+    value |= {"channels": sorted(map(_sound, entry.channels)), "codes": sorted(entry.codes)}
+    value["facets"] = dict(entry.facets)
+    return orjson.dumps(value)
 
 
 def checkpoint_document(checkpoint: Checkpoint) -> tantivy.Document:
     found = tantivy.Document()
     found.add_text("key", CHECKPOINT)
     stored = {"epoch": checkpoint.epoch, "since": checkpoint.since, "position": checkpoint.position}
-    found.add_text("stored", orjson.dumps(stored).decode())
+    found.add_bytes("stored", orjson.dumps(stored))
     return found
 
 
 def checkpoint_of(searcher: tantivy.Searcher) -> Checkpoint | None:
     query = tantivy.Query.term_query(SCHEMA, "key", CHECKPOINT)
     for _, address in searcher.search(query, 1).hits:
-        value = orjson.loads(searcher.doc(address).get_first("stored") or "")
+        value = orjson.loads(searcher.doc(address).get_first("stored") or b"")
         return Checkpoint(value["epoch"], value["since"], value["position"])
     return None
 

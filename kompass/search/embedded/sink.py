@@ -7,6 +7,7 @@ left, so that an older change that comes again is known for what it is.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,9 @@ from kompass.search.index import NAME
 
 HEAP = 30_000_000
 """Bytes that tantivy collects before it writes a part of a commit to disk."""
+
+FORGOTTEN_AFTER = 86_400.0
+"""Seconds after which nothing is left in the files of what documents said before."""
 
 T = TypeVar("T")
 
@@ -70,11 +74,49 @@ class EmbeddedSink:
                     writer.add_document(schema.gone(change.id, change.position))
             writer.delete_documents_by_term("key", schema.CHECKPOINT)
             writer.add_document(schema.checkpoint_document(batch.checkpoint))
+            if any(position is not None for position in known.values()):
+                self._mark_replaced()
             writer.commit()
             index.reload()
+            if self._replaced_long_ago():
+                self._write_again()
         except BaseException:
             self._let_go()  # with everything that isn't committed
             raise
+
+    async def forget(self) -> None:
+        """Takes the words of what was deleted or changed off the disk; otherwise that happens once a day.
+
+        They are found no more as soon as the change is applied, but tantivy leaves them in its files until it
+        merges those. So all that is there is written again.
+        """
+        await self._in_thread(self._write_again)
+
+    def _write_again(self) -> None:
+        index, _ = self._opened()
+        old = self._directory
+        assert old is not None
+        if self._next:
+            return  # a new generation has nothing to forget
+        generation = self._generations.aside()
+        _copy(index.searcher(), generation)
+        self._let_go()
+        self._generations.replace(old, generation)
+
+    def _mark_replaced(self) -> None:
+        """Remembers since when there is something to forget."""
+        assert self._directory is not None
+        mark = self._directory / "replaced"
+        if not mark.exists():
+            mark.touch()
+
+    def _replaced_long_ago(self) -> bool:
+        assert self._directory is not None
+        try:
+            since = (self._directory / "replaced").stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return time.time() - since > FORGOTTEN_AFTER
 
     async def rebuilding(self) -> Sink:
         other = EmbeddedSink(self._generations.directory, next_generation=True)
@@ -129,6 +171,16 @@ class EmbeddedSink:
             if not schema.is_panic(error):
                 raise
             raise SinkUnavailableError(f"{self._generations.directory}: {error}") from error
+
+
+def _copy(searcher: tantivy.Searcher, generation: Path) -> None:
+    """Makes an index of what another one finds. Nothing holds on to it afterwards."""
+    writer = schema.opened(generation).writer(HEAP, 1)
+    everything = searcher.search(tantivy.Query.all_query(), max(searcher.num_docs, 1), count=False)
+    for _, address in everything.hits:
+        writer.add_document(schema.again(searcher, address))
+    writer.commit()
+    writer.wait_merging_threads()
 
 
 def _documents(changes: Sequence[Change]) -> list[tantivy.Document | None]:

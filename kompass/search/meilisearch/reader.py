@@ -20,6 +20,8 @@ _ORDERS = {
     Sort.CHEAPEST: "value:asc",
 }
 
+_SHOWN = ("id", "base", "rev", "type")
+
 
 class MeiliIndex:
     """See `kompass.search.index.TextIndex`."""
@@ -72,7 +74,7 @@ class MeiliIndex:
             raise IndexUnavailableError(str(error)) from error
 
     async def _ask(self, asked: Mapping[str, Any], limit: int, offset: int, facets: bool) -> Found:
-        page = {**asked, "limit": limit, "offset": offset, "attributesToRetrieve": ["id", "base", "rev"]}
+        page = {**asked, "limit": limit, "offset": offset, "attributesToRetrieve": [*_SHOWN]}
         # With pages it counts exactly; an offset of any size is only there without.
         count = {**asked, "page": 1, "hitsPerPage": 1, "attributesToRetrieve": ["id"]}
         if facets:
@@ -81,7 +83,7 @@ class MeiliIndex:
         hits, counted = answer["results"]
         told = counted.get("facetDistribution") or {}
         return Found(
-            [Match(hit["id"], hit["base"], hit["rev"]) for hit in hits["hits"]],
+            [Match(*(hit[name] for name in _SHOWN)) for hit in hits["hits"]],
             int(counted["totalHits"]),
             {facet: dict(told.get(facet) or {}) for facet in FACETS} if facets else {},
         )
