@@ -132,6 +132,10 @@ def test_nobody_sees_too_much_or_loses_anything(trial: Trial, program: list[Step
 
 
 KNOWN: dict[str, list[Step]] = {
+    "somebody is disabled in the middle of a push": [
+        ("create", 9, 0, 15, False),
+        ("race", 9, "push", 100, ("roles", 4, 1, 0)),
+    ],
     "a grant is read in pages": [("roles", 0, 5, 2), ("pull", 0, 1, 2, "never")],
     "reading a grant breaks off": [
         ("roles", 0, 5, 2),

@@ -287,6 +287,9 @@ class Device:
                 answer = _good(
                     await self._ask("POST", "_bulk_docs", {"docs": documents, "new_edits": False}), 201
                 )
+                # Refused as a whole, they would all still be on the device, to be sent another time.
+                for document in documents:
+                    self._note_sent(document)
                 for row in answer:
                     self.denied += "error" in row
                     if row.get("error") not in (None, "forbidden", "unauthorized"):
@@ -316,8 +319,12 @@ class Device:
                 name: {"content_type": "application/octet-stream", "data": base64.b64encode(data).decode()}
                 for name, data in version.attachments.items()
             }
-        self._pushed(Pushed(self.user, docid, path, orjson.dumps(version.body), version.deleted))
         return document
+
+    def _note_sent(self, document: Mapping[str, Any]) -> None:
+        docid, path = document["_id"], parse_revisions(document["_revisions"])
+        version = self.versions[docid][path.leaf]
+        self._pushed(Pushed(self.user, docid, path, orjson.dumps(version.body), version.deleted))
 
     def _session(self) -> str:
         self._sessions += 1
