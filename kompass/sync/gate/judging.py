@@ -24,7 +24,6 @@ from typing import Any
 from kompass.access import Action
 from kompass.business.lookups import references as named_in
 from kompass.domain.checks import MAY_PASS_LATER
-from kompass.domain.server_fields import left_out
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import differs
 from kompass.privacy import register
@@ -32,12 +31,12 @@ from kompass.sync import notices
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
 from kompass.sync.gate.branches import Branches
+from kompass.sync.gate.edits import Edits
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits, not_allowed
 from kompass.sync.gate.records import Origin
 from kompass.sync.gate.returns import Returns
 from kompass.sync.gate.stored import (
     Stored,
-    bare,
     form_of,
     known_of_hidden,
     known_of_purged,
@@ -50,10 +49,9 @@ from kompass.sync.refusals import (
     NOT_A_MEMBER,
     of_decision,
 )
-from replication.protocol import errors, jsontext
+from replication.protocol import errors
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
-from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Path
 from replication.store.sqlite import Writing
@@ -66,6 +64,7 @@ class Judgement:
         self._batch = Batch(writing, terms)
         self._batch.coming = {one.doc.id: one.body for one in pushed if not one.doc.deleted}
         self._branches = Branches(self._batch)
+        self._edits = Edits(self._batch)
         self._returns = Returns(self._batch)
         self._pushed = pushed
         self._outcomes: list[Outcome | None] = [None] * len(pushed)
@@ -172,7 +171,7 @@ class Judgement:
     def _judge(self, pushed: Pushed, stored: Stored | None) -> Outcome:
         docid = pushed.doc.id
         if pushed.origin is Origin.EDITED:
-            error = self._make_revision(pushed, stored)
+            error = self._edits.make_revision(pushed, stored)
             if error is not None:
                 return error
         rev = pushed.path.leaf
@@ -213,45 +212,6 @@ class Judgement:
         if ancestry.place(pushed.path, stored.winner) is not None:
             return self._judge_edit(pushed, stored)
         return self._branches.judge(pushed, stored)
-
-    def _make_revision(self, pushed: Pushed, stored: Stored | None) -> ProtocolError | None:
-        """Gives an online edit its history. What can't be seen answers as what isn't there does."""
-        doc = pushed.sent
-        if doc.id.startswith(DESIGN_PREFIX):
-            return errors.forbidden("Design documents are written by administrators.")
-        may_follow = pushed.restores and not doc.deleted
-        live = stored is not None and stored.visible and (may_follow or not stored.document.deleted)
-        if doc.parent is None:
-            if live:
-                return errors.conflict()
-            if doc.deleted:
-                return errors.missing()
-        elif not live or stored is None or doc.parent != stored.winner:
-            return errors.conflict()
-        given = attachments.unnumbered(doc.attachments)
-        if stored is not None and live and not doc.deleted and not stored.document.deleted:
-            doc = self._with_what_it_leaves_out(pushed, stored)
-        above = None
-        if stored is not None and live:
-            above = stored.path
-            winner = self._batch.writing.attachments(doc.id, stored.winner) if given else NOTHING
-            given = attachments.pinned(doc.id, given, winner, {})
-        elif given:
-            given = attachments.pinned(doc.id, given, NOTHING, {})
-        path = self._batch.next(doc.id, above, b"" if doc.deleted else doc.body, given)
-        pushed.doc = DocumentWrite(doc.id, doc.deleted, doc.body, None, path, given)
-        return None
-
-    def _with_what_it_leaves_out(self, pushed: Pushed, stored: Stored) -> DocumentWrite:
-        """Nobody online has to send back what the server has written into the document."""
-        if pushed.unfit is not None:
-            return pushed.sent
-        sent = jsontext.decode(pushed.sent.body)
-        added = left_out(sent, bare(stored.document, exact=True))
-        if not added:
-            return pushed.sent
-        pushed.body |= added
-        return replace(pushed.sent, body=jsontext.encode(sent | added))
 
     def _judge_new(self, pushed: Pushed, *, taken: bool) -> Outcome:
         """`taken`: there is or was such a document, which the writer must not learn."""
