@@ -13,7 +13,7 @@ from contextlib import suppress
 import structlog
 
 from kompass.feed.follower import Follower
-from kompass.feed.leader import leading
+from kompass.feed.leader import Lead, LostLeadError, leading
 from kompass.feed.ledger import Ledger
 from kompass.feed.registry import Registered, present
 from kompass.feed.source import Source
@@ -51,22 +51,37 @@ async def consume(
 async def _follow(
     settings: Settings, url: str, secret: str, registered: Mapping[str, Registered] | None
 ) -> None:
-    async with leading(settings.directory):
-        ledger = Ledger(settings.directory)
-        try:
-            sinks, absent = present(settings, registered)
-            for name, why in absent.items():
-                log.info("a sink is not there", sink=name, why=why)
-            await ledger.do(ledger.keep_only, list(sinks))
-            log.info("the feed is followed", server=url, sinks=sorted(sinks))
-            async with asyncio.TaskGroup() as group:
-                for sink in sinks.values():
-                    follower = Follower(sink, Source(url, secret), ledger, attempts=settings.feed_attempts)
-                    group.create_task(follower.run(), name=f"feed {sink.name}")
-                if not sinks:
-                    await asyncio.Event().wait()
-        finally:
-            ledger.close()
+    dsn = settings.readstore_dsn
+    while True:
+        async with leading(settings.directory, dsn.get_secret_value() if dsn is not None else None) as lead:
+            ledger = Ledger(settings.directory)
+            try:
+                await _follow_all(settings, url, secret, registered, lead, ledger)
+            except* LostLeadError as lost:
+                log.warning("this consumer waits again", why=str(lost.exceptions[0]))
+            finally:
+                ledger.close()
+
+
+async def _follow_all(
+    settings: Settings,
+    url: str,
+    secret: str,
+    registered: Mapping[str, Registered] | None,
+    lead: Lead,
+    ledger: Ledger,
+) -> None:
+    """Returns never."""
+    sinks, absent = present(settings, registered)
+    for name, why in absent.items():
+        log.info("a sink is not there", sink=name, why=why)
+    await ledger.do(ledger.keep_only, list(sinks))
+    log.info("the feed is followed", server=url, sinks=sorted(sinks))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lead.kept(), name="feed leader")
+        for sink in sinks.values():
+            follower = Follower(sink, Source(url, secret), ledger, attempts=settings.feed_attempts)
+            group.create_task(follower.run(), name=f"feed {sink.name}")
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -64,8 +64,9 @@ class Serving:
     def child(self) -> psutil.Process | None:
         """The consumer that runs beside it."""
         for one in psutil.Process(self.process.pid).children():
-            if "feed" in one.cmdline():
-                return one
+            with suppress(psutil.NoSuchProcess):  # it has just died
+                if "feed" in one.cmdline():
+                    return one
         return None
 
     def following(self) -> bool:
