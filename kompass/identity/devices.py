@@ -77,7 +77,7 @@ class Device:
     lease_until: float
     """How long it may go on without this server."""
     ended: int
-    """How often it was revoked: sessions that began before the last time are over for good."""
+    """How often it was revoked or logged out: sessions that began before the last time are over for good."""
 
     @classmethod
     def read(cls, key: str, members: Mapping[str, Any]) -> Self:
@@ -152,7 +152,7 @@ class Devices:
         """When contact (or a sync: True) was last written or is being written."""
         self._writing: set[asyncio.Task[None]] = set()
         self.on_ended: list[Callable[[], None]] = []
-        """Called when a device may no longer come in, for feeds that it holds open."""
+        """Called when a device's sessions have ended, for feeds that it holds open."""
 
     async def prepare(self) -> None:
         if DATABASE not in await self._store.names():
@@ -291,13 +291,21 @@ class Devices:
             raise errors.not_found("There is no such device.")
         device = Device.read(key, after)
         if device.revoked or device.lost:
-            for ended in self.on_ended:
-                ended()
+            self._tell_ended()
         return device
+
+    def _tell_ended(self) -> None:
+        for ended in self.on_ended:
+            ended()
 
     async def revoke(self, key: str) -> Device:
         """Ends the device's sessions for good and lets it in no more. Raises 404."""
         return await self._change(key, lambda there: {"revoked": True, **_ended(there)})
+
+    async def end_sessions(self, key: str) -> None:
+        """Ends the device's sessions for good; it may log in again. Raises 404."""
+        await self._change(key, _ended)
+        self._tell_ended()
 
     async def mark_lost(self, key: str) -> Device:
         """`revoke`, and at its next contact it is told to erase what it holds. Raises 404."""

@@ -204,6 +204,11 @@ class Gate(Identity):
         }
         return OpenedSession(session, members)
 
+    async def close_session(self, call: Call) -> None:
+        device = caller_of(call).device
+        if call.authenticated_by == "cookie" and device is not None:
+            await self.devices.end_sessions(device.key)
+
     async def refused_cookie(self, cookie: SessionCookie) -> None:
         # Whoever reports a device lost often changes the password as well: the device must hear of it still.
         device = await self.devices.find(cookie.session.partition(".")[0])
@@ -293,7 +298,7 @@ class Gate(Identity):
 
 
 def _began_before(session: str) -> int:
-    """How often its device had been revoked when a session began."""
+    """How often its device had been revoked or logged out when a session began."""
     count = session.split(".")[2:]
     return int(count[0]) if count and count[0].isdecimal() else 0
 

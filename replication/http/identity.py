@@ -75,6 +75,9 @@ class Identity:
         """A login has succeeded. May refuse it all the same."""
         return OpenedSession()
 
+    async def close_session(self, call: Call) -> None:
+        """Its caller logs out. Without sessions that are kept account of there is nothing to do."""
+
     async def replicating(self, call: Call) -> None:
         """The server itself is about to write what it replicates; `call` has no caller."""
 

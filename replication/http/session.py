@@ -225,7 +225,9 @@ async def _account_of_token(call: Call) -> Account | None:
 
 
 async def logout(call: Call) -> Response:
+    """Takes the cookie back. Whether a copy of it is good for anything still is the `Identity`'s to say."""
     after = _redirect(call, "next")
+    await call.server.identity.close_session(call)
     call.response_headers.pop("Set-Cookie", None)
     headers = {"Set-Cookie": cleared_cookie(call), **after}
     return json_response({"ok": True}, 302 if after else 200, headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -80,6 +81,27 @@ async def test_a_revoked_device_is_out(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 403
     assert (await client.post(f"/api/v1/devices/{device}/restore", auth=("chef", "pw"))).status_code == 200
     assert (await log_in(client))[0] == device
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize("path", ["/_session", "/api/v1/session"])
+async def test_logging_out_ends_what_a_copied_cookie_is_good_for(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    device, session = await log_in(client)
+    _, elsewhere = await log_in(client, headers={"x-kompass-device": "phone-0001"})
+    query = {"feed": "continuous", "since": "now", "heartbeat": "200"}
+    feed = asyncio.create_task(client.get("/kompass/_changes", params=query, headers=session))
+    await asyncio.sleep(0.1)
+    assert (await client.delete(path, headers=session)).status_code in (200, 204)
+    for copied in ("/kompass", "/api/v1/session", "/_session"):
+        assert (await client.get(copied, headers=session)).status_code == 401, copied
+    async with asyncio.timeout(5):
+        await feed
+    assert (await client.get("/kompass", headers=elsewhere)).status_code == 200
+    again, session = await log_in(client)
+    assert again == device
+    assert (await client.get("/kompass", headers=session)).status_code == 200
 
 
 @pytest.mark.usefixtures("people")
