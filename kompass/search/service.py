@@ -26,10 +26,9 @@ from kompass.search.catalogue import SEARCHED, Searched, base_type
 from kompass.search.highlighting import Highlighter
 from kompass.search.index import Found, IndexUnavailableError, Match, Standing, TextIndex
 from kompass.sync.index import FeedIndex, following
-from kompass.sync.positions import PersonalEpochs, position, split
+from kompass.sync.positions import position
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
-from replication.protocol.errors import ProtocolError
 from replication.store.interface import Document
 from replication.store.sqlite import Reading, SqliteDatabase
 
@@ -297,8 +296,5 @@ def _since(reading: Reading, checkpoint: Checkpoint | None) -> int:
     """The number up to which the index has everything; 0 for one of another database."""
     if checkpoint is None or checkpoint.epoch not in {epoch.name for epoch in reading.epochs.all}:
         return 0
-    try:
-        epochs = PersonalEpochs.of(reading.epochs)
-        return split(epochs.resolve(checkpoint.since, position(reading.update_seq)))[0]
-    except ProtocolError:
-        return 0
+    # Not `since`, which is for whoever follows. Of an older epoch what came into this one counts.
+    return reading.epochs.resolve(f"{checkpoint.position}-{checkpoint.epoch}", reading.update_seq)

@@ -34,7 +34,7 @@ async def follow(product: Product, sink: Sink, *, most: int = 1000) -> None:
             there = winner is not None and not winner.deleted and standing.rev is not None
             doc = jsontext.decode(winner.text) if winner is not None and there else None
             changes.append(Change(docid, standing.place, standing.rev or "", doc, standing.channels))
-    here = Checkpoint(epochs.current, epochs.format(upto), upto)
+    here = Checkpoint(epochs.current, f"{epochs.format(upto)}~{upto}.what-a-follower-needs", upto)
     for at in range(0, len(changes), most):
         await sink.apply(Batch(changes[at : at + most], here))
     if not changes:
