@@ -15,7 +15,7 @@ import structlog
 from kompass.settings import Settings
 from replication.replicator.backoff import pause
 
-STOP_SECONDS = 8.0
+STOP_SECONDS = 15.0
 """How long it may take to let go of its sinks."""
 STEADY_SECONDS = 30.0
 """Who lived that long is started again at once."""

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -18,6 +19,9 @@ from kompass.feed.ledger import Ledger
 from kompass.feed.registry import Registered, present
 from kompass.feed.source import Source
 from kompass.settings import Settings
+
+ORPHAN_SECONDS = 20.0
+"""How long letting go may take once the parent is gone."""
 
 log = structlog.get_logger(__name__)
 
@@ -104,5 +108,8 @@ def stop_with_parent(stop: asyncio.Event) -> None:
                 pass
         with suppress(RuntimeError):  # the loop has ended by itself
             loop.call_soon_threadsafe(stop.set)
+        # A sink that doesn't let go must not keep a process alive that nobody owns any more.
+        time.sleep(ORPHAN_SECONDS)
+        os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
