@@ -16,6 +16,7 @@ import apsw
 import orjson
 
 from kompass.audit.recording import REJECTED
+from kompass.audit.schema import OF_DOCUMENT
 from kompass.audit.verifying import Opened, Row, as_bytes, as_hex
 from replication.store.sqlite import Reading
 
@@ -76,7 +77,7 @@ def found(reading: Reading, query: Query, limit: int) -> list[Row]:
     """Entries that match, at most `limit`."""
     clauses, values = ["1"], []
     for clause, value in (
-        ("doc = ?", query.document),
+        (OF_DOCUMENT, query.document),  # the first: it has the first parameter
         ("user = ?", query.user),
         ("at >= ?", query.since),
         ("at < ?", query.until),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import apsw
 import orjson
 
+from kompass.audit import schema
 from kompass.audit.canonical import commitment
 from kompass.audit.recording import ADOPT, ERASE, PURGE, REJECTED, RESEAL, SECURITY, SHRED
 from kompass.audit.verifying import Finding, Opened, Row, as_bytes, as_hex
@@ -97,7 +98,8 @@ def reconcile(
 def _history(connection: apsw.Connection, docid: str) -> _History:
     history = _History()
     rows: Any = connection.execute(
-        "SELECT num, hash, text, at, user, doc, key, sealed FROM audit_entries WHERE doc = ? ORDER BY num",
+        "SELECT num, hash, text, at, user, doc, key, sealed FROM audit_entries"
+        f" WHERE {schema.OF_DOCUMENT} ORDER BY num",
         (docid,),
     )
     for num, hashed, text, at, user, doc, key, sealed in rows:

@@ -22,6 +22,7 @@ from kompass.audit.actors import actor
 from kompass.audit.canonical import SALT, canonical, commitment, digest, value_text
 from kompass.audit.causes import Cause
 from kompass.audit.comparing import differences, members
+from kompass.audit.schema import OF_DOCUMENT
 from kompass.audit.subjects import subject_of
 from kompass.audit.vault import Chance, Keys
 from replication.protocol.documents import DocumentWrite
@@ -262,7 +263,7 @@ class Recorder:
     def _latest(self, docid: str) -> str | None:
         """The hash of the entry that a document's stored winner has."""
         rows: Any = self._writing.connection.execute(
-            "SELECT hash, text FROM audit_entries WHERE doc = ? ORDER BY num DESC LIMIT 50", (docid,)
+            f"SELECT hash, text FROM audit_entries WHERE {OF_DOCUMENT} ORDER BY num DESC LIMIT 50", (docid,)
         )
         for hashed, text in rows:
             if b'"action":"REJECTED"' not in text:

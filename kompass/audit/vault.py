@@ -14,6 +14,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from kompass.audit.schema import OF_DOCUMENT
 from replication.store.sqlite import Writing
 
 ERASED = b""
@@ -174,10 +175,18 @@ def readable(connection: apsw.Connection, *, after: int = 0, page: int = 1000) -
             return
 
 
+def numbers(connection: apsw.Connection, docid: str, user: str | None) -> Iterator[int]:
+    """The numbers of the entries about a document, and of those about what somebody did."""
+    rows: Any = connection.execute(
+        f"SELECT num FROM audit_entries WHERE {OF_DOCUMENT} OR user = ?2", (docid, user)
+    )
+    return (num for (num,) in rows)
+
+
 def of_document(connection: apsw.Connection, docid: str) -> Iterator[Sealed]:
     """The values of the entries about one document, as far as they can be read, the first one first."""
     rows: Any = connection.execute(
-        "SELECT num, key, sealed FROM audit_entries WHERE doc = ? AND length(sealed) > 0 ORDER BY num",
+        f"SELECT num, key, sealed FROM audit_entries WHERE {OF_DOCUMENT} AND length(sealed) > 0 ORDER BY num",
         (docid,),
     ).fetchall()
     for num, number, sealed in rows:

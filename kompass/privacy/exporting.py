@@ -270,11 +270,8 @@ def _conflicts(gate: Gate, found: Found) -> Iterator[list[bytes]]:
 def _audited(gate: Gate, found: Found) -> Iterator[list[bytes]]:
     """Entries about him with their values; of a user also that he did something, without values."""
     with gate.database.reading() as reading:
-        rows: Any = reading.connection.execute(
-            "SELECT num FROM audit_entries WHERE doc = ?1 OR user = ?2",
-            (found.subject, login_of(found.subject)),
-        )
-        nums = array("q", sorted(num for (num,) in rows))
+        found_in = vault.numbers(reading.connection, found.subject, login_of(found.subject))
+        nums = array("q", sorted(found_in))
     for start in range(0, len(nums), _PAGE):
         page = []
         with gate.database.reading() as reading:

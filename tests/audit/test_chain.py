@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
 import pytest
 
 from kompass.audit import Actor, AuditExtension, Door, acting, limits, vault
+from kompass.audit.reading import Query, found
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -327,3 +329,27 @@ async def test_an_emptied_version_is_entered_anew(world: World, tmp_path: Path) 
     rows = [entry["action"] for entry in entries_of(world, contact(1))]
     assert rows[:2] == ["CREATE", "DELETE"]
     assert "SHRED" in rows
+
+
+async def test_documents_whose_ids_end_alike_are_told_apart(tmp_path: Path) -> None:
+    """Also in a file from before they were found by that."""
+    world = await World.open(tmp_path)
+    await world.has_customer(1)
+    await world.put(contact(1), contact_body(customer(1)))
+    assert contact(1)[-12:] == customer(1)[-12:]
+    await world.close()
+    with apsw.Connection(str(tmp_path / "kompass.sqlite")) as file:
+        file.execute("DROP INDEX audit_entries_by_end_of_doc")
+        file.execute("CREATE INDEX audit_entries_by_doc ON audit_entries (doc)")
+    world = await World.open(tmp_path)
+    try:
+        with world.database.reading() as reading:
+            rows = found(reading, Query(document=contact(1)), 10)
+            names: Any = reading.connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
+            assert {"audit_entries_by_end_of_doc"} == {
+                name for (name,) in names if name.startswith("audit_entries_by") and "doc" in name
+            }
+        assert [row.doc for row in rows] == [contact(1)]
+        assert whole(world, tmp_path)
+    finally:
+        await world.close()
