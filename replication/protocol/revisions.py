@@ -18,6 +18,7 @@ from replication.protocol import errors
 Rev = tuple[int, str]
 """A revision: generation (from 1) and hash. Tuples sort as CouchDB sorts revisions."""
 
+_USUAL_HASH = re.compile("[0-9a-f]{32}")
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 _PLAIN_HASH = re.compile(r"[!#-\[\]-~]{0,255}")
 _MAX_GENERATION_DIGITS = 15
@@ -47,6 +48,8 @@ def normal_hash(text: object) -> str:
     (`1-` is a revision for CouchDB and PouchDB). 32 characters are hex digits and lowered, because
     CouchDB keeps those as 16 bytes and knows no others of that length.
     """
+    if isinstance(text, str) and _USUAL_HASH.fullmatch(text) is not None:
+        return text
     if not isinstance(text, str) or _PLAIN_HASH.fullmatch(text) is None:
         raise errors.bad_request("Invalid rev format")
     if len(text) == 32:
