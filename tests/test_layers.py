@@ -90,6 +90,13 @@ def test_the_consumer_knows_the_server_by_its_address_alone(file: Path) -> None:
     assert [module for module in imports(file) if module.startswith(others)] == []
 
 
+@pytest.mark.parametrize("file", sources("kompass/readstore"), ids=name)
+def test_the_read_store_knows_nothing_of_the_server(file: Path) -> None:
+    used = list(imports(file))
+    outside = ("kompass.sync", "kompass.api", "kompass.identity", "replication")
+    assert [module for module in used if module.startswith(outside)] == []
+
+
 @pytest.mark.parametrize("file", ["register.py", "journal.py"])
 def test_what_the_gate_asks_of_privacy_knows_nothing_of_sync(file: str) -> None:
     used = list(imports(ROOT / "kompass" / "privacy" / file))

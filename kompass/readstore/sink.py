@@ -34,6 +34,9 @@ NAME = "readstore"
 LOCK_SECONDS = 5
 """How long a switch waits for whoever reads; then it is tried again."""
 
+_TOO_MUCH = "54"
+"""Class of errors that say that a statement, and so a document, is beyond what PostgreSQL can do."""
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -110,7 +113,7 @@ class PostgresSink:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             # Not there, shutting down, disk full, out of memory, out of connections, locks, deadlocks.
-            if isinstance(error, psycopg.errors.ProgramLimitExceeded):
+            if (error.sqlstate or "").startswith(_TOO_MUCH):
                 raise
             raise SinkUnavailableError(f"PostgreSQL can't now: {_first_line(error)}") from error
         except ReadStoreError as error:
