@@ -70,6 +70,8 @@ def check_numbers(change: Change, facts: Facts) -> Refusal | None:
     doc = change.doc
     if doc is None:
         return None
+    if change.changes("type"):
+        change = replace(change, before=None)  # what it was called as something else was nobody's number
     if change.type in _WITH_INVOICE_NUMBERS:
         return _by_type(change, doc, facts)
     return _number(change, doc, facts)

@@ -235,6 +235,18 @@ async def test_a_document_that_is_changed_in_the_same_batch_frees_no_number(worl
     assert problems(world) == []
 
 
+@pytest.mark.parametrize(("prefix", "field"), [("customer", "customerNumber"), ("invoice", "invoiceNumber")])
+async def test_no_number_comes_with_what_was_something_else_before(
+    world: World, prefix: str, field: str
+) -> None:
+    numbered = body(prefix, **{field: "X-1"})
+    assert await written(world, (docid(prefix, 1), numbered)) == [""]
+    disguised = docid(prefix, 2)
+    assert await written(world, (disguised, {**numbered, "type": "contact"})) == [""]
+    assert await written(world, (disguised, {**numbered, "notes": "verkleidet"})) != [""]
+    assert problems(world) == []
+
+
 @pytest.mark.parametrize("together", [False, True])
 async def test_no_number_comes_twice_through_the_gate(tmp_path: File, *, together: bool) -> None:
     """A code of material is the one number that people may bring along."""

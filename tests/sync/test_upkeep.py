@@ -205,3 +205,11 @@ async def test_what_a_validation_function_refuses_is_in_the_chain(
     assert (await client.put(f"/{DATABASE}/supplier-2", json=again)).status_code == 409
     entry = chain(product)[-1]
     assert (entry["action"], entry["rule"], entry["document"]) == ("REJECTED", "conflict", "supplier-2")
+
+
+async def test_a_copy_brings_no_number_along(client: httpx.AsyncClient, product: Product) -> None:
+    copy = {"destination": customer(2)}
+    answer = await client.request("COPY", f"/{DATABASE}/{customer(1)}", headers=copy)
+    assert (answer.status_code, answer.json()["error"]) == (403, "forbidden")
+    assert "given to another document" in answer.json()["reason"]
+    assert chain(product)[-1]["action"] == "REJECTED"
