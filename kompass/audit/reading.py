@@ -135,9 +135,10 @@ class Reader:
 
 
 def _changes(opening: Mapping[str, Any]) -> Iterator[Change]:
+    called = opening.get("names", {})
     for name, (_, text) in sorted(opening.get("fields", {}).items()):
         value = json.loads(text)  # exact: no number is rounded
-        yield Change(name, _text(value, "old"), _text(value, "new"))
+        yield Change(called.get(name, name), _text(value, "old"), _text(value, "new"))
     whole = opening.get("text")
     if whole is not None:
         value = json.loads(whole)

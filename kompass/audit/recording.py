@@ -5,6 +5,8 @@ An entry tells who, when, by which door and rule, and about values only commitme
 - `state`: the stored text of the revision that was written, which so can be compared with the chain.
 - `changes`: for each member that differs from the revision before, its new and its old value.
 - A new document has all its members changed: `state` is the commitment to them, `fields` are their names.
+- What attachments are called is a value too: the entry has a random label instead, and the values the name.
+- Of a document that was refused and isn't stored, an id that isn't made as ours are is told by its digest.
 - `reason`, and for what was refused `state`, are those of the refusal and of the text that was sent.
 """
 
@@ -21,10 +23,11 @@ import orjson
 from kompass.audit.actors import actor
 from kompass.audit.canonical import SALT, canonical, commitment, digest, value_text
 from kompass.audit.causes import Cause
-from kompass.audit.comparing import differences, members
+from kompass.audit.comparing import ATTACHMENT, differences, members
 from kompass.audit.schema import OF_DOCUMENT
 from kompass.audit.subjects import subject_of
 from kompass.audit.vault import Chance, Keys
+from kompass.domain.registry import MODELS
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import format_rev
@@ -51,6 +54,12 @@ MOST_FIELDS = 200
 MOST_SEALED = 65_536
 """Bytes of a refused text that are kept; of longer ones the chain has the commitment alone."""
 _LONGEST_ID = 512
+_MEMBER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_PROPER_ID = re.compile(
+    f"(?:{'|'.join(sorted(doctype.replace('_', '-') for doctype in MODELS))})-"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
+"""Ids in which nobody can have written anything about anybody."""
 _TIME = re.compile(r"[0-9TZ:.+-]{1,40}")
 _RIGHTS = frozenset({"roles", "primaryRole", "active"})
 
@@ -162,7 +171,7 @@ class Recorder:
             opening = self._state(entry, text)
             if cause is None or cause.origin != "card":  # a card says what its document does
                 opening["text"] = text.decode("utf-8")
-                entry["fields"] = _names(after)
+                entry["fields"] = [self._label(opening, name) for name in _names(after)]
         else:
             action = UPDATE
             opening = self._state(entry, text)
@@ -223,7 +232,9 @@ class Recorder:
         salt = self._chance.take(SALT)
         entry["reason"] = commitment(salt, reason)
         opening["reason"] = [salt.hex(), reason.decode("utf-8")]
-        docid = one.docid if len(one.docid) <= _LONGEST_ID else f"sha256:{digest(one.docid.encode())}"
+        proper = winner is not None or _PROPER_ID.fullmatch(one.docid) is not None
+        proper = proper and len(one.docid) <= _LONGEST_ID
+        docid = one.docid if proper else f"sha256:{digest(one.docid.encode())}"
         self._add(docid, REJECTED, entry, opening, subject_of(docid, value))
 
     def counted(self, user: str, count: int, since: datetime, until: datetime) -> None:
@@ -257,8 +268,20 @@ class Recorder:
         for name, value in found.items():
             salt = salts[at : at + SALT]
             at += SALT
-            changes[name] = sha256(salt + value).hexdigest()
-            fields[name] = [salt.hex(), value.decode("utf-8")]
+            label = self._label(opening, name)
+            changes[label] = sha256(salt + value).hexdigest()
+            fields[label] = [salt.hex(), value.decode("utf-8")]
+
+    def _label(self, opening: Opening, name: str) -> str:
+        """A member as the entry names it for good. What people have called an attachment may name somebody:
+        it goes with the values.
+        """
+        if _MEMBER.fullmatch(name) is not None or name == "*":
+            return name
+        kind = ATTACHMENT if name.startswith(ATTACHMENT) else ""
+        label = f"{kind}{self._chance.take(SALT).hex()}"
+        opening.setdefault("names", {})[label] = name
+        return label
 
     def _latest(self, docid: str) -> str | None:
         """The hash of the entry that a document's stored winner has."""

@@ -9,6 +9,7 @@ alone and is left out (`without`).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -123,12 +124,24 @@ def _digits(value: str) -> tuple[str, str]:
     return digits, r"\+?"
 
 
+_SPELT = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "@": "%40"}
+"""How people write letters that they can't type, and addresses of pages an @."""
+
+
+def _letter(letter: str) -> str:
+    """Finds a letter as it is, taken apart into letter and accent, and as it is spelt without."""
+    forms = [letter, unicodedata.normalize("NFD", letter), _SPELT.get(letter.lower(), letter)]
+    found = list(dict.fromkeys(map(re.escape, forms)))
+    return found[0] if len(found) == 1 else f"(?:{'|'.join(found)})"
+
+
 def pattern(value: str) -> str:
     """Finds a value however it is written: blanks of any kind, a number with or without its country."""
     if _NUMBER.match(value):
         digits, prefix = _digits(value)
         return "".join((r"(?<![0-9])", prefix, _BETWEEN, _BETWEEN.join(digits), r"(?![0-9])"))
-    words = r"\s+".join(re.escape(word) for word in value.split())
+    value = unicodedata.normalize("NFC", value)
+    words = r"\s+".join("".join(map(_letter, word)) for word in value.split())
     before = r"(?<!\w)" if value[:1].isalnum() else ""
     after = r"(?!\w)" if value[-1:].isalnum() else ""
     return f"{before}{words}{after}"
@@ -170,11 +183,17 @@ def _longest_first(value: str) -> tuple[int, str]:
     return -len(value), value
 
 
+_FOLDED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+
+
 def _folded(text: str) -> str:
     """What differs in case alone, as regular expressions take it, is alike."""
+    text = text.replace("%40", "@")
     if text.isascii():
         return text.lower()
-    return text.casefold().replace("i\u0307", "i").replace("\u0131", "i")
+    folded = unicodedata.normalize("NFC", text).casefold()
+    folded = unicodedata.normalize("NFC", folded).replace("i\u0307", "i").replace("\u0131", "i")
+    return folded.translate(_FOLDED)
 
 
 class Replacer:
@@ -208,7 +227,7 @@ class Replacer:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {name: one if is_kept(name) else self.value(one) for name, one in value.items()}
+            return {self.text(name): one if is_kept(name) else self.value(one) for name, one in value.items()}
         if isinstance(value, list):
             return [self.value(one) for one in value]
         return value

@@ -11,27 +11,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, count
 from typing import Any
 
 from kompass.audit import AuditExtension, Cause
 from kompass.business.lookups import Lookups, members
 from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
 from kompass.domain.freezing import is_final
-from kompass.domain.personal import ABOUT, ANONYMIZED, FILES, OWN, Rules, anonymized, pseudonym, treated
+from kompass.domain.personal import (
+    ABOUT,
+    ANONYMIZED,
+    FILES,
+    OWN,
+    REMOVED,
+    Rules,
+    anonymized,
+    pseudonym,
+    treated,
+)
 from kompass.domain.retention import HOLD
 from kompass.domain.sealing import erased as sealed_again
 from kompass.domain.traces import Replacer
 from kompass.privacy import register
 from kompass.privacy.accounts import Account
-from kompass.privacy.finding import Found, find
+from kompass.privacy.finding import Found, find, spoken
 from kompass.privacy.register import Erasure, Kind, Subject
-from kompass.privacy.sweep import Sweep, login_of, numbered
+from kompass.privacy.sweep import Sweep, login_of, numbered, shallow
 from kompass.sync.conflicts import store as conflicts
 from kompass.sync.personal.local import LocalNotes
 from replication.protocol import jsontext
-from replication.protocol.attachments import parse_attachments
+from replication.protocol.attachments import AttachmentWrite, StagedAttachment, parse_attachments
 from replication.protocol.documents import DocumentWrite
-from replication.protocol.revisions import format_rev
+from replication.protocol.revisions import format_rev, parse_rev
 from replication.store.interface import Document
 from replication.store.sqlite import Reading, Writing
 
@@ -64,6 +75,8 @@ class Rewriting:
     """Members that change."""
     files: tuple[str, ...]
     """Attachments that go."""
+    renamed: Mapping[str, str]
+    """Attachments that are called after him -> what they are called then."""
     kept_files: tuple[str, ...]
     """Attachments that somebody should look at: they stay, for as long as the document has to be kept."""
     body: Mapping[str, Any]
@@ -101,7 +114,8 @@ class Rewriter:
         stored: dict[str, Any] = jsontext.decode(document.text)
         stubs = stored.get("_attachments") or {}
         body = {name: value for name, value in stored.items() if name[:1] != "_"}
-        before = members(jsontext.decode_request(document.text))
+        body, deep = shallow(body)
+        before = members(jsontext.decode_request(document.text)) | dict.fromkeys(deep, REMOVED)
         docid, doctype = document.id, str(body.get("type"))
         rules, label, number = self._rules(docid, doctype, before)
         after = {name: value for name, value in body.items() if name[:1] != "_"}
@@ -120,11 +134,16 @@ class Rewriter:
         files: tuple[str, ...] = ()
         if FILES in rules and (docid in self._found.subjects or not is_final(before, self._facts)):
             files = tuple(sorted(stubs))
-        if after == body and not files:
+        renamed: dict[str, str] = {}
+        if not is_final(before, self._facts):
+            renamed = _renamed([name for name in stubs if name not in files], self.near(docid))
+        if after == body and not files and not renamed and not deep:
             return None
         if files and isinstance(after.get("attachments"), list):
             after.pop("attachments")
-        digests = {name: stub["digest"] for name, stub in stubs.items() if name not in files}
+        digests = {
+            renamed.get(name, name): stub["digest"] for name, stub in stubs.items() if name not in files
+        }
         with_id = {**after, "_id": docid, **({"_attachments": digests} if digests else {})}
         sealed = sealed_again(before, with_id, self._num, self._now)
         if "erasures" in sealed:
@@ -135,7 +154,7 @@ class Rewriter:
             )
         )
         kept = tuple(sorted(name for name in stubs if name not in files))
-        return Rewriting(docid, doctype, fields, files, kept, after)
+        return Rewriting(docid, doctype, fields, files, renamed, kept, after)
 
     def _rules(self, docid: str, doctype: str, before: Mapping[str, Any]) -> tuple[Rules, str, int]:
         """What the tables say of a document, with the pseudonym that counts in it."""
@@ -237,6 +256,9 @@ def erase(
     rewritten = _rewrite(writing, found, rewriter, keyed_revision)
     _end_notices(writing, found, keyed_revision)
     _erase_conflicts(writing, found, rewriter, order.now)
+    with writing.overwriting():
+        register.reword(writing, rewriter.text)
+        _erase_local(writing, rewriter)
     writing.settle()
     rows: Any = writing.connection.execute("SELECT id FROM docs WHERE seq > ?", (start,)).fetchall()
     changed = {docid for (docid,) in rows}
@@ -294,15 +316,47 @@ def _rewrite(
             write = server_made(writing, docid, jsontext.encode(dict(rewriting.body)), keyed_revision)
             assert write is not None
             stubs = jsontext.decode(winner.text).get("_attachments") or {}
-            left = {name: stub for name, stub in stubs.items() if name not in rewriting.files}
+            left = {
+                name: stub
+                for name, stub in stubs.items()
+                if name not in rewriting.files and name not in rewriting.renamed
+            }
             if left:
                 write.attachments = parse_attachments(left)
+            if rewriting.renamed:
+                write.attachments = {**write.attachments, **_moved(writing, winner, rewriting.renamed)}
             write.note = CAUSE
             writes.append(write)
             done.append(rewriting.outline())
         if writes:
             raise_refusals(writing.write(writes, replicated=True))
     return done
+
+
+def _renamed(names: Sequence[str], replacer: Replacer) -> dict[str, str]:
+    """Names with him in them -> names without, which nobody else has."""
+    taken = set(names)
+    found = {}
+    for name in names:
+        text = replacer.text(name)
+        if text != name:
+            stem, dot, ending = text.rpartition(".")
+            numbers = (f"{stem}-{n}.{ending}" if dot else f"{text}-{n}" for n in count(2))
+            found[name] = next(one for one in chain([text], numbers) if one not in taken)
+            taken.add(found[name])
+    return found
+
+
+def _moved(writing: Writing, winner: Document, renamed: Mapping[str, str]) -> dict[str, AttachmentWrite]:
+    """The same bytes by other names."""
+    stored = writing.attachments(winner.id, parse_rev(winner.rev))
+    return {
+        after: StagedAttachment(
+            one.handle, one.content_type, one.digest, one.length, one.stored_length, one.encoding
+        )
+        for before, after in renamed.items()
+        if (one := stored.get(before)) is not None
+    }
 
 
 def _ends(writing: Writing, docid: str, keyed_revision: KeyedRevision) -> list[DocumentWrite]:
@@ -346,6 +400,26 @@ def _erase_conflicts(writing: Writing, found: Found, rewriter: Rewriter, at: dat
             ]
             if texts != list(one.texts):
                 conflicts.rewrite(writing, one.id, texts)
+
+
+def _erase_local(writing: Writing, rewriter: Rewriter) -> None:
+    """Local documents that name him: checkpoints never do, and whoever loses one reads from the start."""
+    execute: Any = writing.connection.execute
+
+    def names(*told: Any) -> bool:
+        said = "\n".join(
+            spoken(one.decode("utf-8", "replace")) if type(one) is bytes else one for one in told
+        )
+        return rewriter.text(said) != said
+
+    for docid, body in execute("SELECT id, body FROM local").fetchall():
+        if names(docid, body):
+            execute("DELETE FROM local WHERE id = ?", (docid,))
+    if not LocalNotes.are_there(writing):
+        return
+    for user, docid, body in execute("SELECT user, id, body FROM personal_local").fetchall():
+        if names(docid, body):
+            execute("DELETE FROM personal_local WHERE user = ? AND id = ?", (user, docid))
 
 
 def _rewritten_text(rewriter: Rewriter, docid: str, text: str) -> str:

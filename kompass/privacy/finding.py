@@ -245,7 +245,9 @@ def _search(reading: Reading, found: Found, after: int) -> None:
         about = _ABOUT.search(text)
         notice = jsontext.decode_request(text.encode()) if about is not None else {}
         if about is not None and notice.get("type") in NOTICES:
-            is_his = notice["type"] == "rejected_change" and notice.get("user") == login
+            is_his = notice["type"] == "rejected_change" and (
+                notice.get("user") == login or close.found(about[1])
+            )
             if is_his or about[1] in found.subjects:
                 found.documents.add(docid)
                 if is_winner:
@@ -292,6 +294,7 @@ def _unsealed(opening: bytes) -> str:
     """What an entry of the chain has: texts of JSON in a text of JSON."""
     value = orjson.loads(opening)
     told = [value.get("text"), *(one[1] for one in (value.get("fields") or {}).values())]
+    named = (value.get("names") or {}).values()
     texts = [spoken(one) for one in told if isinstance(one, str)]
     reason = value.get("reason")
-    return "\n".join([*texts, *(reason[1:] if isinstance(reason, list) else ())])
+    return "\n".join([*texts, *named, *(reason[1:] if isinstance(reason, list) else ())])

@@ -8,6 +8,7 @@ and dates, and the reason, in which the person's name was replaced like everywhe
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
@@ -45,6 +46,32 @@ class Journal:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+    def reword(self, erasures: Iterable[Erasure]) -> None:
+        """`rewrite`; that it can't be is logged: the next start tries again."""
+        try:
+            self.rewrite(erasures)
+        except (OSError, JournalError):
+            log.exception("the log of erasures could not be rewritten")
+
+    def rewrite(self, erasures: Iterable[Erasure]) -> None:
+        """Says these reasons, where it has others for them: they named somebody who was erased since. Raises
+        `OSError` and `JournalError`.
+        """
+        reasons = {one.num: one.reason for one in erasures}
+        before = self.erasures()
+        after = [one._replace(reason=reasons.get(one.num, one.reason)) for one in before]
+        if after == before:
+            return
+        text = b"".join(orjson.dumps(one.to_json()) + b"\n" for one in after)
+        other = self._path.with_suffix(".new")
+        handle = os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(handle, text)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        other.replace(self._path)
 
     def erasures(self) -> list[Erasure]:
         """What it says, in order. A line that a crash has cut off at the end counts as not written.

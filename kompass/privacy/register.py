@@ -11,7 +11,8 @@
 - `privacy_identities`: digests of the ids that erased users have in Keycloak.
 - `privacy_tickets`: what devices and consumers of the feed have to remove; `privacy_acknowledged`: who has.
 - `privacy_consumers`: who has to, besides devices, and after which ticket.
-- `privacy_consents`: what a customer agreed to and withdrew, entry by entry; nothing is ever changed there.
+- `privacy_consents`: what a customer agreed to and withdrew, entry by entry; nothing is ever changed there
+  but names in wordings.
 """
 
 from __future__ import annotations
@@ -185,10 +186,14 @@ class Register(Extension):
         self,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         erased: Callable[[Erasure], None] = lambda _: None,
+        reworded: Callable[[Sequence[Erasure]], None] = lambda _: None,
     ) -> None:
-        """`erased` hears of every erasure once it is durable, before anybody is answered."""
+        """`erased` hears of every erasure once it is durable, before anybody is answered; `reworded` of those
+        that have another reason now.
+        """
         self._now = now
         self._erased = erased
+        self._reworded = reworded
 
     def prepare(self, writing: Writing) -> None:
         prepare(writing)
@@ -242,6 +247,8 @@ class Register(Extension):
         for note in notes:
             if isinstance(note, Erasure):
                 self._erased(note)
+            elif isinstance(note, Reworded):
+                self._reworded(note.erasures)
 
     def _note_consent(self, writing: Writing, document: ChangedDocument, *, gone: bool = False) -> None:
         had = {one.purpose for one in consents(writing, document.id, latest=True) if one.granted}
@@ -339,6 +346,29 @@ def erasures(reading: Reading) -> list[Erasure]:
         Erasure(num, subject, _moment(at), by, reason, tuple(Subject(*one) for one in orjson.loads(subjects)))
         for num, subject, at, by, reason, subjects in rows
     ]
+
+
+class Reworded(NamedTuple):
+    """Reasons of earlier erasures named somebody: for `Extension.committed`."""
+
+    erasures: tuple[Erasure, ...]
+
+
+def reword(writing: Writing, replaced: Callable[[str], str]) -> None:
+    """Rewrites what people have entered here in words: reasons of earlier erasures, wordings of consents."""
+    before = erasures(writing)
+    execute = writing.connection.execute
+    reasons: Any = execute("SELECT DISTINCT reason FROM privacy_erasures").fetchall()
+    for (text,) in reasons:
+        if replaced(text) != text:
+            execute("UPDATE privacy_erasures SET reason = ? WHERE reason = ?", (replaced(text), text))
+    wordings: Any = execute("SELECT DISTINCT wording FROM privacy_consents WHERE wording NOT NULL").fetchall()
+    for (text,) in wordings:
+        if replaced(text) != text:
+            execute("UPDATE privacy_consents SET wording = ? WHERE wording = ?", (replaced(text), text))
+    reworded = tuple(now for was, now in zip(before, erasures(writing), strict=True) if was != now)
+    if reworded:
+        writing.tell(Reworded(reworded))
 
 
 def next_erasure(reading: Reading) -> int:

@@ -9,6 +9,7 @@ gate: what was judged before and is kept afterwards would be missed.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -35,11 +36,11 @@ from kompass.privacy.erasing import (
 from kompass.privacy.finding import Found, UnknownSubjectError, find, is_unknown, known_pseudonym
 from kompass.privacy.journal import Journal
 from kompass.privacy.register import Erasure, Subject
-from kompass.privacy.sweep import Sweep, login_of
+from kompass.privacy.sweep import Sweep, login_of, shallow
 from kompass.sync.gate.gate import Gate
 from kompass.sync.opening import chain_in
 from replication.protocol import jsontext
-from replication.protocol.attachments import StubAttachment
+from replication.protocol.attachments import AttachmentWrite, StubAttachment
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
@@ -211,8 +212,13 @@ class Privacy:
     async def _tried(self, step: Callable[[], Awaitable[bool]]) -> bool:
         try:
             return await step()
-        except Exception:
-            log.exception("an erasure isn't finished: it is gone on with")
+        except Exception as error:
+            # Nothing else of it: what was worked on may be in there.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{place.filename}:{place.lineno}"
+            log.error(
+                "an erasure isn't finished: it is gone on with", error=type(error).__name__, where=where
+            )
             return False
 
     async def replay(self, journal: Journal) -> list[Erasure]:
@@ -227,6 +233,10 @@ class Privacy:
         for one in known.values():
             if one.num not in logged:
                 journal.write(one)
+        try:
+            journal.rewrite(known.values())
+        except OSError:
+            log.exception("the log of erasures could not be rewritten")
         repeated = []
         for one in journal.erasures():
             if one.num in known:
@@ -292,7 +302,7 @@ class Privacy:
         while page := quarantine.all(_PAGE, after):
             after = page[-1][0]
             for _, one in page:
-                if one.docid in sweep.subjects or one.user == sweep.login:
+                if one.docid in sweep.subjects or one.user == sweep.login or sweep.names(one.docid):
                     await quarantine.remove(one.id)
                 elif await self._rewrite_entry(one.id, one.docid, sweep):
                     touched.append(one.id)
@@ -320,18 +330,21 @@ class Privacy:
             drops = False
             sent = body.get("document")
             if isinstance(sent, str):
-                decoded = jsontext.decode(sent.encode())
+                decoded, deep = shallow(jsontext.decode(sent.encode()))
                 replaced, drops = sweep.sent(docid, decoded)
-                if replaced != decoded:
+                if deep or replaced != decoded:
                     after["document"] = jsontext.encode(replaced).decode()
             rev = parse_rev(document.rev)
             attached = await database.attachments(number, rev)
             drops = drops and bool(attached)
-            if after == body and not drops:
+            if isinstance(body.get("stubs"), dict):
+                after["stubs"] = {name: one for name, one in body["stubs"].items() if not sweep.names(name)}
+            if after == body and not drops and not any(map(sweep.names, attached)):
                 return False
-            stubs = {
+            stubs: dict[str, AttachmentWrite] = {
                 name: StubAttachment(info.digest, info.revpos)
                 for name, info in ({} if drops else attached).items()
+                if not sweep.names(name)
             }
             write = DocumentWrite(number, False, jsontext.encode(after), rev, attachments=stubs)
             (outcome,) = await database.write([write])

@@ -8,13 +8,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from kompass.business.lookups import references
-from kompass.domain.personal import ABOUT, FILES, LABELS, Rules, pseudonym, treated
+from kompass.domain.personal import ABOUT, FILES, LABELS, REMOVED, Rules, pseudonym, treated
 from kompass.domain.traces import Replacer, Traces
+
+_DEEPEST = 100
+
+
+def shallow(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A body without what is nested deeper than anybody needs, so that nothing in it can be looked at; and
+    the members that had it.
+    """
+    deep = [name for name, value in body.items() if _is_deep(value)]
+    return {**body, **dict.fromkeys(deep, REMOVED)}, deep
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        children = [
+            list(one.values()) if isinstance(one, dict) else one
+            for one in level
+            if isinstance(one, dict | list)
+        ]
+        if not children:
+            return False
+        level = list(chain.from_iterable(children))
+    return True
 
 
 @dataclass(frozen=True)
@@ -45,6 +70,10 @@ class Sweep:
     def text(self, value: str) -> str:
         """A text without him."""
         return self._close.text(value)
+
+    def names(self, value: str) -> bool:
+        """Whether an id, or the name of a file, has him in it."""
+        return self._close.text(value) != value
 
     @property
     def login(self) -> str | None:

@@ -79,7 +79,7 @@ def extensions(
             index,
             audit or AuditExtension(),
             Conflicts(index, now),
-            Register(now) if journal is None else Register(now, journal.add),
+            Register(now) if journal is None else Register(now, journal.add, journal.reword),
         ),
         quarantine.DATABASE: QuarantineIndex(),
     }

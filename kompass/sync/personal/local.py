@@ -128,6 +128,11 @@ class LocalNotes:
         return await self._database.transact(run)
 
     @staticmethod
+    def are_there(reading: Reading) -> bool:
+        """Whether anybody has ever written one."""
+        return _is_there(reading)
+
+    @staticmethod
     def forget(writing: Writing, user: str) -> None:
         """Removes all of somebody's, their bytes too."""
         if _is_there(writing):
