@@ -52,7 +52,10 @@ def plain(value: object) -> str:
     """Letters and digits of a text in lower case, umlauts and accents written out; empty if it is no text."""
     if not isinstance(value, str):
         return ""
-    text = unicodedata.normalize("NFC", value[: 4 * LONGEST]).casefold().translate(_PLAIN)
+    text = value[: 4 * LONGEST]
+    if text.isascii():
+        return _NOT_WORD.sub(" ", text.lower()).strip()[:LONGEST]
+    text = unicodedata.normalize("NFC", text).casefold().translate(_PLAIN)
     text = unicodedata.normalize("NFKD", text)
     return _NOT_WORD.sub(" ", "".join(one for one in text if not unicodedata.combining(one))).strip()[
         :LONGEST

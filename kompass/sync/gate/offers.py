@@ -33,8 +33,8 @@ def missing_revisions(
         may_know = known_of_hidden(reading, site.index, principal.name, hidden) if hidden else {}
         purged = known_of_purged(reading, site.index, principal.name, asked)
     for docid in hidden:
-        revs = [format_rev(rev) for rev in asked[docid] if rev not in may_know[docid]]
-        found[docid] = Missing(revs, [])
+        known = may_know[docid]
+        found[docid] = Missing([format_rev(rev) for rev in asked[docid] if rev not in known], [])
     found = {docid: missing for docid, missing in found.items() if missing.missing}
     if not found:
         return {}
@@ -44,15 +44,15 @@ def missing_revisions(
         if docid.startswith(DESIGN_PREFIX):
             continue
         gone = purged.get(docid, ())
-        revs = [
-            rev
-            for rev in missing.missing
-            if (docid, rev) not in held
-            and parse_rev(rev) not in gone
-            and not site.index.knows_tombstone(docid, parse_rev(rev))
-        ]
+        revs = []
+        highest = 0
+        for text in missing.missing:
+            rev = parse_rev(text)
+            if (docid, text) in held or rev in gone or site.index.knows_tombstone(docid, rev):
+                continue
+            revs.append(text)
+            highest = max(highest, rev[0])
         if revs:
-            highest = max(parse_rev(rev)[0] for rev in revs)
             ancestors = [rev for rev in missing.possible_ancestors if parse_rev(rev)[0] < highest]
             answer[docid] = Missing(revs, ancestors if docid in visible else [])
     return answer
