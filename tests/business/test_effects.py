@@ -114,6 +114,22 @@ async def test_other_open_offers_of_the_opportunity_are_superseded(world: World)
     assert [one.get("supersededBy") for one in found if one] == [docid("offer", 2), None, docid("offer", 2)]
 
 
+async def test_one_push_accepts_one_offer_of_an_opportunity(world: World) -> None:
+    """As two pushes do: the first supersedes the others before they are judged."""
+    await has_offer(world)
+    second = docid("offer", 2)
+    await push_new(world, "gf1", second, offer())
+    await change(world, "gf1", second, status="sent")
+    accepted = [
+        (one, new({**(await world.body(one) or {}), "status": "accepted"}, await world.path(one)))
+        for one in (OFFER, second)
+    ]
+    await world.push("gf1", *accepted)
+    found = [await world.body(one) or {} for one in (OFFER, second)]
+    assert [one["status"] for one in found] == ["accepted", "superseded"]
+    assert len(await all_of(world, "contract")) == 1
+
+
 async def test_a_rejected_offer_loses_its_opportunity(world: World) -> None:
     await has_offer(world)
     await change(world, "gf1", OFFER, status="rejected", rejectionReason="Der Preis war zu hoch")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kompass.sync.gate.references import levels
+from kompass.sync.gate.references import MOST_LEVELS, levels
 from replication.protocol.revisions import Path
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new, uuid
 
@@ -196,3 +196,14 @@ def test_parents_come_first_and_no_document_twice(batch: list[tuple[int, set[int
                     assert group_of[other_place] < group_of[place]
             elif acyclic and other in body.values():
                 assert group_of[other_place] < group_of[place]
+
+
+@pytest.mark.parametrize("deep", [0, MOST_LEVELS + 3])
+def test_accepted_offers_of_one_opportunity_come_one_after_the_other(deep: int) -> None:
+    """However long the chain of documents is that stands before them."""
+    docs: list[tuple[str, dict[str, Any]]] = [(f"d{n}", {"parentId": f"d{n - 1}"}) for n in range(deep)]
+    won = {"type": "offer", "status": "accepted", "opportunityId": "o", "lastId": f"d{deep - 1}"}
+    docs += [("a", won), ("b", won), ("b", {**won, "notes": "x"}), ("c", {**won, "opportunityId": "p"})]
+    places = [deep, deep + 1, deep + 2]
+    at = [next(n for n, group in enumerate(levels(docs)) if place in group) for place in places]
+    assert at == sorted(set(at))
