@@ -64,9 +64,9 @@ class Pattern:
 
     @cached_property
     def _form(self) -> re.Pattern[str]:
-        head = re.escape(_NUMBER.sub("", self.text)).replace(r"\{year\}", r"\d{4}")
+        head = re.escape(_NUMBER.sub("", self.text)).replace(r"\{year\}", "[0-9]{4}")
         head = head.replace(r"\{kind\}", "[A-Z0-9]{1,3}")
-        return re.compile(f"({head})(\\d{{{self.digits}}}|[1-9]\\d{{{self.digits},11}})")
+        return re.compile(f"({head})([0-9]{{{self.digits}}}|[1-9][0-9]{{{self.digits},11}})")
 
     def read(self, number: str) -> tuple[str, int] | None:
         """Prefix and value of a number of this pattern."""

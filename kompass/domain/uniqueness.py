@@ -232,11 +232,14 @@ def _number(change: Change, doc: Body, facts: Facts) -> Refusal | None:
     if not number:
         return None
     value = str(doc[field])
-    if not value.isprintable() or unicodedata.normalize("NFKC", value).strip() != value:
+    foreign = any(sign.isdecimal() and not sign.isascii() for sign in value)
+    if foreign or not value.isprintable() or unicodedata.normalize("NFKC", value).strip() != value:
         return Refusal(
             "number.form",
-            f"{field} looks like another number than it is: it has blanks around it or hidden signs.",
-            f"{field} sieht aus wie eine andere Nummer: Leerzeichen am Rand oder unsichtbare Zeichen.",
+            f"{field} looks like another number than it is: it has blanks around it, hidden signs, or"
+            " digits of another script.",
+            f"{field} sieht aus wie eine andere Nummer: Leerzeichen am Rand, unsichtbare Zeichen oder Ziffern"
+            " einer anderen Schrift.",
             (field,),
         )
     if not _others(change, facts, keys.NUMBER, number):

@@ -219,6 +219,8 @@ async def test_a_number_that_was_given_once_is_taken_for_good(world: World) -> N
     assert "k-00001 was given to another document" in reason
     (reason,) = await written(world, (customer(2), {**other, "customerNumber": "K-00001 "}))
     assert "another number than it is" in reason
+    (reason,) = await written(world, (customer(2), {**other, "customerNumber": "K-0000\u0661"}))
+    assert "another number than it is" in reason
     again = customer_body("gf1", customerNumber="K-00001")
     assert await written(world, (customer(1), again)) == [""]
     assert listed(world) == [("K-00001", "used", None)]
