@@ -232,7 +232,7 @@ class Recorder:
         salt = self._chance.take(SALT)
         entry["reason"] = commitment(salt, reason)
         opening["reason"] = [salt.hex(), reason.decode("utf-8")]
-        proper = winner is not None or _PROPER_ID.fullmatch(one.docid) is not None
+        proper = winner is not None or one.docid == DATABASE or _PROPER_ID.fullmatch(one.docid) is not None
         proper = proper and len(one.docid) <= _LONGEST_ID
         docid = one.docid if proper else f"sha256:{digest(one.docid.encode())}"
         self._add(docid, REJECTED, entry, opening, subject_of(docid, value))

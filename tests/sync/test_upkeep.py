@@ -5,6 +5,7 @@ Its chain of writes stays, and says what he has done.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -191,20 +192,21 @@ async def test_what_a_validation_function_refuses_is_in_the_chain(
     function = "function (doc, old, user) { if (doc.type == 'supplier') throw({forbidden: 'nicht so'}); }"
     design = {"_id": "_design/rules", "validate_doc_update": function}
     (await client.put(f"/{DATABASE}/_design/rules", json=design)).raise_for_status()
-    docs = [{"_id": f"supplier-{n}", "type": kind} for n, kind in ((1, "supplier"), (2, "contact"))]
+    ids = [f"supplier-{uuid.uuid4()}" for _ in range(2)]
+    docs = [{"_id": ids[n], "type": kind} for n, kind in enumerate(("supplier", "contact"))]
     answer = (await client.post(f"/{DATABASE}/_bulk_docs", json={"docs": docs})).json()
     assert [row.get("error") for row in answer] == ["forbidden", None]
-    (entry,) = [one for one in chain(product) if one["document"] == "supplier-1"]
+    (entry,) = [one for one in chain(product) if one["document"] == ids[0]]
     assert (entry["action"], entry["rule"], entry["who"], entry["door"]) == (
         "REJECTED",
         "validation",
         "chef",
         "admin",
     )
-    again = {**(await stored(client, "supplier-2")), "_rev": "1-" + "0" * 32}
-    assert (await client.put(f"/{DATABASE}/supplier-2", json=again)).status_code == 409
+    again = {**(await stored(client, ids[1])), "_rev": "1-" + "0" * 32}
+    assert (await client.put(f"/{DATABASE}/{ids[1]}", json=again)).status_code == 409
     entry = chain(product)[-1]
-    assert (entry["action"], entry["rule"], entry["document"]) == ("REJECTED", "conflict", "supplier-2")
+    assert (entry["action"], entry["rule"], entry["document"]) == ("REJECTED", "conflict", ids[1])
 
 
 async def test_a_copy_brings_no_number_along(client: httpx.AsyncClient, product: Product) -> None:
