@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from kompass.access.audiences import key_of
@@ -295,15 +296,15 @@ class Step:
                 changed.note = Cause(DERIVED, source=source)
                 self._write([changed])
             return
-        if self._writing.revisions(cost_id) is not None:
-            return
-        user = self._facts.document(f"user-{entry.get('userId')}")
+        rate = self._rate_before(cost_id)
+        if rate is None:
+            rate = derivations.rate_of(self._facts.document(f"user-{entry.get('userId')}"))
         at = timestamp(self._now)
         made: dict[str, Any] = {
             "_id": cost_id,
             "type": "time_entry_cost",
             "timeEntryId": docid,
-            "hourlyRateEur": json_number(derivations.rate_of(user)),
+            "hourlyRateEur": json_number(rate),
             "createdBy": SYSTEM,
             "createdAt": at,
             "modifiedBy": SYSTEM,
@@ -316,6 +317,17 @@ class Step:
         write.note = Cause(DERIVED, source=source)
         self._write([write])
         self._facts.note(cost_id, made)
+
+    def _rate_before(self, cost_id: str) -> Decimal | None:
+        """The rate of an entry that was deleted and is back, as far as it is still stored."""
+        state = self._writing.revisions(cost_id)
+        if state is None:
+            return None
+        path = state.tree.path(state.winner)
+        if len(path.ids) < 2:
+            return None
+        stored = self._writing.revision(cost_id, (path.start - 1, path.ids[1]))
+        return None if stored is None else derivations.rate_of(bare(stored))
 
     def _sum_up(self) -> None:
         writes = []

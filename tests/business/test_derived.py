@@ -259,3 +259,28 @@ async def test_what_a_device_sends_is_settled_in_one_transaction(world: World) -
     assert stored["sentAt"] == "2026-03-02T08:00:00.000Z"
     assert stored["modifiedBy"] == "gf1"
     assert world.database.update_seq > before
+
+
+async def test_a_time_entry_that_is_restored_has_its_cost_again(world: World) -> None:
+    """At the rate it had, whatever the user's has become."""
+    entry = docid("time-entry", 1)
+    worked = body(
+        "time_entry",
+        "plan1",
+        userId="plan1",
+        startTime="2026-03-01T09:00:00.000Z",
+        endTime="2026-03-01T11:00:00.000Z",
+        status="completed",
+    )
+    user = body("user", "admin", userName="plan1", hourlyRateEur=70)
+    await world.put("user-plan1", user)
+    await world.put(entry, worked)
+    before = await world.body(cost_id(entry)) or {}
+    assert (before["hourlyRateEur"], before["totalCostEur"]) == (70, 140)
+    await world.put("user-plan1", {**user, "hourlyRateEur": 90})
+    for _ in range(2):
+        await world.put(entry, None)
+        assert await world.body(cost_id(entry)) is None
+        await world.put(entry, {**worked, "taskDescription": "Aufmaß im Laden"})
+        again = await world.body(cost_id(entry)) or {}
+        assert (again["hourlyRateEur"], again["totalCostEur"]) == (70, 140)
