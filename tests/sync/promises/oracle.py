@@ -50,7 +50,8 @@ class Oracle:
         self.may_know: dict[str, set[bytes]] = {}
         """Person -> marks in what he may see, notices of conflicts left out."""
         self.of_conflicts: dict[str, set[bytes]] = {}
-        """Person -> marks in notices of conflicts about documents that he may see."""
+        """Person -> marks in notices of conflicts about documents that he may see, or might if they weren't
+        deleted."""
         self.once_known: dict[str, set[bytes]] = {name: set() for name in self.people}
         """Person -> marks that he might know at some time."""
         self.own: dict[str, set[bytes]] = {name: set() for name in self.people}
@@ -109,6 +110,7 @@ class Oracle:
     def _look_as(self, name: str, everything: dict[str, dict[str, Any]], texts: dict[str, bytes]) -> None:
         record = self.world.get(f"user-{name}")
         seen: set[str] = set()
+        readable: set[str] = set()
         if record is not None:
             roles = (*record["roles"], None)
             readable = {
@@ -125,7 +127,7 @@ class Oracle:
             doc = self.world[docid]
             if doc["type"] != "conflict":
                 self.may_know[name] |= marks(texts[docid])
-            elif doc["entityId"] in seen:
+            elif doc["entityId"] in (readable if doc.get("serverDeleted") else seen):
                 self.of_conflicts[name] |= marks(texts[docid])
                 self.once_known[name] |= self._brought(name, doc, everything)
             self.heard_of[name] |= ids(texts[docid])
