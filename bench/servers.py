@@ -88,11 +88,14 @@ def our_server() -> Iterator[Running]:
 
 
 @contextmanager
-def our_product(**variables: str) -> Iterator[Running]:
-    """The product, without demo data, with one administrator, and these settings."""
+def our_product(program: str = "kompass", **variables: str) -> Iterator[Running]:
+    """The product, without demo data, with one administrator, and these settings.
+
+    `program`: a module that takes its place.
+    """
     with _python_server(
         "the product",
-        ["kompass", "serve"],
+        [program, "serve"],
         [],
         KOMPASS_ADMIN="bench:bench",
         KOMPASS_LOG_LEVEL="warning",
