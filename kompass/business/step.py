@@ -24,7 +24,7 @@ from kompass.audit.actors import actor
 from kompass.audit.causes import Cause, Source
 from kompass.business import totals
 from kompass.business.acting import who_acts
-from kompass.business.lookups import Lookups, Named, Register, bare, members
+from kompass.business.lookups import NOTHING, Lookups, Named, Register, bare, members
 from kompass.business.numbers import Numbers
 from kompass.business.server_made import KeyedRevision, raise_refusals, server_made
 from kompass.business.settling import USES, lacking
@@ -87,6 +87,7 @@ class Step:
     def run(self, documents: Iterable[ChangedDocument]) -> None:
         latest = {document.id: document for document in documents}
         live: list[tuple[ChangedDocument, Body]] = []
+        risen: list[tuple[ChangedDocument, Body]] = []
         for document in latest.values():
             body: Body | None = None
             if document.seq and not document.deleted:
@@ -97,6 +98,8 @@ class Step:
                 self._ended(document, before)
             else:
                 live.append((document, body))
+                if before is NOTHING:
+                    risen.append((document, body))
         self._register.flush()
         if who_acts() is None:
             for document, doc in live:
@@ -115,6 +118,8 @@ class Step:
         self._facts = Overlay(Lookups(self._writing))
         for document, doc in settled:
             self._follow(document, doc)
+        for document, doc in risen:
+            self._name_again(document, doc)
         others = self._sources.keys() - self._children.keys()
         for docid, num in totals.numbers_of(self._writing, others).items():
             targets = self._parts.put(num, self._facts.document(docid), self._facts)
@@ -206,6 +211,22 @@ class Step:
             if write is not None:
                 write.note = Cause("forgotten", source=source)
                 self._write([write])
+
+    def _name_again(self, document: ChangedDocument, body: Body) -> None:
+        """Of a document that has come to life. What is new and comes from elsewhere is named there, and what
+        the server makes by what it follows from.
+        """
+        if document.old_seq == 0 and (who_acts() is None or body.get("createdBy") == SYSTEM):
+            return
+        for named_by in effects.named_again({**body, "_id": document.id}, self._facts, self._now):
+            docid = str(named_by["_id"])
+            stored = self._facts.document(docid)
+            assert stored is not None
+            write = self._next(docid, differing(named_by, stored))
+            if write is not None:
+                write.note = Cause("named_again", source=self._source(document))
+                self._write([write])
+                self._facts.note(docid, named_by)
 
     def _end(self, docid: str, source: Source) -> None:
         write = server_made(self._writing, docid, b"{}", self._terms.keyed_revision, deleted=True)

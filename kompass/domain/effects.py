@@ -102,6 +102,31 @@ def forgotten(
             yield str(other["_id"]), {field_name: REMOVED, **changes}
 
 
+_NAMING: Mapping[tuple[str, str], frozenset[str]] = {
+    ("offer", "contractId"): frozenset({"accepted"}),
+    ("contract", "projectId"): frozenset({"signed", "active", "completed", "terminated"}),
+}
+"""(type, field) of `CLEARED` -> the states in which the server has let it name something."""
+
+
+def named_again(doc: Body, facts: Facts, now: datetime) -> Iterator[dict[str, Any]]:
+    """The counterpart of `forgotten`: documents, `_id` included, that have to name one that has come to life,
+    because it names them and they name nothing that is alive.
+    """
+    doctype = str(doc.get("type"))
+    for named_by, field_name in CLEARED.get(doctype, ()):
+        docid = key_of(doc.get(f"{named_by}Id"))
+        other = facts.document(docid) if docid is not None else None
+        if other is None or other.get("type") != named_by:
+            continue
+        if other.get("status") not in _NAMING[named_by, field_name]:
+            continue
+        named = key_of(other.get(field_name))
+        alive = facts.document(named) if named is not None else None
+        if alive is None or alive.get("type") != doctype:
+            yield _next(other, now, **{field_name: doc["_id"]})
+
+
 def effect_id(prefix: str, *parts: str) -> str:
     """The id of the document that an effect makes; the same for the same effect."""
     return f"{prefix}-{uuid5(_NAMESPACE, chr(0).join(parts))}"

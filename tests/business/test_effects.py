@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from kompass.access.companions import companion_id
 from kompass.access.principals import Role
 from kompass.audit.reading import Query
 from kompass.domain.effects import effect_id
 from kompass.domain.sealing import is_intact
 from kompass.sync.audit_desk import AuditDesk
+from kompass.sync.conflicts.desk import Answer, ConflictDesk
 from tests.audit.world import entries, entries_of
 from tests.business.documents import body, change, docid, offer, opportunity, push_new
 from tests.sync.gate_world import World, customer, customer_body, new
@@ -101,6 +104,61 @@ async def test_nothing_names_a_contract_or_project_that_was_deleted(world: World
     assert ((await world.body(again)) or {})["projectId"] == project
     assert await world.push("gf1", (project, new(None, await world.path(project)))) == [""]
     assert "projectId" not in ((await world.body(again)) or {})
+
+
+@pytest.mark.parametrize("door", ["person", "import"])
+async def test_a_contract_or_project_that_comes_back_is_named_again(world: World, door: str) -> None:
+    async def goes_and_comes_back(one: str, naming: str, field: str) -> None:
+        known, stored = await world.path(one), await world.body(one) or {}
+        await world.put(one, None)
+        assert field not in (await world.body(naming) or {})
+        if door == "import":
+            await world.put(one, {name: value for name, value in stored.items() if name[:1] != "_"})
+            return
+        mine = new({**stored, "notes": "Rückfrage", "modifiedBy": "gf1", "version": 9}, known)
+        assert await world.push("gf1", (one, mine)) == [""]
+        (asked,) = await world.notices("gf1", "conflict")
+        answer = Answer("local", {}, {})
+        await ConflictDesk(world.gate).resolve(world.people["gf1"], asked["id"], answer)
+
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="accepted")
+    await goes_and_comes_back(CONTRACT, OFFER, "contractId")
+    accepted = await world.body(OFFER) or {}
+    assert accepted.get("contractId") == CONTRACT
+    assert (accepted["modifiedBy"], accepted["status"]) == ("system", "accepted")
+    assert is_intact({**accepted, "_id": OFFER})
+    await change(world, "gf1", CONTRACT, status="signed", signedPdfUrl="vertrag.pdf")
+    project = docid("project", 1)
+    made = body("project", customerId=customer(1), contractId=CONTRACT, name="Umbau", status="planning")
+    await push_new(world, "gf1", project, made)
+    await goes_and_comes_back(project, CONTRACT, "projectId")
+    signed = await world.body(CONTRACT) or {}
+    assert (signed.get("projectId"), signed["status"]) == (project, "active")
+    assert is_intact({**signed, "_id": CONTRACT})
+
+
+async def test_what_comes_back_takes_no_place_of_a_live_one(world: World) -> None:
+    await has_offer(world)
+    await change(world, "gf1", OFFER, status="accepted")
+    contract = await world.body(CONTRACT) or {}
+    await world.put(CONTRACT, None)
+    instead = docid("contract", 2)
+    made = body("contract", customerId=customer(1), offerId=OFFER, status="draft")
+    await push_new(world, "gf1", instead, made)
+    before = await world.body(OFFER) or {}
+    assert before.get("contractId") == instead
+    await world.put(CONTRACT, contract)
+    assert await world.body(OFFER) == before
+    assert await world.body(CONTRACT) is not None
+
+
+async def test_an_offer_names_no_contract_before_it_is_accepted(world: World) -> None:
+    await has_offer(world)
+    made = body("contract", customerId=customer(1), offerId=OFFER, status="draft")
+    for one in (made, None, made):
+        await world.put(docid("contract", 2), one)
+    assert "contractId" not in (await world.body(OFFER) or {})
 
 
 async def test_other_open_offers_of_the_opportunity_are_superseded(world: World) -> None:
