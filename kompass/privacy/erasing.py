@@ -243,9 +243,9 @@ def erase(
 
     `before` is what was found in an earlier state. Whoever calls it goes on with the files.
     """
-    found = find(writing, order.subject, before)
     if order.again is None and register.subjects_among(writing, [order.subject]):
         raise AlreadyErasedError(order.subject)
+    found = find(writing, order.subject, before)
     on_hold = held(writing, found)
     if on_hold:
         raise HeldError(on_hold)

@@ -1,7 +1,7 @@
 """A copy of everything about a person, for him: a ZIP file of JSON and attachments, made while it is sent.
 
     manifest.json           what is in it, and what is left out and why
-    documents/ID.json       documents about him; of a user also what he wrote
+    documents/ID.json       documents about him, his own unless it is deleted; of a user also what he wrote
     attachments/ID/NAME     their attachments
     history/ID.json         the stored versions of his own document
     consents.json           what he agreed to and withdrew, and when
@@ -150,6 +150,7 @@ async def export(gate: Gate, accounts: Accounts, subject: str) -> AsyncIterator[
     manifest = {
         "subject": subject,
         "type": found.doctype,
+        "deleted": found.subject not in docids,
         "exportedAt": gate.now().isoformat(timespec="seconds"),
         "documents": len(docids),
         "attachments": files,
@@ -179,7 +180,8 @@ def _documents(reading: Reading, found: Found) -> tuple[list[str], _Left]:
     """Which documents are in it."""
     left = _Left()
     login = login_of(found.subject)
-    wanted = [found.subject]
+    winner = reading.winner(found.subject)
+    wanted = [found.subject] if winner is not None and not winner.deleted else []
     needle = None if login is None else orjson.dumps(login).decode()
     candidates = found.near | found.documents
     for docid, text, is_winner in stored_texts(reading, 0):

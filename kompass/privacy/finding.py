@@ -22,6 +22,7 @@ from kompass.domain.traces import Traces, traces
 from kompass.privacy.sweep import login_of
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import parse_rev
 from replication.store.interface import Document
 from replication.store.sqlite import Reading
 
@@ -31,7 +32,7 @@ _OTHERS = frozenset({*OWN, "supplier"})
 
 
 class UnknownSubjectError(Exception):
-    """There is no such customer, contact, lead or user."""
+    """There is no such customer, contact, lead or user, and nothing is left of one that was deleted."""
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ def find(reading: Reading, subject: str, since: Found | None = None) -> Found:
 
     `since`: what was found in an earlier state; only what has come since is read.
     """
-    found = _subjects(reading, subject)
+    found = _subjects(reading, subject, since)
     found.seq = reading.update_seq
     found.entry = int(reading.connection.execute("SELECT max(num) FROM audit_entries").get or 0)
     found.traces = _traces(reading, found)
@@ -89,18 +90,21 @@ def _same(before: Found, now: Found) -> bool:
     return before.traces == now.traces.without(before.shared)
 
 
-def _subjects(reading: Reading, subject: str) -> Found:
-    body = _live(reading, subject)
+def _subjects(reading: Reading, subject: str, since: Found | None = None) -> Found:
+    body = _last(reading, subject)
     doctype = str((body or {}).get("type"))
     if body is None or doctype not in LABELS:
         raise UnknownSubjectError(subject)
     found = Found(subject, doctype, {subject: doctype})
     if doctype == "customer":
-        for kind, name in (("contact", "customerId"), ("lead", "convertedCustomerId")):
+        for kind, name in _BELONGING:
             found.subjects.update(dict.fromkeys(referring(reading, subject, kind, name), kind))
+        found.subjects.update(_deleted_beside(reading, subject, 0 if since is None else since.seq))
+        before = {} if since is None else since.subjects
+        found.subjects.update((one, kind) for one, kind in before.items() if _live(reading, one) is None)
     for one, kind in found.subjects.items():
         found.near.update(referring(reading, one))
-        body = _live(reading, one)
+        body = _last(reading, one)
         number = None if body is None else number_in(kind, body)
         if number is not None:
             found.numbers[one] = number
@@ -112,6 +116,40 @@ def _subjects(reading: Reading, subject: str) -> Found:
 def _live(reading: Reading, docid: str) -> dict[str, Any] | None:
     winner = reading.winner(docid)
     return None if winner is None or winner.deleted else _body(winner)
+
+
+def _last(reading: Reading, docid: str) -> dict[str, Any] | None:
+    """What a document says, or said before it was deleted: the latest text of it that is stored or that the
+    chain of writes has. None if there is none that tells its type.
+    """
+    body = _live(reading, docid)
+    if body is not None:
+        return body
+    stored = sorted(versions(reading, docid), key=lambda one: (not one.deleted, parse_rev(one.rev)))
+    for bodies in (lambda: map(_body, reversed(stored)), lambda: reversed(_chained(reading, docid))):
+        for body in bodies():
+            if body.get("type") in LABELS:
+                return body
+    return None
+
+
+_BELONGING = (("contact", "customerId"), ("lead", "convertedCustomerId"))
+"""Types of what belongs to a customer, and the field that says to which."""
+
+
+def _deleted_beside(reading: Reading, customer: str, after: int) -> dict[str, str]:
+    """Deleted documents that belonged to a customer -> their type; of those that changed after a number."""
+    rows: Any = reading.connection.execute(
+        "SELECT id FROM docs WHERE deleted AND seq > ? AND (id GLOB 'contact-*' OR id GLOB 'lead-*')",
+        (after,),
+    ).fetchall()
+    found = {}
+    for (docid,) in rows:
+        body = _last(reading, docid) or {}
+        kind = str(body.get("type"))
+        if body.get(dict(_BELONGING).get(kind, "")) == customer:
+            found[docid] = kind
+    return found
 
 
 def is_unknown(reading: Reading, subject: str) -> bool:
@@ -167,19 +205,21 @@ def _traces(reading: Reading, found: Found) -> Traces:
     return total
 
 
-def _chained(reading: Reading, docid: str, doctype: str) -> list[dict[str, Any]]:
+def _chained(reading: Reading, docid: str, doctype: str | None = None) -> list[dict[str, Any]]:
     """Earlier versions of a document as far as the chain of writes has them: their texts may be compacted.
 
-    Of a changed field it has both values, beside others as they were last known.
+    Of a changed field it has both values, beside others as they were last known. Without a `doctype` the type
+    is what the chain says of it, if it does.
     """
     bodies = []
-    last: dict[str, Any] = {"type": doctype}
+    typed = {} if doctype is None else {"type": doctype}
+    last: dict[str, Any] = typed
     for one in vault.of_document(reading.connection, docid):
         opening = orjson.loads(one.opening)
         text = opening.get("text")
         if isinstance(text, str):
             value = jsontext.decode_request(text.encode())
-            if isinstance(value, dict) and value.get("type") == doctype:
+            if isinstance(value, dict) and doctype in (None, value.get("type")):
                 last = members(value)
                 bodies.append(last)
         fields = opening.get("fields")
@@ -190,7 +230,7 @@ def _chained(reading: Reading, docid: str, doctype: str) -> list[dict[str, Any]]
                 if side in (value := orjson.loads(told))
             }
             whole = changed.pop("*", None)
-            last = {**last, **changed, **(whole if isinstance(whole, dict) else {}), "type": doctype}
+            last = {**last, **changed, **(whole if isinstance(whole, dict) else {}), **typed}
             bodies.append(last)
     return bodies
 

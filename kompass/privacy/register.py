@@ -29,7 +29,7 @@ from kompass.audit import Cause, actor
 from kompass.domain import anonymity, consent
 from kompass.domain.changes import Change, NoFacts
 from kompass.domain.consent import Purpose
-from kompass.domain.personal import ANONYMIZED, LABELS
+from kompass.domain.personal import ANONYMIZED, LABELS, number_in
 from kompass.domain.redaction import unnumbered
 from kompass.domain.settings import BusinessSettings
 from kompass.privacy.sweep import Sweep
@@ -224,8 +224,15 @@ class Register(Extension):
                 "Personal data was erased from this document, and this follows an earlier version: it isn't"
                 " stored. Replicate the other way first, and edit what is there then."
             )
+        body = _plain(write.body)
+        is_named = number_in(str(body.get("type")), body) is None
+        if winner.deleted and is_named and subjects_among(writing, [write.id]):
+            return errors.forbidden(
+                "The person in this document was erased, and it is deleted: it isn't written again. Make a"
+                " new document."
+            )
         refusal = anonymity.check(
-            Change(_plain(write.body) | {"_id": write.id}, stored, _NOBODY, self._now()), NoFacts(), _SETTINGS
+            Change(body | {"_id": write.id}, stored, _NOBODY, self._now()), NoFacts(), _SETTINGS
         )
         return None if refusal is None else errors.forbidden(refusal.reason)
 

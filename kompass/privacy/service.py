@@ -241,16 +241,15 @@ class Privacy:
         for one in journal.erasures():
             if one.num in known:
                 continue
-            with self._database.reading() as reading:
-                winner = reading.winner(one.subject)
-            if winner is None or winner.deleted:
+            try:
+                await self.erase(one.subject, by=one.by, reason=one.reason, again=one)
+            except UnknownSubjectError:
                 # He came after the backup, or went before: the number is used up all the same.
                 await self._database.transact(partial(register.keep, erasure=one, documents={}))
                 name = login_of(one.subject)
                 if name is not None:
                     await self._erase_account(one.num, name)
                 continue
-            await self.erase(one.subject, by=one.by, reason=one.reason, again=one)
             repeated.append(one)
         return repeated
 

@@ -29,7 +29,7 @@ from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, not_all
 from kompass.sync.gate.records import Origin
 from kompass.sync.gate.stored import Stored, bare, form_of, members_of, policy_form
 from kompass.sync.gate.times import Times
-from kompass.sync.refusals import DELETED, NAMES_ERASED, of_decision
+from kompass.sync.refusals import DELETED, ERASED, NAMES_ERASED, of_decision
 from replication.protocol import jsontext
 from replication.protocol.attachments import AttachmentWrite, InlineAttachment, StagedAttachment
 from replication.protocol.revisions import Rev, format_rev
@@ -55,7 +55,8 @@ class Returns:
     def judge(self, pushed: Pushed, stored: Stored) -> Outcome:
         end = self._end(stored)
         if end is None:
-            return Refused(DELETED)
+            erased = register.subjects_among(self._batch.writing, [pushed.doc.id])
+            return Refused(ERASED if erased else DELETED)
         if pushed.origin is Origin.EDITED:
             return self._restore(pushed, stored, end)
         if ancestry.place(pushed.path, end.rev) is not None:
