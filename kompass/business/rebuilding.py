@@ -118,6 +118,8 @@ def differences(reading: Reading) -> Iterator[Difference]:
             yield Difference(docid, "what it adds to sums isn't what is kept of it")
         if body.get("type") in sums.TARGETS:
             yield from _total(reading, docid, body)
+        elif body.get("type") == "time_entry" and facts.document(derivations.cost_id(docid)) is None:
+            yield Difference(docid, "what it costs isn't there")
         elif body.get("type") in sums.TARGETS.values() and not _has_target(docid, body, facts):
             yield Difference(docid, "has sums of something that isn't there")
         computed = derivations.computed(body, facts) if body.get("finalized") is not True else {}

@@ -83,6 +83,8 @@ class Step:
         """Targets whose sums may differ."""
         self._final: dict[str, Source] = {}
         """Documents that others have made final by naming them."""
+        self._costless: dict[str, Source] = {}
+        """Time entries whose cost has gone."""
 
     def run(self, documents: Iterable[ChangedDocument]) -> None:
         latest = {document.id: document for document in documents}
@@ -120,6 +122,10 @@ class Step:
             self._follow(document, doc)
         for document, doc in risen:
             self._name_again(document, doc)
+        for docid, source in self._costless.items():
+            entry = self._facts.document(docid)
+            if entry is not None and entry.get("type") == "time_entry":
+                self._cost_of(docid, entry, source)
         others = self._sources.keys() - self._children.keys()
         for docid, num in totals.numbers_of(self._writing, others).items():
             targets = self._parts.put(num, self._facts.document(docid), self._facts)
@@ -140,10 +146,12 @@ class Step:
         return count
 
     def put_right(self, documents: Iterable[tuple[str, Body]]) -> int:
-        """Gives live documents what they lack. Returns how many did."""
+        """Gives live documents what they lack in them or beside them. Returns how many documents it wrote."""
         count = 0
         for docid, body in documents:
             count += self._settle(docid, body, None, None)
+            if body.get("type") == "time_entry" and docid not in self._children:
+                count += self._cost_of(docid, body, None)
             if len(self._children) >= _CHUNK:
                 self._write(self._children.values())
                 self._children = {}
@@ -206,6 +214,10 @@ class Step:
             self._end(sums.total_id(before.type, document.id), source)
         elif before.type == "time_entry":
             self._end(derivations.cost_id(document.id), source)
+        elif before.type == "time_entry_cost":
+            for entry in before.targets(("timeEntryId",)):
+                if derivations.cost_id(entry) == document.id:
+                    self._costless[entry] = source
         for docid, changes in list(effects.forgotten(before.type, document.id, self._facts, self._now)):
             write = self._next(docid, changes)
             if write is not None:
@@ -306,8 +318,10 @@ class Step:
         assert write is not None
         return write
 
-    def _cost_of(self, docid: str, entry: Body, source: Source) -> None:
-        """A time entry has its cost beside it, at the rate of whoever worked when it came."""
+    def _cost_of(self, docid: str, entry: Body, source: Source | None) -> bool:
+        """A time entry has its cost beside it, at the rate of whoever worked when it came. Returns whether
+        that had to be written.
+        """
         cost_id = derivations.cost_id(docid)
         cost = self._facts.document(cost_id)
         if cost is not None:
@@ -316,7 +330,7 @@ class Step:
             if changed is not None:
                 changed.note = Cause(DERIVED, source=source)
                 self._write([changed])
-            return
+            return changed is not None
         rate = self._rate_before(cost_id)
         if rate is None:
             rate = derivations.rate_of(self._facts.document(f"user-{entry.get('userId')}"))
@@ -338,6 +352,7 @@ class Step:
         write.note = Cause(DERIVED, source=source)
         self._write([write])
         self._facts.note(cost_id, made)
+        return True
 
     def _rate_before(self, cost_id: str) -> Decimal | None:
         """The rate of an entry that was deleted and is back, as far as it is still stored."""

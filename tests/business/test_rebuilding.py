@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kompass.business import rebuilding
+from kompass.domain import sums
 from kompass.domain.derivations import cost_id
 from kompass.domain.series import SeriesTable
 from kompass.sync.opening import business_of
@@ -58,10 +59,7 @@ MEMBERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "status": st.sampled_from(["completed", "approved"]),
         "stornoOf": st.sampled_from([None, None, *IDS["time_entry"]]),
     },
-    "time_entry_cost": {
-        "timeEntryId": st.sampled_from(IDS["time_entry"]),
-        "hourlyRateEur": money,
-    },
+    "time_entry_cost": {"hourlyRateEur": money},
     "expense": {
         "projectId": projects,
         "tourId": tours,
@@ -84,7 +82,10 @@ def changes(draw: st.DrawFn) -> tuple[str, dict[str, Any] | None, bool]:
         return one, None, True
     if what == 1:
         return one, None, False
-    return one, body(doctype, **{name: draw(value) for name, value in MEMBERS[doctype].items()}), False
+    members = {name: draw(value) for name, value in MEMBERS[doctype].items()}
+    if doctype == "time_entry_cost":
+        members["timeEntryId"] = IDS["time_entry"][IDS[doctype].index(one)]
+    return one, body(doctype, **members), False
 
 
 async def state(world: World) -> tuple[list[Any], dict[str, Any]]:
@@ -149,6 +150,68 @@ async def test_rebuilding_puts_right_what_was_changed_by_hand(world: World) -> N
     assert f"{IDS['project'][0]}: its sums are not those of its parts" in found
     await world.transact(business_of(world.database).rebuild)
     assert await state(world) == before
+
+
+def plan1(rate: int) -> dict[str, Any]:
+    more = {"name": "plan1", "roles": ["PLAN"], "active": True, "hourlyRateEur": rate}
+    return {"type": "user", **more}
+
+
+async def has_worked(world: World, status: str) -> str:
+    """A time entry of two hours at 70 euros; returns its cost's id."""
+    entry = body(
+        "time_entry",
+        "plan1",
+        userId="plan1",
+        projectId=IDS["project"][0],
+        startTime="2026-03-01T09:00:00.000Z",
+        endTime="2026-03-01T11:00:00.000Z",
+        status=status,
+    )
+    await world.put(IDS["project"][0], body("project", customerId=customer(1)))
+    await world.put("user-plan1", plan1(70))
+    await world.put(IDS["time_entry"][0], entry)
+    return cost_id(IDS["time_entry"][0])
+
+
+async def labour(world: World) -> Any:
+    costs = await world.body(sums.total_id("project", IDS["project"][0])) or {}
+    return costs["actualLaborCost"]
+
+
+@pytest.mark.parametrize("status", ["completed", "approved"])
+async def test_rebuilding_makes_costs_that_were_removed_past_the_rules(tmp_path: File, status: str) -> None:
+    world = await World.open(tmp_path, follows=True)
+    cost = await has_worked(world, status)
+    before = await world.body(cost)
+    await world.close()
+    world = await World.open(tmp_path)
+    await world.put("user-plan1", plan1(90))
+    await world.put(cost, None)
+    await world.close()
+    world = await World.open(tmp_path, follows=True)
+    try:
+        with world.database.reading() as reading:
+            found = [str(one) for one in rebuilding.differences(reading)]
+        assert f"{IDS['time_entry'][0]}: what it costs isn't there" in found
+        await world.transact(business_of(world.database).rebuild)
+        assert await world.body(cost) == before
+        assert await labour(world) == (140 if status == "approved" else 0)
+        with world.database.reading() as reading:
+            assert list(rebuilding.differences(reading)) == []
+        assert await world.transact(business_of(world.database).rebuild) == 0
+    finally:
+        await world.close()
+
+
+async def test_costs_that_go_by_themselves_are_there_again(world: World) -> None:
+    cost = await has_worked(world, "completed")
+    before = await world.body(cost)
+    await world.database.purge({cost: [(await world.path(cost)).leaf]})
+    assert await world.body(cost) == before
+    await world.put("user-plan1", plan1(90))
+    await world.put(cost, None)
+    assert await world.body(cost) == before
 
 
 async def test_a_database_from_before_gets_what_it_lacks(tmp_path: File) -> None:
