@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from kompass.access.audiences import Channel
 
@@ -136,3 +136,18 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Lets go of everything. Nothing is lost that `apply` has stored."""
+
+
+@runtime_checkable
+class Forgetting(Protocol):
+    """A sink whose files keep earlier versions for a while after `apply` has replaced or removed them.
+
+    Optional: of a sink without it, `apply` leaves nothing behind, or what it leaves is out of its reach.
+    """
+
+    async def forget(self) -> None:
+        """Takes the bytes of everything that was replaced or removed so far off its files.
+
+        Called once the sink has what an erasure wrote, before its ticket is confirmed; may be called again.
+        Raises `SinkUnavailableError` if it can't now: then the ticket waits.
+        """

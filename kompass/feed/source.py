@@ -84,6 +84,8 @@ class Tickets:
     open: Sequence[int]
     upto: int
     """Whoever has read the feed up to there has what they wrote."""
+    erases: bool
+    """Whether one of them is an erasure: then earlier versions must be nowhere."""
 
 
 class Source:
@@ -191,7 +193,9 @@ class Source:
         """The first ones of those that wait for this consumer."""
         found = _decoded(await self._ask("GET", f"{_CONSUMERS}/{consumer}/tickets"))["tickets"]
         upto = max((number_of(one.get("seq", 0)) for one in found), default=0)
-        return Tickets([int(one["ticket"]) for one in found], upto)
+        return Tickets(
+            [int(one["ticket"]) for one in found], upto, any(one.get("kind") == "erasure" for one in found)
+        )
 
     async def confirm(self, consumer: str, tickets: Sequence[int]) -> None:
         """The consumer has removed what these name."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from kompass.feed.sink import Batch, Checkpoint, Sink
+from kompass.feed.sink import Batch, Checkpoint, Forgetting, Sink
 
 T = TypeVar("T")
 
@@ -33,6 +33,11 @@ class SteadySink:
 
     async def apply(self, batch: Batch) -> None:
         await _whole(self._sink.apply(batch))
+
+    async def forget(self) -> None:
+        """Nothing if the sink has nothing to forget."""
+        if isinstance(self._sink, Forgetting):
+            await _whole(self._sink.forget())
 
     async def rebuilding(self) -> SteadySink:
         return SteadySink(await _whole(self._sink.rebuilding()))

@@ -20,7 +20,7 @@ from kompass.feed.sink import Batch, Checkpoint, PersonAccess, Sink, SinkUnavail
 from kompass.readstore import schema, star, tables
 from kompass.readstore.columns import columns
 from kompass.readstore.errors import ReadStoreError
-from kompass.readstore.names import LIVE, NEXT, OLD, Generation, quoted
+from kompass.readstore.names import LIVE, NEXT, OLD, OWNER, Generation, quoted
 from kompass.readstore.place import Place
 from kompass.readstore.place import from_settings as place_from_settings
 from kompass.readstore.rows import Row, row, storable_id
@@ -79,6 +79,14 @@ class PostgresSink:
 
     async def apply(self, batch: Batch) -> None:
         await self._run(self._apply, batch)
+
+    async def forget(self) -> None:
+        """Writes the tables again without the rows that were replaced or removed (`VACUUM FULL`).
+
+        Whoever reads a table meanwhile waits; who reads one for long makes it fail, and it is tried again.
+        The write-ahead log is PostgreSQL's own: it goes as it is recycled.
+        """
+        await self._run(self._vacuum)
 
     async def rebuilding(self) -> Sink:
         other = PostgresSink(self._place.shared(), self._options, NEXT)
@@ -257,6 +265,26 @@ class PostgresSink:
     def _discard(self) -> None:
         schema.drop(self._opened(), NEXT)
         self._close_connection()
+
+    def _vacuum(self) -> None:
+        self._refresh()  # what was worked out of earlier versions goes too
+        connection = self._place.connect()
+        try:
+            connection.autocommit = True
+            connection.execute(f"SET ROLE {OWNER}")
+            connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+            tables = connection.execute(
+                "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'"
+                " ORDER BY relname",
+                (self._generation.data,),
+            ).fetchall()
+            for (table,) in tables:
+                connection.execute(f"VACUUM (FULL, ANALYZE) {self._generation.data}.{quoted(table)}")
+            # Statistics have values, too. Who may not write them again is only warned.
+            connection.execute("RESET ROLE")
+            connection.execute("VACUUM (FULL) pg_catalog.pg_statistic")
+        finally:
+            connection.close()
 
     def _refresh(self) -> None:
         connection = self._opened()
