@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kompass.access.companions import companion_id
 from tests.business.documents import body, docid
 from tests.cli.test_cli import run
 from tests.sync.gate_world import World, customer, customer_body
@@ -74,6 +75,26 @@ async def test_the_doctor_finds_what_does_not_follow_and_rebuilding_puts_it_righ
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.endswith("0 documents written, all that is derived is in order\n")
     assert run("doctor", "--data", str(data), cwd=data).returncode == 0
+
+
+@pytest.mark.parametrize("stored", [None, {"type": "customer_card", "customerId": customer(2)}])
+async def test_the_doctor_finds_cards_that_are_missing_or_out_of_date(data: File, stored: Any) -> None:
+    card = companion_id("customer_card", customer(2))
+    world = await World.open(data, follows=True)
+    before = await world.body(card)
+    assert before is not None
+    await world.put(card, stored)
+    await world.close()
+    answer = run("doctor", "--data", str(data), cwd=data)
+    assert answer.returncode == 1
+    assert f"{customer(2)} has a card, {card}, that is missing or out of date – run with" in answer.stdout
+    answer = run("doctor", "--repair", "--data", str(data), cwd=data)
+    assert answer.returncode == 0, answer.stdout
+    assert run("doctor", "--data", str(data), cwd=data).returncode == 0
+    world = await World.open(data, follows=True)
+    found = await world.body(card)
+    await world.close()
+    assert found == before
 
 
 async def test_the_doctor_finds_users_whose_documents_lack_something(data: File) -> None:

@@ -17,7 +17,7 @@ from kompass.sync.tombstones import Tombstones
 from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Rev
-from replication.store.sqlite import ChangedDocument, Writing
+from replication.store.sqlite import ChangedDocument, Reading, Writing
 
 Card = dict[str, Any]
 CARD = Cause("card")
@@ -45,17 +45,41 @@ def follow(
         raise_refusals(writing.write(writes, replicated=True))
 
 
+def differing(reading: Reading, document: Card, rules: Rules) -> list[Card]:
+    """The cards of a live document that don't say what they should, or aren't there, as they should be."""
+    return [card for card in rules.cards(document) if not _says(reading, card)]
+
+
+def put_right(writing: Writing, docid: str, rules: Rules, tombstones: Tombstones) -> None:
+    """Writes the cards of a document that aren't as they should be."""
+    winner = writing.winner(docid)
+    if winner is None or winner.deleted:
+        return
+    cards = differing(writing, jsontext.decode_request(winner.text), rules)
+    writes = [_written(writing, card, tombstones.keyed_revision) for card in cards]
+    needed = [write for write in writes if write is not None]
+    for write in needed:
+        write.note = CARD
+    raise_refusals(writing.write(needed, replicated=True))
+
+
+def _says(reading: Reading, card: Card) -> bool:
+    """Whether a card is stored as it should be."""
+    winner = reading.winner(card["_id"])
+    if winner is None or winner.deleted:
+        return False
+    stored = jsontext.decode_request(winner.text)
+    body = {key: value for key, value in card.items() if key != "_id"}
+    return {key: value for key, value in stored.items() if key[:1] != "_"} == body
+
+
 def _written(
     writing: Writing, card: Card, keyed_revision: Callable[[str, Rev | None, bytes], str]
 ) -> DocumentWrite | None:
-    docid = card["_id"]
+    if _says(writing, card):
+        return None
     body = {key: value for key, value in card.items() if key != "_id"}
-    winner = writing.winner(docid)
-    if winner is not None and not winner.deleted:
-        stored = jsontext.decode_request(winner.text)
-        if {key: value for key, value in stored.items() if key[:1] != "_"} == body:
-            return None
-    return server_made(writing, docid, jsontext.encode(body), keyed_revision)
+    return server_made(writing, card["_id"], jsontext.encode(body), keyed_revision)
 
 
 def _cards_before(writing: Writing, document: ChangedDocument, rules: Rules) -> list[str]:

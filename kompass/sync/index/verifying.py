@@ -13,8 +13,10 @@ import orjson
 
 from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import Role, known_roles
+from kompass.sync.index import cards
 from kompass.sync.index.feed_index import FeedIndex
 from kompass.sync.index.keeping import USER_PREFIX, Step, record_of
+from replication.protocol import jsontext
 from replication.store.sqlite import Reading, SqliteDatabase, Writing
 
 
@@ -29,8 +31,12 @@ class Difference(NamedTuple):
     absent: tuple[str, ...]
     states: bool = False
     """Whether it is about what the document states of people."""
+    card: str | None = None
+    """The id of the document's card that isn't as it should be; nothing else counts then."""
 
     def __str__(self) -> str:
+        if self.card is not None:
+            return f"document {self.document} has a card, {self.card}, that is missing or out of date"
         verb = "counts as saying that" if self.states else "is in"
         whose = f"document {self.document} {verb}" if self.document is not None else f"{self.user} holds"
         parts = []
@@ -42,7 +48,9 @@ class Difference(NamedTuple):
 
 
 def differences(reading: Reading, index: FeedIndex) -> Iterator[Difference]:
-    """Every document and every person whose channels aren't what the rules say. Reads the whole database."""
+    """Every document and every person whose channels, or cards, aren't what the rules say. Reads the whole
+    database.
+    """
     rules, parents = index.rules(reading), index.parents(reading)
     rows: Any = reading.connection.execute(
         "SELECT docs.id, text FROM docs CROSS JOIN bodies ON bodies.seq = body"
@@ -54,6 +62,8 @@ def differences(reading: Reading, index: FeedIndex) -> Iterator[Difference]:
         yield from _compared(docid, None, frozenset(index.channels_of(reading, docid)), wanted)
         facts = frozenset(f"{user} {kind} {key}" for user, kind, key in rules.relations(body))
         yield from _compared(docid, None, _stored_facts(reading, docid), facts, states=True)
+        for card in cards.differing(reading, jsontext.decode_request(text), rules):
+            yield Difference(docid, None, (), (), card=card["_id"])
         if docid.startswith(USER_PREFIX) and body.get("type") == "user":
             name = docid.removeprefix(USER_PREFIX)
             record = record_of(name, body)
@@ -100,20 +110,27 @@ def _compared(
 
 
 async def repair(database: SqliteDatabase, index: FeedIndex, found: list[Difference]) -> None:
-    """Gives documents and people the channels they should have. Devices learn of it as of a grant now."""
+    """Gives documents and people the channels and cards they should have. Devices learn of it as of a
+    grant now.
+    """
 
     def run(writing: Writing) -> None:
         # A number of its own, so that whoever follows the changes learns of it, too.
         writing.next_seq()
-        step = Step(writing, index.rules(writing))
-        for one in found:
+        rules = index.rules(writing)
+        for docid in dict.fromkeys(one.document for one in found if one.card is not None):
+            if docid is not None:
+                cards.put_right(writing, docid, rules, index.tombstones)
+        others = [one for one in found if one.card is None]
+        step = Step(writing, rules)
+        for one in others:
             if one.states and one.document is not None:
                 step.restate(one.document)
             elif one.document is not None:
                 step.rederive(one.document)
             elif one.user is not None:
                 step.record(one.user)
-        step.hold_again(one.user for one in found if one.user is not None)
+        step.hold_again(one.user for one in others if one.user is not None)
         index.follow(writing, step)
 
     await database.transact(run)
