@@ -225,6 +225,10 @@ class EmbeddedPostgres:
         except (OSError, ValueError, IndexError):
             return
         if not _is_server_of(pid, self.data):
+            # One that was killed is there until its guard has taken note: PostgreSQL would take it for alive.
+            stop_at = time.monotonic() + STOP_SECONDS / 2
+            while _has_just_died(pid) and time.monotonic() < stop_at:
+                time.sleep(0.05)
             return
         log.warning("stopping a PostgreSQL that has lost its owner", pid=pid)
         for number in (2, 3):  # SIGINT: fast; SIGQUIT: at once
@@ -232,7 +236,7 @@ class EmbeddedPostgres:
                 os.kill(pid, number)
             stop_at = time.monotonic() + STOP_SECONDS / 2
             while time.monotonic() < stop_at:
-                if not _is_server_of(pid, self.data):
+                if not _is_server_of(pid, self.data) and not _has_just_died(pid):
                     return
                 time.sleep(0.05)
         raise ReadStoreError(f"the PostgreSQL with process {pid} doesn't stop; stop it by hand")
@@ -366,6 +370,15 @@ def _is_server_of(pid: int, data: Path) -> bool:
         told = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
         command = told.stdout
     return b"postgres" in command and os.fsencode(data) in command
+
+
+def _has_just_died(pid: int) -> bool:
+    """Whether a process has ended and its parent hasn't asked how."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[0] == b"Z"
 
 
 def write_secret(file: Path, content: object) -> None:
