@@ -14,9 +14,10 @@ import random
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench import decisions
 from bench.client import Client, Refused, Target
@@ -97,7 +98,7 @@ class Data:
     customers: list[str] = field(default_factory=list)
 
 
-def _data(count: int) -> Data:
+def data_of(count: int) -> Data:
     source = random.Random(7)
     own = _id("customer", source)
     docs = [make_customer(own, 0, SALESMAN)]
@@ -144,6 +145,7 @@ class Side:
         url = f"http://{SALESMAN}:{PASSWORD}@{target.host}:{target.port}" if product else running.url
         self.person = Client(Target(url))
         self._source = random.Random(time.time_ns())
+        self._pushed_last: list[list[dict[str, Any]]] = []
         self._pushed = itertools.count(OWN)  # a customer has no two locations of one name
 
     def first_feed(self) -> float:
@@ -160,22 +162,39 @@ class Side:
 
     def push(self) -> float:
         """New documents per second in batches as a PouchDB sends them: first what is missing, then bodies."""
-        count = 10
-        batches = []
-        for _ in range(count):
+        self._pushed_last = []
+        for _ in range(10):
             docs = []
             for n in itertools.islice(self._pushed, PUSHED):
                 doc = make_location(self.data.own, n, _id("location", self._source), SALESMAN)
-                name = f"{self._source.getrandbits(128):032x}"
-                docs.append({**doc, "_rev": f"1-{name}", "_revisions": {"start": 1, "ids": [name]}})
-            batches.append(docs)
+                docs.append(self._revision(doc))
+            self._pushed_last.append(docs)
+        return self._send(self._pushed_last)
+
+    def push_edits(self) -> float:
+        """The same with changes of what `push` has sent last."""
+        return self._send(
+            [
+                [
+                    self._revision({**doc, "deliveryNotes": "Tor 2", "version": 2}, doc["_revisions"]["ids"])
+                    for doc in docs
+                ]
+                for docs in self._pushed_last
+            ]
+        )
+
+    def _revision(self, doc: Mapping[str, object], above: Sequence[str] = ()) -> dict[str, Any]:
+        ids = [f"{self._source.getrandbits(128):032x}", *above]
+        return {**doc, "_rev": f"{len(ids)}-{ids[0]}", "_revisions": {"start": len(ids), "ids": ids}}
+
+    def _send(self, batches: list[list[dict[str, Any]]]) -> float:
         started = time.perf_counter()
         for docs in batches:
             self.person.json("POST", f"{self.path}/_revs_diff", {doc["_id"]: [doc["_rev"]] for doc in docs})
             body = {"docs": docs, "new_edits": False}
             refused = self.person.json("POST", f"{self.path}/_bulk_docs", body)
             assert refused == [], refused[:1]
-        return count * PUSHED / (time.perf_counter() - started)
+        return sum(map(len, batches)) / (time.perf_counter() - started)
 
     def clean(self) -> None:
         if not self.product:
@@ -311,15 +330,15 @@ def run(count: int, rounds: int, peer_url: str | None, devices: int, seconds: in
     print(f"{count:,} documents, of which a salesman sees {OWN}; sync of the disk {sync_time():.2f} ms")
     if not peer_url:
         print("No peer: name a CouchDB by --peer to compare with its filter and its ungated writes.")
-    with _sides(_data(count), peer_url) as (ours, theirs):
+    with _sides(data_of(count), peer_url) as (ours, theirs):
         rows = [
             _compared(
                 "a salesman's first full feed", "feeds/min", 100, rounds, Side.first_feed, ours, theirs
             ),
         ]
         cost = 60_000 / rows[0].ours
-        with _sides(_data(SMALL), None, "bench.gate_only") as (gate, _):
-            for name, side in (("", ours), (" by the gate, without the rules of the business", gate)):
+        with _sides(data_of(SMALL), None, "bench.gate_only") as (gate, _):
+            for name, side in (("", ours), (" by the gate alone: no rules of the business, no chain", gate)):
                 what = f"pushes, 100 new documents at a time{name}"
                 rows.append(_compared(what, "docs/s", 1.3, rounds, Side.push, side, theirs))
         print(HEADER)
@@ -336,7 +355,7 @@ def run(count: int, rounds: int, peer_url: str | None, devices: int, seconds: in
     for name, cost_of_it in decisions.microseconds().items():
         print(f"{name}: {cost_of_it:.1f} µs" + (" (goal 20)" if name.startswith("decide") else ""))
     if growth:
-        with _sides(_data(count * 10), None) as (large, _):
+        with _sides(data_of(count * 10), None) as (large, _):
             again = statistics.median(60_000 / large.first_feed() for _ in range(rounds))
         print(
             f"the same first feed among {count * 10:,} documents: {again:.1f} ms, {again / cost:.2f}x of"
