@@ -12,6 +12,8 @@ from tests.business.documents import body, docid
 from tests.cli.test_cli import run
 from tests.sync.gate_world import World, customer, customer_body
 
+pytestmark = pytest.mark.slow
+
 PROJECT = docid("project", 1)
 
 

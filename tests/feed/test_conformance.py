@@ -21,7 +21,7 @@ HARNESSES = {
 that gives a `SinkHarness`. What is dear to start it keeps for the whole process."""
 
 
-DEAR = {"readstore"}
+DEAR = {"readstore", "search in MeiliSearch"}
 """Those whose tests wait for a server: left out of the fast ring."""
 
 
