@@ -9,11 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import signal
-import subprocess
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +26,9 @@ from kompass.feed.sink import (
     SinkUnavailableError,
 )
 from tests.domain.examples import TYPES, docid, full, smallest
-from tests.needs import ROOT
-
-EPOCH = "conformance"
-ALL = frozenset({"all:customer"})
-OWN = frozenset({"own:customer:adm1"})
+from tests.feed.applying import apply_and_be_killed
+from tests.feed.changes import ALL, OWN, at, batch, change, changed, expected, latest, rev_of, stream
+from tests.feed.odd_documents import WRONG, Exploding, broken, sound_but_odd, wrong_everywhere
 
 
 @dataclass(frozen=True)
@@ -78,52 +73,6 @@ class SinkHarness(ABC):
     async def mend_it(self) -> None: ...
 
 
-# -- what is applied ---------------------------------------------------------------------------
-
-
-def customer(number: int, name: str, **more: Any) -> dict[str, Any]:
-    return {**smallest("customer"), "_id": docid("customer", number), "companyName": name, **more}
-
-
-def change(number: int, position: int, name: str = "", channels: frozenset[str] = ALL, **more: Any) -> Change:
-    """Customer `number` as it is at `position`, deleted without a name."""
-    doc = {**customer(number, name, **more), "_rev": rev_of(position)} if name else None
-    return Change(
-        docid("customer", number), position, rev_of(position), doc, channels if name else frozenset()
-    )
-
-
-def changed(doc: Mapping[str, Any], position: int, channels: frozenset[str] = ALL) -> Change:
-    return Change(doc["_id"], position, rev_of(position), {**doc, "_rev": rev_of(position)}, channels)
-
-
-def rev_of(position: int) -> str:
-    return f"{position}-{position:032x}"
-
-
-def at(position: int, epoch: str = EPOCH) -> Checkpoint:
-    return Checkpoint(epoch, f"{position}-{epoch}", position)
-
-
-def batch(*changes: Change, position: int = 0, people: Sequence[PersonAccess] = ()) -> Batch:
-    return Batch(changes, at(position or max((one.position for one in changes), default=1)), people)
-
-
-def latest(changes: Sequence[Change]) -> list[Change]:
-    """One of each document, as a batch has it."""
-    return list({one.id: one for one in sorted(changes, key=lambda one: one.position)}.values())
-
-
-class Exploding(dict[str, Any]):
-    """A document in which whoever reads it fails, in the midst of a batch."""
-
-    def _fail(self, *_: Any) -> Any:
-        raise RuntimeError("a fault in the midst of a batch")
-
-    __getitem__ = __iter__ = __contains__ = get = items = keys = values = copy = _fail
-    __len__ = __or__ = __ror__ = _fail
-
-
 async def take(sink: Sink, changes: Sequence[Change], checkpoint: Checkpoint) -> dict[str, str]:
     """Applies as a follower does, and gives why documents were left out, by id."""
     try:
@@ -145,97 +94,6 @@ async def take(sink: Sink, changes: Sequence[Change], checkpoint: Checkpoint) ->
         half = len(changes) // 2
         before = await sink.checkpoint() or at(0)
         return await take(sink, changes[:half], before) | await take(sink, changes[half:], checkpoint)
-
-
-def stream(number: int, seed: int, size: int = 8, documents: int = 30) -> Batch:
-    """Batch `number` of an endless sequence of batches, always the same for a seed."""
-    chance = random.Random(f"{seed}/{number}")
-    changes = []
-    for place in range(size):
-        position = number * size + place + 1
-        which = chance.randrange(1, documents + 1)
-        name = "" if chance.random() < 0.2 else f"Hofladen Stand{position}"
-        changes.append(change(which, position, name, chance.choice([ALL, OWN, ALL | OWN])))
-    kept = latest(changes)
-    return Batch(kept, at(number * size + size))
-
-
-def expected(upto: int, seed: int, size: int = 8) -> dict[str, Change]:
-    """What stands of the first batches of `stream`, by id."""
-    found: dict[str, Change] = {}
-    for number in range(upto // size):
-        found |= {one.id: one for one in stream(number, seed, size).changes}
-    return {key: one for key, one in found.items() if one.doc is not None}
-
-
-# -- documents that break assumptions ----------------------------------------------------------
-
-
-def _nested(depth: int) -> Any:
-    value: Any = "tief"
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def sound_but_odd() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Documents that any sink must store: nothing is wrong with them but what nobody thought of."""
-    contact = {**smallest("contact"), "_id": docid("contact", 900), "customerId": docid("customer", 999)}
-    yield "parent that isn't there", contact
-    yield "NUL in a text", customer(901, "Hof\x00laden", notes="a\x00b\x00")
-    yield "5 MB of text", customer(902, "Hofladen", notes="Regale aus Eiche. " * 290_000)
-    yield "5 MB without a blank", customer(903, "Hofladen", notes="x" * 5_000_000)
-    yield "other alphabets", customer(904, "Hof 🥕 مزرعة 农场 \u202e ﬁ", notes="\ufeff\u2028\U0010ffff")
-    yield (
-        "members nobody knows",
-        customer(905, "Hofladen", zukunft={"a": [1, {"b": None}]}, **{"": 1, "a.b": 2}),
-    )
-    yield (
-        "what looks like SQL and markup",
-        customer(906, "'; DROP TABLE x; -- <b>&amp;\\", notes="$1 %s {0} \\x00"),
-    )
-
-
-def broken() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Documents of which a sink may refuse to store any, by name."""
-    yield "no type", {"_id": "customer-ohne-typ", "companyName": "Hofladen"}
-    yield "unknown type", {**customer(910, "Hofladen"), "type": "zukunft"}
-    for number, value in enumerate((None, 7, True, ["customer"], {"a": 1}, "", "x" * 10_000, "a\x00b")):
-        yield f"type {str(value)[:20]}", {**customer(911 + number, "Hofladen"), "type": value}
-    for number, version in enumerate((10**6, -1, "neu", 1.5, None, 10**30)):
-        yield f"schema version {version}", customer(920 + number, "Hofladen", schemaVersion=version)
-    yield "half of a character", customer(930, "Hofladen \ud83e", notes="\udd55")
-    yield "deep", customer(931, "Hofladen", notes=_nested(400), billingAddress=_nested(400))
-    yield "NUL in a name of a member", customer(932, "Hofladen", **{"a\x00b": 1})
-    yield "long id", {**customer(933, "Hofladen"), "_id": "customer-" + "x" * 20_000}
-    yield "odd id", {**customer(934, "Hofladen"), "_id": "customer-'\"\x00 🥕/%2F\n"}
-    yield "a hundred thousand members", customer(935, "Hofladen", **{f"m{at}": at for at in range(100_000)})
-    numbers = (10**400, -(10**400), 1e308, float("inf"), -0.0, 2**63, 2**64, 5e-324)
-    for number, huge in enumerate(numbers):
-        doc = {**full("invoice"), "_id": docid("invoice", 940 + number)}
-        yield (
-            f"number {number}",
-            {key: huge if isinstance(old, int | float) else old for key, old in doc.items()},
-        )
-
-
-WRONG: Sequence[Any] = (
-    None, True, -7, 1.5e300, "x", "", [], {}, [[1]], [None], {"a": {"b": []}}, ["x", 7], [{"a": None}],
-    "0000-00-00", "99999-12-31T25:61:00Z", "2026-02-30",
-)  # fmt: skip
-
-
-def wrong_everywhere(value: Any, first: int) -> Iterator[dict[str, Any]]:
-    """A document of every type in which every field has this value, and one in which its lists have it."""
-    for number, doctype in enumerate(TYPES):
-        doc = {key: one for key, one in full(doctype).items() if key[:1] != "_"}
-        fields = {key: value for key in doc if key != "type"}
-        yield {**fields, "type": doctype, "_id": f"{doctype}-falsch-{first + number}"}
-        inside = {key: [value] if isinstance(one, list) else one for key, one in doc.items()}
-        yield {**inside, "type": doctype, "_id": f"{doctype}-innen-{first + number}"}
-
-
-# -- the tests ---------------------------------------------------------------------------------
 
 
 class SinkConformance:
@@ -484,7 +342,7 @@ class SinkConformance:
         chance = random.Random(rounds)
         reached = 0
         for number in range(rounds):
-            await asyncio.to_thread(_apply_and_be_killed, harness.again, chance.uniform(0.02, 0.6))
+            await asyncio.to_thread(apply_and_be_killed, harness.again, chance.uniform(0.02, 0.6))
             sink = await opened(harness)
             checkpoint = await sink.checkpoint()
             upto = 0 if checkpoint is None else checkpoint.position
@@ -651,23 +509,3 @@ async def has(harness: SinkHarness, number: int) -> Stored:
 async def everything(harness: SinkHarness, customers: int) -> dict[str, Stored | None]:
     ids = [docid("customer", number) for number in range(1, customers + 1)]
     return {each: await harness.read(each) for each in ids}
-
-
-def _apply_and_be_killed(again: tuple[str, str], seconds: float) -> None:
-    """Applies `stream` in another process, which is killed so many seconds after its first batch."""
-    command = [sys.executable, "-m", "tests.feed.applying", *again]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            if process.stdout.readline() != b"applied\n":
-                process.kill()
-                raise AssertionError(process.stderr.read().decode())
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                pass
-            else:
-                raise AssertionError(process.stderr.read().decode())
-        finally:
-            process.send_signal(signal.SIGKILL)

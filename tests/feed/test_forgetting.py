@@ -15,7 +15,7 @@ from kompass.feed.source import Source, Tickets
 from kompass.feed.steady import SteadySink
 from kompass.readstore.sink import PostgresSink
 from kompass.search.embedded.sink import EmbeddedSink
-from tests.feed.conformance import batch, change
+from tests.feed.changes import batch, change
 from tests.feed.reference import ReferenceSink
 from tests.readstore import harness
 
