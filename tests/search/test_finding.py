@@ -127,3 +127,23 @@ async def test_once_a_day_everything_is_forgotten(tmp_path: Path) -> None:
     assert generation(tmp_path) != first
     assert await ids(pair, "Kunde") == ["customer-1"]
     await pair.sink.close()
+
+
+async def test_files_of_a_commit_that_was_cut_short_are_no_obstacle(tmp_path: Path) -> None:
+    """tantivy names files by the number of the commit, which comes again after one that didn't happen."""
+    pair = Pair(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
+    await pair.sink.open()
+    await fill(pair, *(customer(number, "Hofladen") for number in range(1, 6)))
+    await pair.sink.close()
+    before = {path.name: path.read_bytes() for path in generation(tmp_path).iterdir()}
+    await fill(pair, customer(1, "Bauernmarkt"), start=6)
+    await pair.sink.close()
+    left = {path.name for path in generation(tmp_path).iterdir() if path.suffix == ".del"}
+    assert left - set(before), "the second commit wrote nothing to stumble over"
+    # As if it had been killed when everything was written but the file that makes a commit of it. The list of
+    # its files it writes first.
+    for name in before.keys() - {".managed.json"}:
+        (generation(tmp_path) / name).write_bytes(before[name])
+    assert await ids(pair, "Bauernmarkt") == []
+    await fill(pair, customer(1, "Bauernmarkt"), start=6)
+    assert await ids(pair, "Bauernmarkt") == ["customer-1"]

@@ -151,6 +151,8 @@ class EmbeddedSink:
             directory = self._generations.begin() if self._next else self._generations.open()
             index = schema.opened(directory)
             self._writer = index.writer(HEAP, 1)
+            # A commit that was cut short leaves files, and the next one would give its own the same names.
+            self._writer.garbage_collect_files()
             index.reload()
             self._index, self._directory = index, directory
         return self._index, self._writer
