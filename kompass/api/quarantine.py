@@ -15,7 +15,7 @@ from starlette.routing import Route
 from kompass.api.authentication import body_of, call_of, caller
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
-from kompass.sync.notices import timestamp
+from kompass.domain.stamps import timestamp
 from kompass.sync.quarantine import Entry, State
 from kompass.sync.quarantine.desk import ClashError, Desk, DeskError, Shown
 from replication.protocol import jsontext

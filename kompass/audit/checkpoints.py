@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kompass.audit.canonical import GENESIS, canonical, digest
-from kompass.audit.recording import timestamp
 from kompass.audit.signing import SigningKeys
+from kompass.domain.stamps import timestamp
 from replication.store.sqlite import Writing
 
 EVERY = 1000

@@ -9,10 +9,11 @@ that keeps its text has limits.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from kompass.audit.actors import Door, actor
 from kompass.audit.recording import Recorder, Refused
+from kompass.domain.stamps import moment, stamp
 from replication.store.sqlite import Writing
 
 HOUR = timedelta(hours=1)
@@ -28,7 +29,7 @@ class Limits:
     def __init__(self, writing: Writing, recorder: Recorder, now: datetime) -> None:
         self._execute = writing.connection.execute
         self._recorder = recorder
-        self._now = int(now.timestamp() * 1000)
+        self._now = stamp(now)
 
     def enter(self, refusals: Iterable[Refused]) -> None:
         """Enters what is refused to whoever is at work, as far as it fits."""
@@ -78,5 +79,5 @@ class Limits:
 
     def _count(self, user: str, since: int, more: int) -> None:
         if more:
-            first = datetime.fromtimestamp(since / 1000, UTC)
+            first = moment(since)
             self._recorder.counted(user, more, first, first + HOUR)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from kompass.audit.schema import OF_DOCUMENT
 from kompass.audit.subjects import subject_of
 from kompass.audit.vault import Chance, Keys
 from kompass.domain.registry import MODELS
+from kompass.domain.stamps import stamp, timestamp
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import format_rev
@@ -104,7 +105,7 @@ class Recorder:
         assert row is not None
         self.num: int = row[0]
         self.hash: str = row[1]
-        self._at = int(now.timestamp() * 1000)
+        self._at = stamp(now)
         self._received = timestamp(now)
         who = actor()
         self._who = who.name
@@ -325,10 +326,6 @@ class Recorder:
         connection.executemany("INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._rows)
         connection.execute("UPDATE audit_head SET entries = ?, hash = ?", (self.num, self.hash))
         self._rows = []
-
-
-def timestamp(now: datetime) -> str:
-    return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _name(value: object) -> str | None:

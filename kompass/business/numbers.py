@@ -10,14 +10,14 @@ finds what hasn't.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from kompass.domain.changes import Body
-from kompass.domain.effects import timestamp
 from kompass.domain.keys import folded
 from kompass.domain.series import MAX_NUMBER, Series, SeriesTable, kind_of, year_of
+from kompass.domain.stamps import moment, stamp, timestamp
 from replication.store.sqlite import Reading, Writing
 
 
@@ -72,7 +72,7 @@ class Numbers:
         self.table = table
         self.now = now
         self.at = timestamp(now)
-        self._milliseconds = int(now.timestamp() * 1000)
+        self._stamp = stamp(now)
 
     def settle(self, doc: Body) -> str | None:
         """The number to write into a live document; None if it has what it has to have."""
@@ -124,7 +124,7 @@ class Numbers:
         """A document is gone: its numbers are void."""
         self._execute(
             "UPDATE business_numbers SET state = ?, reason = ?, ended = ? WHERE doc = ? AND ended IS NULL",
-            (State.VOID, reason, self._milliseconds, docid),
+            (State.VOID, reason, self._stamp, docid),
         )
         self._execute("DELETE FROM business_twice WHERE doc = ?", (docid,))
 
@@ -144,7 +144,7 @@ class Numbers:
             if reason != status:
                 self._execute(
                     "UPDATE business_numbers SET state = ?, reason = ?, ended = ? WHERE number = ?",
-                    (State.VOID, status, self._milliseconds, number),
+                    (State.VOID, status, self._stamp, number),
                 )
         elif state != State.USED:
             self._execute(
@@ -156,7 +156,7 @@ class Numbers:
         """A document has brought its number along."""
         if self._holder(number) is not None:
             self._execute(
-                "INSERT OR REPLACE INTO business_twice VALUES (?, ?, ?)", (docid, number, self._milliseconds)
+                "INSERT OR REPLACE INTO business_twice VALUES (?, ?, ?)", (docid, number, self._stamp)
             )
             return
         self._execute("DELETE FROM business_twice WHERE doc = ?", (docid,))
@@ -188,14 +188,14 @@ class Numbers:
     def _skip(self, prefix: str, first: int, last: int, docid: str) -> None:
         self._execute(
             "INSERT INTO business_skipped VALUES (?, ?, ?, ?, ?)",
-            (prefix, first, last, docid, self._milliseconds),
+            (prefix, first, last, docid, self._stamp),
         )
 
     def _keep(self, number: str, series: Series, place: tuple[str, int] | None, docid: str) -> None:
         prefix, value = place if place is not None else (None, None)
         self._execute(
             "INSERT INTO business_numbers VALUES (?, ?, ?, ?, ?, ?, NULL, ?, NULL)",
-            (number, series.name, prefix, value, docid, State.USED, self._milliseconds),
+            (number, series.name, prefix, value, docid, State.USED, self._stamp),
         )
 
 
@@ -210,7 +210,9 @@ def listed(reading: Reading, *, series: str | None = None, after: str = "", limi
         {"after": after, "series": series, "limit": limit},
     )
     return [
-        Given(number, name, doc, State(state), reason, _time(given), None if ended is None else _time(ended))
+        Given(
+            number, name, doc, State(state), reason, moment(given), None if ended is None else moment(ended)
+        )
         for number, name, doc, state, reason, given, ended in rows
     ]
 
@@ -295,7 +297,3 @@ def _uncovered(gap: tuple[int, int], noted: list[tuple[int, int]]) -> Iterator[t
 
 def _ends(first: int, last: int) -> tuple[int, ...]:
     return (first,) if first == last else (first, last)
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -31,11 +31,12 @@ from kompass.business.settling import USES, lacking
 from kompass.domain import derivations, effects, sums
 from kompass.domain.changes import Body, Facts, NoFacts
 from kompass.domain.corrections import REASON
-from kompass.domain.effects import SYSTEM, Effect, timestamp
+from kompass.domain.effects import SYSTEM, Effect
 from kompass.domain.money import json_number
 from kompass.domain.overlay import Overlay
 from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
+from kompass.domain.stamps import timestamp
 from replication.protocol import jsontext
 from replication.protocol.attachments import parse_attachments
 from replication.protocol.documents import DocumentWrite

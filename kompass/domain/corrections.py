@@ -9,13 +9,14 @@ what the change log says, and it fits again (`kompass.domain.sealing`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kompass.access.fields import same
 from kompass.access.principals import Principal, Role
 from kompass.domain.changes import Body, Change
 from kompass.domain.refusals import Refusal
+from kompass.domain.stamps import timestamp
 
 REASON = "correctionReason"
 SHORTEST_REASON = 10
@@ -105,7 +106,7 @@ def corrected(
     Both bodies may have `_id` and `_attachments`; the result has neither.
     """
     reason = doc.get(REASON)
-    at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = timestamp(now)
     log = before.get("changeLog")
     entries = list(log) if isinstance(log, list) else []
     entries += [

@@ -26,6 +26,7 @@ from kompass.domain.derivations import REMOVED
 from kompass.domain.keys import ROLE, is_open
 from kompass.domain.money import amount, json_number
 from kompass.domain.settings import BusinessSettings
+from kompass.domain.stamps import timestamp
 from kompass.domain.uniqueness import compared, flags
 
 SYSTEM = "system"
@@ -130,10 +131,6 @@ def named_again(doc: Body, facts: Facts, now: datetime) -> Iterator[dict[str, An
 def effect_id(prefix: str, *parts: str) -> str:
     """The id of the document that an effect makes; the same for the same effect."""
     return f"{prefix}-{uuid5(_NAMESPACE, chr(0).join(parts))}"
-
-
-def timestamp(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
 
 
 _Found = Iterator[Effect]

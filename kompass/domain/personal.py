@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
 from kompass.domain.changes import Body
+from kompass.domain.stamps import timestamp
 
 GONE = "Gelöscht"
 REMOVED = "[gelöscht]"
@@ -204,7 +205,7 @@ def treated(body: Body, rules: Rules, label: str, number: int) -> dict[str, Any]
 def anonymized(body: Body, rules: Rules, label: str, number: int, now: datetime) -> dict[str, Any]:
     """A subject's own document after its erasure: it says so, and agrees to nothing any more."""
     result = treated(body, rules, label, number)
-    at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = timestamp(now)
     if result.get("type") == "user":
         result["active"] = False
     result[ANONYMIZED] = True

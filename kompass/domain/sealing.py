@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from kompass.domain.changes import Body, Facts, status_of
 from kompass.domain.corrections import reverted
 from kompass.domain.freezing import FREEZES, is_final
+from kompass.domain.stamps import timestamp
 
 
 class Badge(StrEnum):
@@ -52,7 +53,7 @@ def seal(body: Body, now: datetime) -> dict[str, Any]:
     attached = body.get("_attachments")
     members: dict[str, Any] = {
         "finalized": True,
-        "immutableAt": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "immutableAt": timestamp(now),
     }
     if isinstance(attached, Mapping) and attached:
         members["immutableAttachments"] = dict(sorted(attached.items()))
@@ -109,7 +110,7 @@ def erased(before: Body, after: Body, number: int, now: datetime) -> dict[str, A
         *log,
         {
             "number": number,
-            "erasedAt": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "erasedAt": timestamp(now),
             "fields": sorted(
                 name for name in {*before, *after} if name[:1] != "_" and before.get(name) != after.get(name)
             ),

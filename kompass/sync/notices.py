@@ -7,11 +7,12 @@ are about, so that whoever sends the same work twice is told once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from kompass.audit import Cause
+from kompass.domain.stamps import timestamp
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 
@@ -29,10 +30,6 @@ class Notice(NamedTuple):
 
     id: str
     body: bytes
-
-
-def timestamp(now: datetime) -> str:
-    return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def rejected_id(user: str, docid: str, rev: str) -> str:

@@ -18,6 +18,7 @@ from kompass.audit.signing import KeysError, SigningKeys
 from kompass.domain import users
 from kompass.domain.personal import ANONYMIZED
 from kompass.domain.series import SeriesTable
+from kompass.domain.stamps import timestamp
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
 from kompass.privacy import register
@@ -204,7 +205,7 @@ class Sync:
         gate = self._gate_now()
         if gate is None:
             return
-        now = _now()
+        now = timestamp(datetime.now(UTC))
 
         def changed(members: Members | None) -> Members | None:
             before = members or {
@@ -265,16 +266,12 @@ class Sync:
             self._signing.cancel()
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _next(members: Members) -> Members:
     """The next version of a document, by the server."""
     version = members.get("version")
     return {
         **members,
-        "modifiedAt": _now(),
+        "modifiedAt": timestamp(datetime.now(UTC)),
         "modifiedBy": "system",
         "version": version + 1 if type(version) is int else 1,
     }

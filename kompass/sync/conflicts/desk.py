@@ -16,6 +16,7 @@ from kompass.access import Principal, Role
 from kompass.domain import listing
 from kompass.domain.merge_results import FieldConflict
 from kompass.domain.paths import ABSENT, changed_at, value_at
+from kompass.domain.stamps import timestamp
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import ATTACHMENT, applied, canonical, differs, signed
 from kompass.sync.conflicts import shown, store
@@ -25,7 +26,6 @@ from kompass.sync.gate import attachments
 from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.stored import form_of, members_of, members_today
-from kompass.sync.notices import timestamp
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from kompass.business.server_made import raise_refusals, server_made
+from kompass.domain.stamps import stamp
 from kompass.sync.conflicts import store
 from kompass.sync.conflicts.keeping import Keeping
 from kompass.sync.index import FeedIndex
@@ -100,7 +101,7 @@ class Conflicts(Extension):
 
     def _mark(self, writing: Writing, first: int) -> None:
         """Notes once an hour which numbers had been used by then. `first` is the lowest one used now."""
-        hour = int(self._now().timestamp() * 1000) // _HOUR
+        hour = stamp(self._now()) // _HOUR
         if hour != self._hour:
             by = hour if self._hour is None else self._hour
             writing.connection.execute("INSERT OR REPLACE INTO conflict_clock VALUES (?, ?)", (by, first - 1))
@@ -117,7 +118,7 @@ class Conflicts(Extension):
 
     def _horizon(self, reading: Reading) -> int:
         """What number the database had reached so long ago; 0 if nobody knows."""
-        hour = int((self._now() - KEPT).timestamp() * 1000) // _HOUR
+        hour = stamp(self._now() - KEPT) // _HOUR
         found = reading.connection.execute("SELECT max(seq) FROM conflict_clock WHERE at < ?", (hour,)).get
         return int(found or 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from kompass.access import Action, Principal, Role, decide
@@ -12,11 +11,12 @@ from kompass.domain.labels import label, name_of
 from kompass.domain.merge_results import FieldConflict
 from kompass.domain.paths import ABSENT, value_at
 from kompass.domain.registry import LABELS
+from kompass.domain.stamps import moment, timestamp
 from kompass.domain.versions import ATTACHMENT
 from kompass.sync.conflicts.record import MANAGEMENT, Conflict, State
 from kompass.sync.gate.ports import Index
 from kompass.sync.gate.stored import bare, members_today
-from kompass.sync.notices import encoded, timestamp
+from kompass.sync.notices import encoded
 from replication.protocol.revisions import format_rev, parse_rev
 from replication.store.interface import Document
 from replication.store.sqlite import Reading
@@ -214,7 +214,7 @@ def history(conflict: Conflict) -> dict[str, Any]:
     return {
         "state": conflict.state.value,
         "resolvedBy": resolution["by"],
-        "resolvedAt": timestamp(datetime.fromtimestamp(resolution["at"] / 1000, UTC)),
+        "resolvedAt": timestamp(moment(resolution["at"])),
         "strategy": resolution["strategy"],
         "choices": resolution["choices"],
         "rev": resolution["rev"],

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
 from kompass.domain.merge_results import FieldConflict
+from kompass.domain.stamps import moment, stamp
 from kompass.sync.conflicts.record import MANAGEMENT, Conflict, State, decode_fields, encode_fields
 from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev, parse_rev
@@ -91,9 +92,9 @@ def add(writing: Writing, conflict: Conflict) -> None:
             conflict.branch,
             conflict.server,
             format_rev(conflict.stayed),
-            _stamp(conflict.opened),
-            _stamp(conflict.mine_at),
-            _stamp(conflict.theirs_at),
+            stamp(conflict.opened),
+            stamp(conflict.mine_at),
+            stamp(conflict.theirs_at),
             encode_fields(conflict.fields),
             jsontext.encode(list(conflict.decided)).decode(),
             conflict.deleted,
@@ -186,7 +187,7 @@ def settle(
     rev: str | None,
 ) -> None:
     """Closes it, with who decided, when, how, and which revision came of it."""
-    resolution = {"by": by, "at": _stamp(at), "strategy": strategy, "choices": choices, "rev": rev}
+    resolution = {"by": by, "at": stamp(at), "strategy": strategy, "choices": choices, "rev": rev}
     writing.connection.execute(
         "UPDATE conflicts SET state = 'resolved', resolution = ? WHERE id = ? AND state = 'open'",
         (jsontext.encode(resolution).decode(), conflict.id),
@@ -256,17 +257,6 @@ def _rows(reading: Reading, where: str, args: Any) -> Iterable[Conflict]:
         )  # fmt: skip
 
 
-def moment(milliseconds: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError):
-        return datetime.fromtimestamp(0, UTC)
-
-
-def _stamp(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
 # -- erasing people --------------------------------------------------------------------------------
 
 
@@ -302,7 +292,7 @@ def rewrite(writing: Writing, conflict: str, told: Sequence[str | None]) -> None
 
 def erase(writing: Writing, conflict: str, at: datetime) -> None:
     """It is settled, and says nothing any more."""
-    resolution = {"by": "", "at": _stamp(at), "strategy": "erased", "choices": None, "rev": None}
+    resolution = {"by": "", "at": stamp(at), "strategy": "erased", "choices": None, "rev": None}
     rewrite(writing, conflict, ("[]", "[]", None, jsontext.encode(resolution).decode()))
     writing.connection.execute("UPDATE conflicts SET state = 'resolved' WHERE id = ?", (conflict,))
     writing.connection.execute("DELETE FROM conflict_notices WHERE conflict = ?", (conflict,))

@@ -19,10 +19,10 @@ from kompass.domain.merge_results import FieldConflict, Merged
 from kompass.domain.merge_rules import ESCALATION, is_final
 from kompass.domain.paths import ABSENT, changed_at, value_at
 from kompass.domain.refusals import Refusal
+from kompass.domain.stamps import moment
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import ATTACHMENT, applied, differs, equal, signed
 from kompass.sync.conflicts.record import Conflict, State, conflict_id, decisions
-from kompass.sync.conflicts.store import moment
 from kompass.sync.gate import ancestry, attachments, records
 from kompass.sync.gate.batch import Batch
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, not_allowed

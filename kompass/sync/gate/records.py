@@ -8,12 +8,13 @@ later change of that branch is compared with what it really comes from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 import orjson
 
+from kompass.domain.stamps import moment, stamp
 from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
 
@@ -83,7 +84,7 @@ def keep(writing: Writing, records: Iterable[Record]) -> None:
     writing.connection.executemany(
         "INSERT OR IGNORE INTO gate_revisions VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (docid, rev, user, device, int(received.timestamp() * 1000), origin.value)
+            (docid, rev, user, device, stamp(received), origin.value)
             for docid, rev, user, device, received, origin in records
         ],
     )
@@ -98,7 +99,7 @@ def of_revision(reading: Reading, docid: str, rev: Rev) -> Record | None:
     if row is None:
         return None
     doc, name, user, device, received, origin = row
-    return Record(doc, name, user, device, _time(received), Origin(origin))
+    return Record(doc, name, user, device, moment(received), Origin(origin))
 
 
 def author_of(reading: Reading, docid: str, rev: Rev) -> str | None:
@@ -121,14 +122,14 @@ def sent(reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Re
 def first_received(reading: Reading, docid: str) -> datetime | None:
     """When the document's first revision came; None if it didn't come through the gate."""
     found = reading.connection.execute("SELECT min(received) FROM gate_revisions WHERE doc = ?", (docid,)).get
-    return None if found is None else _time(found)
+    return None if found is None else moment(found)
 
 
 def wrote_since(reading: Reading, user: str, docid: str, then: datetime) -> bool:
     """Whether a version of the document came from somebody after that time."""
     found = reading.connection.execute(
         "SELECT 1 FROM gate_revisions WHERE doc = ? AND user = ? AND received > ? AND origin <> ? LIMIT 1",
-        (docid, user, int(then.timestamp() * 1000), Origin.CLOSED.value),
+        (docid, user, stamp(then), Origin.CLOSED.value),
     ).get
     return found is not None
 
@@ -149,7 +150,3 @@ def merges(reading: Reading, docid: str) -> dict[Rev, Rev]:
             "SELECT branch, merged FROM gate_merges WHERE doc = ?", (docid,)
         )
     }
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

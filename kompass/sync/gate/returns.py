@@ -17,12 +17,12 @@ from kompass.domain.merge_rules import ESCALATION
 from kompass.domain.merging import involved
 from kompass.domain.paths import ABSENT
 from kompass.domain.server_fields import ALWAYS
+from kompass.domain.stamps import moment
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import applied, differs
 from kompass.privacy import register
 from kompass.sync.conflicts.record import DELETED as KIND
 from kompass.sync.conflicts.record import Conflict, State, conflict_id
-from kompass.sync.conflicts.store import moment
 from kompass.sync.gate import ancestry, attachments, records
 from kompass.sync.gate.batch import Batch
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, not_allowed

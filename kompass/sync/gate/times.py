@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kompass.domain.paths import ABSENT
-from kompass.domain.stamps import Stamp, bounded
+from kompass.domain.stamps import Stamp, bounded, stamp
 from kompass.domain.versions import equal
 from kompass.sync.gate import records
 from kompass.sync.gate.stored import Stored, members_of, members_today
@@ -30,7 +30,7 @@ class Times:
         self._stored = stored
         self._base = base
         self._earliest = 0 if base is None else self._of(base, 0)
-        self._mine = bounded(mine.get("modifiedAt"), self._earliest, _milliseconds(now))
+        self._mine = bounded(mine.get("modifiedAt"), self._earliest, stamp(now))
         self._line: list[tuple[Mapping[str, Any], Stamp]] | None = None
         self.latest = self._of(stored.document, self._earliest)
         """When the winner was made."""
@@ -65,9 +65,5 @@ class Times:
     def _of(self, version: Document, earliest: Stamp) -> Stamp:
         body = members_of(version)
         record = records.of_revision(self._reading, version.id, parse_rev(version.rev))
-        received = None if record is None else _milliseconds(record.received)
+        received = None if record is None else stamp(record.received)
         return bounded(body.get("modifiedAt"), earliest, received)
-
-
-def _milliseconds(at: datetime) -> Stamp:
-    return round(at.timestamp() * 1000)

@@ -16,12 +16,12 @@ from datetime import datetime
 from typing import Any
 
 from kompass.access import Principal, Role
+from kompass.domain.stamps import timestamp
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import ATTACHMENT, applied, clashes, differs
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.stored import form_of, members_of
-from kompass.sync.notices import timestamp
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import copied
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from kompass.domain.refusals import Refusal
-from kompass.sync.notices import timestamp
+from kompass.domain.stamps import timestamp
 from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite, revisions_member
 from replication.protocol.revisions import Path, format_rev, parse_revisions
