@@ -2,8 +2,8 @@
 
 A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
 with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
-(`node,clients,chromium,keycloak,postgres`) turns such a skip into a failure: a machine that is meant to run
-everything can't quietly run less.
+(`node,clients,chromium,keycloak,postgres,meilisearch`) turns such a skip into a failure: a machine that is
+meant to run everything can't quietly run less.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ from kompass.readstore import embedded
 
 ROOT = Path(__file__).parent.parent
 
+MEILI_URL = "KOMPASS_TEST_MEILI_URL"
+"""Names a MeiliSearch; `KOMPASS_TEST_MEILI_KEY` its key."""
+
 
 class Missing(Exception):
     """The program isn't there; the message says how to get it."""
 
 
-def _node() -> Path:
+def _node() -> str:
     # scripts/test may have put Node.js into the virtual environment.
     found = shutil.which("node") or shutil.which("node", path=str(ROOT / ".venv" / "bin"))
     if found is None:
         raise Missing("Node.js is missing: run ./scripts/test, or install Node.js 20 or newer")
     if not (ROOT / "pwa-contract" / "node_modules" / "pouchdb").is_dir():
         raise Missing("the Node packages are missing: run ./scripts/test, or `npm ci` in pwa-contract/")
-    return Path(found)
+    return found
 
 
-def _clients() -> Path:
+def _clients() -> str:
     if not (ROOT / "pwa-contract" / "clients" / "node_modules" / "rxdb").is_dir():
         raise Missing(
             "the other clients are missing: run ./scripts/test, or `npm ci` in pwa-contract/clients/"
@@ -42,14 +45,14 @@ def _clients() -> Path:
     return _node()
 
 
-def _chromium() -> Path:
+def _chromium() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
-            return Path(found)
+            return found
     raise Missing("no Chromium on PATH: apt install chromium")
 
 
-def _keycloak() -> Path:
+def _keycloak() -> str:
     home = os.environ.get("KOMPASS_TEST_KEYCLOAK")
     cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kompass"
     found = [Path(home)] if home else sorted(cached.glob("keycloak-*"))
@@ -57,22 +60,30 @@ def _keycloak() -> Path:
         raise Missing("Keycloak is missing: run ./scripts/test, or name its folder in KOMPASS_TEST_KEYCLOAK")
     if shutil.which("java") is None:
         raise Missing("Keycloak needs Java: apt install openjdk-17-jre-headless")
-    return found[-1]
+    return str(found[-1])
 
 
-def _postgres() -> Path:
+def _postgres() -> str:
     why = embedded.available()
     if why is not None:
         raise Missing(why)
-    return Path(embedded.__file__)
+    return embedded.__file__
 
 
-NEEDS: dict[str, Callable[[], Path]] = {
+def _meilisearch() -> str:
+    url = os.environ.get(MEILI_URL, "")
+    if not url:
+        raise Missing(f"{MEILI_URL} names no MeiliSearch, and KOMPASS_TEST_MEILI_KEY no key of it")
+    return url
+
+
+NEEDS: dict[str, Callable[[], str]] = {
     "node": _node,
     "clients": _clients,
     "chromium": _chromium,
     "keycloak": _keycloak,
     "postgres": _postgres,
+    "meilisearch": _meilisearch,
 }
 
 
@@ -85,8 +96,8 @@ def required_names() -> set[str]:
     return names
 
 
-def require(name: str) -> Path:
-    """The program's path. Skips the running test when it is missing, or fails it when it was required."""
+def require(name: str) -> str:
+    """The program's path or address. Skips the running test when it is missing, or fails it if required."""
     try:
         return NEEDS[name]()
     except Missing as missing:

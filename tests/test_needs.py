@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from tests import needs
 from tests.conftest import some_cases
 
 
-def _nothing_there() -> Path:
+def _nothing_there() -> str:
     raise needs.Missing("no such program: install it")
 
 
@@ -30,7 +29,7 @@ def test_what_is_required_and_missing_fails(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_misspelt_requirement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOMPASS_TEST_REQUIRE", "chrome")
-    with pytest.raises(pytest.UsageError, match="chromium, clients, keycloak, node, postgres"):
+    with pytest.raises(pytest.UsageError, match="chromium, clients, keycloak, meilisearch, node, postgres"):
         needs.required_names()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.chromium, pytest.mark.node, pytest.mark.keycloak, pyte
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    home = require("keycloak")
+    home = Path(require("keycloak"))
     with (
         KeycloakProcess(home, tmp_path_factory.mktemp("keycloak")) as keycloak,
         start_demo(

@@ -36,7 +36,7 @@ def start_scenario(
     path: Path, title: str, server: ServerProcess, directory: Path, **environment: str
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(require("node")), "--test-reporter=spec", str(path)],
+        [require("node"), "--test-reporter=spec", str(path)],
         cwd=directory,
         env={
             **os.environ,

@@ -36,7 +36,7 @@ class Trial:
         self._template = Template(directory / "template")
         self._numbers = count()
         self.runner.run(self._found())
-        self.tablets = tablets_for_all(require("node"), self.host.url)
+        self.tablets = tablets_for_all(Path(require("node")), self.host.url)
 
     async def _found(self) -> None:
         await self.host.__aenter__()

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.keycloak, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeycloakProcess]:
-    with KeycloakProcess(require("keycloak"), tmp_path_factory.mktemp("keycloak")) as process:
+    with KeycloakProcess(Path(require("keycloak")), tmp_path_factory.mktemp("keycloak")) as process:
         yield process
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-import pytest
+import httpx
 
 from kompass.feed.sink import PersonAccess, Sink
 from kompass.search.asking import MOST_LIMIT, question
@@ -18,10 +18,12 @@ from kompass.search.meilisearch.reader import MeiliIndex
 from kompass.search.meilisearch.sink import MeiliSink, beside
 from tests.feed.conformance import SinkHarness, Stored
 from tests.in_process import serving
+from tests.needs import MEILI_URL
 from tests.search.meili_contract import KEY, MeiliContract
+from tests.search.outage import Outage
 
-URL = "KOMPASS_TEST_MEILI_URL"
-"""Names a server; `KOMPASS_TEST_MEILI_KEY` its key."""
+Place = tuple[str, str, str]
+"""Address of a server, its key, name of an index."""
 
 
 def at(place: str) -> Sink:
@@ -30,63 +32,62 @@ def at(place: str) -> Sink:
 
 
 class MeiliHarness(SinkHarness):
-    def __init__(self, url: str, key: str, index: str, contract: MeiliContract | None) -> None:
-        self.address = (url, key, index)
-        self.index = MeiliIndex(url, key, index)
-        self._contract = contract
+    def __init__(self, place: Place, outage: Outage) -> None:
+        self._place = place
+        self._outage = outage
+        self._index = MeiliIndex(*place)
 
     @property
     def again(self) -> tuple[str, str]:
-        return "tests.search.meili:at", " ".join(self.address)
+        return "tests.search.meili:at", " ".join(self._place)
 
     def make(self) -> Sink:
-        return MeiliSink(*self.address)
+        return MeiliSink(*self._place)
 
     async def read(self, docid: str) -> Stored | None:
-        found = await self.index.inspect(docid)
+        found = await self._index.inspect(docid)
         if found is None:
             return None
         return Stored(found["rev"], frozenset(found["channels"]), (found["shown"], found["base"]))
 
     async def readable(self, person: PersonAccess) -> set[str]:
         try:
-            found = await self.index.find(question(""), person.channels, limit=MOST_LIMIT)
+            found = await self._index.find(question(""), person.channels, limit=MOST_LIMIT)
         except IndexUnavailableError:
             return set()
         assert found.total == len(found.matches) == sum(found.facets["type"].values())
         return {match.id for match in found.matches}
 
     async def break_it(self) -> None:
-        if self._contract is None:
-            pytest.skip("a real server isn't broken for a test")
-        self._contract.broken = True
+        self._outage.broken = True
 
     async def mend_it(self) -> None:
-        assert self._contract is not None
-        self._contract.broken = False
+        self._outage.broken = False
+
+    async def aclose(self) -> None:
+        await self._index.close()
 
 
 @asynccontextmanager
-async def meili() -> AsyncIterator[MeiliHarness]:
+async def meili() -> AsyncIterator[Place]:
     """An index of its own, in a real server if one is named; removed behind the block."""
     index = f"kompass-test-{secrets.token_hex(6)}"
-    async with AsyncExitStack() as stack:
-        url, key, contract = os.environ.get(URL, ""), os.environ.get(f"{URL[:-3]}KEY", ""), None
-        if not url:
-            contract, key = MeiliContract(), KEY
-            url = await stack.enter_async_context(serving(contract))
-        found = MeiliHarness(url, key, index, contract)
-        stack.push_async_callback(found.index.close)
-        yield found
-        if contract is None:
-            client = MeiliClient(url, key)
-            for uid in (index, beside(index)):
-                if await client.found("GET", index_path(uid)) is not None:
-                    await client.do("DELETE", index_path(uid))
-            await client.close()
+    if not (url := os.environ.get(MEILI_URL)):
+        async with serving(MeiliContract()) as url:
+            yield url, KEY, index
+        return
+    key = os.environ.get(f"{MEILI_URL[:-3]}KEY", "")
+    yield url, key, index
+    client = MeiliClient(url, key)
+    for uid in (index, beside(index)):
+        if await client.found("GET", index_path(uid)) is not None:
+            await client.do("DELETE", index_path(uid))
+    await client.close()
 
 
 @asynccontextmanager
 async def harness(_: Path) -> AsyncIterator[SinkHarness]:
-    async with meili() as found:
-        yield found
+    async with meili() as (url, key, index), httpx.AsyncClient(base_url=url, timeout=60) as http:
+        outage = Outage(http)
+        async with serving(outage) as before, aclosing(MeiliHarness((before, key, index), outage)) as found:
+            yield found

@@ -68,10 +68,9 @@ class Index:
 
 
 class MeiliContract:
-    """The application of a server; `broken` answers as one that can't work."""
+    """The application of a server."""
 
     def __init__(self) -> None:
-        self.broken = False
         self.indexes: dict[str, Index] = {}
         self.asked: list[tuple[str, str, Any]] = []
         """Method, path and body of every request."""
@@ -101,9 +100,7 @@ class MeiliContract:
             response: Response | None = None
             headers = dict(scope["headers"])
             given = headers.get(b"authorization", b"").decode()
-            if self.broken:
-                response = _error(RefusedError(503, "internal", "No space left on device", "internal"))
-            elif not given:
+            if not given:
                 message = "The Authorization header is missing."
                 response = _error(RefusedError(401, "missing_authorization_header", message, "auth"))
             elif given != f"Bearer {KEY}":

@@ -15,6 +15,8 @@ from kompass.search.embedded import sink
 from kompass.search.embedded.reader import EmbeddedIndex
 from kompass.search.embedded.sink import EmbeddedSink
 from kompass.search.index import IndexUnavailableError, TextIndex
+from kompass.search.meilisearch.reader import MeiliIndex
+from kompass.search.meilisearch.sink import MeiliSink
 from tests.search.finding import ALL, FindingConformance, customer, fill, ids
 from tests.search.meili import meili
 
@@ -40,11 +42,12 @@ class TestMeili(FindingConformance):
 
     @pytest_asyncio.fixture
     async def place(self) -> AsyncIterator[Pair]:
-        async with meili() as harness:
-            pair = Pair(harness.make(), harness.index)
+        async with meili() as place:
+            pair = Pair(MeiliSink(*place), MeiliIndex(*place))
             await pair.sink.open()
             yield pair
             await pair.sink.close()
+            await pair.index.close()
 
 
 def generation(directory: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,9 @@ from kompass.search.asking import question
 from kompass.search.embedded.reader import EmbeddedIndex
 from kompass.search.embedded.sink import EmbeddedSink
 from kompass.search.index import TextIndex
-from tests.search.meili import URL, meili
+from kompass.search.meilisearch.reader import MeiliIndex
+from kompass.search.meilisearch.sink import MeiliSink
+from tests.search.meili import meili
 from tests.search.relevance import Case, Doc, cases, demo
 
 FIRST = 0.85
@@ -70,7 +71,9 @@ async def test_what_is_looked_for_comes_first(tmp_path: Path) -> None:
     await judge(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
 
 
-@pytest.mark.skipif(not os.environ.get(URL), reason=f"{URL} names no MeiliSearch")
+@pytest.mark.meilisearch
 async def test_the_same_in_meilisearch() -> None:
-    async with meili() as harness:
-        await judge(harness.make(), harness.index)
+    async with meili() as place:
+        index = MeiliIndex(*place)
+        await judge(MeiliSink(*place), index)
+        await index.close()

@@ -41,7 +41,7 @@ class Pouch:
     def __init__(self) -> None:
         script = ROOT / "pwa-contract" / "tests" / "support" / "commanded.mjs"
         self._process = subprocess.Popen(
-            [str(require("node")), str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [require("node"), str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __call__(self, do: str, **members: Any) -> Any:
