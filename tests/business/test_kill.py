@@ -1,8 +1,12 @@
-"""A server that is killed at any moment has given every number to a document, or to none."""
+"""A server that is killed at any moment has given every number to a document, or to none.
+
+Also if several stand by, to serve the same directory when the one before is gone.
+"""
 
 from __future__ import annotations
 
 import random
+import selectors
 import signal
 import subprocess
 import sys
@@ -16,14 +20,24 @@ from tests.business.test_numbers import listed, problems
 from tests.sync.gate_world import World
 
 ROUNDS = 12
+SERVERS = 4
 WRITER = """
 import asyncio, sys
 from pathlib import Path
+from replication.store.sqlite import DirectoryInUseError
 from tests.business.documents import body, docid
 from tests.sync.gate_world import World, customer, customer_body, new
 
+async def turn(directory):
+    while True:
+        try:
+            return await World.open(Path(directory), follows=True)
+        except DirectoryInUseError:
+            print("waits", flush=True)
+            await asyncio.sleep(0.01)
+
 async def main(directory, start):
-    world = await World.open(Path(directory), follows=True)
+    world = await turn(directory)
     print("ready", flush=True)
     async def push(n):
         for m in range(n, n + 1_000_000, 4):
@@ -57,6 +71,57 @@ async def test_killing_the_writer_leaves_no_gap(tmp_path: File) -> None:
         finally:
             await world.close()
     assert acknowledged > 0
+
+
+@pytest.mark.crash
+async def test_of_several_servers_one_serves_and_when_it_is_killed_the_next(tmp_path: File) -> None:
+    seed = random.randrange(2**32)
+    choose = random.Random(seed)
+    data = tmp_path / "data"
+    servers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(data), str(turn * 10_000_000)], stdout=subprocess.PIPE
+        )
+        for turn in range(SERVERS)
+    ]
+    output = {server.pid: b"" for server in servers}
+    try:
+        with selectors.DefaultSelector() as waiting:
+            for server in servers:
+                assert server.stdout is not None
+                waiting.register(server.stdout, selectors.EVENT_READ, server)
+            until = time.monotonic() + 120
+            while waiting.get_map():
+                assert time.monotonic() < until, (seed, output)
+                for key, _ in waiting.select(1):
+                    server = key.data
+                    said = server.stdout.read1()
+                    output[server.pid] += said
+                    if not said:  # it is gone, and so is what it held
+                        waiting.unregister(key.fileobj)
+                    elif b"ready" in said:
+                        alive = [one.pid for one in servers if one.poll() is None]
+                        assert [pid for pid in alive if b"ready" in output[pid]] == [server.pid], seed
+                    if b"done" in output[server.pid] and all(output.values()) and server.poll() is None:
+                        time.sleep(choose.uniform(0.0, 0.6))
+                        server.kill()
+                        server.wait()
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+    world = await World.open(data, follows=True)
+    try:
+        assert problems(world) == [], seed
+        used = {number for number, state, _ in listed(world) if state == "used"}
+        found = await numbers_in_documents(world)
+        assert sorted(found) == sorted(used), seed
+        assert sum(said.startswith(b"waits") for said in output.values()) == SERVERS - 1, seed
+        acknowledged = [said.count(b"done") for said in output.values()]
+        assert all(acknowledged), seed
+        assert len(found) >= 4 * sum(acknowledged), seed
+    finally:
+        await world.close()
 
 
 def killed(command: list[str], after: float) -> int:
