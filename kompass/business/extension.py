@@ -24,8 +24,8 @@ from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
+from replication.store.values import Document
 
 _REPLICATIONS = frozenset({Door.REPLICATOR, Door.CLI})
 """Doors by which other servers' revisions come."""

@@ -14,8 +14,8 @@ from kompass.access.audiences import MAX_KEY
 from kompass.domain.changes import Body
 from kompass.domain.keys import NUMBER, keys_of
 from replication.protocol import jsontext
-from replication.store.interface import Document
 from replication.store.sqlite import Reading
+from replication.store.values import Document
 
 _ALSO = frozenset({"owner", "assignedTo", "stornoOf", "supersededBy"})
 """Fields that name something though they don't end in `Id` or `Ids`."""

@@ -30,7 +30,8 @@ from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Database, Document, KeyRange, Store
+from replication.store.interface import Database, Store
+from replication.store.values import Document, KeyRange
 
 DATABASE = "kompass-devices"
 ADMINS_ONLY = b'{"members":{"roles":["_admin"]},"admins":{"roles":["_admin"]}}'

@@ -22,7 +22,8 @@ from kompass.access.principals import Role, known_roles
 from kompass.identity.stored import Members, change_document
 from replication.accounts.users import ID_PREFIX, USERS_DATABASE, user_id
 from replication.protocol import jsontext
-from replication.store.interface import Document, KeyRange, Store
+from replication.store.interface import Store
+from replication.store.values import Document, KeyRange
 
 RESERVED = ("active", "kompass", "session_salt")
 """Members of user documents that only administrators may set."""

@@ -43,8 +43,8 @@ from replication.protocol import jsontext
 from replication.protocol.attachments import AttachmentWrite, StagedAttachment, parse_attachments
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import format_rev, parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import Reading, Writing
+from replication.store.values import Document
 
 _PAGE = 500
 

@@ -39,8 +39,8 @@ from kompass.sync.gate.gate import Gate
 from kompass.sync.quarantine.entries import parse
 from replication.protocol import jsontext
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import AttachmentInfo
 from replication.store.sqlite import Reading
+from replication.store.values import AttachmentInfo
 
 WITHHELD = {
     "opportunity": frozenset({"probability", "estimatedValue", "weightedValue", "lostToCompetitor"}),

@@ -23,8 +23,8 @@ from kompass.privacy.sweep import login_of
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import Reading
+from replication.store.values import Document
 
 NOTICES = frozenset({"conflict", "rejected_change"})
 _OTHERS = frozenset({*OWN, "supplier"})

@@ -38,8 +38,8 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
 from replication.protocol.sequences import Epochs
-from replication.store.interface import Document
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
+from replication.store.values import Document
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS privacy_counters (doctype TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;

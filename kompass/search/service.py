@@ -29,8 +29,8 @@ from kompass.sync.index import FeedIndex, following
 from kompass.sync.positions import position
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
-from replication.store.interface import Document
 from replication.store.sqlite import Reading, SqliteDatabase
+from replication.store.values import Document
 
 MOST_CHANGED = 2000
 """Changed documents up to which it is found out who sees them, so that totals are right."""

@@ -33,7 +33,8 @@ from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
-from replication.store.interface import Database, Document, Store, WriteCheck
+from replication.store.interface import Database, Store, WriteCheck
+from replication.store.values import Document
 
 WRONG = "Name or password is incorrect."
 LOCKED = "Account is temporarily locked due to multiple authentication failures"

@@ -13,7 +13,8 @@ from replication.protocol import errors
 from replication.protocol.attachments import StubAttachment
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import AttachmentInfo, Database
+from replication.store.interface import Database
+from replication.store.values import AttachmentInfo
 
 
 async def check_stubs(database: Database, docs: Sequence[DocumentWrite], *, replicated: bool) -> None:

@@ -26,7 +26,7 @@ from replication.protocol.documents import DocumentWrite, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import check_attachment_name, check_document_id
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import AttachmentInfo, Document
+from replication.store.values import AttachmentInfo, Document
 
 IN_ONE_PIECE = 256 * 1024
 """Attachments up to this size in bytes are sent without streaming."""

@@ -27,7 +27,7 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.names import LOCAL_PREFIX
 from replication.protocol.partitions import check_asked_id, check_partitioned_id
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
-from replication.store.interface import Missing
+from replication.store.values import Missing
 
 MAX_DOCUMENTS = 50_000
 """Documents of one `_bulk_docs`. CouchDB 3.5.0 has no such limit; a document of two bytes takes thousands

@@ -26,8 +26,9 @@ from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
 from replication.protocol.partitions import check_partitioned_id
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import Database, Document, MissingRevision
+from replication.store.interface import Database
 from replication.store.paging import PageSize
+from replication.store.values import Document, MissingRevision
 
 _REFUSED_PARAMETERS = ("rev", "open_revs", "atts_since", "new_edits", "w")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from replication.http.turns import Turns
-from replication.store.interface import Change
+from replication.store.values import Change
 
 
 class ChangeFilter:

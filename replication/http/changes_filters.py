@@ -23,7 +23,8 @@ from replication.protocol.mango.fields import projection
 from replication.protocol.mango.query import MAX_FIELDS
 from replication.protocol.mango.selector import Selector, compile_selector
 from replication.protocol.names import DESIGN_PREFIX
-from replication.store.interface import Change, Database
+from replication.store.interface import Database
+from replication.store.values import Change
 
 _DOC_IDS_REASON = "`doc_ids` filter parameter is not a list of doc ids."
 

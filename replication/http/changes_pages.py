@@ -16,8 +16,9 @@ from replication.http.changes_options import ChangesOptions
 from replication.http.document_reading import meta_members, rendered
 from replication.http.turns import Turns
 from replication.protocol.documents import with_members
-from replication.store.interface import Change, Database, Document
+from replication.store.interface import Database
 from replication.store.paging import FIRST_PAGE
+from replication.store.values import Change, Document
 
 ROWS = 4000
 """Rows of a page without documents: half a megabyte."""

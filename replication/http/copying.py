@@ -17,7 +17,7 @@ from replication.protocol.attachments import StagedAttachment
 from replication.protocol.documents import parse_document
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Document
+from replication.store.values import Document
 
 _NONE: Mapping[str, StagedAttachment] = {}
 

@@ -17,7 +17,8 @@ from replication.http.document_options import ReadOptions
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
-from replication.store.interface import AttachmentInfo, Database, Document, MissingRevision
+from replication.store.interface import Database
+from replication.store.values import AttachmentInfo, Document, MissingRevision
 
 
 async def open_document(

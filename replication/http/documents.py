@@ -36,7 +36,8 @@ from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite, parse_document, with_members
 from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
-from replication.store.interface import Database, Document, MissingRevision
+from replication.store.interface import Database
+from replication.store.values import Document, MissingRevision
 
 _DEFAULT = ReadOptions()
 

@@ -18,7 +18,8 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
 from replication.queries.designs import design_document
 from replication.queries.view_index import failed
-from replication.store.interface import Change, Database
+from replication.store.interface import Database
+from replication.store.values import Change
 
 BATCH = 200
 """Changes whose documents are judged in one job."""

@@ -19,7 +19,8 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.replicator.local_peer import PageFilter, Rules
 from replication.replicator.peer import Feed
-from replication.store.interface import Change, Database
+from replication.store.interface import Database
+from replication.store.values import Change
 
 if TYPE_CHECKING:
     from replication.http.server import Server

@@ -13,8 +13,9 @@ from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.names import DESIGN_PREFIX, LOCAL_PREFIX
 from replication.protocol.partitions import id_range
-from replication.store.interface import Database, Document, KeyRange, LocalDocument
+from replication.store.interface import Database
 from replication.store.paging import FIRST_PAGE, PageSize
+from replication.store.values import Document, KeyRange, LocalDocument
 
 ROWS = 2000
 """Rows of a page without documents."""

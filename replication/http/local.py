@@ -21,7 +21,7 @@ from replication.http.responses import etag_matches, etag_of, not_modified, text
 from replication.protocol import errors
 from replication.protocol.documents import with_members
 from replication.protocol.names import LOCAL_PREFIX
-from replication.store.interface import LocalDocument
+from replication.store.values import LocalDocument
 
 _ANY_REV = re.compile(r"[0-9]+-.*", re.ASCII)
 

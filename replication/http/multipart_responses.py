@@ -19,7 +19,8 @@ from replication.http.responses import CACHE_CONTROL, text_response
 from replication.http.streaming import PagedResponse, gathered
 from replication.protocol.attachments import DEFAULT_CONTENT_TYPE
 from replication.protocol.multipart import MIXED, Writer, disposition
-from replication.store.interface import AttachmentInfo, Database, Document, MissingRevision
+from replication.store.interface import Database
+from replication.store.values import AttachmentInfo, Document, MissingRevision
 
 _JSON = {"Content-Type": "application/json"}
 _ERROR = {"Content-Type": 'application/json; error="true"'}

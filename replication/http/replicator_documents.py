@@ -27,7 +27,8 @@ from replication.protocol.names import DESIGN_PREFIX
 from replication.replicator.documents import OWNER, REPLICATOR_DATABASE
 from replication.replicator.failures import InvalidReplication
 from replication.replicator.options import parse, stripped
-from replication.store.interface import Document, WriteCheck
+from replication.store.interface import WriteCheck
+from replication.store.values import Document
 
 NOT_YOURS_TO_READ = "Only its owner and administrators can read what is attached to a replication document."
 NAMESAKE = "Replication documents can't be written under an administrator's name without the role _admin."

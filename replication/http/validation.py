@@ -28,7 +28,8 @@ from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Path, format_rev
 from replication.queries.designs import validating
 from replication.queries.view_index import failed
-from replication.store.interface import Database, Document, WriteCheck
+from replication.store.interface import Database, WriteCheck
+from replication.store.values import Document
 
 BATCH = 200
 """Documents that a function judges in one job."""

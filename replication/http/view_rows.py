@@ -11,7 +11,8 @@ from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import Database, Document, IndexRow
+from replication.store.interface import Database
+from replication.store.values import Document, IndexRow
 
 
 class _Link(NamedTuple):

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 from replication.protocol import errors, jsontext
 from replication.protocol.design import DesignDocument
 from replication.protocol.names import DESIGN_PREFIX
-from replication.store.interface import Database, KeyRange
+from replication.store.interface import Database
+from replication.store.values import KeyRange
 
 _DESIGN_DOCUMENTS = KeyRange(DESIGN_PREFIX, "_design0", inclusive_end=False)
 _PAGE = 1000

@@ -24,8 +24,9 @@ from replication.protocol.mango.query import ExecutionStats, FindRequest
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import format_rev
 from replication.queries.indexes import definitions
-from replication.store.interface import Database, Document, IndexBehindError, IndexEntry, KeyRange
+from replication.store.interface import Database, IndexBehindError
 from replication.store.paging import PageSize
+from replication.store.values import Document, IndexEntry, KeyRange
 
 _LARGEST_PAGE = 1000
 

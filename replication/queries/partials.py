@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from replication.protocol.errors import ProtocolError
 from replication.queries.views import ViewQuery, ViewRows
-from replication.store.interface import IndexRow, IndexVersion, PartialReduction, RowPosition, RowSpan
+from replication.store.values import IndexRow, IndexVersion, PartialReduction, RowPosition, RowSpan
 
 WORTHWHILE = 4000
 """Rows of a view from which reductions are kept: fewer are read in less time than it takes to look."""

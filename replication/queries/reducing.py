@@ -31,7 +31,8 @@ from replication.queries import partials
 from replication.queries.partials import Keeper, Region, behind, counted
 from replication.queries.view_index import failed
 from replication.queries.views import EXACT, ViewQuery, ViewRows, span_pages
-from replication.store.interface import Database, IndexRow, PartialReduction, RowPosition, RowSpan
+from replication.store.interface import Database
+from replication.store.values import IndexRow, PartialReduction, RowPosition, RowSpan
 
 CHUNK = 500
 """Rows, or results, that a JavaScript function reduces at a time."""

@@ -25,7 +25,8 @@ from replication.protocol.mango.index import IndexDefinition, definitions_of
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.partitions import key_prefix_of
 from replication.queries.views import ViewRows
-from replication.store.interface import Database, IndexedDocument, IndexRow, RowMapper
+from replication.store.interface import Database, RowMapper
+from replication.store.values import IndexedDocument, IndexRow
 
 ROWS_AT_A_TIME = 1000
 """Rows after which others get their turn."""

@@ -11,15 +11,8 @@ from replication.protocol import jsontext
 from replication.protocol.collation import above, raw_sort_key, sort_key
 from replication.protocol.design import View
 from replication.protocol.partitions import key_prefix
-from replication.store.interface import (
-    Database,
-    IndexBehindError,
-    IndexRow,
-    IndexState,
-    IndexVersion,
-    PartialReduction,
-    RowSpan,
-)
+from replication.store.interface import Database, IndexBehindError
+from replication.store.values import IndexRow, IndexState, IndexVersion, PartialReduction, RowSpan
 
 T = TypeVar("T")
 

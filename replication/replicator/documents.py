@@ -23,7 +23,8 @@ from replication.protocol.names import DESIGN_PREFIX
 from replication.replicator.failures import InvalidReplication
 from replication.replicator.jobs import COMPLETED, FAILED, Job, Jobs, timestamp
 from replication.replicator.options import Description, Endpoint, Options, canonical, parse
-from replication.store.interface import Change, Database, Store
+from replication.store.interface import Database, Store
+from replication.store.values import Change
 
 REPLICATOR_DATABASE = "_replicator"
 

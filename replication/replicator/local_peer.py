@@ -48,8 +48,9 @@ from replication.replicator.peer import (
     Unreadable,
     Wanted,
 )
-from replication.store.interface import AttachmentInfo, Change, Database, Document, Store
+from replication.store.interface import Database, Store
 from replication.store.packing import stage_packed
+from replication.store.values import AttachmentInfo, Change, Document
 
 _SCANNED_ROWS = 500
 _WAIT_SECONDS = 60.0

@@ -9,8 +9,8 @@ import pytest
 
 from kompass.sync.opening import DATABASE
 from replication.protocol.revisions import Rev
-from replication.store.interface import Missing
 from replication.store.sqlite import Reading
+from replication.store.values import Missing
 from tests.attack.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

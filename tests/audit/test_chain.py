@@ -17,7 +17,6 @@ from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import (
     ChangedDocument,
     Extension,
@@ -26,6 +25,7 @@ from replication.store.sqlite import (
     SqliteStore,
     Writing,
 )
+from replication.store.values import Document
 from tests.audit.world import entries, entries_of, look
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new
 

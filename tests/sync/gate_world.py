@@ -26,8 +26,8 @@ from replication.protocol.attachments import AttachmentWrite, InlineAttachment, 
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import Several, SqliteDatabase, SqliteStore, Writing
+from replication.store.values import Document
 
 PEOPLE = {
     "adm1": {Role.ADM},

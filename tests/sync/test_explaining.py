@@ -14,8 +14,8 @@ from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import KeyRange
 from replication.store.sqlite import Several, SqliteDatabase, SqliteStore, Writing
+from replication.store.values import KeyRange
 from tests.sync.test_product_rules import CARD, CUSTOMER, Company, company
 
 __all__ = ["company"]

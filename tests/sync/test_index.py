@@ -28,8 +28,8 @@ from kompass.sync.positions import position
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, parse_rev
-from replication.store.interface import KeyRange
 from replication.store.sqlite import Reading, SqliteDatabase, SqliteStore, Writing
+from replication.store.values import KeyRange
 
 USERS = ("ada", "ben", "cem")
 DOCS = ("d1", "d2", "d3", "d4")

@@ -32,8 +32,8 @@ from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import AttachmentInfo, Document
 from replication.store.sqlite import Reading, Writing
+from replication.store.values import AttachmentInfo, Document
 
 MINE, THEIRS, MERGE = "mine", "theirs", "merge"
 

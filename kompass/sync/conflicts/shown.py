@@ -18,8 +18,8 @@ from kompass.sync.gate.ports import Index
 from kompass.sync.gate.stored import bare, members_today
 from kompass.sync.notices import encoded
 from replication.protocol.revisions import format_rev, parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import Reading
+from replication.store.values import Document
 
 OWNERS = ("owner", "assignedTo", "ownerId", "userId", "projectManagerId")
 """Fields that name whose a document is."""

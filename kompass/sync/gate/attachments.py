@@ -17,7 +17,7 @@ from replication.protocol.attachments import (
     StagedAttachment,
     StubAttachment,
 )
-from replication.store.interface import AttachmentInfo
+from replication.store.values import AttachmentInfo
 
 
 def pinned(

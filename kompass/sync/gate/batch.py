@@ -30,8 +30,8 @@ from kompass.sync.notices import NOTICE
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Path, Rev, format_rev
-from replication.store.interface import AttachmentInfo
 from replication.store.sqlite import Writing
+from replication.store.values import AttachmentInfo
 
 _TIMED = {
     doctype for (doctype, _), limits in LIMITS.items() if any(one and one.within for one in limits.values())

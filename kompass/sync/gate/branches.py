@@ -39,7 +39,7 @@ from replication.protocol.attachments import (
 )
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
-from replication.store.interface import AttachmentInfo, Document
+from replication.store.values import AttachmentInfo, Document
 
 
 class Branches:

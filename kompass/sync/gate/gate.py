@@ -46,8 +46,8 @@ from kompass.sync.quarantine.store import Quarantine
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev
-from replication.store.interface import Missing
 from replication.store.sqlite import SqliteDatabase, Writing
+from replication.store.values import Missing
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from kompass.sync.gate.stored import known_of_hidden, known_of_purged
 from kompass.sync.quarantine.entries import State
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.store.interface import Missing
+from replication.store.values import Missing
 
 
 def missing_revisions(

@@ -11,8 +11,8 @@ from kompass.audit import Refused
 from kompass.domain.changes import Change, Facts, NoFacts
 from kompass.domain.refusals import Refusal
 from replication.protocol.revisions import Path, Rev
-from replication.store.interface import Document
 from replication.store.sqlite import Reading, Writing
+from replication.store.values import Document
 
 
 class Look(Protocol):

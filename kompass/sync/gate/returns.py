@@ -33,7 +33,7 @@ from kompass.sync.refusals import DELETED, ERASED, NAMES_ERASED, of_decision
 from replication.protocol import jsontext
 from replication.protocol.attachments import AttachmentWrite, InlineAttachment, StagedAttachment
 from replication.protocol.revisions import Rev, format_rev
-from replication.store.interface import Document
+from replication.store.values import Document
 
 
 class End(NamedTuple):

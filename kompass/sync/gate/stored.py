@@ -14,8 +14,8 @@ from kompass.sync.gate.ports import Index
 from replication.protocol import jsontext
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, parse_rev, parse_revisions
-from replication.store.interface import Document
 from replication.store.sqlite import Reading, Writing
+from replication.store.values import Document
 
 
 class Stored:

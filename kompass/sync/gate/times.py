@@ -12,8 +12,8 @@ from kompass.domain.versions import equal
 from kompass.sync.gate import records
 from kompass.sync.gate.stored import Stored, members_of, members_today
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import Reading
+from replication.store.values import Document
 
 _MOST = 50
 """Versions of the winner's line that are looked at, to find the one that changed a field."""

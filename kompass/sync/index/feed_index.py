@@ -31,8 +31,8 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, format_rev
-from replication.store.interface import Document, KeyRange
 from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing
+from replication.store.values import Document, KeyRange
 
 BROAD = 5000
 """Documents from which on somebody's ids are found by going through all ids."""

@@ -24,8 +24,8 @@ from kompass.sync.index.keeping import (
 from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import Rules
 from replication.protocol import jsontext
-from replication.store.interface import Document
 from replication.store.sqlite import Reading
+from replication.store.values import Document
 
 _REMEMBERED = 10_000
 

@@ -18,7 +18,7 @@ from kompass.sync.personal.listings import Listings
 from kompass.sync.personal.writes import Writes
 from replication.protocol import errors, jsontext
 from replication.protocol.sequences import Epochs
-from replication.store.interface import DatabaseInfo, PartitionInfo
+from replication.store.values import DatabaseInfo, PartitionInfo
 
 
 class PersonalDatabase(Documents, Listings, Feed, Indexes, Writes):

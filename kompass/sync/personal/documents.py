@@ -15,8 +15,8 @@ from replication.protocol.attachments import StagedAttachment
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.store.interface import AttachmentInfo, Document, Missing, MissingRevision
 from replication.store.sqlite import Reading, Revisions
+from replication.store.values import AttachmentInfo, Document, Missing, MissingRevision
 
 
 class Documents(Person):

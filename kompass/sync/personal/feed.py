@@ -8,8 +8,8 @@ from kompass.sync.index import FeedRow
 from kompass.sync.personal.person import Person
 from replication.protocol import jsontext
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Change, ChangesPage, Document
 from replication.store.sqlite import Reading
+from replication.store.values import Change, ChangesPage, Document
 
 
 class Feed(Person):

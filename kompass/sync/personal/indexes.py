@@ -14,16 +14,8 @@ import orjson
 
 from kompass.sync.personal.person import Person
 from kompass.sync.positions import position, split
-from replication.store.interface import (
-    DocumentMapper,
-    IndexEntry,
-    IndexRow,
-    IndexState,
-    IndexVersion,
-    PartialReduction,
-    RowMapper,
-    RowSpan,
-)
+from replication.store.interface import DocumentMapper, RowMapper
+from replication.store.values import IndexEntry, IndexRow, IndexState, IndexVersion, PartialReduction, RowSpan
 
 SCANNED = 1000
 """Entries of an index that are looked at in one go."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kompass.sync.personal.local import within
 from kompass.sync.personal.person import Person
 from replication.protocol import jsontext
-from replication.store.interface import Document, KeyRange, RowsPage
+from replication.store.values import Document, KeyRange, RowsPage
 
 
 class Listings(Person):

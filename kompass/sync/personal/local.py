@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from replication.protocol import jsontext
-from replication.store.interface import KeyRange, LocalDocument
 from replication.store.sqlite import Reading, SqliteDatabase, Writing
 from replication.store.sqlite.reading import local_document
+from replication.store.values import KeyRange, LocalDocument
 
 KEPT_DAYS = 90
 """Days without being read or written after which a local document goes."""

@@ -14,8 +14,9 @@ from replication.protocol.documents import revisions_member
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev
 from replication.queries.designs import design_documents
-from replication.store.interface import Database, Document
+from replication.store.interface import Database
 from replication.store.sqlite import Reading
+from replication.store.values import Document
 
 FOR_ADMINISTRATORS = "You are not a db or server admin."
 

@@ -13,8 +13,8 @@ from kompass.sync.positions import PersonalEpochs
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev
-from replication.store.interface import Missing
 from replication.store.sqlite import Reading, SqliteDatabase
+from replication.store.values import Missing
 
 
 class Gate(Protocol):

@@ -10,7 +10,8 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev
-from replication.store.interface import KeyRange, LocalDocument, PurgeRequest, WriteCheck
+from replication.store.interface import WriteCheck
+from replication.store.values import KeyRange, LocalDocument, PurgeRequest
 
 
 class Writes(Person):

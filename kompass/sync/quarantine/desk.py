@@ -29,7 +29,7 @@ from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import AttachmentInfo, Document
+from replication.store.values import AttachmentInfo, Document
 
 OFFICE = frozenset({Role.INNEN, Role.GF})
 """Who looks at other people's entries."""

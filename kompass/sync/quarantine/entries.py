@@ -21,7 +21,7 @@ from kompass.domain.stamps import timestamp
 from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite, revisions_member
 from replication.protocol.revisions import Path, format_rev, parse_revisions
-from replication.store.interface import Document
+from replication.store.values import Document
 
 
 class State(StrEnum):

@@ -21,8 +21,9 @@ from replication.protocol.attachments import (
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import AttachmentInfo, Database, Store
+from replication.store.interface import Database, Store
 from replication.store.sqlite import SqliteDatabase
+from replication.store.values import AttachmentInfo
 
 DATABASE = "kompass-quarantine"
 

@@ -21,8 +21,8 @@ from replication.protocol.attachments import (
     StubAttachment,
 )
 from replication.protocol.documents import DocumentWrite
-from replication.store.interface import AttachmentInfo
 from replication.store.sqlite.schema import CHUNK_BITS, CHUNK_SIZE
+from replication.store.values import AttachmentInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-from replication.store.interface import KeyRange
 from replication.store.sqlite.connections import Connections
 from replication.store.sqlite.histogram import SequenceHistogram
 from replication.store.sqlite.ranks import IdRanks
+from replication.store.values import KeyRange
 
 
 class Counts:

@@ -24,30 +24,7 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Rev, parse_rev
 from replication.protocol.sequences import Epoch, Epochs
-from replication.store.interface import (
-    AttachmentInfo,
-    Change,
-    ChangesPage,
-    Database,
-    DatabaseInfo,
-    Document,
-    DocumentMapper,
-    IndexEntry,
-    IndexRow,
-    IndexState,
-    IndexVersion,
-    KeyRange,
-    LocalDocument,
-    Missing,
-    MissingRevision,
-    PartialReduction,
-    PartitionInfo,
-    PurgeRequest,
-    RowMapper,
-    RowsPage,
-    RowSpan,
-    WriteCheck,
-)
+from replication.store.interface import Database, DocumentMapper, RowMapper, WriteCheck
 from replication.store.sqlite import (
     compaction,
     forgetting,
@@ -66,6 +43,26 @@ from replication.store.sqlite.schema import migrate
 from replication.store.sqlite.uploads import Uploads
 from replication.store.sqlite.waiting import Waiting
 from replication.store.sqlite.writer import Counters, Transaction, Writer, storage_error
+from replication.store.values import (
+    AttachmentInfo,
+    Change,
+    ChangesPage,
+    DatabaseInfo,
+    Document,
+    IndexEntry,
+    IndexRow,
+    IndexState,
+    IndexVersion,
+    KeyRange,
+    LocalDocument,
+    Missing,
+    MissingRevision,
+    PartialReduction,
+    PartitionInfo,
+    PurgeRequest,
+    RowsPage,
+    RowSpan,
+)
 
 T = TypeVar("T")
 

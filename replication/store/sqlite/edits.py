@@ -24,7 +24,7 @@ from replication.protocol.revisions import (
     new_revision_hash,
 )
 from replication.protocol.sequences import Epochs
-from replication.store.interface import Document, WriteCheck
+from replication.store.interface import WriteCheck
 from replication.store.sqlite.blobs import Attached, AttachmentTable, stubs_text
 from replication.store.sqlite.entries import (
     ROW,
@@ -35,6 +35,7 @@ from replication.store.sqlite.entries import (
     revisions_text,
 )
 from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
+from replication.store.values import Document
 
 _FETCH_ONE = f"SELECT {ROW} FROM docs WHERE id = ?"
 _FETCH_MANY = (

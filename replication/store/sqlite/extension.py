@@ -23,13 +23,14 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Rev
 from replication.protocol.sequences import Epochs
-from replication.store.interface import AttachmentInfo, Document, LocalDocument, Missing, WriteCheck
+from replication.store.interface import WriteCheck
 from replication.store.sqlite import forgetting, reading
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.edits import Batch
 from replication.store.sqlite.forgetting import Emptied
 from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
+from replication.store.values import AttachmentInfo, Document, LocalDocument, Missing
 
 __all__ = [
     "Ancestor",

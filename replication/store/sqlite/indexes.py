@@ -15,10 +15,11 @@ from typing import Any, Protocol, TypeVar
 import apsw
 
 from replication.protocol import jsontext
-from replication.store.interface import DocumentMapper, IndexBehindError, IndexEntry, RowPosition
+from replication.store.interface import DocumentMapper, IndexBehindError
 from replication.store.sqlite import partials
 from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.writer import Transaction
+from replication.store.values import IndexEntry, RowPosition
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import apsw
 
-from replication.store.interface import IndexVersion, PartialReduction, RowPosition, RowSpan
 from replication.store.sqlite.writer import Transaction
+from replication.store.values import IndexVersion, PartialReduction, RowPosition, RowSpan
 
 MOST_REDUCERS = 8
 """Reducers of an index whose reductions are kept. An old one may be that of a function that was edited."""

@@ -11,10 +11,10 @@ import orjson
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev
 from replication.protocol.sequences import Epochs
-from replication.store.interface import PurgeRequest
 from replication.store.sqlite import indexes
 from replication.store.sqlite.edits import Batch, drop_bodies
 from replication.store.sqlite.writer import ChangedDocument, Transaction
+from replication.store.values import PurgeRequest
 
 
 def purge(

@@ -14,7 +14,8 @@ import orjson
 
 from replication.protocol.partitions import id_range
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.store.interface import (
+from replication.store.sqlite.entries import ROW, Entry, parse_tree, revisions_text, tree_knows
+from replication.store.values import (
     Change,
     ChangesPage,
     Document,
@@ -25,7 +26,6 @@ from replication.store.interface import (
     PartitionInfo,
     RowsPage,
 )
-from replication.store.sqlite.entries import ROW, Entry, parse_tree, revisions_text, tree_knows
 
 _WINNER = (
     "SELECT id, rev, deleted, text, tree, attached, docs.seq, leaves"

@@ -17,9 +17,10 @@ import apsw
 from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.revisions import format_rev
-from replication.store.interface import IndexedDocument, IndexRow, IndexState, RowMapper, RowSpan
+from replication.store.interface import RowMapper
 from replication.store.sqlite import indexes, partials, reading
 from replication.store.sqlite.writer import Transaction
+from replication.store.values import IndexedDocument, IndexRow, IndexState, RowSpan
 
 DOCUMENTS_A_STEP = 500
 BYTES_A_STEP = 2 << 20

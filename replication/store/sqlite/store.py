@@ -30,12 +30,13 @@ import apsw
 from replication.protocol import errors
 from replication.protocol.names import check_database_name
 from replication.store.events import DatabaseEvents, EventKind
-from replication.store.interface import Database, Store, StoreCounts
+from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.schema import UnknownSchemaError, create
 from replication.store.sqlite.writer import storage_error
+from replication.store.values import StoreCounts
 
 if sys.platform != "win32":
     import resource

@@ -20,7 +20,8 @@ from replication.protocol.revisions import parse_rev
 from replication.queries import partials, reducing, view_index, views
 from replication.queries.reducing import reduction
 from replication.queries.views import EXACT, UNBOUNDED, ViewQuery, ViewRows
-from replication.store.interface import Database, RowMapper, RowSpan
+from replication.store.interface import Database, RowMapper
+from replication.store.values import RowSpan
 from tests.replication.store.writes import doc, edit
 
 MAP = "function(doc) { for (const [key, value] of doc.rows) emit(key, value) }"

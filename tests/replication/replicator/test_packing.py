@@ -17,8 +17,9 @@ from replication.replicator import local_peer as local_peer_module
 from replication.replicator.http_peer import HttpPeer
 from replication.replicator.options import parse_endpoint
 from replication.replicator.peer import Peer
-from replication.store.interface import AttachmentInfo, Database
+from replication.store.interface import Database
 from replication.store.sqlite import SqliteStore
+from replication.store.values import AttachmentInfo
 from tests.replication.store.writes import doc
 
 TEXT, LONG = b"a line\n" * 30, b"".join(b"line %d\n" % number for number in range(20_000))

@@ -13,7 +13,8 @@ from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import Database, Document, IndexEntry, KeyRange, PartitionInfo, Store
+from replication.store.interface import Database, Store
+from replication.store.values import Document, IndexEntry, KeyRange, PartitionInfo
 from tests.replication.store.writes import branch, doc, edit, replicate, status
 
 

@@ -15,7 +15,6 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path as History
 from replication.protocol.revisions import Rev, parse_rev
-from replication.store.interface import Document
 from replication.store.sqlite import (
     Ancestor,
     ChangedDocument,
@@ -27,6 +26,7 @@ from replication.store.sqlite import (
     Writing,
     WrittenRevision,
 )
+from replication.store.values import Document
 
 
 class Names(Extension):

@@ -12,15 +12,9 @@ import apsw
 import pytest
 
 from replication.protocol.revisions import parse_rev
-from replication.store.interface import (
-    Database,
-    IndexBehindError,
-    IndexedDocument,
-    IndexRow,
-    PartialReduction,
-    RowSpan,
-)
+from replication.store.interface import Database, IndexBehindError
 from replication.store.sqlite import SqliteStore
+from replication.store.values import IndexedDocument, IndexRow, PartialReduction, RowSpan
 from tests.replication.store.writes import doc, edit
 
 EVERYTHING = RowSpan()

@@ -6,7 +6,7 @@ import pytest
 
 from kompass.sync.personal import local
 from kompass.sync.personal.local import LocalNotes
-from replication.store.interface import KeyRange
+from replication.store.values import KeyRange
 from tests.sync.personal.world import World
 
 

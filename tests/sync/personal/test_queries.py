@@ -234,6 +234,6 @@ async def _signature(world: World) -> str:
 
 
 def _everything() -> Any:
-    from replication.store.interface import RowSpan
+    from replication.store.values import RowSpan
 
     return RowSpan()

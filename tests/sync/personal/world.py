@@ -26,8 +26,8 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path as RevisionPath
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.store.interface import Missing
 from replication.store.sqlite import Reading, SqliteDatabase, SqliteStore, Writing
+from replication.store.values import Missing
 
 DATABASE = "kompass"
 PASSWORD = "geheim"
