@@ -7,14 +7,10 @@ would cost more. Whoever wants many rows asks for them page by page. Writes go t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
@@ -23,166 +19,31 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Rev, parse_rev
-from replication.protocol.sequences import Epoch, Epochs
-from replication.store.interface import Database, DocumentMapper, RowMapper, WriteCheck
-from replication.store.sqlite import (
-    compaction,
-    forgetting,
-    indexes,
-    partials,
-    purging,
-    reading,
-    row_indexes,
-)
-from replication.store.sqlite.blobs import AttachmentTable
+from replication.protocol.sequences import Epochs
+from replication.store.interface import WriteCheck
+from replication.store.sqlite import compaction, forgetting, judging, purging, reading
 from replication.store.sqlite.compaction import Ancestor
-from replication.store.sqlite.connections import Connections
-from replication.store.sqlite.counts import Counts
-from replication.store.sqlite.extension import Extension, Reading, Writing
-from replication.store.sqlite.schema import migrate
-from replication.store.sqlite.uploads import Uploads
-from replication.store.sqlite.waiting import Waiting
-from replication.store.sqlite.writer import Counters, Transaction, Writer, storage_error
+from replication.store.sqlite.extension import Reading, Writing
+from replication.store.sqlite.indexed import IndexedDatabase
+from replication.store.sqlite.writer import Transaction, storage_error
 from replication.store.values import (
     AttachmentInfo,
     Change,
     ChangesPage,
     DatabaseInfo,
     Document,
-    IndexEntry,
-    IndexRow,
-    IndexState,
-    IndexVersion,
     KeyRange,
     LocalDocument,
     Missing,
     MissingRevision,
-    PartialReduction,
     PartitionInfo,
     PurgeRequest,
     RowsPage,
-    RowSpan,
 )
 
-T = TypeVar("T")
 
-
-class SqliteDatabase(Database):
+class SqliteDatabase(IndexedDatabase):
     """One file. `path` exists and has its tables."""
-
-    def __init__(
-        self,
-        name: str,
-        path: Path,
-        pool: ThreadPoolExecutor,
-        changed: Callable[[], None],
-        opened: Callable[[SqliteDatabase], None],
-        extension: Extension | None = None,
-    ) -> None:
-        """`changed` is called in a writing thread when documents have changed; `opened`, in any thread, when
-        the database has opened a connection. `extension` keeps tables of its own in the file."""
-        self.name = name
-        self.reads = 0
-        """Documents that were read."""
-        self.writes = 0
-        """Documents that were changed."""
-        self.commits = 0
-        self._changed = changed
-        self._connections = Connections(path, lambda: opened(self))
-        connection = apsw.Connection(str(path))
-        migrate(connection)
-        rows: Any = connection.execute("SELECT name, value FROM meta")
-        meta: dict[str, Any] = dict(rows)
-        self._uuid = str(meta["uuid"])
-        self._created = int(meta["created"])
-        self._revs_limit = int(meta["revs_limit"])
-        self._purge_requests_limit = int(meta["purge_requests_limit"])
-        self._security = bytes(meta["security"])
-        self._partitioned = bool(meta.get("partitioned", 0))
-        self._epochs = Epochs(
-            [
-                Epoch(name, first)
-                for name, first in connection.execute("SELECT name, first FROM epochs ORDER BY rowid")
-            ]
-        )
-        self._counts = Counts(self._connections)
-        self._waiting = Waiting()
-        self._compacting = False
-        self.extension = extension
-        if extension is not None:
-            self._prepare(connection, extension)
-        self._writer = Writer(connection, pool, self._committed, self._connections.open_writer)
-        self._uploads = Uploads(self._connections, self._writer.submit)
-        opened(self)
-
-    def _prepare(self, connection: apsw.Connection, extension: Extension) -> None:
-        with connection:
-            before = Counters.load(connection)
-            transaction = Transaction(connection, replace(before))
-            self._extended(transaction, extension.prepare)
-            if transaction.counters != before:
-                transaction.counters.save(connection)
-
-    def _extended(self, transaction: Transaction, run: Callable[[Writing], T]) -> T:
-        """Runs a job, then tells the extension what it has changed, until nothing follows from that."""
-        writing = Writing(transaction, self._epochs, self._revs_limit, partitioned=self._partitioned)
-        if self.extension is None:
-            return run(writing)
-        transaction.changed = []
-        writing.told = partial(self.extension.changed, writing)
-        result = run(writing)
-        writing.settle()
-        return result
-
-    # -- connections ---------------------------------------------------------------------------
-
-    def rest(self) -> None:
-        """Closes the connections that nobody uses at the moment. Whoever needs one opens it again."""
-        self._connections.rest()
-        # The last one to close tidies the file up, so that is the writer, in its own thread.
-        self._writer.rest()
-
-    def close(self) -> None:
-        """Waits for writes in flight, ends the feeds, closes the file."""
-        self._connections.refuse()
-        self._writer.close()
-        self._connections.rest()
-        if self.extension is not None:
-            self.extension.closed()
-        self._waiting.wake()
-
-    async def _write(self, run: Callable[[Transaction], T]) -> T:
-        return await asyncio.shield(self._writer.submit(run))
-
-    @contextmanager
-    def reading(self) -> Iterator[Reading]:
-        """The database as one commit left it. The block must not wait: it holds a transaction."""
-        with self._connections.snapshot() as connection:
-            yield Reading(connection, self._epochs)
-
-    async def transact(self, run: Callable[[Writing], T]) -> T:
-        """Runs `run` inside one transaction, in the writing thread, and answers when it is durable.
-
-        Everything `run` writes is committed together; what it raises (`ProtocolError`) undoes it. Others
-        share the commit, so it must not take long. Cancelling the caller doesn't undo it.
-        """
-        return await self._write(lambda transaction: self._extended(transaction, run))
-
-    def _committed(
-        self,
-        counters: Counters,
-        moved: list[tuple[int, int]],
-        shown: list[tuple[str, int]],
-        notes: list[object],
-    ) -> None:
-        self._counts.committed(counters.update_seq, moved, shown)
-        self.commits += 1
-        if self.extension is not None:
-            self.extension.committed(counters.update_seq, notes)
-        if moved:
-            self.writes += len(moved)
-            self._waiting.wake()
-            self._changed()
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -313,12 +174,7 @@ class SqliteDatabase(Database):
         check: WriteCheck | None = None,
     ) -> list[str | ProtocolError]:
         def run(writing: Writing) -> list[str | ProtocolError]:
-            results = writing.write(docs, replicated=replicated, check=self._judged(writing, check))
-            if self.extension is not None:
-                for doc, result in zip(docs, results, strict=True):
-                    if isinstance(result, ProtocolError) and result.status == 409:
-                        self.extension.check_refused(writing, doc.id, doc, result)
-            return results
+            return judging.write(self.extension, writing, docs, replicated=replicated, check=check)
 
         results = await self.transact(run)
         self.taken_up(docs)
@@ -327,12 +183,7 @@ class SqliteDatabase(Database):
     async def refused(self, refusals: Sequence[tuple[DocumentWrite, ProtocolError]]) -> None:
         extension = self.extension
         if extension is not None and refusals:
-
-            def run(writing: Writing) -> None:
-                for doc, error in refusals:
-                    extension.check_refused(writing, doc.id, doc, error, "validation")
-
-            await self.transact(run)
+            await self.transact(lambda writing: judging.refused(extension, writing, refusals))
 
     def taken_up(self, docs: Sequence[DocumentWrite]) -> None:
         """What was staged for these documents waits no more. For whoever writes by `transact`."""
@@ -342,34 +193,12 @@ class SqliteDatabase(Database):
                     if isinstance(given, StagedAttachment):
                         self._uploads.waiting.discard(given.token)
 
-    def _judged(self, writing: Writing, check: WriteCheck | None) -> WriteCheck | None:
-        """The caller's judge and the extension's together; the extension hears of every refusal."""
-        extension = self.extension
-        if extension is None or (check is None and not extension.checks):
-            return check
-
-        def judged(write: DocumentWrite, winner: Document | None) -> None:
-            try:
-                if check is not None:
-                    check(write, winner)
-                refusal = extension.check(writing, write, winner)
-                if refusal is not None:
-                    raise refusal
-            except ProtocolError as error:
-                if error.status in (401, 403):
-                    extension.check_refused(writing, write.id, write, error)
-                raise
-
-        return judged
-
     async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, list[str]]:
         def purge(transaction: Transaction, writing: Writing) -> dict[str, list[str]] | ProtocolError:
             if self.extension is not None:
-                for docid, revs in asked.items():
-                    refusal = self.extension.check_purge(writing, docid, revs)
-                    if refusal is not None:
-                        self.extension.check_refused(writing, docid, None, refusal)
-                        return refusal
+                refusal = judging.purge(self.extension, writing, asked)
+                if refusal is not None:
+                    return refusal
             return purging.purge(transaction, self._epochs, self._revs_limit, asked)
 
         def run(transaction: Transaction) -> dict[str, list[str]] | ProtocolError:
@@ -505,20 +334,8 @@ class SqliteDatabase(Database):
     # -- attachments ---------------------------------------------------------------------------
 
     async def attachments(self, docid: str, rev: Rev) -> dict[str, AttachmentInfo]:
-        with self._connections.snapshot() as connection:
-            found = reading.entry(connection, docid)
-            if found is None or not found.knows(rev):
-                return {}
-            body = found.body
-            if found.winner != rev:
-                body = connection.execute(
-                    "SELECT body FROM revs WHERE doc = ? AND rev = ?",
-                    (found.num, f"{rev[0]}-{rev[1]}"),
-                ).get
-                if body is None:
-                    return {}
-            attached = AttachmentTable(connection).of_body(body)
-        return {name: one.info(name) for name, one in attached.items()}
+        with self.reading() as snapshot:
+            return snapshot.attachments(docid, rev)
 
     def read_attachment(
         self, info: AttachmentInfo, start: int = 0, end: int | None = None
@@ -532,88 +349,6 @@ class SqliteDatabase(Database):
 
     async def discard_attachments(self, staged: Sequence[StagedAttachment]) -> None:
         await self._uploads.discard(attachment.token for attachment in staged)
-
-    # -- indexes -------------------------------------------------------------------------------
-
-    async def refresh_index(self, signature: str, mapper: DocumentMapper) -> None:
-        await indexes.refresh(
-            self._connections.reader, self._write, lambda: self.update_seq, signature, mapper
-        )
-
-    async def scan_index(
-        self,
-        signature: str,
-        low: bytes,
-        high: bytes | None,
-        *,
-        seq: int = 0,
-        after: IndexEntry | None = None,
-        descending: bool = False,
-        skip: int = 0,
-        limit: int = 1000,
-    ) -> list[IndexEntry]:
-        with self._connections.snapshot() as connection:
-            num = indexes.number(connection, signature, seq)
-            return indexes.scan(connection, num, low, high, after, descending, skip, limit)
-
-    @property
-    def design_version(self) -> int:
-        return self._writer.design_version
-
-    async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
-        await row_indexes.refresh(
-            self._connections.snapshot, self._write, lambda: self.update_seq, signature, mapper
-        )
-
-    async def scan_rows(
-        self,
-        signature: str,
-        span: RowSpan,
-        *,
-        seq: int = 0,
-        descending: bool = False,
-        skip: int = 0,
-        limit: int = 1000,
-    ) -> list[IndexRow]:
-        with self._connections.snapshot() as connection:
-            num = indexes.number(connection, signature, seq)
-            return row_indexes.scan(connection, num, span, descending, skip, limit)
-
-    async def count_rows(self, signature: str, span: RowSpan, *, seq: int = 0) -> int:
-        with self._connections.snapshot() as connection:
-            return row_indexes.count(connection, indexes.number(connection, signature, seq), span)
-
-    async def index_version(self, signature: str) -> IndexVersion | None:
-        with self._connections.reader() as connection:
-            return partials.version(connection, signature)
-
-    async def partial_reductions(
-        self,
-        signature: str,
-        reducer: str,
-        span: RowSpan,
-        *,
-        seq: int = 0,
-        descending: bool = False,
-        limit: int = 500,
-    ) -> list[PartialReduction]:
-        with self._connections.snapshot() as connection:
-            num = indexes.number(connection, signature, seq)
-            return partials.scan(connection, num, reducer, span, descending, limit)
-
-    async def keep_reductions(
-        self, signature: str, reducer: str, version: IndexVersion, made: Sequence[PartialReduction]
-    ) -> bool:
-        return await self._write(
-            lambda transaction: partials.keep(transaction, signature, reducer, version, made)
-        )
-
-    async def index_state(self, signature: str, *, sized: bool = False) -> IndexState | None:
-        with self._connections.reader() as connection:
-            return row_indexes.state(connection, signature, sized)
-
-    async def drop_indexes(self, keep: Sequence[str]) -> None:
-        await self._write(lambda transaction: indexes.drop(transaction.connection, keep))
 
     # -- housekeeping --------------------------------------------------------------------------
 

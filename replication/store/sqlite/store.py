@@ -34,6 +34,7 @@ from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.lock import lock_directory
+from replication.store.sqlite.opened import OpenDatabase
 from replication.store.sqlite.schema import UnknownSchemaError, create
 from replication.store.sqlite.writer import storage_error
 from replication.store.values import StoreCounts
@@ -95,7 +96,7 @@ class SqliteStore(Store):
         self._open: dict[str, SqliteDatabase] = {}
         self._closed_counts = StoreCounts(0, 0, 0, 0)
         """Of databases that were deleted."""
-        self._awake: OrderedDict[str, SqliteDatabase] = OrderedDict()
+        self._awake: OrderedDict[str, OpenDatabase] = OrderedDict()
         """Databases that hold files open, the least recently used first."""
         self._awake_lock = threading.Lock()
         self._most_awake = most_awake or _affordable()
@@ -192,7 +193,7 @@ class SqliteStore(Store):
         self._note_use(database)
         return database
 
-    def _note_use(self, database: SqliteDatabase) -> None:
+    def _note_use(self, database: OpenDatabase) -> None:
         """A database may have opened files: the one that was left alone for longest closes its own."""
         resting = []
         with self._awake_lock:

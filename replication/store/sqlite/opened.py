@@ -1,0 +1,144 @@
+"""A database file that is open: its connections, its writer, transactions that an extension takes part in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from replication.protocol.sequences import Epoch, Epochs
+from replication.store.interface import Database
+from replication.store.sqlite.connections import Connections
+from replication.store.sqlite.counts import Counts
+from replication.store.sqlite.extension import Extension, Reading, Writing
+from replication.store.sqlite.schema import migrate
+from replication.store.sqlite.uploads import Uploads
+from replication.store.sqlite.waiting import Waiting
+from replication.store.sqlite.writer import Counters, Transaction, Writer
+
+T = TypeVar("T")
+
+
+class OpenDatabase(Database):
+    """One file. `path` exists and has its tables."""
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        pool: ThreadPoolExecutor,
+        changed: Callable[[], None],
+        opened: Callable[[OpenDatabase], None],
+        extension: Extension | None = None,
+    ) -> None:
+        """`changed` is called in a writing thread when documents have changed; `opened`, in any thread, when
+        the database has opened a connection. `extension` keeps tables of its own in the file."""
+        self.name = name
+        self.reads = 0
+        """Documents that were read."""
+        self.writes = 0
+        """Documents that were changed."""
+        self.commits = 0
+        self._changed = changed
+        self._connections = Connections(path, lambda: opened(self))
+        connection = apsw.Connection(str(path))
+        migrate(connection)
+        rows: Any = connection.execute("SELECT name, value FROM meta")
+        meta: dict[str, Any] = dict(rows)
+        self._uuid = str(meta["uuid"])
+        self._created = int(meta["created"])
+        self._revs_limit = int(meta["revs_limit"])
+        self._purge_requests_limit = int(meta["purge_requests_limit"])
+        self._security = bytes(meta["security"])
+        self._partitioned = bool(meta.get("partitioned", 0))
+        self._epochs = Epochs(
+            [
+                Epoch(name, first)
+                for name, first in connection.execute("SELECT name, first FROM epochs ORDER BY rowid")
+            ]
+        )
+        self._counts = Counts(self._connections)
+        self._waiting = Waiting()
+        self._compacting = False
+        self.extension = extension
+        if extension is not None:
+            self._prepare(connection, extension)
+        self._writer = Writer(connection, pool, self._committed, self._connections.open_writer)
+        self._uploads = Uploads(self._connections, self._writer.submit)
+        opened(self)
+
+    def _prepare(self, connection: apsw.Connection, extension: Extension) -> None:
+        with connection:
+            before = Counters.load(connection)
+            transaction = Transaction(connection, replace(before))
+            self._extended(transaction, extension.prepare)
+            if transaction.counters != before:
+                transaction.counters.save(connection)
+
+    def _extended(self, transaction: Transaction, run: Callable[[Writing], T]) -> T:
+        """Runs a job, then tells the extension what it has changed, until nothing follows from that."""
+        writing = Writing(transaction, self._epochs, self._revs_limit, partitioned=self._partitioned)
+        if self.extension is None:
+            return run(writing)
+        transaction.changed = []
+        writing.told = partial(self.extension.changed, writing)
+        result = run(writing)
+        writing.settle()
+        return result
+
+    # -- connections ---------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Closes the connections that nobody uses at the moment. Whoever needs one opens it again."""
+        self._connections.rest()
+        # The last one to close tidies the file up, so that is the writer, in its own thread.
+        self._writer.rest()
+
+    def close(self) -> None:
+        """Waits for writes in flight, ends the feeds, closes the file."""
+        self._connections.refuse()
+        self._writer.close()
+        self._connections.rest()
+        if self.extension is not None:
+            self.extension.closed()
+        self._waiting.wake()
+
+    async def _write(self, run: Callable[[Transaction], T]) -> T:
+        return await asyncio.shield(self._writer.submit(run))
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """The database as one commit left it. The block must not wait: it holds a transaction."""
+        with self._connections.snapshot() as connection:
+            yield Reading(connection, self._epochs)
+
+    async def transact(self, run: Callable[[Writing], T]) -> T:
+        """Runs `run` inside one transaction, in the writing thread, and answers when it is durable.
+
+        Everything `run` writes is committed together; what it raises (`ProtocolError`) undoes it. Others
+        share the commit, so it must not take long. Cancelling the caller doesn't undo it.
+        """
+        return await self._write(lambda transaction: self._extended(transaction, run))
+
+    def _committed(
+        self,
+        counters: Counters,
+        moved: list[tuple[int, int]],
+        shown: list[tuple[str, int]],
+        notes: list[object],
+    ) -> None:
+        self._counts.committed(counters.update_seq, moved, shown)
+        self.commits += 1
+        if self.extension is not None:
+            self.extension.committed(counters.update_seq, notes)
+        if moved:
+            self.writes += len(moved)
+            self._waiting.wake()
+            self._changed()
