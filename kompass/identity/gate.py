@@ -29,8 +29,9 @@ from kompass.identity.services import FEED, knows_secret, may_ask
 from kompass.identity.tokens import AccessTokens, Claims, ForgedTokenError
 from replication.accounts.cookies import SessionCookie
 from replication.accounts.directory import LOCKED, Account
-from replication.http.call import Call, Principal
+from replication.http.call import Call
 from replication.http.identity import ENDED, Identity, OpenedSession
+from replication.http.principal import Principal
 from replication.http.server import Server
 from replication.http.session import address, cleared_cookie
 from replication.protocol import errors

@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from replication.http.call import Call, Principal
+from replication.http.call import Call
+from replication.http.principal import Principal
 
 FEED_ROLE = "_feed"
 """May read the operational database as a whole. No user document can have a role that begins so."""

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from replication.accounts.users import USERS_DATABASE, user_id
-from replication.http.call import Call, Principal
+from replication.http.call import Call
+from replication.http.principal import Principal
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX, LOCAL_PREFIX

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from replication.http.params import parse_query
+from replication.http.principal import ANONYMOUS, Principal
 from replication.http.workers import NOBODY
 from replication.protocol import errors, jsontext
 from replication.store.interface import Database
@@ -38,23 +39,6 @@ MAX_QUESTION_VALUES = 50_000
 JSON_TYPE = "application/json"
 
 NOT_GZIPPED = "Request body is not properly gzipped."
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks: `name` is None for somebody who has not logged in."""
-
-    name: str | None = None
-    roles: tuple[str, ...] = ()
-    device: str | None = None
-    """The device he uses, where the server's `Identity` knows of devices."""
-
-    @property
-    def is_server_admin(self) -> bool:
-        return "_admin" in self.roles
-
-
-ANONYMOUS = Principal()
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +95,7 @@ class Call:
     def database(self) -> Database:
         """The database of the path. Raises `database_missing`."""
         if self._database is None:
-            self._database = self.server.database(self, self.segments[0])
+            self._database = self.server.database(self.principal, self.segments[0])
         return self._database
 
     def work(self) -> AbstractAsyncContextManager[None]:

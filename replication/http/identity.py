@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replication.accounts.cookies import SessionCookie
 from replication.accounts.directory import Account
-from replication.http.call import Call, Principal
+from replication.http.call import Call
+from replication.http.principal import Principal
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 

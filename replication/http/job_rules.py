@@ -13,7 +13,8 @@ from urllib.parse import quote, urlencode
 
 from starlette.types import Message
 
-from replication.http.call import Call, Principal
+from replication.http.call import Call
+from replication.http.principal import Principal
 from replication.protocol import jsontext
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError

@@ -106,7 +106,7 @@ async def active_tasks(call: Call) -> Response:
     tasks = [job.as_task() for job in call.server.jobs.running()]
     for name in await call.server.store.names():
         try:
-            info = await call.server.database(call, name).info()
+            info = await call.server.database(call.principal, name).info()
         except ProtocolError:
             continue
         if info.compacting:
@@ -117,7 +117,7 @@ async def active_tasks(call: Call) -> Response:
 async def _info_row(call: Call, name: Any) -> dict[str, Any]:
     try:
         if isinstance(name, str):
-            return {"key": name, "info": await describe(call.server.database(call, name))}
+            return {"key": name, "info": await describe(call.server.database(call.principal, name))}
     except ProtocolError as error:
         if error.status != 404:
             raise

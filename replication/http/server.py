@@ -10,7 +10,6 @@ from replication.accounts.directory import Accounts
 from replication.accounts.lockout import Lockout
 from replication.accounts.tokens import Tokens
 from replication.http.access import DEFAULT_SECURITY
-from replication.http.call import Call, Principal
 from replication.http.changed_settings import ChangedSettings
 from replication.http.config import ServerConfig
 from replication.http.config_keys import LOG_LEVELS
@@ -18,6 +17,7 @@ from replication.http.identity import Identity
 from replication.http.job_rules import ServerRules
 from replication.http.live_feeds import LiveFeeds
 from replication.http.metrics import Metrics
+from replication.http.principal import Principal
 from replication.http.workers import Workers
 from replication.javascript.engine import Engine
 from replication.replicator.documents import ReplicatorDocuments
@@ -104,9 +104,9 @@ class Server:
         self.accounts.close()
         await self.store.close()
 
-    def database(self, call: Call, name: str) -> Database:
-        """The database `name` as this caller may use it. Raises `database_missing`."""
+    def database(self, principal: Principal, name: str) -> Database:
+        """The database `name` as `principal` may use it. Raises `database_missing`."""
         database = self.store.get(name)
-        if self.view is None or call.principal.is_server_admin:
+        if self.view is None or principal.is_server_admin:
             return database
-        return self.view(database, call.principal)
+        return self.view(database, principal)

@@ -22,7 +22,8 @@ from starlette.responses import Response
 from replication.accounts.cookies import COOKIE_NAME, find_cookie, make_cookie, parse_cookie
 from replication.accounts.directory import WRONG, Account
 from replication.accounts.proxies import vouched
-from replication.http.call import Call, Principal
+from replication.http.call import Call
+from replication.http.principal import Principal
 from replication.http.responses import json_response
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError

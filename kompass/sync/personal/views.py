@@ -10,7 +10,7 @@ from kompass.identity.services import is_feed
 from kompass.sync.index import FeedIndex
 from kompass.sync.personal.database import PersonalDatabase
 from kompass.sync.personal.shared import AuthorOf, Gate, Shared
-from replication.http.call import Principal as Caller
+from replication.http.principal import Principal as Caller
 from replication.protocol import errors
 from replication.store.interface import Database
 from replication.store.sqlite import SqliteDatabase

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from replication.http.access import parse_security
-from replication.http.call import Principal
+from replication.http.principal import Principal
 
 Serve = Callable[..., Awaitable[httpx.AsyncClient]]
 

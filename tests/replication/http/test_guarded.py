@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from replication.http import create_app
-from replication.http.call import Principal
+from replication.http.principal import Principal
 from replication.http.server import ServerConfig
 from replication.protocol import errors
 from replication.store.interface import Database, Store

@@ -17,8 +17,9 @@ from replication.accounts.cookies import SessionCookie, parse_cookie
 from replication.accounts.directory import Account
 from replication.accounts.tokens import TokenSettings
 from replication.http import create_app
-from replication.http.call import Call, Principal
+from replication.http.call import Call
 from replication.http.identity import Identity, OpenedSession
+from replication.http.principal import Principal
 from replication.http.server import ServerConfig
 from replication.protocol import errors
 from replication.store.interface import Store

@@ -10,7 +10,7 @@ import pytest
 
 from kompass.access.principals import Principal, Role
 from kompass.sync.personal import PersonalDatabase, PersonalViews
-from replication.http.call import Principal as Caller
+from replication.http.principal import Principal as Caller
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Database
 from tests.sync.personal.world import DATABASE, World

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from replication.http.principal import Principal
+from replication.queries.designs import design_document
+from replication.store.values import RowSpan
 from tests.sync.personal.world import World
 
 OPEN: dict[str, Any] = {
@@ -209,31 +212,13 @@ async def test_a_view_leaves_out_what_it_has_not_read_as_it_is_now(numbers: Worl
     """What a document said before he saw it isn't shown when he does."""
     await numbers.put("_design/v", **OPEN)
     await numbers.client("ada").get("_design/v/_view/by_n")
-    view = numbers.app.server.database(_call(numbers), "kompass")
+    view = numbers.app.server.database(Principal("ada", ("ADM",)), "kompass")
     state = await numbers.database.index_state(await _signature(numbers))
     assert state is not None
     await numbers.put("d1", readers=["ada"], n=1)
-    rows = await view.scan_rows(await _signature(numbers), _everything(), seq=0)
+    rows = await view.scan_rows(await _signature(numbers), RowSpan(), seq=0)
     assert [row.id for row in rows] == ["d0", "d2", "d4", "d6"]
 
 
-def _call(world: World) -> Any:
-    from replication.http.call import Call, Principal
-
-    async def receive() -> Any:
-        raise AssertionError("nothing is read")
-
-    principal = Principal("ada", ("ADM",))
-    return Call({}, receive, world.app.server, "GET", ["kompass"], "test", principal)
-
-
 async def _signature(world: World) -> str:
-    from replication.queries.designs import design_document
-
     return (await design_document(world.database, "_design/v")).views["by_n"].signature
-
-
-def _everything() -> Any:
-    from replication.store.values import RowSpan
-
-    return RowSpan()
