@@ -78,6 +78,33 @@ async def test_of_several_servers_one_serves_and_when_it_is_killed_the_next(tmp_
     seed = random.randrange(2**32)
     choose = random.Random(seed)
     data = tmp_path / "data"
+    said = one_after_another(data, choose, seed)
+    world = await World.open(data, follows=True)
+    try:
+        assert problems(world) == [], seed
+        used = {number for number, state, _ in listed(world) if state == "used"}
+        found = await numbers_in_documents(world)
+        assert sorted(found) == sorted(used), seed
+        assert sum(each.startswith(b"waits") for each in said) == SERVERS - 1, seed
+        acknowledged = [each.count(b"done") for each in said]
+        assert all(acknowledged), seed
+        assert len(found) >= 4 * sum(acknowledged), seed
+    finally:
+        await world.close()
+
+
+def killed(command: list[str], after: float) -> int:
+    """How many pushes a writer has been answered that is killed so many seconds after it is ready."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(after)
+        process.send_signal(signal.SIGKILL)
+        return process.stdout.read().count("done")
+
+
+def one_after_another(data: File, choose: random.Random, seed: int) -> list[bytes]:
+    """What each of several servers has said, of which each that serves is killed a moment later."""
     servers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(data), str(turn * 10_000_000)], stdout=subprocess.PIPE
@@ -110,28 +137,7 @@ async def test_of_several_servers_one_serves_and_when_it_is_killed_the_next(tmp_
         for server in servers:
             server.kill()
             server.wait()
-    world = await World.open(data, follows=True)
-    try:
-        assert problems(world) == [], seed
-        used = {number for number, state, _ in listed(world) if state == "used"}
-        found = await numbers_in_documents(world)
-        assert sorted(found) == sorted(used), seed
-        assert sum(said.startswith(b"waits") for said in output.values()) == SERVERS - 1, seed
-        acknowledged = [said.count(b"done") for said in output.values()]
-        assert all(acknowledged), seed
-        assert len(found) >= 4 * sum(acknowledged), seed
-    finally:
-        await world.close()
-
-
-def killed(command: list[str], after: float) -> int:
-    """How many pushes a writer has been answered that is killed so many seconds after it is ready."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(after)
-        process.send_signal(signal.SIGKILL)
-        return process.stdout.read().count("done")
+    return list(output.values())
 
 
 async def numbers_in_documents(world: World) -> list[str]:
