@@ -14,6 +14,7 @@ from replication.http import Application, create_app
 from replication.http.server import ServerConfig
 from replication.store.interface import Store
 from replication.store.sqlite import SqliteStore
+from tests.replication.http.batches import A, B, C, D, replicate, revision
 
 
 @pytest.fixture
@@ -41,6 +42,20 @@ async def db(client: httpx.AsyncClient) -> str:
     response = await client.put("/db")
     assert response.status_code == 201
     return "/db"
+
+
+@pytest.fixture
+async def conflicted(client: httpx.AsyncClient, db: str) -> str:
+    """`x` has the leaves 2-c (the winner), 2-b and, deleted, 2-d, all after 1-a."""
+    await replicate(
+        client,
+        db,
+        {"_id": "x", "_rev": f"1-{A}", "v": 1},
+        revision("x", 2, [B, A], v="b"),
+        revision("x", 2, [C, A], v="c"),
+        revision("x", 2, [D, A], _deleted=True),
+    )
+    return db
 
 
 Serve = Callable[..., Awaitable[httpx.AsyncClient]]

@@ -14,16 +14,11 @@ import pytest
 
 from replication.http import Application, attachments
 from replication.http.attachment_streams import GzipCheck, limited, unpacked
+from tests.replication.http.refusals import refused
 
 A = "a" * 32
 DATA = bytes(range(256)) * 2000
 """Half a megabyte: more than is sent in one piece, and more than a stored chunk."""
-
-
-def refused(response: httpx.Response) -> tuple[int, str, str]:
-    body = response.json()
-    assert set(body) == {"error", "reason"}
-    return response.status_code, body["error"], body["reason"]
 
 
 def etag_of(data: bytes) -> str:

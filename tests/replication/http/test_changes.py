@@ -11,17 +11,8 @@ import pytest
 
 from replication.http import changes_pages
 from replication.store.interface import Store
-
-A, B, C, D = (letter * 32 for letter in "abcd")
-
-
-def revision(docid: str, start: int, ids: list[str], **members: Any) -> dict[str, Any]:
-    return {"_id": docid, "_rev": f"{start}-{ids[0]}", "_revisions": {"start": start, "ids": ids}, **members}
-
-
-async def replicate(client: httpx.AsyncClient, db: str, *docs: dict[str, Any]) -> None:
-    response = await client.post(f"{db}/_bulk_docs", json={"docs": docs, "new_edits": False})
-    assert (response.status_code, response.json()) == (201, [])
+from tests.replication.http.batches import A, B, C, D, replicate, revision
+from tests.replication.http.refusals import refused
 
 
 async def changes(client: httpx.AsyncClient, db: str, query: str = "", body: Any = None) -> Any:
@@ -34,12 +25,6 @@ async def changes(client: httpx.AsyncClient, db: str, query: str = "", body: Any
 
 def ids(answer: Any) -> list[str]:
     return [row["id"] for row in answer["results"]]
-
-
-def refused(response: httpx.Response) -> tuple[int, str, str]:
-    body = response.json()
-    assert set(body) == {"error", "reason"}
-    return response.status_code, body["error"], body["reason"]
 
 
 @pytest.fixture

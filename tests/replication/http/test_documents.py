@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.replication.http.refusals import refused
+
 A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
 NEEDS_REVISION = "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"
 
@@ -17,12 +19,6 @@ async def put(client: httpx.AsyncClient, path: str, body: object = None) -> str:
     assert response.status_code in (200, 201), response.text
     rev: str = response.json()["rev"]
     return rev
-
-
-def refused(response: httpx.Response) -> tuple[int, str, str]:
-    body = response.json()
-    assert set(body) == {"error", "reason"}
-    return response.status_code, body["error"], body["reason"]
 
 
 CONFLICT = (409, "conflict", "Document update conflict.")

@@ -5,12 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.replication.http.refusals import refused
+
 BAD_REV = (400, "bad_request", "Invalid rev format")
-
-
-def refused(response: httpx.Response) -> tuple[int, str, str]:
-    body = response.json()
-    return response.status_code, body["error"], body["reason"]
 
 
 async def test_put_answers_201_with_rev_0_1_etag_and_location(client: httpx.AsyncClient, db: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from replication.http import multipart_requests
 from replication.store.interface import Store
 from replication.store.sqlite.database import SqliteDatabase
+from tests.replication.http.refusals import refused
 
 A, B = "a" * 32, "b" * 32
 RELATED = {"Content-Type": 'multipart/related; boundary="b"'}
@@ -56,12 +57,6 @@ async def put(
 ) -> httpx.Response:
     content = parts if isinstance(parts, bytes) else body(parts)
     return await client.put(path, content=content, headers=RELATED | headers)
-
-
-def refused(response: httpx.Response) -> tuple[int, str, str]:
-    answer = response.json()
-    assert set(answer) == {"error", "reason"}
-    return response.status_code, answer["error"], answer["reason"]
 
 
 async def entries_of(client: httpx.AsyncClient, path: str) -> dict[str, dict[str, Any]]:
