@@ -251,6 +251,11 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9_-]{1,100}$",
         description="Its index; a new generation is built in one with `-next` behind the name",
     )
+    jobs: bool = Field(
+        default=True,
+        description="Whether jobs follow from changes (reminders, mails, webhooks), if the libraries are"
+        " there; see docs/jobs.md",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",

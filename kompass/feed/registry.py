@@ -31,6 +31,7 @@ class Registered:
 
 
 SINKS: Mapping[str, Registered] = {
+    "jobs": Registered("kompass.jobs.sink:from_settings", (), "jobs"),
     "readstore": Registered("kompass.readstore.sink:from_settings", ("psycopg", "alembic"), "readstore"),
     "search": Registered("kompass.search.setup:create_sink", (), "search"),
 }

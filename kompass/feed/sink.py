@@ -97,6 +97,9 @@ class Batch:
     checkpoint: Checkpoint
     people: Sequence[PersonAccess] = field(default=())
     """Whose rights changed. Sinks without people of their own pass over them."""
+    latest: int = 0
+    """Where the database was when this was read, as a position: a sink for which changes are events, and not
+    only documents, tells by its first batch what had happened before."""
 
 
 class Sink(Protocol):

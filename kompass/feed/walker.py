@@ -76,7 +76,7 @@ class Walker:
             everybody = await self._source.everybody()
             self._at = _checkpoint(everybody.epoch, f"0-{everybody.epoch}", everybody.history, 0)
             self.target = everybody.update_seq
-            await self.sink.apply(Batch((), self._at, everybody.people))
+            await self.sink.apply(Batch((), self._at, everybody.people, everybody.update_seq))
         self.position = self._at.position
 
     @property
@@ -105,10 +105,11 @@ class Walker:
         self._adapt(page)
         changes = await self._changes(page, access)
         after = _checkpoint(at.epoch, access.until, access.history, access.position)
+        self.target = access.update_seq
         if changes or access.people or access.position != at.position:
             await self._deliver(changes, after, access.people)
         self._at = after
-        self.position, self.target = access.position, access.update_seq
+        self.position = access.position
         self.applied += len(changes)
         self.near = len(page.rows) < MOST_ROWS // 5 and page.pending < MOST_ROWS
         return not page.pending and access.until == page.last_seq and access.position >= access.update_seq
@@ -141,7 +142,7 @@ class Walker:
         """Applies them, whatever is in them, and then `after`."""
         assert self._at is not None
         try:
-            await self.sink.apply(Batch(changes, after, people))
+            await self.sink.apply(Batch(changes, after, people, self.target))
         except Unavailable:
             raise
         except DocumentRejectedError as error:
@@ -179,7 +180,8 @@ class Walker:
             await self._ledger.do(self._ledger.postpone, self.key, change.id, due)
         self._failed.add(change.id)
         try:
-            await self.sink.apply(Batch([replace(change, doc=None, channels=frozenset())], self._at))
+            gone = replace(change, doc=None, channels=frozenset())
+            await self.sink.apply(Batch([gone], self._at, latest=self.target))
         except Unavailable:
             raise
         except Exception as error:

@@ -13,6 +13,7 @@ from tests.feed.conformance import SinkConformance, SinkHarness
 
 HARNESSES = {
     "reference": "tests.feed.reference:harness",
+    "jobs": "tests.jobs.sink:harness",
     "readstore": "tests.readstore.harness:harness",
     "search": "tests.search.embedded:harness",
     "search in MeiliSearch": "tests.search.meili:harness",
