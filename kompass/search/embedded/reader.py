@@ -32,8 +32,8 @@ from kompass.search.index import (
 AT_ONCE = 2
 """Questions that are worked on at the same time; others wait."""
 
-MOST_PARTS = 20_000
-"""Companions and cards that fit and are looked through for what they belong to."""
+MOST_FITTING = 100_000
+"""Hits that are looked through for those that belong together."""
 
 FEW_CHANNELS = 100
 FEW_FITTING = 5000
@@ -181,23 +181,43 @@ def _search(
     offset: int,
     facets: bool,
 ) -> Found:
-    surplus = _surplus(searcher, asked, unwanted)
+    order = _ORDERS.get(question.sort)
+    if question.terms:
+        hits = searcher.search(querying.all_of(asked, unwanted), MOST_FITTING, weight_by_field="weight")
+        staying, surplus = _one_for_each(searcher, [address for _, address in hits.hits])
+        total = _count(hits) - len(surplus)
+    else:
+        # They are many, and all fit alike.
+        total, order = 0, order or _ORDERS[Sort.NEWEST]
+        staying, surplus = _one_for_each(searcher, _parted(searcher, asked, unwanted))
     if surplus:
         unwanted = [*unwanted, querying.numbered(surplus)]
     query = querying.all_of(asked, unwanted)
-    if question.sort in _ORDERS:
-        field, order = _ORDERS[question.sort]
-        result = searcher.search(query, limit, offset=offset, order_by_field=field, order=order)
-    elif question.terms:
-        result = searcher.search(query, limit, offset=offset, weight_by_field="weight")
+    if order is None:
+        page = staying[offset : offset + limit]
     else:
-        result = searcher.search(query, limit, offset=offset, order_by_field="modified")
+        by, way = order
+        ordered = searcher.search(query, limit, offset=offset, order_by_field=by, order=way)
+        page, total = [address for _, address in ordered.hits], _count(ordered)
     matches = []
-    for _, address in result.hits:
+    for address in page:
         stored = orjson.loads(searcher.doc(address).get_first("stored") or b"")
         matches.append(Match(stored["id"], stored["base"], stored["rev"], stored["type"]))
-    total: int = result.count  # type: ignore[attr-defined]  # it has one: only its stub doesn't
     return Found(matches, total, _facets(searcher, query) if facets else {})
+
+
+def _parted(
+    searcher: tantivy.Searcher, asked: list[tantivy.Query], unwanted: list[tantivy.Query]
+) -> list[tantivy.DocAddress]:
+    """Companions and cards among many hits, after the documents among them that they belong to."""
+    parts = searcher.search(
+        querying.all_of(asked, [*unwanted, querying.primary()]), MOST_FITTING, count=False
+    )
+    addresses = [address for _, address in parts.hits]
+    bases = {int(base or 0) for base in searcher.fast_field_values("base", addresses)}
+    themselves = [*asked, querying.primary(), querying.numbered(bases, "base")]
+    found = searcher.search(querying.all_of(themselves, unwanted), MOST_FITTING, count=False)
+    return [*(address for _, address in found.hits), *addresses]
 
 
 def _telling(
@@ -211,9 +231,7 @@ def _telling(
     if len(readable) <= FEW_CHANNELS:
         return readable
     query = querying.all_of(fitting)
-    result = searcher.search(query, 1)
-    total: int = result.count  # type: ignore[attr-defined]
-    if total > FEW_FITTING:
+    if _count(searcher.search(query, 1)) > FEW_FITTING:
         return readable
     counting = {"channels": {"terms": {"field": "channels", "size": MOST_CHANNELS}}}
     answer = searcher.aggregate(query, counting)["channels"]
@@ -222,31 +240,32 @@ def _telling(
     return frozenset(readable).intersection(bucket["key"] for bucket in answer["buckets"])
 
 
-def _surplus(
-    searcher: tantivy.Searcher, asked: list[tantivy.Query], unwanted: list[tantivy.Query]
-) -> set[int]:
-    """Companions and cards that fit and stand for a document that is found without them.
+def _one_for_each(
+    searcher: tantivy.Searcher, addresses: list[tantivy.DocAddress]
+) -> tuple[list[tantivy.DocAddress], set[int]]:
+    """Of hits, the best first, those that stay, and the numbers of the others.
 
-    That is one that fits itself, or has a companion that fits better. A document is one hit, and counts once.
+    A document is one hit, and counts once: it stands for its companions and cards, and where it doesn't fit
+    itself, the one that fits best stands for it.
     """
-    parts = querying.all_of(asked, [*unwanted, querying.primary()])
-    hits = searcher.search(parts, MOST_PARTS, count=False, weight_by_field="weight").hits
-    if not hits:
-        return set()
-    addresses = [address for _, address in hits]
     numbers = searcher.fast_field_values("number", addresses)
     bases = searcher.fast_field_values("base", addresses)
-    themselves = querying.all_of(
-        [*asked, querying.primary(), querying.numbered({int(base or 0) for base in bases}, "base")], unwanted
-    )
-    found = searcher.search(themselves, MOST_PARTS, count=False).hits
-    seen = set(searcher.fast_field_values("base", [address for _, address in found]))
-    surplus = set()
-    for number, base in zip(numbers, bases, strict=True):
-        if base in seen:
+    there = {base for number, base in zip(numbers, bases, strict=True) if number == base}
+    staying, surplus = [], set()
+    for address, number, base in zip(addresses, numbers, bases, strict=True):
+        if number == base:
+            staying.append(address)
+        elif base in there:
             surplus.add(int(number or 0))
-        seen.add(base)
-    return surplus
+        else:
+            there.add(base)
+            staying.append(address)
+    return staying, surplus
+
+
+def _count(result: tantivy.SearchResult) -> int:
+    found: int = result.count  # type: ignore[attr-defined]  # it has one: only its stub doesn't
+    return found
 
 
 def _facets(searcher: tantivy.Searcher, query: tantivy.Query) -> dict[str, dict[str, int]]:
