@@ -189,7 +189,7 @@ async def create_product(
     identity.start()
     search = create_search(settings)
     reports = ReadStore(settings)
-    feed = FeedDesk(sync.file.parent)
+    feed = FeedDesk(settings)
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(documents.server, identity, sync.index, sync.gate, chain, search, feed, reports)

@@ -10,12 +10,9 @@ from typing import Annotated
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.options import Data
 
 audit = typer.Typer(no_args_is_help=True, help="Hand out the chain of writes.")
-
-_Data = Annotated[
-    Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-]
 
 
 class Form(StrEnum):
@@ -25,7 +22,7 @@ class Form(StrEnum):
 
 @audit.command()
 def export(
-    data: _Data = None,
+    data: Data = None,
     form: Annotated[
         Form, typer.Option("--format", help="A table, or everything with its proofs.")
     ] = Form.CSV,
@@ -77,7 +74,7 @@ def export(
 
 
 @audit.command()
-def keys(data: _Data = None) -> None:
+def keys(data: Data = None) -> None:
     """Print the public keys that checkpoints are signed with, to be kept elsewhere."""
     from kompass.audit.inspecting import public_keys
     from kompass.audit.signing import KeysError

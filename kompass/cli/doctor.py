@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.options import Data
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    data: Annotated[
-        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-    ] = None,
+    data: Data = None,
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
 ) -> None:
     """Check a server's directory while no server runs on it. Ends with code 1 if something stays wrong."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError
+from kompass.cli.options import HERE, Json, Password, Server
 
 if TYPE_CHECKING:
     import httpx
@@ -24,55 +26,30 @@ def explain(
         Path | None,
         typer.Option(help="Try it: the same for a permission matrix in a JSON file.", dir_okay=False),
     ] = None,
-    server: Annotated[
-        str, typer.Option(envvar="KOMPASS_SERVER", help="Address of the running server.")
-    ] = "http://127.0.0.1:8080",
+    server: Server = HERE,
     name: Annotated[
         str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks: somebody with GF or ADMIN.")
     ] = None,
-    password: Annotated[
-        str | None, typer.Option(envvar="KOMPASS_PASSWORD", help="His password; asked for if not given.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell the answer as JSON.")] = False,
+    password: Password = None,
+    as_json: Json = False,
 ) -> None:
     """Tell why USER can read DOCUMENT or can't: the rule, the channel, the grant, since when.
 
     Ends with code 0 if he can, 3 if he can't. With --owner or --matrix nothing is changed: it tells who would
     gain and who would lose how many documents.
     """
-    import httpx
-
-    if name is None:
-        raise UsableError("say who asks: --user NAME, or KOMPASS_USER")
-    if password is None:
-        password = typer.prompt(f"Password of {name}", hide_input=True)
-    try:
-        with httpx.Client(base_url=server, auth=(name, password), timeout=60) as client:
-            if owner is not None or matrix is not None:
-                _try(client, document, owner, matrix, as_json=as_json)
-                return
-            answer = _answer(client.get("/api/v1/access/explain", params={"user": user, "doc": document}))
-    except httpx.HTTPError as error:
-        raise UsableError(f"{server} can't be reached: {error}") from None
+    with asking(server, name, password) as client:
+        if owner is not None or matrix is not None:
+            _try(client, document, owner, matrix, as_json=as_json)
+            return
+        told = answer(client.get("/access/explain", params={"user": user, "doc": document}))
     if as_json:
-        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        for line in lines(answer):
+        for line in lines(told):
             typer.echo(line)
-    if not answer["visible"]:
+    if not told["visible"]:
         raise typer.Exit(3)
-
-
-def _answer(response: httpx.Response) -> Any:
-    if response.is_success:
-        return response.json()
-    try:
-        told = response.json()
-    except ValueError:
-        raise UsableError(f"the server answered {response.status_code}") from None
-    detail = told.get("detail") or told.get("reason") or response.status_code
-    errors = "".join(f"\n  {one['pointer']}: {one['detail']}" for one in told.get("errors", ()))
-    raise UsableError(f"{detail}{errors}")
 
 
 def _try(
@@ -88,7 +65,7 @@ def _try(
             raise UsableError(f"{matrix} can't be read: {error}") from None
     else:
         body = {"changes": {document: {"owner": owner}}}
-    effects = _answer(client.post("/api/v1/access/dry-run", json=body))["effects"]
+    effects = answer(client.post("/access/dry-run", json=body))["effects"]
     if as_json:
         typer.echo(json.dumps(effects, indent=2, ensure_ascii=False))
         return

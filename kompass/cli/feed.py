@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json as json_module
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.options import Data, Json, Password
 
 if TYPE_CHECKING:
     from kompass.feed.ledger import DeadLetter, Ledger
@@ -21,17 +24,13 @@ feed = typer.Typer(help="Follow the changes of the documents with search, report
 dead = typer.Typer(no_args_is_help=True, help="Documents that a sink could not store.")
 feed.add_typer(dead, name="dead")
 
-_Data = Annotated[
-    Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-]
-_Json = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
 _Number = Annotated[int, typer.Argument(help="Number of the letter, as `kompass feed dead list` tells it.")]
 
 
 @feed.callback(invoke_without_command=True)
 def run(
     context: typer.Context,
-    data: _Data = None,
+    data: Data = None,
     server: Annotated[
         str | None,
         typer.Option(help="Address of the server.", show_default="feed_server, or this machine at port"),
@@ -72,17 +71,26 @@ async def _run(settings: Settings, url: str, child: bool) -> None:
 
 
 @feed.command()
-def status(data: _Data = None, json: _Json = False) -> None:
+def status(
+    data: Data = None,
+    server: Annotated[
+        str | None, typer.Option(help="A running server that tells it, instead of a directory.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--user", envvar="KOMPASS_USER", help="Who asks it: with ADMIN, or its administrator."),
+    ] = None,
+    password: Password = None,
+    json: Json = False,
+) -> None:
     """How far each sink is. Ends with code 3 if one is not up to date, or none runs."""
-    from kompass.feed.registry import present
-
-    settings = read_settings(data=data)
-    desk = _desk(settings)
-    try:
-        desk.absent = present(settings)[1]
-        told = desk.status()
-    finally:
-        desk.close()
+    if server is None:
+        told = status_of(read_settings(data=data))
+    elif data is None:
+        with asking(server, name, password) as client:
+            told = answer(client.get("/feed/status"))
+    else:
+        raise UsableError("ask one of them: --data or --server")
     if json:
         typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
     else:
@@ -90,6 +98,14 @@ def status(data: _Data = None, json: _Json = False) -> None:
     behind = [one for one in told["sinks"] if one["state"] != "following" or one["lag"] > 0]
     if behind or not told["running"]:
         raise typer.Exit(3)
+
+
+def status_of(settings: Settings) -> dict[str, Any]:
+    """What `FeedDesk.status` tells of the directory."""
+    from kompass.feed.desk import FeedDesk
+
+    with closing(FeedDesk(settings)) as desk:
+        return desk.status()
 
 
 def print_status(told: dict[str, Any]) -> None:
@@ -121,8 +137,8 @@ def print_status(told: dict[str, Any]) -> None:
 @dead.command("list")
 def listed(
     sink: Annotated[str | None, typer.Argument(help="Only those of this sink.")] = None,
-    data: _Data = None,
-    json: _Json = False,
+    data: Data = None,
+    json: Json = False,
 ) -> None:
     """Which documents could not be stored, and why."""
     with _ledger(data) as ledger:
@@ -142,7 +158,7 @@ def listed(
 
 
 @dead.command()
-def show(number: _Number, data: _Data = None) -> None:
+def show(number: _Number, data: Data = None) -> None:
     """All that is known of one."""
     with _ledger(data) as ledger:
         letter = ledger.letter(number)
@@ -166,7 +182,7 @@ def replay(
     number: Annotated[int | None, typer.Argument(help="Number of the letter.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them, or all of --sink.")] = False,
     sink: Annotated[str | None, typer.Option(help="With --all: only those of this sink.")] = None,
-    data: _Data = None,
+    data: Data = None,
 ) -> None:
     """Try again, with the document as it is now. The running `kompass feed` does it within seconds."""
     if (number is None) != everything:
@@ -179,7 +195,7 @@ def replay(
 
 
 @dead.command()
-def drop(number: _Number, data: _Data = None) -> None:
+def drop(number: _Number, data: Data = None) -> None:
     """Forget one. The sink lacks the document until it changes, or the sink is rebuilt."""
     with _ledger(data) as ledger:
         if not ledger.drop(number):
@@ -190,6 +206,7 @@ def rebuild_sink(name: str, data: Path | None, wait: bool) -> None:
     """A new generation beside the old one; readers have the old one until the new one has caught up."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from kompass.feed.leader import is_led
     from kompass.feed.registry import SinkAbsentError, create
 
     settings = read_settings(data=data)
@@ -199,7 +216,7 @@ def rebuild_sink(name: str, data: Path | None, wait: bool) -> None:
         raise UsableError(f"{name}: {error}") from error
     with _ledger(data) as ledger:
         ledger.ask_rebuild(name, "somebody asked for it")
-        if not _desk(settings).running():
+        if not is_led(settings.directory):
             typer.echo("kompass feed does not run: it begins with this when it is started")
             return
         if not wait:
@@ -216,12 +233,6 @@ def rebuild_sink(name: str, data: Path | None, wait: bool) -> None:
             done = max(at.target, 1) if at is not None else 1
             progress.update(task, total=done, completed=done)
     typer.echo(f"{name} was rebuilt, and the new generation is read")
-
-
-def _desk(settings: Settings) -> Any:
-    from kompass.feed.desk import FeedDesk
-
-    return FeedDesk(settings.directory)
 
 
 class _ledger:  # noqa: N801 - used as a function

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.options import Data
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,11 +55,7 @@ def realm(
 
 
 @keycloak.command()
-def sync(
-    data: Annotated[
-        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-    ] = None,
-) -> None:
+def sync(data: Data = None) -> None:
     """Bring users and roles up to date once, while no server runs on the directory; a running one does it by
     itself."""
     settings = read_settings(data=data)

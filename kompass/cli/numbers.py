@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.options import Data
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
     from replication.store.sqlite import Reading
 
 numbers = typer.Typer(no_args_is_help=True, help="Numbers of documents: list them, or look for gaps.")
-
-Data = Annotated[
-    Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-]
 
 
 @numbers.command("list")

@@ -8,76 +8,44 @@ import asyncio
 import json
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kompass.cli.acting import act_here
+from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
-
-if TYPE_CHECKING:
-    import httpx
+from kompass.cli.options import HERE, Data, Password, Server
 
 privacy = typer.Typer(no_args_is_help=True, help="Personal data: copies, erasures, tickets.")
 
 _Subject = Annotated[str, typer.Argument(help="Id of a customer, contact, lead or user.")]
-_Server = Annotated[str, typer.Option(envvar="KOMPASS_SERVER", help="Address of the running server.")]
 _User = Annotated[str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks: GF.")]
-_Password = Annotated[
-    str | None, typer.Option(envvar="KOMPASS_PASSWORD", help="His password; asked for if not given.")
-]
-_HERE = "http://127.0.0.1:8080"
-
-
-def _client(server: str, name: str | None, password: str | None) -> httpx.Client:
-    import httpx
-
-    if name is None:
-        raise UsableError("say who asks: --user NAME, or KOMPASS_USER")
-    if password is None:
-        password = typer.prompt(f"Password of {name}", hide_input=True)
-    return httpx.Client(base_url=f"{server}/api/v1/privacy", auth=(name, str(password)), timeout=600)
-
-
-def _answer(response: httpx.Response) -> Any:
-    if response.is_success:
-        return response.json() if response.content else None
-    try:
-        told = response.json()
-        detail = told.get("detail") or told.get("reason")
-    except ValueError:
-        detail = None
-    raise UsableError(detail or f"the server answered {response.status_code}")
 
 
 @privacy.command()
 def export(
     subject: _Subject,
     output: Annotated[Path, typer.Option(help="Directory for the files; made, and empty.", file_okay=False)],
-    server: _Server = _HERE,
+    server: Server = HERE,
     name: _User = None,
-    password: _Password = None,
+    password: Password = None,
 ) -> None:
     """Write everything about SUBJECT, as JSON with attachments."""
-    import httpx
-
     if output.exists() and any(output.iterdir()):
         raise UsableError(f"{output} has files in it: name an empty directory")
     output.mkdir(parents=True, exist_ok=True)
     archive = output / "export.zip"
-    try:
-        with (
-            _client(server, name, password) as client,
-            client.stream("GET", f"/subjects/{subject}/export") as answer,
-        ):
-            if not answer.is_success:
-                answer.read()
-                _answer(answer)
-            with archive.open("wb") as file:
-                for piece in answer.iter_bytes():
-                    file.write(piece)
-    except httpx.HTTPError as error:
-        raise UsableError(f"{server} can't be reached: {error}") from None
+    with (
+        asking(server, name, password) as client,
+        client.stream("GET", f"/privacy/subjects/{subject}/export") as exported,
+    ):
+        if not exported.is_success:
+            exported.read()
+            answer(exported)
+        with archive.open("wb") as file:
+            for piece in exported.iter_bytes():
+                file.write(piece)
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(output)
         count = len(packed.namelist())
@@ -90,36 +58,22 @@ def erase(
     subject: _Subject,
     reason: Annotated[str, typer.Option(help="Why, in at least ten characters; it is kept.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
-    server: _Server = _HERE,
+    server: Server = HERE,
     name: _User = None,
-    password: _Password = None,
+    password: Password = None,
 ) -> None:
     """Pseudonymise SUBJECT everywhere. This can't be undone."""
-    import httpx
-
-    try:
-        with _client(server, name, password) as client:
-            wish = {"reason": reason, "dryRun": dry_run}
-            answer = _answer(client.post(f"/subjects/{subject}/erasure", json=wish))
-    except httpx.HTTPError as error:
-        raise UsableError(f"{server} can't be reached: {error}") from None
-    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    wish = {"reason": reason, "dryRun": dry_run}
+    with asking(server, name, password) as client:
+        done = answer(client.post(f"/privacy/subjects/{subject}/erasure", json=wish))
+    typer.echo(json.dumps(done, indent=2, ensure_ascii=False))
 
 
 @privacy.command()
-def tickets(
-    server: _Server = _HERE,
-    name: _User = None,
-    password: _Password = None,
-) -> None:
+def tickets(server: Server = HERE, name: _User = None, password: Password = None) -> None:
     """List what devices and consumers have to remove, who has, and who hasn't yet."""
-    import httpx
-
-    try:
-        with _client(server, name, password) as client:
-            rows = _answer(client.get("/tickets"))["tickets"]
-    except httpx.HTTPError as error:
-        raise UsableError(f"{server} can't be reached: {error}") from None
+    with asking(server, name, password) as client:
+        rows = answer(client.get("/privacy/tickets"))["tickets"]
     for one in rows:
         waiting = ", ".join(one["waitingFor"]) or "nobody"
         about = one.get("purpose") or one["kind"]
@@ -127,11 +81,7 @@ def tickets(
 
 
 @privacy.command()
-def replay(
-    data: Annotated[
-        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-    ] = None,
-) -> None:
+def replay(data: Data = None) -> None:
     """Do again, after a restore, what the log of erasures has and the database hasn't, and finish what was
     interrupted.
 

@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.options import Data
 
 if TYPE_CHECKING:
     import psycopg
 
 readstore = typer.Typer(no_args_is_help=True, help="Logins of people to the read store, for tools with SQL.")
 
-_Data = Annotated[
-    Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-]
 _Person = Annotated[str, typer.Argument(help="User name of the person.")]
 
 
 @readstore.command()
-def login(person: _Person, data: _Data = None) -> None:
+def login(person: _Person, data: Data = None) -> None:
     """Make somebody's login, or give it a new password; both are shown once.
 
     He sees there what he may read as documents. For a tool with the rights of a role, make a person for it.
@@ -41,7 +39,7 @@ def login(person: _Person, data: _Data = None) -> None:
 
 
 @readstore.command()
-def logout(person: _Person, data: _Data = None) -> None:
+def logout(person: _Person, data: Data = None) -> None:
     """Take somebody's login away and end its sessions."""
     from kompass.readstore import logins
 
@@ -52,7 +50,7 @@ def logout(person: _Person, data: _Data = None) -> None:
 
 
 @readstore.command("logins")
-def list_logins(data: _Data = None) -> None:
+def list_logins(data: Data = None) -> None:
     """Every login and its person, tab-separated."""
     from kompass.readstore import logins
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.feed import rebuild_sink
+from kompass.cli.options import Data
 from kompass.feed.registry import SINKS
 from kompass.settings import Settings
 
@@ -22,11 +22,7 @@ def _group() -> None:
 
 
 @rebuild.command()
-def derived(
-    data: Annotated[
-        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-    ] = None,
-) -> None:
+def derived(data: Data = None) -> None:
     """Numbers, seals, derived values and sums, while no server runs on the directory.
 
     They follow in the transactions that write documents; this puts right what was changed by hand, and gives
@@ -46,9 +42,7 @@ def derived(
 def _add(sink: str) -> None:
     @rebuild.command(sink, help=f"The copy of the documents for {sink}, beside the one that is read.")
     def command(
-        data: Annotated[
-            Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-        ] = None,
+        data: Data = None,
         wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Show how far it is.")] = True,
     ) -> None:
         rebuild_sink(sink, data, wait)

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kompass.cli.errors import read_settings
-from kompass.cli.feed import print_status
+from kompass.cli.feed import print_status, status_of
+from kompass.cli.options import Data, Json
 
 
 def status(
-    data: Annotated[
-        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-    ] = None,
+    data: Data = None,
     server: Annotated[
         str | None,
         typer.Option(envvar="KOMPASS_SERVER", help="Its address.", show_default="this machine, at port"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Tell it as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Tell whether the server answers and how far search, reports and other copies are.
 
     Ends with code 0 if all is well, 3 if something is not.
     """
-    from kompass.feed.desk import FeedDesk
-    from kompass.feed.registry import present
+    from kompass.feed.registry import SINKS
 
     settings = read_settings(data=data)
     url = server or f"http://{settings.host}:{settings.port}"
     ready = _ready(url)
-    there, absent = present(settings)
-    desk = FeedDesk(settings.directory, absent)
-    try:
-        feed = desk.status()
-    finally:
-        desk.close()
+    feed = status_of(settings)
     if json:
         typer.echo(json_module.dumps({"server": url, **ready, "feed": feed}, indent=2, ensure_ascii=False))
     else:
@@ -48,7 +40,7 @@ def status(
             typer.echo(f"  {note}")
         print_status(feed)
     late = any(one["state"] != "following" for one in feed["sinks"])
-    if ready["status"] != "ready" or late or (there and not feed["running"]):
+    if ready["status"] != "ready" or late or (not feed["running"] and SINKS.keys() - feed["absent"].keys()):
         raise typer.Exit(3)
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.options import Data, Json, Password
 
 if TYPE_CHECKING:
     from kompass.audit.inspecting import Report
@@ -18,9 +20,7 @@ _EXPECTED = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
 
 
 def verify_audit(
-    data: Annotated[
-        Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
-    ] = None,
+    data: Data = None,
     start: Annotated[int, typer.Option("--from", min=1, help="Believe the entries before this one.")] = 1,
     expect: Annotated[
         list[str] | None,
@@ -47,10 +47,8 @@ def verify_audit(
     name: Annotated[
         str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks it: with GF, BUCH or ADMIN.")
     ] = None,
-    password: Annotated[
-        str | None, typer.Option(envvar="KOMPASS_PASSWORD", help="His password; asked for if not given.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell the answer as JSON.")] = False,
+    password: Password = None,
+    as_json: Json = False,
 ) -> None:
     """Verify the chain of writes, while the server runs or not. Ends with code 1 if something is wrong.
 
@@ -97,23 +95,11 @@ def _of_file(file: Path, keys: Path | None) -> Report:
 
 
 def _of_server(server: str, name: str | None, password: str | None, start: int) -> Report:
-    import httpx
-
     from kompass.audit.inspecting import Report
     from kompass.audit.verifying import Finding
 
-    if name is None:
-        raise UsableError("say who asks: --user NAME, or KOMPASS_USER")
-    if password is None:
-        password = typer.prompt(f"Password of {name}", hide_input=True)
-    try:
-        with httpx.Client(base_url=server, auth=(name, password), timeout=600) as client:
-            response = client.get("/api/v1/audit/verification", params={"from": start})
-            value = response.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise UsableError(f"{server} can't be asked: {error}") from None
-    if not response.is_success:
-        raise UsableError(str(value.get("detail") or response.status_code))
+    with asking(server, name, password) as client:
+        value = answer(client.get("/audit/verification", params={"from": start}))
     findings = [Finding(one["entry"], None, one["what"]) for one in value["findings"]]
     return Report(findings, value["entries"], value["hash"], value["checkpoint"], complete=True)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from kompass.feed.leader import is_led
 from kompass.feed.ledger import FILE, DeadLetter, Ledger, State, Status
+from kompass.feed.registry import present
+from kompass.settings import Settings
 
 STALE_SECONDS = 30.0
 """A report that is older says nothing of now."""
@@ -18,11 +18,10 @@ STALE_SECONDS = 30.0
 class FeedDesk:
     """Of one data directory. Opens the file when there is one, and makes none. Blocking, short."""
 
-    def __init__(self, directory: Path, absent: Mapping[str, str] | None = None) -> None:
-        """`absent`: why sinks are not there, by name."""
-        self._directory = directory
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._directory = settings.directory
         self._ledger: Ledger | None = None
-        self.absent = dict(absent or {})
 
     @property
     def ledger(self) -> Ledger | None:
@@ -41,15 +40,12 @@ class FeedDesk:
         return is_led(self._directory)
 
     def status(self) -> dict[str, Any]:
-        """For REST and `kompass feed status`."""
-        ledger = self.ledger
+        """For REST and `kompass feed status`. `absent`: why sinks are not there, by name."""
         now = time.time()
-        counts = ledger.counts() if ledger is not None else {}
-        statuses = ledger.statuses() if ledger is not None else {}
         return {
             "running": self.running(),
-            "sinks": [_shown(one, counts.get(one.sink, 0), now) for one in statuses.values()],
-            "absent": self.absent,
+            "sinks": [_shown(status, dead, now) for status, dead in self.statuses()],
+            "absent": present(self._settings)[1],
         }
 
     def statuses(self) -> list[tuple[Status, int]]:

@@ -115,4 +115,4 @@ def test_what_cant_be_verified_says_what_to_do(tmp_path: Path) -> None:
     both = run("verify-audit", "--data", tmp_path, "--server", "http://127.0.0.1:1")
     assert "one at a time" in str(both.exception)
     bad = run("verify-audit", "--server", "http://127.0.0.1:1", "--user", "x", "--password", "y")
-    assert "can't be asked" in str(bad.exception)
+    assert "can't be reached" in str(bad.exception)

@@ -13,7 +13,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from kompass.feed import registry
 from kompass.feed.ledger import Ledger, LedgerError, State, Status
+from kompass.feed.registry import Registered
 from tests.feed.world import DB, FeedWorld, feed_world, until
 from tests.identity.conftest import put_user
 from tests.needs import ROOT
@@ -105,6 +107,13 @@ async def test_status_and_figures(world: FeedWorld) -> None:
     assert 'kompass_feed_up{sink="reference"} 0' in (await world.admin.get("/metrics")).text
     await world.harness.mend_it()
     await world.settled()
+
+
+async def test_why_sinks_are_not_there(world: FeedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = Registered("nowhere:nothing", ("no_such_module",), "elsewhere")
+    monkeypatch.setattr(registry, "SINKS", {"elsewhere": lacking})
+    told = (await as_admin(world, "GET", "/status")).json()
+    assert told["absent"] == {"elsewhere": "no_such_module not installed: pip install 'kompass[elsewhere]'"}
 
 
 async def test_a_rebuild_over_rest(world: FeedWorld) -> None:

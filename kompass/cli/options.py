@@ -1,0 +1,23 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
+]
+
+Password = Annotated[
+    str | None, typer.Option(envvar="KOMPASS_PASSWORD", help="His password; asked for if not given.")
+]
+
+Server = Annotated[str, typer.Option(envvar="KOMPASS_SERVER", help="Address of the running server.")]
+
+HERE = "http://127.0.0.1:8080"
+"""The default of `Server`."""
+
+Json = Annotated[bool, typer.Option("--json", help="Tell the answer as JSON.")]
