@@ -14,6 +14,7 @@ from starlette.routing import Route
 from kompass.access import Principal
 from kompass.access.principals import Role
 from kompass.api.authentication import caller, caller_with
+from kompass.api.parameters import MOST_POSITION, number, number_or_none, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit.inspecting import Report, inspect, opened
@@ -30,7 +31,7 @@ _CSV_PAGE = 500
 async def listed(request: Request) -> Response:
     """`GET`: entries, the latest first, by `document`, `user`, `from`, `to`; `limit`, `before` for more."""
     principal, query = _asked(request)
-    limit = _number(request, "limit", MAX_PAGE) or PAGE
+    limit = number(request, "limit", PAGE, 1, MAX_PAGE)
     page = await asyncio.to_thread(_desk(request).page, principal, query, limit)
     answer: dict[str, Any] = {"entries": [as_json(one) for one in page.entries]}
     if page.before is not None:
@@ -63,7 +64,7 @@ async def exported(request: Request) -> Response:
 async def verified(request: Request) -> Response:
     """`GET verification`: whether the chain is as it was written, from the entry `from` on."""
     caller_with(request, Role.GF, Role.BUCH, Role.ADMIN)
-    start = _number(request, "from", 10**15) or 1
+    start = number(request, "from", 1, 1, MOST_POSITION)
     chain = services_of(request).chain
 
     def look() -> Report:
@@ -115,15 +116,13 @@ def _desk(request: Request) -> AuditDesk:
 def _asked(request: Request) -> tuple[Principal, Query]:
     principal = caller(request)
     query = request.query_params
-    unknown = set(query) - {"document", "user", "from", "to", "before", "limit"}
-    if unknown:
-        raise Problem(400, f"There is no parameter {min(unknown)}.")
+    only(request, ("document", "user", "from", "to", "before", "limit"))
     return principal, Query(
         document=query.get("document"),
         user=query.get("user"),
         since=_time(request, "from"),
         until=_time(request, "to"),
-        before=_number(request, "before", 10**15),
+        before=number_or_none(request, "before", 1, MOST_POSITION),
     )
 
 
@@ -136,15 +135,6 @@ def _time(request: Request, name: str) -> int | None:
         return round((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise Problem(400, f"{name} must be a time as 2026-03-01 or 2026-03-01T08:00:00Z.") from None
-
-
-def _number(request: Request, name: str, most: int) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or not 1 <= int(text) <= most:
-        raise Problem(400, f"{name} must be a number from 1 to {most}.")
-    return int(text)
 
 
 ROUTES = [

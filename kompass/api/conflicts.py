@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from kompass.access.principals import Principal
 from kompass.api.authentication import body_of, caller
+from kompass.api.parameters import MOST_POSITION, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.sync.conflicts.desk import Answer, ChoiceError, ConflictDesk, ConflictError, Value
@@ -77,8 +78,8 @@ async def listed(request: Request) -> Response:
         doctype=query.get("entityType"),
         docid=query.get("entityId"),
         escalated=_flag(query.get("escalated")),
-        before=_number(query["before"], "before", 10**15) if "before" in query else None,
-        limit=_number(query.get("limit", str(PAGE)), "limit", MAX_PAGE),
+        before=number_or_none(request, "before", 1, MOST_POSITION),
+        limit=number(request, "limit", PAGE, 1, MAX_PAGE),
     )
     answer: dict[str, Any] = {"conflicts": found}
     if following is not None:
@@ -146,12 +147,6 @@ def _flag(text: str | None) -> bool | None:
     if text not in (None, "true", "false"):
         raise Problem(400, "escalated must be true or false.")
     return None if text is None else text == "true"
-
-
-def _number(text: str, name: str, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or not 1 <= int(text) <= most:
-        raise Problem(400, f"{name} must be a number from 1 to {most}.")
-    return int(text)
 
 
 ROUTES = [

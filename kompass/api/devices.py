@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import body_of, caller, caller_with
+from kompass.api.parameters import number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.identity.devices import MAX_DOCUMENTS, MAX_TEXT, Device, clean_text
@@ -45,7 +46,7 @@ async def listed(request: Request) -> Response:
         own = await devices.of_user(caller(request).name)
         return JSONResponse({"devices": await _with_estimates(request, own)})
     caller_with(request, *OFFICE)
-    limit = _limit(request.query_params.get("limit", str(PAGE)))
+    limit = number(request, "limit", PAGE, 1, MAX_PAGE)
     page = await devices.page(request.query_params.get("after"), limit)
     answer: dict[str, object] = {"devices": await _with_estimates(request, page)}
     if len(page) == limit:
@@ -106,12 +107,6 @@ async def _device(request: Request, principal: Principal) -> Device:
     if device is None or (device.user != principal.name and principal.roles.isdisjoint(OFFICE)):
         raise Problem(404, "There is no such device.")
     return device
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_PAGE:
-        raise Problem(400, f"limit must be a number from 1 to {MAX_PAGE}.")
-    return int(text)
 
 
 ROUTES = [

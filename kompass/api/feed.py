@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from kompass.access.principals import Role
 from kompass.api.authentication import body_of, call_of, caller_with
+from kompass.api.parameters import MOST_POSITION, number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit import heads
@@ -104,8 +105,8 @@ async def dead(request: Request) -> Response:
     """`GET dead`: documents that a sink could not store, the first one first; `sink`, `after`, `limit`."""
     ledger = _ledger(request)
     query = request.query_params
-    after = _number(query.get("after", "0"), "after", 2**53)
-    limit = _number(query.get("limit", "50"), "limit", 200)
+    after = number(request, "after", 0, 0, MOST_POSITION)
+    limit = number(request, "limit", 50, 1, 200)
     letters = await ledger.do(lambda: ledger.letters(query.get("sink"), after=after, limit=limit + 1))
     answer: dict[str, Any] = {"letters": [shown_letter(one) for one in letters[:limit]]}
     if len(letters) > limit:
@@ -163,12 +164,6 @@ def _ledger(request: Request) -> Ledger:
     if ledger is None:
         raise Problem(503, "No consumer of the feed has run on this server's directory.")
     return ledger
-
-
-def _number(text: str, name: str, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > most:
-        raise Problem(400, f"{name} must be a number up to {most}.")
-    return int(text)
 
 
 def _state(reading: Reading) -> dict[str, Any]:

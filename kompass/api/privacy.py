@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import MAX_BODY, body_of, call_of, caller, caller_with
+from kompass.api.parameters import MOST_POSITION, number
 from kompass.api.problems import Problem
 from kompass.api.services import Access, Services, services_of
 from kompass.audit import Door, acting, of_principal
@@ -206,7 +207,7 @@ async def ticketed(request: Request) -> Response:
     and ADMIN all of them, with who has and who hasn't.
     """
     who = caller(request)
-    after = _ticket_number(request)
+    after = number(request, "after", 0, 0, MOST_POSITION)
     access = services_of(request).access
     with access.database.reading() as reading:
         if not who.roles.isdisjoint({Role.GF, Role.ADMIN}) and request.query_params.get("own") != "true":
@@ -278,7 +279,7 @@ async def dismissed(request: Request) -> Response:
 async def waiting(request: Request) -> Response:
     """`GET consumers/{name}/tickets`: those that wait for it, after the number `after`, by number."""
     _consuming(request)
-    after = _ticket_number(request)
+    after = number(request, "after", 0, 0, MOST_POSITION)
     gate = services_of(request).gate_now()
     try:
         found = Consumers(gate).tickets(request.path_params["name"], after=after, limit=PAGE)
@@ -320,13 +321,6 @@ def _standing(one: Standing) -> dict[str, Any]:
         "open": one.open,
         "oldest": None if one.oldest is None else one.oldest.isoformat(),
     }
-
-
-def _ticket_number(request: Request) -> int:
-    after = request.query_params.get("after", "0")
-    if not after.isascii() or not after.isdigit() or len(after) > 15:
-        raise Problem(400, "after must be the number of a ticket.")
-    return int(after)
 
 
 def _check_whole(access: Access, reading: Reading, who: Principal) -> None:

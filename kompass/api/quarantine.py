@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kompass.api.authentication import body_of, call_of, caller
+from kompass.api.parameters import MOST_POSITION, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.domain.stamps import timestamp
@@ -53,8 +54,8 @@ async def listed(request: Request) -> Response:
         caller(request),
         everybody=query.get("own") != "true",
         state=None if state is None else State(state),
-        limit=_number(query.get("limit", str(PAGE)), "limit", MAX_PAGE),
-        before=_number(query["before"], "before", 10**15) if "before" in query else None,
+        limit=number(request, "limit", PAGE, 1, MAX_PAGE),
+        before=number_or_none(request, "before", 1, MOST_POSITION),
     )
     answer: dict[str, Any] = {"entries": [_outline(entry) for entry in entries]}
     if following is not None:
@@ -144,12 +145,6 @@ async def _entry(request: Request) -> Shown:
     if found is None:
         raise Problem(404, "There is no such entry.")
     return found
-
-
-def _number(text: str, name: str, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or not 1 <= int(text) <= most:
-        raise Problem(400, f"{name} must be a number from 1 to {most}.")
-    return int(text)
 
 
 def _outline(entry: Entry) -> dict[str, Any]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kompass.api.authentication import caller
+from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.readstore.reading import MOST_ROWS, ReadStoreDownError, allowed
 from kompass.readstore.reports import REPORTS
 from kompass.sync.positions import position
 
-_KNOWN = ("limit", "offset")
 _MOST_OFFSET = 1_000_000
-_NUMBER = re.compile(r"[0-9]{1,7}")
 
 
 async def listed(request: Request) -> Response:
@@ -44,11 +41,9 @@ async def shown(request: Request) -> Response:
     report = REPORTS.get(name)
     if report is None:
         raise Problem(404, f"There is no such report; there are: {', '.join(REPORTS)}.")
-    unknown = [one for one in request.query_params if one not in _KNOWN]
-    if unknown:
-        raise Problem(400, f"There is no parameter {unknown[0][:50]}; there are: {', '.join(_KNOWN)}.")
-    limit = _number(request, "limit", MOST_ROWS, 1, MOST_ROWS)
-    offset = _number(request, "offset", 0, 0, _MOST_OFFSET)
+    only(request, ("limit", "offset"))
+    limit = number(request, "limit", MOST_ROWS, 1, MOST_ROWS)
+    offset = number(request, "offset", 0, 0, _MOST_OFFSET)
     services = services_of(request)
     documents = services.access
     with documents.database.reading() as reading:
@@ -74,13 +69,6 @@ async def shown(request: Request) -> Response:
             "index": {"state": "behind" if behind else "current", "behind": behind},
         }
     )
-
-
-def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if _NUMBER.fullmatch(text) is None or not least <= int(text) <= most:
-        raise Problem(400, f"{name} must be a number from {least} to {most}.")
-    return int(text)
 
 
 ROUTES = [

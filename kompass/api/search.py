@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -11,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kompass.api.authentication import caller
+from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.search.asking import MOST_LIMIT, MOST_OFFSET, MOST_QUESTION, Question, Sort, question
@@ -30,7 +30,6 @@ MOST_VALUE = 200
 TYPES = sorted({base_type(doctype) for doctype in SEARCHED})
 
 _KNOWN = ("q", *FACETS, "sort", "limit", "offset")
-_NUMBER = re.compile(r"[0-9]{1,6}")
 
 
 async def searched(request: Request) -> Response:
@@ -40,9 +39,10 @@ async def searched(request: Request) -> Response:
     times.
     """
     principal = caller(request)
+    only(request, _KNOWN)
     asked = _question(request.query_params)
-    limit = _number(request.query_params, "limit", LIMIT, 1, MOST_LIMIT)
-    offset = _number(request.query_params, "offset", 0, 0, MOST_OFFSET)
+    limit = number(request, "limit", LIMIT, 1, MOST_LIMIT)
+    offset = number(request, "offset", 0, 0, MOST_OFFSET)
     services = services_of(request)
     documents = services.access
     try:
@@ -57,9 +57,6 @@ async def searched(request: Request) -> Response:
 
 
 def _question(parameters: QueryParams) -> Question:
-    unknown = [name for name in parameters if name not in _KNOWN]
-    if unknown:
-        raise Problem(400, f"There is no parameter {unknown[0][:50]}; there are: {', '.join(_KNOWN)}.")
     text = parameters.get("q", "")
     if len(text) > MOST_QUESTION:
         raise Problem(400, f"q must have at most {MOST_QUESTION} characters.")
@@ -77,13 +74,6 @@ def _question(parameters: QueryParams) -> Question:
     if sort not in Sort._value2member_map_:
         raise Problem(400, f"sort must be one of {', '.join(Sort)}.")
     return question(text, filters, Sort(sort))
-
-
-def _number(parameters: QueryParams, name: str, default: int, least: int, most: int) -> int:
-    text = parameters.get(name, str(default))
-    if _NUMBER.fullmatch(text) is None or not least <= int(text) <= most:
-        raise Problem(400, f"{name} must be a number from {least} to {most}.")
-    return int(text)
 
 
 def _body(answer: Answer, limit: int, offset: int) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""Parameters of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from starlette.requests import Request
+
+from kompass.api.problems import Problem
+
+MOST_POSITION = 10**15
+"""Of what is numbered in its order: entries, tickets, pages."""
+
+
+def only(request: Request, known: Collection[str]) -> None:
+    """Raises 400 if there is another parameter than these."""
+    for name in request.query_params:
+        if name not in known:
+            raise Problem(400, f"There is no parameter {name[:50]}; there are: {', '.join(known)}.")
+
+
+def number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    """A whole number from `least` to `most`. Raises 400 for anything else."""
+    given = number_or_none(request, name, least, most)
+    return default if given is None else given
+
+
+def number_or_none(request: Request, name: str, least: int, most: int) -> int | None:
+    """The same; None if there is no such parameter."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= most:
+        raise Problem(400, f"{name} must be a number from {least} to {most}.")
+    return int(text)
