@@ -25,6 +25,15 @@ export function noticeName(store, notice) {
 
 export const noticeKind = (store, notice) => typeName(notice.docType ?? subject(store, notice).type);
 
+/** The head of a page: the way back, what the notice is about, a sentence. */
+const head = (store, notice, back, sentence) => [
+  back,
+  h("div", { class: "pane-head" },
+    h("p", { class: "kicker" }, noticeKind(store, notice)),
+    h("h1", { tabindex: "-1" }, noticeName(store, notice)),
+    h("p", { class: "dim" }, sentence)),
+];
+
 // -- refused ----------------------------------------------------------------------------------
 
 const latestFirst = (a, b) => (String(a.createdAt) < String(b.createdAt) ? 1 : -1);
@@ -88,11 +97,8 @@ export function refusedView(store, notice, discard) {
   }, t("Verwerfen", "Discard"));
   const files = Array.isArray(notice.attachments) ? notice.attachments.map(String) : [];
   return h("article", { class: "pane detail" },
-    h("a", { class: "back", href: "#/refused" }, t("‹ Abgelehnt", "‹ Refused")),
-    h("div", { class: "pane-head" },
-      h("p", { class: "kicker" }, noticeKind(store, notice)),
-      h("h1", { tabindex: "-1" }, noticeName(store, notice)),
-      h("p", { class: "dim" }, t(`Abgelehnt am ${moment(notice.createdAt) ?? "?"}`, `Refused on ${moment(notice.createdAt) ?? "?"}`))),
+    head(store, notice, h("a", { class: "back", href: "#/refused" }, t("‹ Abgelehnt", "‹ Refused")),
+      t(`Abgelehnt am ${moment(notice.createdAt) ?? "?"}`, `Refused on ${moment(notice.createdAt) ?? "?"}`)),
     h("p", { class: "notice", id: "why" }, h("strong", {}, t("Grund: ", "Reason: ")), why(notice)),
     notice.deleted ? h("p", {}, t("Sie haben das Dokument gelöscht.", "You deleted the document.")) : null,
     omitted(notice),
@@ -125,18 +131,26 @@ const omitted = (notice) =>
 
 // -- choosing ---------------------------------------------------------------------------------
 
+/** A radio button; the button's text is `label`. */
+const option = (name, value, label, checked = false) => {
+  const id = `${name}-${value}`;
+  return h("div", { class: "choice" },
+    h("input", { type: "radio", name, id, value, required: true, checked }),
+    h("label", { for: id }, label));
+};
+
+/** A group of two radio buttons with a sentence each. */
+const decision = (name, question, mine, theirs) =>
+  h("fieldset", { class: "field long" }, h("legend", {}, question), option(name, MINE, mine), option(name, THEIRS, theirs));
+
 /** A group of two radio buttons: which text of a field is to stay. `preset` is "mine", "theirs" or null. */
 export function choice(store, { key, label, name, mine, theirs, base }, preset = null) {
-  const option = (value, caption, content) => {
-    const id = `choice-${key}-${value}`;
-    const input = h("input", { type: "radio", name: `choice-${key}`, id, value, required: true, checked: value === preset });
-    return h("div", { class: "choice" }, input,
-      h("label", { for: id }, h("span", { class: "dim" }, caption), h("span", {}, show(name, content, store))));
-  };
+  const version = (value, caption, content) =>
+    option(`choice-${key}`, value, [h("span", { class: "dim" }, caption), h("span", {}, show(name, content, store))], value === preset);
   return h("fieldset", { class: "field long", "data-key": key },
     h("legend", {}, label),
-    option(MINE, t("Meine Fassung", "My version"), mine),
-    option(THEIRS, t("Jetzt auf dem Server", "On the server now"), theirs),
+    version(MINE, t("Meine Fassung", "My version"), mine),
+    version(THEIRS, t("Jetzt auf dem Server", "On the server now"), theirs),
     base === undefined ? null : h("p", { class: "dim small" }, t("Vorher: ", "Before: "), show(name, base, store)));
 }
 
@@ -209,43 +223,42 @@ export function withValue(doc, path, value) {
   return copy;
 }
 
+const toConflicts = () => h("a", { class: "back", href: "#/conflicts" }, t("‹ Konflikte", "‹ Conflicts"));
+
+/** A form that is sent once: `settle()` is a promise, and what it throws is shown in the words of `tell`. */
+function settling(settle, tell, ...children) {
+  const problem = h("p", { class: "problem", role: "alert" });
+  const button = h("button", { type: "submit" }, t("So speichern", "Save this"));
+  async function save(event) {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      await settle();
+    } catch (error) {
+      problem.textContent = tell(error);
+      button.disabled = false;
+    }
+  }
+  return h("form", { class: "edit", onsubmit: save }, children, problem, h("div", { class: "actions" }, button));
+}
+
+const notSettled = (error) => t(`Nicht gelöst: ${error.reason ?? error.message}`, `Not settled: ${error.reason ?? error.message}`);
+
 /**
  * One conflict about a document that somebody else had deleted: `settle(mine)` is a promise, whether it is to come back; what it
  * throws is shown.
  */
 export function noticeReturnView(store, notice, settle) {
   const mine = quoted(notice.localDocument) ?? {};
-  const problem = h("p", { class: "problem", role: "alert" });
-  const button = h("button", { type: "submit" }, t("So speichern", "Save this"));
-  const question = h("fieldset", { class: "field long" },
-    h("legend", {}, t("Soll es wiederkommen?", "Shall it come back?")),
-    [[MINE, t("Wiederherstellen, wie ich es geändert habe", "Restore it as I have changed it")],
-      [THEIRS, t("Gelöscht lassen", "Leave it deleted")]].map(([value, text]) =>
-      h("div", { class: "choice" },
-        h("input", { type: "radio", name: "return", id: `return-${value}`, value, required: true }),
-        h("label", { for: `return-${value}` }, text))));
-
-  async function save(event) {
-    event.preventDefault();
-    button.disabled = true;
-    try {
-      await settle(choseMine(question));
-    } catch (error) {
-      problem.textContent = t(`Nicht gelöst: ${error.message}`, `Not settled: ${error.message}`);
-      button.disabled = false;
-    }
-  }
-
+  const question = decision("return", t("Soll es wiederkommen?", "Shall it come back?"),
+    t("Wiederherstellen, wie ich es geändert habe", "Restore it as I have changed it"),
+    t("Gelöscht lassen", "Leave it deleted"));
   const before = quoted(fieldsOf(notice)[0]?.base);
   const changed = visibleFields(mine).filter((name) => !HOUSEKEEPING.has(name) && !(before && same(before[name], mine[name])));
   return h("article", { class: "pane detail" },
-    h("a", { class: "back", href: "#/conflicts" }, t("‹ Konflikte", "‹ Conflicts")),
-    h("div", { class: "pane-head" },
-      h("p", { class: "kicker" }, noticeKind(store, notice)),
-      h("h1", { tabindex: "-1" }, noticeName(store, notice)),
-      h("p", { class: "dim" }, t(
-        "Jemand anderes hat das Dokument gelöscht, während Sie es geändert haben.",
-        "Somebody else deleted the document while you were changing it."))),
+    head(store, notice, toConflicts(), t(
+      "Jemand anderes hat das Dokument gelöscht, während Sie es geändert haben.",
+      "Somebody else deleted the document while you were changing it.")),
     omitted(notice),
     h("div", { class: "scroll" }, h("table", { class: "versions" },
       h("thead", {}, h("tr", {},
@@ -256,7 +269,7 @@ export function noticeReturnView(store, notice, settle) {
         h("th", { scope: "row" }, labelOf(name)),
         h("td", {}, show(name, mine[name], store)),
         before ? h("td", {}, show(name, before[name], store)) : null))))),
-    h("form", { class: "edit", onsubmit: save }, question, problem, h("div", { class: "actions" }, button)));
+    settling(() => settle(choseMine(question)), notSettled, question));
 }
 
 const fieldsOf = (notice) => (Array.isArray(notice.fields) ? notice.fields : []);
@@ -264,34 +277,23 @@ const fieldsOf = (notice) => (Array.isArray(notice.fields) ? notice.fields : [])
 /** One conflict, to be settled field by field: what is written follows the version that stayed. */
 export function noticeConflictView(store, notice, done) {
   const now = store.get(notice.docId);
-  const problem = h("p", { class: "problem", role: "alert" });
-  const button = h("button", { type: "submit" }, t("So speichern", "Save this"));
   const fields = notice.deleted ? [] : conflictFields(store, notice);
   const deletion = notice.deleted
-    ? h("fieldset", { class: "field long" }, h("legend", {}, t(
-      "Sie haben das Dokument gelöscht, jemand anderes hat es inzwischen geändert.",
-      "You deleted the document; somebody else has changed it meanwhile.")),
-    [[MINE, t("Löschen", "Delete it")], [THEIRS, t("Behalten", "Keep it")]].map(([value, text]) =>
-      h("div", { class: "choice" },
-        h("input", { type: "radio", name: "deletion", id: `deletion-${value}`, value, required: true }),
-        h("label", { for: `deletion-${value}` }, text))))
+    ? decision("deletion", t("Sie haben das Dokument gelöscht, jemand anderes hat es inzwischen geändert.",
+      "You deleted the document; somebody else has changed it meanwhile."),
+    t("Löschen", "Delete it"), t("Behalten", "Keep it"))
     : null;
   const groups = fields.map((field) => choice(store, field));
 
-  async function save(event) {
-    event.preventDefault();
-    button.disabled = true;
-    try {
-      if (deletion && choseMine(deletion)) await store.remove(store.get(notice.docId));
-      else await store.save(await merged());
-      done();
-    } catch (error) {
-      problem.textContent = error.status === 409
-        ? t("Das Dokument wurde inzwischen geändert. Bitte noch einmal ansehen.", "The document has changed meanwhile. Please look again.")
-        : t(`Nicht gelöst: ${error.reason ?? error.message}`, `Not settled: ${error.reason ?? error.message}`);
-      button.disabled = false;
-    }
+  async function settle() {
+    if (deletion && choseMine(deletion)) await store.remove(store.get(notice.docId));
+    else await store.save(await merged());
+    done();
   }
+
+  const tell = (error) => (error.status === 409
+    ? t("Das Dokument wurde inzwischen geändert. Bitte noch einmal ansehen.", "The document has changed meanwhile. Please look again.")
+    : notSettled(error));
 
   async function merged() {
     let result = now;
@@ -311,15 +313,11 @@ export function noticeConflictView(store, notice, done) {
   }
 
   return h("article", { class: "pane detail" },
-    h("a", { class: "back", href: "#/conflicts" }, t("‹ Konflikte", "‹ Conflicts")),
-    h("div", { class: "pane-head" },
-      h("p", { class: "kicker" }, noticeKind(store, notice)),
-      h("h1", { tabindex: "-1" }, noticeName(store, notice)),
-      h("p", { class: "dim" }, t(
-        "Sie und jemand anderes haben dasselbe geändert. Was soll gelten?",
-        "You and somebody else changed the same. What is to stay?"))),
+    head(store, notice, toConflicts(), t(
+      "Sie und jemand anderes haben dasselbe geändert. Was soll gelten?",
+      "You and somebody else changed the same. What is to stay?")),
     omitted(notice),
     now
-      ? h("form", { class: "edit", onsubmit: save }, deletion, groups, problem, h("div", { class: "actions" }, button))
+      ? settling(settle, tell, deletion, groups)
       : h("p", {}, t("Das Dokument ist nicht mehr auf diesem Gerät.", "The document is no longer on this device.")));
 }
