@@ -205,7 +205,7 @@ class Follower:
         await asyncio.sleep(pause(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE))
 
     def _seen(self, caught_up: bool) -> None:
-        now = time.time()
+        now, clock = time.time(), time.monotonic()
         if caught_up:
             self._behind_since = None
             self._state = State.FOLLOWING
@@ -218,8 +218,8 @@ class Follower:
         applied = self._walker.applied - self._before
         self._before = self._walker.applied
         if applied > 0:
-            self._done.append((now, applied))
-        while self._done and self._done[0][0] < now - RATE_SECONDS:
+            self._done.append((clock, applied))
+        while self._done and self._done[0][0] < clock - RATE_SECONDS:
             self._done.popleft()
 
     async def _report(self, *, now: bool = False, position: int = 0, target: int = 0) -> None:

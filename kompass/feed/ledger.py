@@ -23,6 +23,9 @@ T = TypeVar("T")
 FILE = "feed/feed.sqlite"
 """Below the data directory: files beside the databases would be taken for one."""
 
+LONGEST_POSTPONED = 300.0
+"""Seconds that nothing is put off by more than."""
+
 MAX_REASON = 500
 _VERSION = 1
 _TABLES = """
@@ -164,7 +167,7 @@ class Ledger:
         )
 
     def postpone(self, sink: str, docid: str, due: float) -> None:
-        """It is tried again then."""
+        """It is tried again then, at the latest in `LONGEST_POSTPONED`."""
         self._value("UPDATE dead SET due = ? WHERE sink = ? AND id = ?", (due, sink, docid))
 
     def promote(self, sink: str, made: str) -> None:
@@ -185,8 +188,14 @@ class Ledger:
         )
 
     def due(self, sink: str, most: int) -> list[DeadLetter]:
-        """Those that are to be tried now."""
-        return self._letters("sink = ? AND due <= ? ORDER BY due LIMIT ?", (sink, time.time(), most))
+        """Those that are to be tried now. That are also those that were put off to a time that is further
+        away than any: the clock was wrong then, or is now.
+        """
+        now = time.time()
+        return self._letters(
+            "sink = ? AND NOT (due > ? AND due <= ?) ORDER BY due LIMIT ?",
+            (sink, now, now + LONGEST_POSTPONED, most),
+        )
 
     def known(self, sink: str) -> set[str]:
         """Ids of all that this sink could not store."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import structlog
 
-from kompass.feed.ledger import DeadLetter, Ledger
+from kompass.feed.ledger import LONGEST_POSTPONED, DeadLetter, Ledger
 from kompass.feed.sink import Batch, Change, Checkpoint, DocumentRejectedError, PersonAccess, Sink
 from kompass.feed.sink import SinkUnavailableError as Unavailable
 from kompass.feed.source import AccessAnswer, Page, Row, Source, epoch_of
@@ -32,7 +32,7 @@ PAGE_SIZE = 4 * 1024 * 1024
 """Bytes that a page should have. Their size shows in the page before."""
 MOST_RETRIED = 20
 FIRST_RETRY = 1.0
-LONGEST_RETRY = 300.0
+LONGEST_RETRY = LONGEST_POSTPONED
 
 _BETWEEN = "~"
 """Stands in a checkpoint between the sequence and what the server said of its history."""

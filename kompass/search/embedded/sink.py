@@ -116,7 +116,8 @@ class EmbeddedSink:
             since = (self._directory / "replaced").stat().st_mtime
         except FileNotFoundError:
             return False
-        return time.time() - since > FORGOTTEN_AFTER
+        # A moment that is still to come was taken from a wrong clock, and says nothing.
+        return not 0 <= time.time() - since <= FORGOTTEN_AFTER
 
     async def rebuilding(self) -> Sink:
         other = EmbeddedSink(self._generations.directory, next_generation=True)
