@@ -37,6 +37,11 @@ LOCK_SECONDS = 5
 _TOO_MUCH = "54"
 """Class of errors that say that a statement, and so a document, is beyond what PostgreSQL can do."""
 
+_STORAGE = ("md.c", "fd.c", "bufmgr.c", "buffile.c", "smgr.c", "copydir.c", "slru.c")
+"""Of PostgreSQL, what reads and writes files. Where a quota or a limit stops it, and not a full disk, it says
+so as an error within itself.
+"""
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -122,6 +127,10 @@ class PostgresSink:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             # Not there, shutting down, disk full, out of memory, out of connections, locks, deadlocks.
             if (error.sqlstate or "").startswith(_TOO_MUCH):
+                raise
+            raise SinkUnavailableError(f"PostgreSQL can't now: {_first_line(error)}") from error
+        except psycopg.InternalError as error:
+            if error.diag.source_file not in _STORAGE:
                 raise
             raise SinkUnavailableError(f"PostgreSQL can't now: {_first_line(error)}") from error
         except ReadStoreError as error:
