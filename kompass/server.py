@@ -34,6 +34,7 @@ from kompass.settings import Settings
 from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine import Quota
 from kompass.sync.serving import Sync
+from kompass.vectors.setup import create_meaning
 from replication.accounts.passwords import ITERATIONS
 from replication.http import Application, ServerConfig, create_app
 from replication.replicator.hosts import LOOPBACK
@@ -188,6 +189,7 @@ async def create_product(
     identity.gate.met.append(sync.met)
     identity.start()
     search = create_search(settings)
+    search.meaning, search.no_meaning = create_meaning(settings)
     reports = ReadStore(settings)
     feed = FeedDesk(settings)
     chain = Chain(sync.file, sync.keys)

@@ -256,6 +256,10 @@ class Settings(BaseSettings):
         description="Whether jobs follow from changes (reminders, mails, webhooks), if the libraries are"
         " there; see docs/jobs.md",
     )
+    vectors: bool = Field(
+        default=True,
+        description="Whether there is search by meaning, if its libraries are there; see docs/vectors.md",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",

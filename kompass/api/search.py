@@ -15,7 +15,7 @@ from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.search.asking import MOST_LIMIT, MOST_OFFSET, MOST_QUESTION, Question, Sort, question
 from kompass.search.catalogue import FACETS, SEARCHED, base_type
-from kompass.search.service import Answer, Hit, SearchDownError
+from kompass.search.service import Answer, Hit, Mode, SearchDownError, State
 from replication.protocol import jsontext
 
 LIMIT = 20
@@ -29,7 +29,7 @@ MOST_VALUE = 200
 
 TYPES = sorted({base_type(doctype) for doctype in SEARCHED})
 
-_KNOWN = ("q", *FACETS, "sort", "limit", "offset")
+_KNOWN = ("q", *FACETS, "sort", "mode", "limit", "offset")
 
 
 async def searched(request: Request) -> Response:
@@ -41,13 +41,14 @@ async def searched(request: Request) -> Response:
     principal = caller(request)
     only(request, _KNOWN)
     asked = _question(request.query_params)
+    mode = _mode(request.query_params, asked)
     limit = number(request, "limit", LIMIT, 1, MOST_LIMIT)
     offset = number(request, "offset", 0, 0, MOST_OFFSET)
     services = services_of(request)
     documents = services.access
     try:
         answer = await services.search.answer(
-            documents.database, documents.index, principal, asked, limit=limit, offset=offset
+            documents.database, documents.index, principal, asked, limit=limit, offset=offset, mode=mode
         )
     except SearchDownError as error:
         members = {"index": {"state": "down"}}
@@ -76,6 +77,18 @@ def _question(parameters: QueryParams) -> Question:
     return question(text, filters, Sort(sort))
 
 
+def _mode(parameters: QueryParams, asked: Question) -> Mode:
+    text = parameters.get("mode", Mode.TEXT.value)
+    if text not in Mode._value2member_map_:
+        raise Problem(400, f"mode must be one of {', '.join(Mode)}.")
+    mode = Mode(text)
+    if mode is Mode.VECTOR and not asked.text:
+        raise Problem(400, "mode=vector needs something to look for in q.")
+    if mode is not Mode.TEXT and asked.sort is not Sort.RELEVANCE:
+        raise Problem(400, "What is found by meaning is sorted by relevance: leave out sort or mode.")
+    return mode
+
+
 def _body(answer: Answer, limit: int, offset: int) -> dict[str, Any]:
     return {
         "hits": [_hit(hit) for hit in answer.hits],
@@ -84,8 +97,13 @@ def _body(answer: Answer, limit: int, offset: int) -> dict[str, Any]:
         "limit": limit,
         "offset": offset,
         "more": answer.more,
-        "index": {"state": answer.index.state, "behind": answer.index.behind},
+        "index": _state(answer.index),
+        **({} if answer.vectors is None else {"vectors": _state(answer.vectors)}),
     }
+
+
+def _state(state: State) -> dict[str, Any]:
+    return {"state": state.state, "behind": state.behind}
 
 
 def _hit(hit: Hit) -> dict[str, Any]:

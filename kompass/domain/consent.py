@@ -59,10 +59,15 @@ def may_process_about(purpose: Purpose, body: Body, facts: Facts) -> bool:
         return False
     if body.get("type") == "customer":
         return may_process(purpose, body)
-    named = body.get("customerId", body.get("relatedCustomerId"))
+    named = named_customer(body)
     if named is None:
         return True
     return isinstance(named, str) and may_process(purpose, facts.document(named))
+
+
+def named_customer(body: Body) -> object:
+    """The id of the customer that a document is about, as the document has it; None if about none."""
+    return body.get("customerId", body.get("relatedCustomerId"))
 
 
 def decisions(before: Body | None, after: Body | None) -> tuple[Decision, ...]:

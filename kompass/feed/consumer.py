@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
+from pydantic import SecretStr
 
 from kompass.feed.follower import Follower
 from kompass.feed.leader import Lead, LostLeadError, leading
@@ -38,6 +39,8 @@ async def consume(
 
     Raises `LedgerError` if the list of dead letters can't be used.
     """
+    # Some sinks ask the server themselves: for attachments, or for what else they need of a document.
+    settings = settings.model_copy(update={"feed_server": url, "feed_secret": SecretStr(secret)})
     stopped = stop or asyncio.Event()
     waiting = asyncio.create_task(stopped.wait())
     following = asyncio.create_task(_follow(settings, url, secret, registered))

@@ -34,6 +34,7 @@ SINKS: Mapping[str, Registered] = {
     "jobs": Registered("kompass.jobs.sink:from_settings", (), "jobs"),
     "readstore": Registered("kompass.readstore.sink:from_settings", ("psycopg", "alembic"), "readstore"),
     "search": Registered("kompass.search.setup:create_sink", (), "search"),
+    "vectors": Registered("kompass.vectors.setup:create_sink", (), "vectors"),
 }
 """By name. Each sink adds its line."""
 

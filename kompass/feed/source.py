@@ -5,7 +5,7 @@ What is read of documents is CouchDB's protocol (`_changes`, `_bulk_get`); who m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -184,6 +184,19 @@ class Source:
                 if "ok" in one:
                     found[result["id"]] = one["ok"]
         return found
+
+    async def current(self, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """These documents as they are now; those that aren't there any more are left out."""
+        if not ids:
+            return {}
+        content = await self._ask(
+            "POST",
+            f"/{self._database}/_changes",
+            params={"filter": "_doc_ids", "include_docs": "true"},
+            json={"doc_ids": list(ids)},
+        )
+        rows = _decoded(content)["results"]
+        return {row["id"]: row["doc"] for row in rows if row.get("doc") and not row.get("deleted")}
 
     async def enrol(self, consumer: str) -> None:
         """Erasures and withdrawals wait for this consumer from now on; again it changes nothing."""

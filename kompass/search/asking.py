@@ -76,6 +76,8 @@ class Question:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Facet -> values, one of which a document must have."""
     sort: Sort = Sort.RELEVANCE
+    text: str = ""
+    """As it was written, for what doesn't go by words."""
 
 
 def question(
@@ -112,4 +114,5 @@ def question(
         nonsense=bool(chunks) and not terms,
         filters=filters or {},
         sort=sort,
+        text=" ".join(chunks),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 from kompass.access.audiences import Channel, key_of
@@ -54,9 +55,20 @@ class Entry:
     weight: float
 
 
-def entry(
-    docid: str, position: int, rev: str, doc: Mapping[str, Any], channels: frozenset[Channel]
-) -> Entry | None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a document belongs among others."""
+
+    doctype: str
+    searched: Searched
+    base: str
+    """The document that people are shown: itself, or what it is a companion or a card of."""
+    facets: Mapping[str, str]
+    shown: str
+    """Its title as it is written."""
+
+
+def placed(docid: str, doc: Mapping[str, Any]) -> Place | None:
     """None for a document of a type that isn't searched."""
     doctype = doc.get("type")
     searched = SEARCHED.get(doctype) if isinstance(doctype, str) else None
@@ -70,29 +82,42 @@ def entry(
         if named is None:
             return None
         base = named
-    budget = [MOST_WORDS]
-    title = _words(doc, searched.title, budget)
-    strong = _words(doc, searched.strong, budget)
-    plain = _words(doc, searched.plain, budget)
     facets = {"type": base_type(doctype)}
     for facet, path in searched.facets.items():
         found = fields.text(doc, path)
         if found is not None and len(found) <= MOST_FACET:
-            facets[facet] = _sound(found)
+            facets[facet] = sound(found)
+    shown = sound(" ".join(part for path in searched.title for part in fields.texts(doc, path)))[:200]
+    return Place(doctype, searched, base, facets, shown)
+
+
+def entry(
+    docid: str, position: int, rev: str, doc: Mapping[str, Any], channels: frozenset[Channel]
+) -> Entry | None:
+    """None for a document of a type that isn't searched."""
+    place = placed(docid, doc)
+    if place is None:
+        return None
+    searched = place.searched
+    doc = {**doc, "_id": docid}
+    budget = [MOST_WORDS]
+    title = _words(doc, searched.title, budget)
+    strong = _words(doc, searched.strong, budget)
+    plain = _words(doc, searched.plain, budget)
     return Entry(
         id=docid,
-        base=base,
-        primary=base == docid,
-        companion=base != docid and doctype not in _CARDS,
+        base=place.base,
+        primary=place.base == docid,
+        companion=place.base != docid and place.doctype not in _CARDS,
         position=position,
         rev=rev,
         channels=channels,
-        shown=_sound(" ".join(part for path in searched.title for part in fields.texts(doc, path)))[:200],
+        shown=place.shown,
         title=title,
         strong=strong,
         plain=plain,
         codes=frozenset(_codes(doc, searched)),
-        facets=facets,
+        facets=place.facets,
         modified=_moment(doc.get("modifiedAt")),
         value=_value(doc, searched.value),
         weight=searched.weight / (1 + 0.01 * min(title.count(" "), 20)),
@@ -121,10 +146,15 @@ def _codes(doc: Mapping[str, Any], searched: Searched) -> set[str]:
             amount = words.amount(value)
             if amount is not None:
                 found.add(amount)
-    return {_sound(code) for code in found}
+    return {sound(code) for code in found}
 
 
-def _sound(text: str) -> str:
+def key(docid: str) -> str:
+    """An id as an index has it: short, and nobody reads it."""
+    return blake2b(docid.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def sound(text: str) -> str:
     """Half a surrogate pair can't be stored."""
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -84,3 +84,29 @@ class TextIndex(Protocol):
         """What it takes a folded word for."""
 
     async def close(self) -> None: ...
+
+
+class Meaning(Protocol):
+    """Finds by meaning instead of words; see `kompass.vectors`."""
+
+    @property
+    def weight(self) -> float:
+        """How much its order counts against that of the full text."""
+
+    async def standing(self) -> Standing:
+        """Raises `IndexUnavailableError`."""
+
+    async def nearest(
+        self,
+        question: Question,
+        readable: Collection[Channel],
+        *,
+        without: Collection[str] = (),
+        limit: int,
+    ) -> list[Match]:
+        """What is nearest to the question, of those documents that `TextIndex.find` would look through.
+
+        Raises `IndexUnavailableError`.
+        """
+
+    async def close(self) -> None: ...

@@ -10,8 +10,9 @@ nothing is counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -21,10 +22,11 @@ from kompass.access.principals import Principal
 from kompass.domain.registry import LABELS
 from kompass.feed.sink import Checkpoint
 from kompass.search import fields
-from kompass.search.asking import MOST_OFFSET, Question
+from kompass.search.asking import MOST_OFFSET, Question, Sort
 from kompass.search.catalogue import SEARCHED, Searched, base_type
+from kompass.search.fusion import FUSED, fused
 from kompass.search.highlighting import Highlighter
-from kompass.search.index import Found, IndexUnavailableError, Match, Standing, TextIndex
+from kompass.search.index import IndexUnavailableError, Match, Meaning, Standing, TextIndex
 from kompass.sync.index import FeedIndex, following
 from kompass.sync.positions import position
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
@@ -42,6 +44,12 @@ MOST_HIGHLIGHTS = 3
 
 TOOK_TOO_LONG = 5.0
 """Seconds after which an index is given up."""
+
+MEANING_TOOK_TOO_LONG = 3.0
+"""Seconds after which the vectors are given up, and the full text answers alone."""
+
+MOST_NEAR = 50
+"""Documents that are found by meaning."""
 
 ROUNDS = 3
 
@@ -92,6 +100,16 @@ class Answer:
     more: bool
     """Whether there are hits after these."""
     index: State
+    vectors: State | None = None
+    """The same of the vectors, where they were to be asked: `absent` and `down` beside the others."""
+
+
+class Mode(StrEnum):
+    """How it is searched."""
+
+    TEXT = "text"
+    VECTOR = "vector"
+    HYBRID = "hybrid"
 
 
 @dataclass
@@ -101,6 +119,9 @@ class Search:
     index: TextIndex | None
     absent: str = "No search index is set up."
     """Why there is no index, where there is none."""
+    meaning: Meaning | None = None
+    no_meaning: str = "No search by meaning is set up."
+    """Why there is none, where there is none."""
     refused: int = field(default=0, init=False)
     """Hits that were not shown because the one who asked may not read them."""
 
@@ -113,13 +134,17 @@ class Search:
         *,
         limit: int,
         offset: int,
+        mode: Mode = Mode.TEXT,
     ) -> Answer:
-        """Raises `SearchDownError`, and 401 and 403 as every reading does."""
+        """Raises `SearchDownError`, and 401 and 403 as every reading does. `mode` is for questions with words
+        that are sorted by relevance; others go to the full text."""
+        if mode is Mode.VECTOR and self.meaning is None:
+            raise SearchDownError(f"This server has no search by meaning: {self.no_meaning}")
         if self.index is None:
             raise SearchDownError(self.absent)
         try:
             async with asyncio.timeout(TOOK_TOO_LONG):
-                asking = _Asking(self, self.index, database, access, principal, question)
+                asking = _Asking(self, self.index, database, access, principal, question, mode)
                 return await asking.answer(limit, offset)
         except TimeoutError:
             raise SearchDownError("The search index didn't answer in time: try again.") from None
@@ -128,8 +153,19 @@ class Search:
             raise SearchDownError(str(error)) from None
 
     async def close(self) -> None:
-        if self.index is not None:
-            await self.index.close()
+        for one in (self.index, self.meaning):
+            if one is not None:
+                await one.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Hits that nobody has judged yet."""
+
+    matches: list[Match]
+    total: int | None
+    facets: Mapping[str, Mapping[str, int]] | None
+    more: bool
 
 
 class _Asking:
@@ -141,7 +177,10 @@ class _Asking:
         access: FeedIndex,
         principal: Principal,
         question: Question,
+        mode: Mode,
     ) -> None:
+        self._mode = mode
+        self._vectors: State | None = None
         self._search = search
         self._index = index
         self._database = database
@@ -152,6 +191,7 @@ class _Asking:
 
     async def answer(self, limit: int, offset: int) -> Answer:
         standing = await self._index.standing()
+        meaning = await self._meaning_standing()
         with self._database.reading() as reading:
             self._admit(reading)
             held = self._access.channels_held(reading, self._principal.name).keys()
@@ -160,46 +200,108 @@ class _Asking:
             countable = len(changed) <= MOST_CHANGED
             seen = self._access.sees(reading, self._principal.name, changed) if countable else set()
             state = self._state(reading, standing, since)
+            if meaning is not None:
+                self._vectors = self._state(reading, meaning, _since(reading, meaning.checkpoint))
         if countable:
-            return await self._counted(held, set(changed) - seen, limit, offset, state)
-        return await self._leafed(held, limit, offset, state)
+            answer = await self._counted(held, set(changed) - seen, limit, offset, state)
+        else:
+            answer = await self._leafed(held, limit, offset, state)
+        return replace(answer, vectors=self._vectors)
 
     async def _counted(
         self, held: Iterable[str], hidden: set[str], limit: int, offset: int, state: State
     ) -> Answer:
         """What he doesn't see any more is left out of the question, so that nothing of it is counted."""
-        found, documents = Found([], 0), dict[str, Document]()
+        page, documents = _Page([], 0, {}, False), dict[str, Document]()
         for _ in range(ROUNDS):
-            found = await self._index.find(
-                self._question, frozenset(held), without=hidden, limit=limit, offset=offset
-            )
-            documents = self._documents(found.matches)
-            refused = {match.id for match in found.matches} - documents.keys()
+            page = await self._find(frozenset(held), hidden, limit, offset)
+            documents = self._documents(page.matches)
+            refused = {match.id for match in page.matches} - documents.keys()
             if not refused:
                 break
             self._search.refused += len(refused)
             hidden = hidden | refused
-        hits = [self._hit(match, documents) for match in found.matches if match.id in documents]
-        if len(hits) < len(found.matches):
+        hits = [self._hit(match, documents) for match in page.matches if match.id in documents]
+        if len(hits) < len(page.matches):
             # Something is wrong with the channels themselves: what is counted can't be trusted either.
-            return Answer(hits, None, None, len(found.matches) == limit, state)
-        more = offset + len(found.matches) < found.total
-        return Answer(hits, found.total, found.facets, more, state)
+            return Answer(hits, None, None, len(page.matches) == limit, state)
+        return Answer(hits, page.total, page.facets, page.more, state)
 
     async def _leafed(self, held: Iterable[str], limit: int, offset: int, state: State) -> Answer:
         """Hits one by one from the first, so that a page says nothing of those that are left out."""
-        page, held = 200, frozenset(held)
+        size, held = 200, frozenset(held)
         wanted = min(offset + limit, MOST_OFFSET + limit) + 1
         kept: list[tuple[Match, dict[str, Document]]] = []
-        for at in range(0, MOST_LOOKED_AT, page):
-            found = await self._index.find(self._question, held, limit=page, offset=at, facets=False)
-            documents = self._documents(found.matches)
-            kept += [(match, documents) for match in found.matches if match.id in documents]
-            self._search.refused += sum(match.id not in documents for match in found.matches)
-            if len(kept) >= wanted or len(found.matches) < page:
+        for at in range(0, MOST_LOOKED_AT, size):
+            page = await self._find(held, frozenset(), size, at, facets=False)
+            documents = self._documents(page.matches)
+            kept += [(match, documents) for match in page.matches if match.id in documents]
+            self._search.refused += sum(match.id not in documents for match in page.matches)
+            if len(kept) >= wanted or len(page.matches) < size:
                 break
         hits = [self._hit(match, documents) for match, documents in kept[offset : offset + limit]]
         return Answer(hits, None, None, len(kept) > offset + limit, state)
+
+    # -- words and meaning -------------------------------------------------------------------------
+
+    async def _meaning_standing(self) -> Standing | None:
+        """How far the vectors are; None where they aren't asked, and why in `_vectors`."""
+        if self._mode is Mode.TEXT:
+            return None
+        if self._search.meaning is None:
+            self._vectors = State("absent", 0)
+            return None
+        try:
+            return await self._search.meaning.standing()
+        except IndexUnavailableError as error:
+            self._no_vectors(error)
+            return None
+
+    def _no_vectors(self, error: Exception) -> None:
+        if self._mode is Mode.VECTOR:
+            raise error
+        log.warning("the vectors can't answer", reason=str(error))
+        self._vectors = State("down", 0)
+
+    async def _find(
+        self, held: frozenset[str], hidden: Collection[str], limit: int, offset: int, *, facets: bool = True
+    ) -> _Page:
+        """Hits as the indexes have them, in the order of the mode."""
+        near = await self._nearest(held, hidden)
+        if near is None:
+            found = await self._index.find(
+                self._question, held, without=hidden, limit=limit, offset=offset, facets=facets
+            )
+            more = offset + len(found.matches) < found.total
+            return _Page(found.matches, found.total, found.facets, more)
+        if self._mode is Mode.VECTOR:
+            return _Page(near[offset : offset + limit], None, None, len(near) > offset + limit)
+        assert self._search.meaning is not None
+        most = max(FUSED, offset + limit)
+        found = await self._index.find(self._question, held, without=hidden, limit=most, facets=facets)
+        order = fused(found.matches, near, self._search.meaning.weight)
+        more = offset + limit < max(len(order), found.total)
+        return _Page(order[offset : offset + limit], None, found.facets, more)
+
+    async def _nearest(self, held: frozenset[str], hidden: Collection[str]) -> list[Match] | None:
+        """The nearest by meaning; None where the full text is to answer alone."""
+        words = [term for term in self._question.terms if not term.code]
+        if self._mode is Mode.TEXT or self._question.sort is not Sort.RELEVANCE:
+            return None
+        if self._mode is Mode.HYBRID and (not words or self._question.number):
+            return None  # a number means nothing
+        if self._search.meaning is None or (self._vectors is not None and self._vectors.state == "down"):
+            return None
+        try:
+            async with asyncio.timeout(MEANING_TOOK_TOO_LONG):
+                return await self._search.meaning.nearest(
+                    self._question, held, without=hidden, limit=MOST_NEAR
+                )
+        except TimeoutError:
+            self._no_vectors(IndexUnavailableError("The vectors didn't answer in time: try again."))
+        except IndexUnavailableError as error:
+            self._no_vectors(error)
+        return None
 
     # -- who may read what -----------------------------------------------------------------------
 

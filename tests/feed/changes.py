@@ -14,8 +14,13 @@ ALL = frozenset({"all:customer"})
 OWN = frozenset({"own:customer:adm1"})
 
 
+CONSENT = {"aiProcessing": True, "marketing": False, "dataSharing": False}
+"""A sink that needs a customer's consent has it."""
+
+
 def customer(number: int, name: str, **more: Any) -> dict[str, Any]:
-    return {**smallest("customer"), "_id": docid("customer", number), "companyName": name, **more}
+    doc = {**smallest("customer"), "_id": docid("customer", number), "companyName": name}
+    return {**doc, "dsgvoConsent": dict(CONSENT), **more}
 
 
 def change(number: int, position: int, name: str = "", channels: frozenset[str] = ALL, **more: Any) -> Change:

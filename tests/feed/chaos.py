@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 from tests.domain.examples import docid, smallest
+from tests.feed.changes import CONSENT
 from tests.feed.world import DB, customer
 
 PEOPLE = ("adm1", "adm2", "adm3")
@@ -37,7 +38,11 @@ class Chaos:
     async def write(self) -> None:
         which = self.chance.randrange(self._documents)
         await self._put(
-            customer(which), type="customer", companyName=f"Hof {self.chance.random()}", owner="adm1"
+            customer(which),
+            type="customer",
+            companyName=f"Hof {self.chance.random()}",
+            owner="adm1",
+            dsgvoConsent={**CONSENT, "aiProcessing": self.chance.random() < 0.6},
         )
 
     async def move(self) -> None:

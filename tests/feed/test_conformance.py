@@ -16,6 +16,7 @@ HARNESSES = {
     "jobs": "tests.jobs.sink:harness",
     "readstore": "tests.readstore.harness:harness",
     "search": "tests.search.embedded:harness",
+    "vectors": "tests.vectors.embedded:harness",
     "search in MeiliSearch": "tests.search.meili:harness",
 }
 """Sink -> `module:function`; the function takes an empty directory and is an asynchronous context manager

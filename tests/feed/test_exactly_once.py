@@ -62,11 +62,13 @@ async def followed(world: FeedWorld, sink: Sink) -> None:
 @pytest.mark.crash
 @pytest.mark.timeout(900)
 async def test_a_consumer_killed_at_any_moment(
-    tmp_path: Path, harnesses: tuple[SinkHarness, SinkHarness]
+    tmp_path: Path, harnesses: tuple[SinkHarness, SinkHarness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed, fresh = harnesses
     chance = random.Random(ROUNDS)
     async with feed_world(tmp_path) as world, serving(world.product) as url:
+        # For sinks that ask the server themselves.
+        monkeypatch.setenv("KOMPASS_TEST_FEED_SERVER", f"{url} {SECRET}")
         chaos = Chaos(world.admin, seed=ROUNDS)
         command = [sys.executable, "-m", "tests.feed.consuming", str(tmp_path / "data"), url, SECRET]
         command += killed.again

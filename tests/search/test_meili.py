@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from kompass.feed.sink import Batch, Change, Checkpoint, SinkUnavailableError
 from kompass.search.asking import question
+from kompass.search.entries import key
 from kompass.search.index import IndexUnavailableError
 from kompass.search.meilisearch import form
 from kompass.search.meilisearch.client import MeiliClient
@@ -67,7 +68,7 @@ async def test_documents_and_checkpoint_are_one_task(contract: MeiliContract, si
     contract.asked.clear()
     await sink.apply(one())
     (sent,) = [body for method, path, body in contract.asked if path == f"/indexes/{INDEX}/documents"]
-    assert [each["key"] for each in sent] == [form.key("customer-1"), "checkpoint"]
+    assert [each["key"] for each in sent] == [key("customer-1"), "checkpoint"]
     assert sent[1] == {"key": "checkpoint", "epoch": "e", "since": "1-e", "position": 1}
 
 
@@ -102,8 +103,8 @@ async def test_filters_that_want_more_find_nothing(sink: MeiliSink, index: Meili
 
 
 async def test_without_the_right_key_nothing_works_and_it_is_said(url: str) -> None:
-    for key, said in (("", "401"), ("wrong", "403")):
-        sink, index = MeiliSink(url, key, INDEX), MeiliIndex(url, key, INDEX)
+    for wrong, said in (("", "401"), ("wrong", "403")):
+        sink, index = MeiliSink(url, wrong, INDEX), MeiliIndex(url, wrong, INDEX)
         with pytest.raises(SinkUnavailableError, match=said):
             await sink.open()
         with pytest.raises(IndexUnavailableError, match=said):

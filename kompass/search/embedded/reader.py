@@ -20,7 +20,8 @@ from kompass.access.audiences import Channel
 from kompass.search.asking import Question, Sort
 from kompass.search.catalogue import FACETS
 from kompass.search.embedded import querying, schema
-from kompass.search.embedded.generations import Generations
+from kompass.search.entries import key
+from kompass.search.generations import Generations
 from kompass.search.index import (
     MOST_FACET_VALUES,
     Found,
@@ -59,7 +60,7 @@ class EmbeddedIndex:
     """See `kompass.search.index.TextIndex`."""
 
     def __init__(self, directory: Path) -> None:
-        self._generations = Generations(directory)
+        self._generations = Generations(directory, schema.VERSION)
         self._lock = threading.Lock()
         # Of its own: whoever stops waiting doesn't stop the thread, and another one mustn't come beside it.
         self._threads = ThreadPoolExecutor(AT_ONCE, "search")
@@ -92,7 +93,7 @@ class EmbeddedIndex:
 
         def looking() -> Mapping[str, Any] | None:
             searcher = self._searcher()
-            query = tantivy.Query.term_query(schema.SCHEMA, "key", schema.key(docid))
+            query = tantivy.Query.term_query(schema.SCHEMA, "key", key(docid))
             for _, address in searcher.search(query, 1).hits:
                 stored = searcher.doc(address).get_first("stored")
                 return None if stored is None else dict(orjson.loads(stored))

@@ -11,8 +11,11 @@ import tantivy
 
 from kompass.feed.sink import Checkpoint
 from kompass.search.catalogue import FACETS
-from kompass.search.entries import Entry
+from kompass.search.entries import Entry, key, sound
 from kompass.search.synonyms import tail
+
+VERSION = "3"
+"""Of schema and spelling rules."""
 
 CHECKPOINT = "checkpoint"
 """The key of the document that holds the checkpoint. No hash of an id looks like it."""
@@ -67,10 +70,6 @@ def stem(word: str) -> str:
     return (STEMS.analyze(word) or [word])[0]
 
 
-def key(docid: str) -> str:
-    return blake2b(docid.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
 def number(docid: str) -> int:
     """A document as a number, for telling many apart quickly."""
     return int.from_bytes(blake2b(docid.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
@@ -81,17 +80,17 @@ def document(entry: Entry) -> tantivy.Document:
     found.add_text("key", key(entry.id))
     found.add_unsigned("position", entry.position)
     stored = {
-        "id": _sound(entry.id),
-        "base": _sound(entry.base),
-        "rev": _sound(entry.rev),
+        "id": sound(entry.id),
+        "base": sound(entry.base),
+        "rev": sound(entry.rev),
         "type": entry.facets["type"],
-        "channels": sorted(map(_sound, entry.channels)),
+        "channels": sorted(map(sound, entry.channels)),
         "title": entry.shown,
     }
     found.add_bytes("stored", orjson.dumps(stored))
     found.add_bytes("entry", _packed(entry))
     for channel in entry.channels:
-        found.add_text("channels", _sound(channel))
+        found.add_text("channels", sound(channel))
     for code in entry.codes:
         found.add_text("codes", code)
     found.add_text("title", entry.title)
@@ -143,8 +142,8 @@ def again(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> tantivy.Do
 def _packed(entry: Entry) -> bytes:
     """All of it, so that an index can be written again without what its files remember besides."""
     value = {name: getattr(entry, name) for name in Entry.__slots__}
-    value |= {"id": _sound(entry.id), "base": _sound(entry.base), "rev": _sound(entry.rev)}
-    value |= {"channels": sorted(map(_sound, entry.channels)), "codes": sorted(entry.codes)}
+    value |= {"id": sound(entry.id), "base": sound(entry.base), "rev": sound(entry.rev)}
+    value |= {"channels": sorted(map(sound, entry.channels)), "codes": sorted(entry.codes)}
     value["facets"] = dict(entry.facets)
     return orjson.dumps(value)
 
@@ -172,7 +171,3 @@ def is_panic(error: BaseException) -> bool:
 
 def _tails(text: str) -> str:
     return " ".join(found for word in text.split() if (found := tail(word)) is not None)
-
-
-def _sound(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -16,8 +16,8 @@ import tantivy
 
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
 from kompass.search.embedded import schema
-from kompass.search.embedded.generations import Generations
-from kompass.search.entries import entry
+from kompass.search.entries import entry, key
+from kompass.search.generations import Generations
 from kompass.search.index import NAME
 
 HEAP = 30_000_000
@@ -33,7 +33,7 @@ class EmbeddedSink:
     """See `kompass.feed.sink.Sink`."""
 
     def __init__(self, directory: Path, *, next_generation: bool = False) -> None:
-        self._generations = Generations(directory)
+        self._generations = Generations(directory, schema.VERSION)
         self._next = next_generation
         self._directory: Path | None = None
         self._index: tantivy.Index | None = None
@@ -67,7 +67,7 @@ class EmbeddedSink:
                 if before is not None and before > change.position:
                     continue
                 if before is not None:
-                    writer.delete_documents_by_term("key", schema.key(change.id))
+                    writer.delete_documents_by_term("key", key(change.id))
                 if document is not None:
                     writer.add_document(document)
                 elif before is not None or change.doc is None:
@@ -203,7 +203,7 @@ def _positions(searcher: tantivy.Searcher, changes: Sequence[Change]) -> dict[st
     if not changes:
         return found
     for change in changes:
-        query = tantivy.Query.term_query(schema.SCHEMA, "key", schema.key(change.id))
+        query = tantivy.Query.term_query(schema.SCHEMA, "key", key(change.id))
         hits = searcher.search(query, 1, count=False).hits
         if hits:
             (position,) = searcher.fast_field_values("position", [hits[0][1]])

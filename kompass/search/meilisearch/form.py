@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from hashlib import blake2b
 from typing import Any
 
 from kompass.feed.sink import Checkpoint
 from kompass.search.asking import Question, Term
 from kompass.search.catalogue import FACETS
-from kompass.search.entries import Entry
+from kompass.search.entries import Entry, key, sound
 from kompass.search.index import MOST_FACET_VALUES
 from kompass.search.synonyms import STOP, SYNONYMS, tail
 
@@ -45,20 +44,16 @@ SETTINGS: Mapping[str, Any] = {
 }
 
 
-def key(docid: str) -> str:
-    return blake2b(docid.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
 def document(entry: Entry) -> dict[str, Any]:
     """All of it: a document takes the place of the one with its key."""
     return {
         "key": key(entry.id),
-        "id": _sound(entry.id),
-        "base": _sound(entry.base),
+        "id": sound(entry.id),
+        "base": sound(entry.base),
         "companion": entry.companion,
         "position": entry.position,
-        "rev": _sound(entry.rev),
-        "channels": sorted(map(_sound, entry.channels)),
+        "rev": sound(entry.rev),
+        "channels": sorted(map(sound, entry.channels)),
         "shown": entry.shown,
         "codes": sorted({form for code in entry.codes for form in _forms(code)}),
         "title": entry.title,
@@ -134,8 +129,4 @@ def _listed(values: Collection[str]) -> str:
 
 def _quoted(value: str) -> str:
     """A value of a filter; the only characters that mean something in it are taken care of."""
-    return '"' + _sound(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _sound(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return '"' + sound(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -8,6 +8,7 @@ from typing import Any
 from kompass.access.audiences import Channel
 from kompass.search.asking import Question, Sort
 from kompass.search.catalogue import FACETS
+from kompass.search.entries import key
 from kompass.search.index import Found, IndexUnavailableError, Match, Standing
 from kompass.search.meilisearch import form
 from kompass.search.meilisearch.client import MeiliClient, MeiliError, index_path
@@ -54,7 +55,7 @@ class MeiliIndex:
         narrowed = [form.one_of("channels", readable)]
         narrowed += [form.one_of(facet, values) for facet, values in question.filters.items()]
         if without:
-            narrowed.append(form.none_of("key", [form.key(docid) for docid in without]))
+            narrowed.append(form.none_of("key", [key(docid) for docid in without]))
         if not question.terms:
             narrowed.append("companion = false")
         asked: dict[str, Any] = {"indexUid": self._index, "filter": narrowed, "distinct": "base"}
@@ -91,7 +92,7 @@ class MeiliIndex:
     async def inspect(self, docid: str) -> Mapping[str, Any] | None:
         """What the index keeps of a document: for tests, and for whoever looks for a fault."""
         try:
-            found = await self._client.found("GET", index_path(self._index, "documents", form.key(docid)))
+            found = await self._client.found("GET", index_path(self._index, "documents", key(docid)))
         except MeiliError as error:
             raise IndexUnavailableError(str(error)) from error
         return found if found is not None and "channels" in found else None

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
-from kompass.search.entries import Entry, entry
+from kompass.search.entries import Entry, entry, key
 from kompass.search.index import NAME
 from kompass.search.meilisearch import form
 from kompass.search.meilisearch.client import MeiliClient, MeiliError, index_path
@@ -58,7 +58,7 @@ class MeiliSink:
             known = await self._positions(client, batch.changes)
             sent: list[dict[str, Any]] = []
             for change, one in zip(batch.changes, entries, strict=True):
-                before = known.get(form.key(change.id))
+                before = known.get(key(change.id))
                 if before is not None and before > change.position:
                     continue
                 if one is not None:
@@ -112,7 +112,7 @@ class MeiliSink:
 
     async def _positions(self, client: MeiliClient, changes: Sequence[Change]) -> dict[str, int]:
         """How new what the index has of these documents is, by key."""
-        keys = [form.key(change.id) for change in changes]
+        keys = [key(change.id) for change in changes]
         if not keys:
             return {}
         wanted = {"ids": keys, "fields": ["key", "position"], "limit": len(keys)}

@@ -15,17 +15,17 @@ import secrets
 import shutil
 from pathlib import Path
 
-VERSION = 3
-"""Of schema and spelling rules. An index of another version is built anew."""
-
-_NAME = re.compile(r"([0-9]{1,6})-[0-9a-f]{16}")
+_NAME = re.compile(r"([0-9a-z]{1,20})-[0-9a-f]{16}")
 
 
 class Generations:
     """Whoever writes has them for himself; readers only ask for `current`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, version: str) -> None:
+        """`version`: of what lies in them, at most 20 small letters and digits. An index of another one is
+        built anew."""
         self.directory = directory
+        self.version = version
 
     @property
     def pointer(self) -> Path:
@@ -61,7 +61,7 @@ class Generations:
 
     def aside(self) -> Path:
         """A directory that nothing names yet, for `replace`. What is never named is removed by `open`."""
-        generation = self.directory / f"{VERSION}-{secrets.token_hex(8)}"
+        generation = self.directory / f"{self.version}-{secrets.token_hex(8)}"
         generation.mkdir()
         return generation
 
@@ -106,7 +106,7 @@ class Generations:
         except FileNotFoundError:
             return None
         found = _NAME.fullmatch(name)
-        if found is None or int(found[1]) != VERSION:
+        if found is None or found[1] != self.version:
             return None
         generation = self.directory / name
         return generation if generation.is_dir() else None

@@ -1,0 +1,221 @@
+"""Writing the embedded index: a write is one transaction of SQLite, with its checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from kompass.feed.sink import Checkpoint, SinkUnavailableError
+from kompass.search.entries import key, sound
+from kompass.search.generations import Generations
+from kompass.vectors.embedded import schema
+from kompass.vectors.entries import Entry, Kept
+from kompass.vectors.index import Write
+
+T = TypeVar("T")
+
+_DOCUMENT_FAULTS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
+
+_COLUMNS = (
+    "key", "position", "id", "base", "rev", "about", "allowed", "shown", "problems",
+    *schema.FACET_COLUMNS.values(),
+)  # fmt: skip
+_INSERT = f"""
+    INSERT INTO documents ({", ".join(_COLUMNS)}) VALUES ({", ".join("?" for _ in _COLUMNS)})
+    ON CONFLICT (key) DO UPDATE SET {", ".join(f"{one} = excluded.{one}" for one in _COLUMNS[1:])}
+    RETURNING num
+"""
+
+
+class EmbeddedStore:
+    """See `kompass.vectors.index.VectorStore`."""
+
+    def __init__(self, directory: Path, embedder: str, *, next_generation: bool = False) -> None:
+        """`embedder`: the name of the one whose vectors these are."""
+        self._generations = Generations(directory, schema.version(embedder))
+        self._embedder = embedder
+        self._next = next_generation
+        self._generation: Path | None = None
+        self._connection: apsw.Connection | None = None
+
+    async def open(self) -> None:
+        await self._in_thread(self._opened)
+
+    async def checkpoint(self) -> Checkpoint | None:
+        return await self._in_thread(lambda: schema.checkpoint_of(self._opened()))
+
+    async def positions(self, docids: Collection[str]) -> Mapping[str, int]:
+        def reading() -> dict[str, int]:
+            names = {key(docid): docid for docid in docids}
+            query = "SELECT key, position FROM documents WHERE key IN (SELECT value FROM json_each(?))"
+            rows = self._opened().execute(query, (schema.listed(list(names)),))
+            return {names[name]: position for name, position in rows}
+
+        return await self._in_thread(reading)
+
+    async def about(self, customers: Collection[str], *, allowed: bool) -> list[Kept]:
+        def reading() -> list[Kept]:
+            query = """
+                SELECT id, position, rev,
+                    (SELECT json_group_array(channel) FROM channels WHERE document = num)
+                FROM documents WHERE allowed = ? AND about IN (SELECT value FROM json_each(?))
+            """
+            values = (allowed, schema.listed([sound(one) for one in customers]))
+            rows = self._opened().execute(query, values)
+            return [
+                Kept(docid, position, rev, frozenset(schema.unlisted(channels)))
+                for docid, position, rev, channels in rows
+            ]
+
+        return await self._in_thread(reading)
+
+    async def vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, bytes]:
+        def reading() -> dict[bytes, bytes]:
+            found = _vectors(self._opened(), hashes)
+            if self._next and len(found) < len(hashes):
+                found |= self._vectors_before([one for one in hashes if one not in found])
+            return found
+
+        return await self._in_thread(reading)
+
+    def _vectors_before(self, hashes: Collection[bytes]) -> dict[bytes, bytes]:
+        """From the generation that is still read: the model is the same, or it would have another version."""
+        with suppress(apsw.Error):
+            before = self._generations.current()
+            if before is not None and (before / schema.FILE).exists():
+                connection = schema.opened(before)
+                try:
+                    return _vectors(connection, hashes)
+                finally:
+                    connection.close()
+        return {}
+
+    async def write(self, write: Write) -> None:
+        await self._in_thread(lambda: self._write(write))
+
+    def _write(self, write: Write) -> None:
+        connection = self._opened()
+        with connection:
+            for docid, position in write.gone:
+                self._put(connection, (key(docid), position, *(None for _ in _COLUMNS[2:])))
+            for docid in write.stripped:
+                _empty(connection, docid)
+            for entry in write.entries:
+                document = self._put(connection, _row(entry))
+                connection.executemany(
+                    "INSERT INTO channels VALUES (?, ?)", [(sound(one), document) for one in entry.channels]
+                )
+                connection.executemany(
+                    "INSERT INTO chunks (document, vector, hash, place) VALUES (?, ?, ?, ?)",
+                    [(document, one.vector, one.hash, sound(one.place)) for one in entry.chunks],
+                )
+            at = write.checkpoint
+            connection.execute(
+                "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", (at.epoch, at.since, at.position)
+            )
+
+    def _put(self, connection: apsw.Connection, row: tuple[object, ...]) -> int:
+        """The row of a document, without channels and chunks."""
+        document: int = connection.execute(_INSERT, row).get
+        connection.execute("DELETE FROM channels WHERE document = ?", (document,))
+        connection.execute("DELETE FROM chunks WHERE document = ?", (document,))
+        return document
+
+    async def forget(self) -> None:
+        """Takes the bytes of what was deleted or replaced off the disk. They are overwritten where they
+        lay as it happens, but the log and the ends of pages may have copies."""
+
+        def forgetting() -> None:
+            connection = self._opened()
+            connection.execute("VACUUM")
+            log, written = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            if log != written:
+                raise apsw.BusyError("somebody is reading")
+
+        await self._in_thread(forgetting)
+
+    async def rebuilding(self) -> EmbeddedStore:
+        other = EmbeddedStore(self._generations.directory, self._embedder, next_generation=True)
+        await other.open()
+        return other
+
+    async def switch(self) -> None:
+        def switching() -> None:
+            self._opened()
+            assert self._generation is not None
+            self._generations.switch(self._generation)
+            self._next = False
+
+        await self._in_thread(switching)
+
+    async def discard(self) -> None:
+        def discarding() -> None:
+            generation = self._generation
+            self._let_go()
+            if generation is not None:
+                self._generations.discard(generation)
+
+        await self._in_thread(discarding)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._let_go)
+
+    def _opened(self) -> apsw.Connection:
+        """Opens what isn't: after a failure everything is opened anew."""
+        if self._connection is None:
+            generation = self._generations.begin() if self._next else self._generations.open()
+            self._connection = schema.opened(generation, writing=True)
+            self._generation = generation
+        return self._connection
+
+    def _let_go(self) -> None:
+        connection, self._connection, self._generation = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Blocking work. What SQLite and the disk complain of isn't any document's fault, unless it is said
+        of a value."""
+        try:
+            return await asyncio.to_thread(work)
+        except _DOCUMENT_FAULTS:
+            raise
+        except (OSError, apsw.Error) as error:
+            with suppress(apsw.Error):
+                self._let_go()
+            raise SinkUnavailableError(f"{self._generations.directory}: {error}") from error
+
+
+def _vectors(connection: apsw.Connection, hashes: Collection[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for one in hashes:
+        for (vector,) in connection.execute("SELECT vector FROM chunks WHERE hash = ? LIMIT 1", (one,)):
+            found[one] = vector
+    return found
+
+
+def _empty(connection: apsw.Connection, docid: str) -> None:
+    """Leaves what is needed to know the document again when the consent comes back."""
+    name = (key(docid),)
+    connection.execute("DELETE FROM chunks WHERE document = (SELECT num FROM documents WHERE key = ?)", name)
+    connection.execute("UPDATE documents SET allowed = 0, shown = '', problems = '[]' WHERE key = ?", name)
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    return (
+        key(entry.id),
+        entry.position,
+        sound(entry.id),
+        sound(entry.base),
+        sound(entry.rev),
+        None if entry.about is None else sound(entry.about),
+        entry.allowed,
+        entry.shown,
+        schema.listed(list(entry.problems)),
+        *(entry.facets.get(facet) for facet in schema.FACET_COLUMNS),
+    )

@@ -1,0 +1,58 @@
+"""What an embedder does, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+"""One row for each text."""
+
+
+class EmbedderUnavailableError(Exception):
+    """It can't answer now. The text says why, for people."""
+
+
+class Embedder(Protocol):
+    """One for a process. Calls are safe beside others."""
+
+    @property
+    def name(self) -> str:
+        """Which model, and which way of using it: vectors of different names can't be compared."""
+
+    @property
+    def weight(self) -> float:
+        """How much its order counts against that of the full text (1: as much), as measured."""
+
+    @property
+    def at_once(self) -> int:
+        """Texts that are best given together."""
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where its tokens stand in a text, or what comes close to them."""
+
+    async def passages(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of pieces of documents. Raises `EmbedderUnavailableError`."""
+
+    async def question(self, text: str) -> Vectors:
+        """One row: the vector of what somebody asks. Raises `EmbedderUnavailableError`."""
+
+    async def close(self) -> None: ...
+
+
+def packed(vector: npt.NDArray[np.float32]) -> bytes | None:
+    """A vector as it is stored: a signed byte for each dimension. Only its direction counts, so the greatest
+    is made 127. None for one without direction."""
+    greatest = float(np.max(np.abs(vector), initial=0.0))
+    if not np.isfinite(greatest) or greatest == 0.0:
+        return None
+    return bytes(np.rint(vector * (127.0 / greatest)).astype(np.int8).tobytes())
+
+
+def unpacked(stored: bytes) -> list[float]:
+    """The same vector as numbers, of length 1."""
+    vector = np.frombuffer(stored, dtype=np.int8).astype(np.float32)
+    return [float(one) for one in vector / np.linalg.norm(vector)]

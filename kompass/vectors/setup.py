@@ -1,0 +1,67 @@
+"""Which index of vectors there is, and which embedder makes them."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from kompass.feed.registry import SinkAbsentError
+from kompass.feed.sink import Sink
+from kompass.search.index import Meaning
+from kompass.settings import Settings
+
+if TYPE_CHECKING:
+    from kompass.vectors.embedders.interface import Embedder
+
+OFF = "turned off by the setting vectors"
+NEEDED = {
+    "numpy": "vectors",
+    "tokenizers": "vectors",
+    "wordllama": "vectors",
+    "sqlite_vec": "vectors",
+}
+"""Module -> extra that brings it."""
+
+
+def create_sink(settings: Settings) -> Sink:
+    """For the registry. Raises `SinkAbsentError`."""
+    why = absent(settings)
+    if why is not None:
+        raise SinkAbsentError(why)
+    from kompass.vectors.embedded.store import EmbeddedStore
+    from kompass.vectors.originals import ServerOriginals
+    from kompass.vectors.sink import VectorSink
+
+    embedder = _embedder(settings)
+    secret = settings.feed_secret.get_secret_value() if settings.feed_secret else ""
+    originals = ServerOriginals(settings.feed_server or f"http://127.0.0.1:{settings.port}", secret)
+    return VectorSink(EmbeddedStore(settings.directory / "vectors", embedder.name), embedder, originals)
+
+
+def create_meaning(settings: Settings) -> tuple[Meaning | None, str]:
+    """For a server; or None, and why there is none."""
+    why = absent(settings)
+    if why is not None:
+        return None, why
+    from kompass.vectors.embedded.reader import EmbeddedVectors
+    from kompass.vectors.meaning import VectorMeaning
+
+    embedder = _embedder(settings)
+    return VectorMeaning(EmbeddedVectors(settings.directory / "vectors", embedder.name), embedder), ""
+
+
+def absent(settings: Settings) -> str | None:
+    """Why there are no vectors here; None if there are."""
+    if not settings.vectors:
+        return OFF
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        extras = sorted({NEEDED[name] for name in missing})
+        return f"{', '.join(missing)} not installed: pip install 'kompass[{','.join(extras)}]'"
+    return None
+
+
+def _embedder(settings: Settings) -> Embedder:
+    from kompass.vectors.embedders.packaged import PackagedEmbedder
+
+    return PackagedEmbedder()

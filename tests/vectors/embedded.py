@@ -1,0 +1,122 @@
+"""The embedded index of vectors for the tests of all sinks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+import apsw
+
+from kompass.feed.sink import PersonAccess, Sink
+from kompass.search.asking import question
+from kompass.search.index import IndexUnavailableError
+from kompass.vectors.embedded import schema
+from kompass.vectors.embedded.reader import EmbeddedVectors
+from kompass.vectors.embedded.store import EmbeddedStore
+from kompass.vectors.embedders.packaged import NAME, PackagedEmbedder
+from kompass.vectors.meaning import VectorMeaning
+from kompass.vectors.originals import Document, Originals, ServerOriginals
+from kompass.vectors.sink import VectorSink
+from tests.feed.conformance import SinkHarness, Stored
+
+
+class Documents:
+    """What a server has, for a test; see `kompass.vectors.originals.Originals`."""
+
+    def __init__(self, documents: Mapping[str, Document] | None = None) -> None:
+        self.there = dict(documents or {})
+        self.asked: list[str] = []
+
+    async def documents(self, ids: Collection[str]) -> Mapping[str, Document]:
+        self.asked += ids
+        return {docid: self.there[docid] for docid in ids if docid in self.there}
+
+    async def close(self) -> None: ...
+
+
+@cache
+def embedder() -> PackagedEmbedder:
+    """One for all tests of a process: to read the model takes half a second."""
+    return PackagedEmbedder()
+
+
+def originals() -> Originals:
+    """Of the server that KOMPASS_TEST_FEED_SERVER names (`URL SECRET`), where a test has one."""
+    url, _, secret = os.environ.get("KOMPASS_TEST_FEED_SERVER", "").partition(" ")
+    return ServerOriginals(url, secret) if url else Documents()
+
+
+def make(directory: Path, documents: Originals | None = None) -> VectorSink:
+    return VectorSink(EmbeddedStore(directory, NAME), embedder(), documents or originals())
+
+
+def at(directory: str) -> Sink:
+    return make(Path(directory))
+
+
+class EmbeddedHarness(SinkHarness):
+    """Breaks the index by taking its directory away, and keeping others from writing what they have open."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory / "vectors"
+        self._index = EmbeddedVectors(self._directory, NAME)
+        self._meaning = VectorMeaning(self._index, embedder())
+        self._locks: list[apsw.Connection] = []
+
+    @property
+    def again(self) -> tuple[str, str]:
+        return "tests.vectors.embedded:at", str(self._directory)
+
+    def make(self) -> Sink:
+        return make(self._directory)
+
+    async def read(self, docid: str) -> Stored | None:
+        try:
+            found = await self._index.inspect(docid)
+        except IndexUnavailableError:
+            return None
+        if found is None:
+            return None
+        content = (found["title"], found["base"], found["allowed"], found["chunks"])
+        return Stored(found["rev"], frozenset(found["channels"]), content)
+
+    async def readable(self, person: PersonAccess) -> set[str]:
+        found = await self._meaning.nearest(question("Hofladen"), person.channels, limit=50)
+        return {match.id for match in found}
+
+    async def break_it(self) -> None:
+        for file in self._directory.glob(f"*/{schema.FILE}"):
+            lock = apsw.Connection(str(file))
+            lock.execute("BEGIN IMMEDIATE")
+            self._locks.append(lock)
+        if self._directory.exists():
+            self._directory.rename(self._away)
+        self._directory.write_text("not a directory")
+
+    async def mend_it(self) -> None:
+        self._directory.unlink()
+        if self._away.exists():
+            self._away.rename(self._directory)
+        for lock in self._locks:
+            lock.execute("ROLLBACK")
+            lock.close()
+        self._locks.clear()
+
+    async def close(self) -> None:
+        await self._meaning.close()
+
+    @property
+    def _away(self) -> Path:
+        return self._directory.with_name("away")
+
+
+@asynccontextmanager
+async def harness(directory: Path) -> AsyncIterator[SinkHarness]:
+    one = EmbeddedHarness(directory)
+    try:
+        yield one
+    finally:
+        await one.close()

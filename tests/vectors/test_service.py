@@ -1,0 +1,237 @@
+"""`GET /api/v1/search` by meaning: the same rules as for words, and words alone where there is no meaning."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from kompass.feed.sink import Batch, Change
+from kompass.search.asking import question
+from kompass.search.fusion import FUSED, fused
+from kompass.search.index import IndexUnavailableError, Match
+from kompass.sync.opening import DATABASE
+from kompass.vectors.embedded.reader import EmbeddedVectors
+from kompass.vectors.embedders.packaged import NAME
+from kompass.vectors.meaning import VectorMeaning
+from kompass.vectors.sink import VectorSink
+from tests.attack.world import PEOPLE, World, open_world
+from tests.feed.changes import CONSENT
+from tests.search.filling import database_of, follow
+from tests.vectors.embedded import Documents, embedder, make
+
+ASKED = "MARK Besuch im Hofladen"
+ROLES = [name for name, role in PEOPLE.items() if role]
+
+
+class Agreeing(VectorSink):
+    """A sink to which every customer agrees; of other documents only some come, if those are named."""
+
+    only: frozenset[str] | None = None
+
+    async def apply(self, batch: Batch) -> None:
+        await super().apply(replace(batch, changes=list(self._agreed(batch.changes))))
+
+    def _agreed(self, changes: Iterable[Change]) -> Iterable[Change]:
+        for one in changes:
+            if self.only is not None and one.id not in self.only:
+                continue
+            yield replace(one, doc={**one.doc, "dsgvoConsent": CONSENT}) if one.doc else one
+
+
+def agreeing(directory: Path, world: World) -> Agreeing:
+    docs = {docid: {**doc, "dsgvoConsent": CONSENT} for docid, doc in world.documents.items()}
+    sink = make(directory, Documents(docs))
+    return Agreeing(sink._store, sink._embedder, sink._originals)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        directory = tmp_path_factory.mktemp("meaning")
+        world = await open_world(directory / "data", stack)
+        await filled(directory / "data" / "vectors", world)
+        yield world
+
+
+async def filled(directory: Path, world: World, only: Iterable[str] | None = None) -> None:
+    sink = agreeing(directory, world)
+    sink.only = None if only is None else frozenset(only)
+    await sink.open()
+    await follow(world.product, sink)
+    await sink.close()
+
+
+async def answer(world: World, name: str, **parameters: Any) -> httpx.Response:
+    return await (await world.client(name)).get("/api/v1/search", params=parameters)
+
+
+async def search(world: World, name: str, **parameters: Any) -> dict[str, Any]:
+    found = await answer(world, name, **parameters)
+    assert found.status_code == 200, found.text
+    return dict(found.json())
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+@pytest.mark.parametrize("name", ROLES)
+async def test_nobody_is_shown_what_he_may_not_read(shared: World, name: str, mode: str) -> None:
+    seen: list[str] = []
+    while True:
+        page = await search(shared, name, q=ASKED, mode=mode, limit=20, offset=len(seen))
+        assert page["vectors"]["state"] == "current"
+        assert page["total"] is None
+        seen += [hit["id"] for hit in page["hits"]]
+        assert {hit["document"] for hit in page["hits"]} <= shared.truths[name].readable
+        if not page["more"]:
+            break
+    assert len(seen) == len(set(seen)), "a document is one hit"
+    assert seen, name
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_he_may_not_read_changes_nothing_in_what_he_finds(shared: World, tmp_path: Path) -> None:
+    """Neither which documents nor their order: as in an index that has his documents alone."""
+    whole = VectorMeaning(EmbeddedVectors(shared_vectors(shared), NAME), embedder())
+    for name in ("adm1", "buch1"):
+        await filled(tmp_path / name, shared, shared.truths[name].readable)
+        his = VectorMeaning(EmbeddedVectors(tmp_path / name, NAME), embedder())
+        with database_of(shared.product).reading() as reading:
+            held = shared.product.sync.index.channels_held(reading, name).keys()
+        for text in (ASKED, "Skonto und Zahlungsziel", "Wettbewerber"):
+            found = await whole.nearest(question(text), held, limit=50)
+            assert found == await his.nearest(question(text), held, limit=50)
+            assert found
+        await his.close()
+    await whole.close()
+
+
+def shared_vectors(world: World) -> Path:
+    return world.product.sync.file.parent / "vectors"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_filters_count_for_meaning_too(shared: World) -> None:
+    page = await search(shared, "gf1", q=ASKED, mode="vector", type="lead,contact")
+    assert {hit["type"] for hit in page["hits"]} == {"contact"}, "leads have agreed to nothing"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"mode": "magic"}, "mode must be one of text, vector, hybrid"),
+        ({"mode": "vector"}, "needs something to look for"),
+        ({"mode": "vector", "q": "\x00 "}, "needs something to look for"),
+        ({"mode": "hybrid", "q": "Hof", "sort": "-value"}, "sorted by relevance"),
+    ],
+)
+async def test_what_can_not_be_asked_is_refused_in_words(
+    shared: World, parameters: dict[str, str], said: str
+) -> None:
+    found = await answer(shared, "gf1", **parameters)
+    assert found.status_code == 400
+    assert said in found.json()["detail"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("text", ["\x00\x01", "🥕", "\ud800", "a" * 500, "!!!", "   ", "0" * 400, "'; --"])
+async def test_strange_questions_are_answered(shared: World, text: str) -> None:
+    asked = text.encode("utf-8", "replace").decode()
+    assert (await answer(shared, "adm1", q=asked, mode="hybrid")).status_code == 200
+    assert (await answer(shared, "adm1", q=asked, mode="vector")).status_code in (200, 400)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_numbers_are_left_to_the_full_text(shared: World) -> None:
+    page = await search(shared, "gf1", q="R-2026-00001", mode="hybrid")
+    assert page == {**await search(shared, "gf1", q="R-2026-00001"), "vectors": page["vectors"]}
+
+
+async def test_without_vectors_the_full_text_answers_and_says_so(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        world = await open_world(tmp_path / "data", stack)
+        text = await search(world, "gf1", q=ASKED)
+        page = await search(world, "gf1", q=ASKED, mode="hybrid")
+        assert page == {**text, "vectors": {"state": "down", "behind": 0}}
+        refused = await answer(world, "gf1", q=ASKED, mode="vector")
+        assert refused.status_code == 503
+        assert "no vectors yet" in refused.json()["detail"]
+
+        meaning = world.product.search.meaning
+        world.product.search.meaning = None
+        page = await search(world, "gf1", q=ASKED, mode="hybrid")
+        assert page == {**text, "vectors": {"state": "absent", "behind": 0}}
+        assert (await answer(world, "gf1", q=ASKED, mode="vector")).status_code == 503
+        world.product.search.meaning = meaning
+
+
+async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kompass.search import service
+
+    async def slow(*_: object, **__: object) -> list[Match]:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits so long")
+
+    async def broken(*_: object, **__: object) -> list[Match]:
+        raise IndexUnavailableError("it is broken")
+
+    monkeypatch.setattr(service, "MEANING_TOOK_TOO_LONG", 0.1)
+    async with AsyncExitStack() as stack:
+        world = await open_world(tmp_path / "data", stack)
+        await filled(tmp_path / "data" / "vectors", world)
+        text = await search(world, "gf1", q=ASKED)
+        for failing in (slow, broken):
+            monkeypatch.setattr(world.product.search.meaning, "nearest", failing)
+            page = await search(world, "gf1", q=ASKED, mode="hybrid")
+            assert page["vectors"] == {"state": "down", "behind": 0}
+            assert page["hits"] == text["hits"]
+            assert (await answer(world, "gf1", q=ASKED, mode="vector")).status_code == 503
+
+
+async def test_what_he_lost_a_moment_ago_is_not_shown(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        world = await open_world(tmp_path / "data", stack)
+        await filled(tmp_path / "data" / "vectors", world)
+        before = await search(world, "gf1", q=ASKED, mode="vector", type="contact", limit=50)
+        lost = before["hits"][0]["id"]
+        doc: Mapping[str, Any] = {**world.documents[lost], "_deleted": True}
+        await (await world.admin()).put(f"/{DATABASE}/{lost}", json=doc)
+        after = await search(world, "gf1", q=ASKED, mode="vector", type="contact", limit=50)
+        assert [hit["id"] for hit in after["hits"]] == [
+            hit["id"] for hit in before["hits"] if hit["id"] != lost
+        ]
+        assert after["vectors"] == {"state": "behind", "behind": 1}
+
+
+# -- fusion --------------------------------------------------------------------------------------
+
+
+def matches(names: str) -> list[Match]:
+    return [Match(name, name, "1-a", "customer") for name in names]
+
+
+def test_what_both_find_comes_first() -> None:
+    assert [one.base for one in fused(matches("abc"), matches("cxy"), 1.0)] == list("cabxy")
+
+
+def test_a_light_order_adds_and_moves_nothing() -> None:
+    assert [one.base for one in fused(matches("abc"), matches("xcy"), 0.01)] == list("abcxy")
+
+
+def test_pages_fit_together_behind_what_is_fused() -> None:
+    many = [Match(f"t{at}", f"t{at}", "1-a", "customer") for at in range(3 * FUSED)]
+    near = [many[250], *matches("xy"), many[2]]
+    for most in (FUSED, 2 * FUSED, 3 * FUSED):
+        order = fused(many[:most], near, 0.5)
+        assert len({one.base for one in order}) == len(order)
+        assert order == fused(many, near, 0.5)[: len(order)]
