@@ -2,25 +2,11 @@
 // what becomes of it. Runs against a demo server, with documents of its own.
 
 import assert from "node:assert/strict";
-import { PouchDB, address, device } from "../tests/support/devices.mjs";
+import { device } from "../tests/support/devices.mjs";
 import { scenario } from "../tests/support/scenario.mjs";
+import { api, made, remote, synced, told } from "./support/people.mjs";
 
-const PASSWORD = "kompass-demo";
 const HOUR = 3_600_000;
-
-const remote = (name) => new PouchDB(address("/kompass", { name, password: PASSWORD }), { skip_setup: true });
-
-/** Pushes and pulls until nothing changes. Returns the ids that were denied. */
-async function synced(db, name) {
-  const denied = [];
-  for (;;) {
-    const sent = db.replicate.to(remote(name));
-    sent.on("denied", (error) => denied.push(error.id ?? error.doc?.id));
-    const pushed = (await sent).docs_written;
-    const pulled = (await db.replicate.from(remote(name))).docs_written;
-    if (!pushed && !pulled) return denied;
-  }
-}
 
 /** A device of somebody, with all he may see. */
 async function tablet(t, name) {
@@ -29,23 +15,12 @@ async function tablet(t, name) {
   return { name, db, sync: () => synced(db, name) };
 }
 
-/** As somebody at a desk: {status, body}. */
-async function api(name, method, path, body) {
-  const url = new URL(address(path, null));
-  const authorization = `Basic ${Buffer.from(`${name}:${PASSWORD}`).toString("base64")}`;
-  const headers = { authorization, "content-type": "application/json" };
-  const response = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-  return { status: response.status, body: await response.json() };
-}
-
 const at = (ago) => new Date(Date.now() - ago).toISOString();
 const day = (ahead) => new Date(Date.now() + ahead * 24 * HOUR).toISOString().slice(0, 10);
 
 /** Writes a new document on a device, as if that were so many hours ago. */
 async function create({ db, name }, type, members, hours = 0) {
-  const when = at(hours * HOUR);
-  const base = { createdBy: name, modifiedBy: name, createdAt: when, modifiedAt: when, version: 1 };
-  const doc = { _id: `${type.replaceAll("_", "-")}-${crypto.randomUUID()}`, type, ...base, ...members };
+  const doc = made(type, name, members, hours);
   await db.put(doc);
   return doc._id;
 }
@@ -55,10 +30,8 @@ async function change({ db, name }, id, changes, hours = 0) {
   await db.put({ ...doc, ...changes, modifiedBy: name, modifiedAt: at(hours * HOUR), version: doc.version + 1 });
 }
 
-const list = async ({ db }, type) =>
-  (await db.allDocs({ include_docs: true })).rows.map((row) => row.doc).filter((doc) => doc.type === type);
-
-const told = async (person, type, id) => (await list(person, type)).filter((doc) => doc.docId === id);
+/** Notices of a type about a document. */
+const notices = async ({ db }, type, id) => (await told(db, type)).filter((doc) => doc.docId === id);
 
 const ADDRESS = { street: "Am Anger", streetNumber: "4", zipCode: "32257", city: "Bünde", country: "Deutschland" };
 
@@ -111,10 +84,10 @@ scenario("field sales makes a customer without a connection, the office offers, 
   await office.sync();
   const won = await field.db.get(chance);
   assert.deepEqual([won.status, won.probability, won.nextStep], ["won", 100, "Muster zeigen"]);
-  assert.deepEqual(await told(field, "conflict", chance), []);
-  const contracts = (await list(office, "contract")).filter((doc) => doc.opportunityId === chance);
+  assert.deepEqual(await notices(field, "conflict", chance), []);
+  const contracts = (await told(office.db, "contract")).filter((doc) => doc.opportunityId === chance);
   assert.deepEqual(contracts.map((doc) => [doc.offerId, doc.status]), [[offers[0], "draft"]]);
-  assert.equal((await list(field, "customer")).filter((doc) => doc._id === owner).length, 1);
+  assert.equal((await told(field.db, "customer")).filter((doc) => doc._id === owner).length, 1);
 });
 
 scenario("two people move one chance on at once: the illegal edge is refused and everybody's comments stay", async (t) => {
@@ -135,14 +108,14 @@ scenario("two people move one chance on at once: the illegal edge is refused and
   for (const person of [field, office, boss]) {
     const doc = await person.db.get(chance, { conflicts: true });
     assert.deepEqual([doc.status, doc._conflicts], ["lost", undefined]);
-    const comments = (await list(person, "comment")).filter((each) => each.parentId === chance);
+    const comments = (await told(person.db, "comment")).filter((each) => each.parentId === chance);
     assert.deepEqual(comments.map((each) => each.content).sort(), [
       "Bitte anrufen",
       "Budget ist weg",
       "Kunde will mehr Regale",
     ]);
   }
-  const [notice] = await told(field, "rejected_change", chance);
+  const [notice] = await notices(field, "rejected_change", chance);
   assert.equal(notice.document.status, "qualifying");
   assert.match(notice.rule, /^status\./);
 });
@@ -182,8 +155,8 @@ scenario("four hours offline, five changes, one field in common: four go togethe
     assert.equal((await db.get(location)).notes, "Rampe links\nSchlüssel im Büro\nHund im Hof");
     assert.equal((await db.get(other)).phone, "+49 5223 2");
   }
-  for (const id of [one, contact, chance, location]) assert.deepEqual(await told(field, "conflict", id), []);
-  const [conflict] = await told(field, "conflict", other);
+  for (const id of [one, contact, chance, location]) assert.deepEqual(await notices(field, "conflict", id), []);
+  const [conflict] = await notices(field, "conflict", other);
   const [asked] = conflict.fields;
   assert.deepEqual(conflict.fields.length, 1);
   assert.deepEqual(
@@ -191,17 +164,17 @@ scenario("four hours offline, five changes, one field in common: four go togethe
     ["phone", "Telefon", "+49 5223 1", "+49 5223 3", "+49 5223 2", "mine"],
   );
   assert.deepEqual([conflict.localUser, conflict.serverUser, conflict.escalated], ["adm2", "innen1", false]);
-  const shown = await api("adm2", "GET", `/api/v1/conflicts?entityId=${other}`);
+  const shown = await api("adm2", `conflicts?entityId=${other}`);
   assert.deepEqual(shown.body.conflicts.map((each) => each.id), [conflict.id]);
-  const answer = await api("adm2", "POST", `/api/v1/conflicts/${conflict.id}/resolve`, {
-    strategy: "manual",
-    fields: { phone: "mine" },
+  const answer = await api("adm2", `conflicts/${conflict.id}/resolve`, {
+    method: "POST",
+    body: { strategy: "manual", fields: { phone: "mine" } },
   });
   assert.equal(answer.status, 200, JSON.stringify(answer.body));
   await Promise.all([field.sync(), office.sync()]);
   assert.equal((await office.db.get(other)).phone, "+49 5223 3");
-  assert.deepEqual(await told(field, "conflict", other), []);
-  const history = await api("adm2", "GET", `/api/v1/conflicts?entityId=${other}&state=resolved`);
+  assert.deepEqual(await notices(field, "conflict", other), []);
+  const history = await api("adm2", `conflicts?entityId=${other}&state=resolved`);
   assert.deepEqual(history.body.conflicts.map((each) => [each.resolvedBy, each.choices]), [["adm2", { phone: "mine" }]]);
 });
 
@@ -221,12 +194,12 @@ scenario("an offer is sent while somebody edits its draft offline: refused, ente
   await away.sync();
   const here = await away.db.get(id, { conflicts: true });
   assert.deepEqual([here.status, here.lineItems[0].quantity, here._conflicts], ["sent", 2, undefined]);
-  assert.deepEqual(await told(away, "conflict", id), []);
-  const [notice] = await told(away, "rejected_change", id);
+  assert.deepEqual(await notices(away, "conflict", id), []);
+  const [notice] = await notices(away, "rejected_change", id);
   assert.deepEqual([notice.document.terms, notice.document.lineItems], ["ab Werk", lineItems]);
   assert.match(notice.rule, /^frozen\./);
   assert.ok(notice.grund);
-  const { body } = await api("gf1", "GET", `/api/v1/audit?document=${id}`);
+  const { body } = await api("gf1", `audit?document=${id}`);
   assert.ok(body.entries.some((entry) => JSON.stringify(entry).includes(notice.rule)), JSON.stringify(body.entries[0]));
 });
 
@@ -256,15 +229,15 @@ scenario("one deletes what another edits offline: he who comes second is asked, 
   assert.deepEqual(await field.sync(), [], "nothing of it is denied");
   for (const id of [restored, kept]) {
     await gone(field, id);
-    assert.deepEqual(await told(office, "conflict", id), []);
-    assert.deepEqual(await told(field, "rejected_change", id), []);
+    assert.deepEqual(await notices(office, "conflict", id), []);
+    assert.deepEqual(await notices(field, "rejected_change", id), []);
   }
-  const [asked] = await told(field, "conflict", restored);
+  const [asked] = await notices(field, "conflict", restored);
   assert.deepEqual([asked.serverDeleted, asked.deleted, asked.serverUser], [true, false, "innen1"]);
   assert.deepEqual(asked.fields.map((one) => [one.path, one.type, one.base.firstName]), [["", "deleted", "Nele"]]);
   assert.equal(asked.localDocument.mobile, "+49 171 3920002");
-  const [other] = await told(field, "conflict", kept);
-  const settle = (name, { id }, strategy) => api(name, "POST", `/api/v1/conflicts/${id}/resolve`, { strategy });
+  const [other] = await notices(field, "conflict", kept);
+  const settle = (name, { id }, strategy) => api(name, `conflicts/${id}/resolve`, { method: "POST", body: { strategy } });
   const answers = [await settle("adm2", asked, "local"), await settle("adm2", other, "server")];
   assert.deepEqual(answers.map((answer) => answer.status), [200, 200], JSON.stringify(answers));
   for (const one of [field, office]) {
@@ -275,13 +248,13 @@ scenario("one deletes what another edits offline: he who comes second is asked, 
   }
   // Whoever deletes what others have changed is asked as well, and the document stays.
   for (const one of [field, office]) assert.equal((await one.db.get(edited)).mobile, "+49 171 3920003");
-  const [deletion] = await told(office, "conflict", edited);
+  const [deletion] = await notices(office, "conflict", edited);
   assert.deepEqual([deletion.deleted, deletion.serverDeleted], [true, false]);
   assert.equal((await settle("innen1", deletion, "local")).status, 200);
   for (const one of [field, office]) {
     await one.sync();
     await gone(one, edited);
-    for (const id of contacts) assert.deepEqual(await told(one, "conflict", id), []);
+    for (const id of contacts) assert.deepEqual(await notices(one, "conflict", id), []);
   }
   // It is edited again as if nothing had been.
   await change(field, restored, { mobile: "+49 171 3920004" });

@@ -17,9 +17,21 @@ export async function synced(db, name) {
     const sent = db.replicate.to(remote(name));
     sent.on("denied", (error) => denied.push(error.id ?? error.doc?.id));
     const pushed = (await sent).docs_written;
-    const pulled = (await db.replicate.from(remote(name))).docs_written;
-    if (!pushed && !pulled) return denied;
+    const came = await received(db, name);
+    if (!pushed && !came) return denied;
   }
+}
+
+/** Pulls until nothing comes. */
+export async function pulled(db, name) {
+  while (await received(db, name));
+}
+
+/** Pulls once: how many revisions came. */
+async function received(db, name) {
+  const { docs_written, errors } = await db.replicate.from(remote(name));
+  assert.deepEqual(errors, []);
+  return docs_written;
 }
 
 /** Documents as administrators find them. */
@@ -40,9 +52,9 @@ export async function change(db, name, id, changes) {
   return db.put({ ...doc, ...changes, modifiedBy: name, modifiedAt: new Date().toISOString() });
 }
 
-/** A new document of somebody's, as a device makes it: who and when stand in it. */
-export function made(type, name, members) {
-  const now = new Date().toISOString();
+/** A new document of somebody's, as a device makes it, so many hours ago: who and when stand in it. */
+export function made(type, name, members, hours = 0) {
+  const now = new Date(Date.now() - hours * 3_600_000).toISOString();
   const base = { createdBy: name, modifiedBy: name, createdAt: now, modifiedAt: now, version: 1 };
   return { _id: `${type.replaceAll("_", "-")}-${crypto.randomUUID()}`, type, ...base, ...members };
 }
