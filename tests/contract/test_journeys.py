@@ -29,7 +29,7 @@ def test_journey(path: Path, title: str, tmp_path: Path) -> None:
         before = count(server)
         scenario = start_scenario(path, title, server, tmp_path)
         try:
-            wait_for_more(server, before + 15, scenario)
+            wait_for_more(server, before + 5, scenario)
             server.crash()
             time.sleep(0.5)
             server.start()
