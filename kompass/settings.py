@@ -48,6 +48,12 @@ class DemoSize(StrEnum):
     LARGE = "large"
 
 
+class EmbedderKind(StrEnum):
+    PACKAGED = "packaged"
+    OPENAI = "openai"
+    TRANSFORMERS = "sentence-transformers"
+
+
 class FeedMode(StrEnum):
     AUTO = "auto"
     OFF = "off"
@@ -260,6 +266,28 @@ class Settings(BaseSettings):
         default=True,
         description="Whether there is search by meaning, if its libraries are there; see docs/vectors.md",
     )
+    vectors_embedder: EmbedderKind = Field(
+        default=EmbedderKind.PACKAGED,
+        description="What makes the vectors: `packaged`, `openai` (a service), or `sentence-transformers`",
+    )
+    vectors_model: str = Field(
+        default="intfloat/multilingual-e5-large",
+        min_length=1,
+        max_length=300,
+        description="Model of the latter two; a folder is one, too, for the last",
+    )
+    vectors_url: str | None = Field(
+        default=None,
+        description="The service, up to what comes before `/embeddings`: `https://HOST/v1`",
+    )
+    vectors_key: SecretStr | None = Field(default=None, description="Key for the service")
+    vectors_weight: float | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="How much the order by meaning counts against that of the full text; default: 0.1 for"
+        " `packaged`, else 1",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -308,7 +336,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("keycloak_issuer", "keycloak_url", "feed_server", "meilisearch_url")
+    @field_validator("keycloak_issuer", "keycloak_url", "feed_server", "meilisearch_url", "vectors_url")
     @classmethod
     def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:

@@ -29,6 +29,7 @@ DISTRIBUTION_OF = {
     "_pytest": "pytest",
     "icu": "pyicu-wheels",
     "quickjs": "quickjs-ng",
+    "sentence_transformers": "sentence-transformers",
     "sqlite_vec": "sqlite-vec",
     "pytest_asyncio": "pytest-asyncio",
     "pydantic_core": "pydantic-core",

@@ -7,7 +7,12 @@ from collections.abc import Collection
 from kompass.access.audiences import Channel
 from kompass.search.asking import Question
 from kompass.search.index import IndexUnavailableError, Match, Standing
-from kompass.vectors.embedders.interface import Embedder, EmbedderUnavailableError, packed
+from kompass.vectors.embedders.interface import (
+    Embedder,
+    EmbedderRefusedError,
+    EmbedderUnavailableError,
+    packed,
+)
 from kompass.vectors.index import VectorIndex
 from kompass.vectors.passages import clean
 
@@ -39,7 +44,7 @@ class VectorMeaning:
             return []
         try:
             vector = packed((await self._embedder.question(text))[0])
-        except EmbedderUnavailableError as error:
+        except (EmbedderUnavailableError, EmbedderRefusedError) as error:
             raise IndexUnavailableError(str(error)) from error
         if vector is None:
             return []

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from kompass.feed.registry import SinkAbsentError
 from kompass.feed.sink import Sink
 from kompass.search.index import Meaning
-from kompass.settings import Settings
+from kompass.settings import EmbedderKind, Settings
 
 if TYPE_CHECKING:
     from kompass.vectors.embedders.interface import Embedder
 
 OFF = "turned off by the setting vectors"
-NEEDED = {
-    "numpy": "vectors",
-    "tokenizers": "vectors",
-    "wordllama": "vectors",
-    "sqlite_vec": "vectors",
+NO_SERVICE = "vectors_embedder is openai, but vectors_url names no service"
+INDEX = {"numpy": "vectors", "sqlite_vec": "vectors"}
+EMBEDDERS = {
+    EmbedderKind.PACKAGED: {"tokenizers": "vectors", "wordllama": "vectors"},
+    EmbedderKind.OPENAI: {},
+    EmbedderKind.TRANSFORMERS: {"sentence_transformers": "embeddings"},
 }
 """Module -> extra that brings it."""
 
@@ -54,14 +55,29 @@ def absent(settings: Settings) -> str | None:
     """Why there are no vectors here; None if there are."""
     if not settings.vectors:
         return OFF
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if settings.vectors_embedder is EmbedderKind.OPENAI and settings.vectors_url is None:
+        return NO_SERVICE
+    needed = INDEX | EMBEDDERS[settings.vectors_embedder]
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        extras = sorted({NEEDED[name] for name in missing})
+        extras = sorted({needed[name] for name in missing})
         return f"{', '.join(missing)} not installed: pip install 'kompass[{','.join(extras)}]'"
     return None
 
 
 def _embedder(settings: Settings) -> Embedder:
-    from kompass.vectors.embedders.packaged import PackagedEmbedder
+    weight = 1.0 if settings.vectors_weight is None else settings.vectors_weight
+    match settings.vectors_embedder:
+        case EmbedderKind.OPENAI:
+            from kompass.vectors.embedders.openai import OpenAIEmbedder
 
-    return PackagedEmbedder()
+            key = settings.vectors_key.get_secret_value() if settings.vectors_key else ""
+            return OpenAIEmbedder(settings.vectors_url or "", settings.vectors_model, key, weight=weight)
+        case EmbedderKind.TRANSFORMERS:
+            from kompass.vectors.embedders.transformers import TransformersEmbedder
+
+            return TransformersEmbedder(settings.vectors_model, weight=weight)
+        case EmbedderKind.PACKAGED:
+            from kompass.vectors.embedders.packaged import WEIGHT, PackagedEmbedder
+
+            return PackagedEmbedder(WEIGHT if settings.vectors_weight is None else weight)

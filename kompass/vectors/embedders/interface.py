@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,25 @@ Vectors = npt.NDArray[np.float32]
 
 class EmbedderUnavailableError(Exception):
     """It can't answer now. The text says why, for people."""
+
+
+class EmbedderRefusedError(Exception):
+    """It won't take one of these texts, however often it is given. The text says nothing of them."""
+
+
+class Prefixes(NamedTuple):
+    """What a model wants to have before a text, so that it knows what it is."""
+
+    question: str
+    passage: str
+
+
+def prefixes(model: str) -> Prefixes:
+    """Those of the family E5; other models want none."""
+    return Prefixes("query: ", "passage: ") if _E5.search(model.lower()) else Prefixes("", "")
+
+
+_E5 = re.compile(r"(?:^|[/_-])e5(?:[_-]|$)")
 
 
 class Embedder(Protocol):
@@ -35,10 +55,10 @@ class Embedder(Protocol):
         """Where its tokens stand in a text, or what comes close to them."""
 
     async def passages(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of pieces of documents. Raises `EmbedderUnavailableError`."""
+        """Vectors of pieces of documents. Raises `EmbedderUnavailableError` and `EmbedderRefusedError`."""
 
     async def question(self, text: str) -> Vectors:
-        """One row: the vector of what somebody asks. Raises `EmbedderUnavailableError`."""
+        """One row: the vector of what somebody asks. Raises the same."""
 
     async def close(self) -> None: ...
 

@@ -23,6 +23,9 @@ DIMENSIONS = 256
 NAME = f"wordllama/l2_supercat_{DIMENSIONS}"
 _WEIGHTS = f"weights/l2_supercat_{DIMENSIONS}.safetensors"
 _TOKENS = "tokenizers/l2_supercat_tokenizer_config.json"
+WEIGHT = 0.1
+"""It knows little German: with more it would bring names that are written right out of order."""
+
 _Table = npt.NDArray[np.float16]
 
 
@@ -30,11 +33,10 @@ class PackagedEmbedder:
     """See `kompass.vectors.embedders.interface.Embedder`."""
 
     name = NAME
-    weight = 0.1
-    """It knows little German: with more it would bring names that are written right out of order."""
     at_once = 256
 
-    def __init__(self) -> None:
+    def __init__(self, weight: float = WEIGHT) -> None:
+        self.weight = weight
         self._lock = threading.Lock()
         self._loaded: tuple[Tokenizer, _Table] | None = None
 
