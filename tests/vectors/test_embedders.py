@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -187,17 +188,12 @@ async def test_nobody_there() -> None:
 
 
 async def test_a_model_of_sentence_transformers(tmp_path: Path) -> None:
-    pytest.importorskip(
+    library = pytest.importorskip(
         "sentence_transformers", reason="sentence-transformers is missing: pip install 'kompass[embeddings]'"
     )
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import StaticEmbedding
-    from tokenizers import Tokenizer
-
-    tokenizer: Tokenizer = embedder()._model()[0]
-    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=32)], device="cpu").save(
-        str(tmp_path / "model")
-    )
+    modules = importlib.import_module("sentence_transformers.models")
+    model = modules.StaticEmbedding(embedder()._model()[0], embedding_dim=32)
+    library.SentenceTransformer(modules=[model], device="cpu").save(str(tmp_path / "model"))
     made = TransformersEmbedder(str(tmp_path / "model"))
     found = await made.passages(["Hofladen", "Kühltheke", "Hofladen"])
     assert found.shape == (3, 32)
