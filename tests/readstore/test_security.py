@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.errors import InsufficientPrivilege, ObjectNotInPrerequisiteState
 
+from kompass.feed.sink import Batch, Checkpoint, PersonAccess
 from kompass.readstore import logins
 from kompass.readstore.columns import columns
 from kompass.readstore.errors import ReadStoreError
@@ -73,8 +76,6 @@ async def test_what_changes_hands_changes_who_sees_it_with_the_same_batch(world:
 
 
 async def test_who_is_locked_out_sees_nothing_through_an_open_session(world: World) -> None:
-    from kompass.feed.sink import Batch, Checkpoint, PersonAccess
-
     await two_customers(world)
     with world.login("gf1") as connection:
         assert len(connection.execute("SELECT id FROM customer").fetchall()) == 2
@@ -128,8 +129,8 @@ REFUSED = {
     "another function of who asks": "CREATE OR REPLACE FUNCTION kompass_common.me() RETURNS text LANGUAGE sql"
     " AS $$SELECT 'gf1'$$",
     "policies off": "ALTER TABLE kompass_data.customer DISABLE ROW LEVEL SECURITY",
-    "locking": "LOCK TABLE kompass_data.customer",
-    "sampling": "ANALYZE kompass_data.customer; SELECT 1/0",
+    "locking": "BEGIN; LOCK TABLE kompass_data.customer",
+    "sampling": "ANALYZE kompass_data.customer",
     "listening to everything": "SELECT pg_create_logical_replication_slot('x', 'test_decoding')",
 }
 
@@ -141,7 +142,8 @@ async def test_what_is_refused(world: World) -> None:
     for what, statement in REFUSED.items():
         with world.login("adm1") as connection:
             connection.execute("SET default_transaction_read_only = off")
-            with pytest.raises(psycopg.Error) as error:
+            # The latter of a view that can't be written at all.
+            with pytest.raises((InsufficientPrivilege, ObjectNotInPrerequisiteState)) as error:
                 connection.execute(statement)
             assert SECRET not in str(error.value), what
         assert world.inside(f"SELECT owner FROM kompass_data.customer WHERE id = '{FOREIGN}'") == [("adm2",)]
@@ -174,17 +176,7 @@ QUERIES = {
 async def test_what_is_answered_is_his_own(world: World) -> None:
     await two_customers(world)
     for what, statement in QUERIES.items():
-        with world.login("adm1") as connection:
-            try:
-                cursor = connection.execute(statement)
-            except psycopg.errors.FeatureNotSupported:  # built without XML
-                continue
-            rows = cursor.fetchall() if cursor.description else []
-            while cursor.nextset():
-                rows = cursor.fetchall() if cursor.description else rows
-            text = repr(rows)
-        for hidden in (SECRET, FOREIGN, "77123"):
-            assert hidden not in text, what
+        assert_hidden(world, what, statement, (SECRET, FOREIGN, "77123"))
 
 
 LEAKY = {
@@ -208,20 +200,31 @@ async def test_conditions_are_looked_at_after_the_rows_are_chosen(world: World) 
     """Functions that fail or take their time would tell about rows that are not his."""
     await two_customers(world)
     for what, statement in LEAKY.items():
-        with world.login("adm1") as connection:
-            connection.execute("SET statement_timeout = '4s'")
-            found = _answer(connection, statement.format(secret=SECRET))
-        # It may have failed on a row of his own: that he may know.
-        for hidden in (SECRET, FOREIGN[-12:], "division by zero"):
-            assert hidden not in found, what
+        # It may fail on a row of his own: that he may know.
+        hidden = (SECRET, FOREIGN[-12:], "division by zero")
+        assert_hidden(world, what, statement.format(secret=SECRET), hidden)
+
+
+def assert_hidden(world: World, what: str, statement: str, hidden: Sequence[str]) -> None:
+    with world.login("adm1") as connection:
+        connection.execute("SET statement_timeout = '4s'")
+        found = _answer(connection, statement)
+    for one in hidden:
+        assert one not in found, what
 
 
 def _answer(connection: psycopg.Connection[Any], statement: str) -> str:
-    """Rows, or the error that is in the values."""
+    """Rows of all that is asked, or the error that is in the values."""
     try:
-        return repr(connection.execute(statement).fetchall())
+        cursor = connection.execute(statement)
+        found = [cursor.fetchall() if cursor.description else []]
+        while cursor.nextset():
+            found.append(cursor.fetchall() if cursor.description else [])
+        return repr(found)
     except psycopg.DataError as error:
         return str(error)
+    except psycopg.errors.FeatureNotSupported:  # built without XML
+        return ""
 
 
 async def test_a_plan_is_the_same_whether_a_hidden_row_has_the_value_or_not(world: World) -> None:
@@ -231,10 +234,7 @@ async def test_a_plan_is_the_same_whether_a_hidden_row_has_the_value_or_not(worl
         for number in range(200)
     ]
     await world.put(*others)
-    with psycopg.connect(world.address.dsn, autocommit=True) as connection:
-        connection.execute("SET ROLE kompass_owner")
-        connection.execute("ANALYZE kompass_data.customer")
-        connection.execute("RESET ROLE")
+    analyse_customers(world)
     fields = ("company_name", "doc->>'companyName'", "rating", "billing_address_city", "id")
     with world.login("adm1") as connection:
         for explain in ("EXPLAIN", "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF)"):
@@ -247,17 +247,21 @@ async def test_a_plan_is_the_same_whether_a_hidden_row_has_the_value_or_not(worl
                 assert len(set(plans)) == 1, f"{explain} {field}\n" + "\n\n".join(plans[:2])
 
 
-async def test_no_column_of_contents_is_sampled(world: World) -> None:
-    await two_customers(world)
+def analyse_customers(world: World) -> None:
+    """What autovacuum does now and then."""
     with psycopg.connect(world.address.dsn, autocommit=True) as connection:
         connection.execute("SET ROLE kompass_owner")
         connection.execute("ANALYZE kompass_data.customer")
-        connection.execute("RESET ROLE")
-        sampled = connection.execute(
-            "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-            " WHERE c.relnamespace = 'kompass_data'::regnamespace AND c.relname = 'customer'"
-            " AND a.attnum > 0 AND coalesce(a.attstattarget, -1) <> 0 ORDER BY 1"
-        ).fetchall()
+
+
+async def test_no_column_of_contents_is_sampled(world: World) -> None:
+    await two_customers(world)
+    analyse_customers(world)
+    sampled = world.inside(
+        "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE c.relnamespace = 'kompass_data'::regnamespace AND c.relname = 'customer'"
+        " AND a.attnum > 0 AND coalesce(a.attstattarget, -1) <> 0 ORDER BY 1"
+    )
     # Ids and user names, which conditions can't be pushed down to, flags, and the revision.
     assert [row[0] for row in sampled] == [
         "_all", "_rev", "anonymized", "default_delivery_location_id", "finalized", "legal_hold", "owner",
