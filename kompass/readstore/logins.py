@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kompass.readstore.errors import ReadStoreError
-from kompass.readstore.names import COMMON, LIVE, OWNER, PEOPLE, literal, quoted
+from kompass.readstore.names import COMMON, LIVE, PEOPLE, literal, quoted
 
 if TYPE_CHECKING:
     import psycopg
@@ -98,6 +98,3 @@ def listed(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     with connection.transaction():
         rows = connection.execute(f"SELECT login, person FROM {COMMON}.logins ORDER BY 2").fetchall()
     return [(row[0], row[1]) for row in rows]
-
-
-__all__ = ["OWNER", "Login", "create", "listed", "login_name", "remove"]

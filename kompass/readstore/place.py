@@ -11,7 +11,6 @@ import orjson
 
 from kompass.feed.registry import SinkAbsentError
 from kompass.readstore.embedded import Address, EmbeddedPostgres, available, write_secret
-from kompass.readstore.errors import ReadStoreError
 from kompass.readstore.names import literal, quoted
 from kompass.settings import Settings
 
@@ -162,6 +161,3 @@ def from_settings(settings: Settings) -> Place | None:
     if why is not None:
         raise SinkAbsentError(why)
     return Embedded(directory_of(settings), port=settings.readstore_port)
-
-
-__all__ = ["Embedded", "Place", "ReadStoreError", "Server", "embedded_dsn", "from_settings"]

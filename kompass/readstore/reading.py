@@ -176,6 +176,3 @@ def _json(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
     return value
-
-
-__all__ = ["MOST_ROWS", "Page", "ReadStore", "ReadStoreDownError", "allowed"]

@@ -73,12 +73,6 @@ def acting_as_owner(connection: psycopg.Connection[Any]) -> Iterator[None]:
     connection.execute("RESET ROLE")
 
 
-def exists(connection: psycopg.Connection[Any], generation: Generation) -> bool:
-    """Whether there is such a generation, prepared at least in part."""
-    found = connection.execute("SELECT to_regnamespace(%s) IS NOT NULL", (generation.data,)).fetchone()
-    return bool(found and found[0])
-
-
 def drop(connection: psycopg.Connection[Any], generation: Generation) -> None:
     """Removes a generation; nothing if there is none."""
     with connection.transaction(), acting_as_owner(connection):

@@ -411,6 +411,3 @@ def from_settings(settings: Settings) -> Sink | None:
     if place is None:
         return None
     return PostgresSink(place, Options(settings.readstore_holidays, settings.readstore_refresh))
-
-
-__all__ = ["NAME", "Options", "PostgresSink", "from_settings"]

@@ -170,34 +170,17 @@ def views(generation: Generation) -> dict[str, str]:
         "dim_customers": _history(
             generation,
             CUSTOMERS,
-            (
-                "t.company_name, t.industry, t.rating, t.city, t.country",
-                f"{{id}} IN (SELECT id FROM {data}.customer)",
-            ),
-            (
-                "t.company_name, t.industry, NULL::text, t.city, t.country",
-                f"{{id}} IN ({cards} EXCEPT SELECT id FROM {data}.customer)",
-            ),
+            _Seen(f"SELECT id FROM {data}.customer"),
+            _Seen(f"{cards} EXCEPT SELECT id FROM {data}.customer", without="rating"),
         ),
         "dim_users": _history(
             generation,
             USERS,
-            (
-                "t.user_name, t.display_name, t.department, t.primary_role, t.active",
-                f"{{id}} IN (SELECT id FROM {data}.user)",
-            ),
-            (
-                "t.user_name, t.display_name, t.department, NULL::text, t.active",
-                f"{{id}} IN (SELECT user_id FROM {data}.user_card EXCEPT SELECT id FROM {data}.user)",
-            ),
+            _Seen(f"SELECT id FROM {data}.user"),
+            _Seen(f"SELECT user_id FROM {data}.user_card EXCEPT SELECT id FROM {data}.user", "primary_role"),
         ),
         "dim_products": _history(
-            generation,
-            PRODUCTS,
-            (
-                "t.product_code, t.product_name, t.category, t.unit, t.status",
-                f"{{id}} IN (SELECT id FROM {data}.material UNION {materials})",
-            ),
+            generation, PRODUCTS, _Seen(f"SELECT id FROM {data}.material UNION {materials}")
         ),
         "fact_sales": _sales(generation),
         "fact_projects": _projects(generation),
@@ -207,19 +190,34 @@ def views(generation: Generation) -> dict[str, str]:
     }
 
 
-def _history(generation: Generation, dimension: Dimension, *others: tuple[str, str]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What those see of a dimension who don't read every document of its type."""
+
+    ids: str
+    """A query of the documents they see something of."""
+
+    without: str = ""
+    """An attribute, a text, that they don't see of these."""
+
+
+def _history(generation: Generation, dimension: Dimension, *others: _Seen) -> str:
     whole = holds(generation, f"all:{dimension.doctype}")
-    names = ", ".join(f"t.{name}" for name in dimension.attributes)
     key, named, table = dimension.key, dimension.id, f"{generation.data}.{dimension.table}"
-    past = f"SELECT t.{key}, t.{named}, {names}, t.valid_from, t.valid_to, t.is_current FROM {table} t"
+    version = "t.valid_from, t.valid_to, t.is_current"
+    past = f"SELECT t.{key}, t.{named}, {_shown(dimension)}, {version} FROM {table} t"
     parts = [f"{past} WHERE (SELECT {COMMON}.everything()) OR {whole}"]
-    for columns, condition in others:
-        parts.append(
-            f"SELECT t.{key}, t.{named}, {columns}, '{BEGINNING}'::timestamptz, '{END}'::timestamptz, true"
-            f" FROM {table} t WHERE t.is_current AND NOT (SELECT {COMMON}.everything()) AND NOT {whole}"
-            f" AND {condition.format(id=f't.{named}')}"
-        )
+    parts += [
+        f"SELECT t.{key}, t.{named}, {_shown(dimension, seen.without)}, '{BEGINNING}'::timestamptz,"
+        f" '{END}'::timestamptz, true FROM {table} t WHERE t.is_current"
+        f" AND NOT (SELECT {COMMON}.everything()) AND NOT {whole} AND t.{named} IN ({seen.ids})"
+        for seen in others
+    ]
     return f"SELECT * FROM ({' UNION ALL '.join(parts)}) t"
+
+
+def _shown(dimension: Dimension, without: str = "") -> str:
+    return ", ".join("NULL::text" if name == without else f"t.{name}" for name in dimension.attributes)
 
 
 def _at(generation: Generation, dimension: Dimension, alias: str, named: str, day: str) -> str:

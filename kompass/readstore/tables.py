@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kompass.readstore.columns import OTHER, Column, Kind, columns
+from kompass.readstore.columns import Column, Kind, columns
 from kompass.readstore.names import OWNER, WRITER, Generation, literal, quoted
 from kompass.readstore.rows import fitting
 
@@ -164,6 +164,3 @@ def holds(generation: Generation, channel: str) -> str:
 def _forget_views(connection: psycopg.Connection[Any], generation: Generation) -> None:
     """A view went with its column: all are to be made anew."""
     connection.execute(f"UPDATE {generation.data}.state SET views = NULL")
-
-
-__all__ = ["OTHER", "Added", "fill", "follow", "holds", "readable", "value"]

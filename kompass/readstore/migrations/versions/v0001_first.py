@@ -71,60 +71,46 @@ CREATE TABLE {data}.dim_time (
     holiday_name text,
     is_working_day boolean NOT NULL
 );
+"""
 
-CREATE TABLE {data}.dim_customers (
-    customer_key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    customer_id text NOT NULL,
-    company_name text,
-    industry text,
-    rating text,
-    city text,
-    country text,
+DIMENSION = """
+CREATE TABLE {{data}}.dim_{name}s (
+    {key} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    {id} text NOT NULL,
+    {attributes},
     valid_from timestamptz NOT NULL,
     valid_to timestamptz NOT NULL,
     is_current boolean NOT NULL,
     position bigint NOT NULL,
     CHECK (valid_from < valid_to),
-    UNIQUE (customer_id, valid_from)
+    UNIQUE ({id}, valid_from)
 );
-CREATE UNIQUE INDEX dim_customers_current ON {data}.dim_customers (customer_id) WHERE is_current;
-
-CREATE TABLE {data}.dim_users (
-    user_key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    user_id text NOT NULL,
-    user_name text,
-    display_name text,
-    department text,
-    primary_role text,
-    active boolean,
-    valid_from timestamptz NOT NULL,
-    valid_to timestamptz NOT NULL,
-    is_current boolean NOT NULL,
-    position bigint NOT NULL,
-    CHECK (valid_from < valid_to),
-    UNIQUE (user_id, valid_from)
-);
-CREATE UNIQUE INDEX dim_users_current ON {data}.dim_users (user_id) WHERE is_current;
-CREATE INDEX dim_users_by_name ON {data}.dim_users (user_name) WHERE is_current;
-
-CREATE TABLE {data}.dim_products (
-    product_key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    product_id text NOT NULL,
-    product_code text,
-    product_name text,
-    category text,
-    unit text,
-    status text,
-    valid_from timestamptz NOT NULL,
-    valid_to timestamptz NOT NULL,
-    is_current boolean NOT NULL,
-    position bigint NOT NULL,
-    CHECK (valid_from < valid_to),
-    UNIQUE (product_id, valid_from)
-);
-CREATE UNIQUE INDEX dim_products_current ON {data}.dim_products (product_id) WHERE is_current;
+CREATE UNIQUE INDEX dim_{name}s_current ON {{data}}.dim_{name}s ({id}) WHERE is_current;
 """
 
 
+def dimension(name: str, **attributes: str) -> str:
+    """A table of versions, each valid for a time. `attributes`: column and type."""
+    columns = ",\n    ".join(f"{column} {kind}" for column, kind in attributes.items())
+    return DIMENSION.format(name=name, key=f"{name}_key", id=f"{name}_id", attributes=columns)
+
+
+DIMENSIONS = (
+    dimension("customer", company_name="text", industry="text", rating="text", city="text", country="text")
+    + dimension(
+        "user",
+        user_name="text",
+        display_name="text",
+        department="text",
+        primary_role="text",
+        active="boolean",
+    )
+    + "CREATE INDEX dim_users_by_name ON {data}.dim_users (user_name) WHERE is_current;"
+    + dimension(
+        "product", product_code="text", product_name="text", category="text", unit="text", status="text"
+    )
+)
+
+
 def upgrade() -> None:
-    op.execute(TABLES.format(data=context.config.attributes["schema"]))
+    op.execute((TABLES + DIMENSIONS).format(data=context.config.attributes["schema"]))
