@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,78 +10,16 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
-import pytest_asyncio
 
 from kompass.audit import heads
 from kompass.sync.index import following
-from kompass.sync.opening import DATABASE
-from replication.store.sqlite import SqliteDatabase
 from tests.domain.examples import smallest
-from tests.identity.conftest import ADMIN, put_user
+from tests.feed.asking import Feed, feed
+from tests.feed.world import DB, SECRET, customer
+from tests.identity.conftest import ADMIN
 from tests.product import running_product
 
-SECRET = "x" * 40
-DB = f"/{DATABASE}"
-
-
-def customer(number: int) -> str:
-    return f"customer-0000000{number}-1111-4111-8111-111111111111"
-
-
-def contact(number: int) -> str:
-    return f"contact-0000000{number}-1111-4111-8111-111111111111"
-
-
-class Feed:
-    """The server, asked by its administrator and by the service."""
-
-    def __init__(
-        self, admin: httpx.AsyncClient, service: httpx.AsyncClient, database: SqliteDatabase
-    ) -> None:
-        self.admin = admin
-        self.service = service
-        self.database = database
-
-    async def put(self, docid: str, **members: Any) -> str:
-        before = await self.admin.get(f"{DB}/{docid}")
-        if before.status_code == 200:
-            members = {"_rev": before.json()["_rev"], **members}
-        answer = await self.admin.put(f"{DB}/{docid}", json=members)
-        assert answer.status_code == 201, answer.text
-        # The server may have added a number in a revision of its own.
-        return str((await self.admin.get(f"{DB}/{docid}")).json()["_rev"])
-
-    async def customer(self, number: int, owner: str) -> str:
-        return await self.put(customer(number), type="customer", companyName="Hof", owner=owner)
-
-    async def contact(self, number: int, of: int) -> str:
-        return await self.put(contact(number), type="contact", customerId=customer(of), lastName="Öztürk")
-
-    async def seq(self) -> str:
-        return str((await self.service.get(DB)).json()["update_seq"])
-
-    async def access(self, since: str, until: str = "now", **more: Any) -> Any:
-        body = {"since": since, "until": until, **more}
-        answer = await self.service.post("/api/v1/feed/access", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-@pytest_asyncio.fixture
-async def feed(tmp_path: Path) -> AsyncIterator[Feed]:
-    async with running_product(tmp_path / "data", ADMIN, feed_secret=SECRET) as product:
-        transport = httpx.ASGITransport(product)
-        async with (
-            httpx.AsyncClient(transport=transport, base_url="http://server", auth=ADMIN) as admin,
-            httpx.AsyncClient(transport=transport, base_url="http://server") as service,
-        ):
-            service.headers["authorization"] = f"Bearer {SECRET}"
-            for name in ("adm1", "adm2"):
-                await put_user(admin, name, "ADM")
-                await admin.get(DB, auth=(name, "pw"))
-            database = product.documents.server.store.get(DATABASE)
-            assert isinstance(database, SqliteDatabase)
-            yield Feed(admin, service, database)
+__all__ = ["feed"]
 
 
 # -- who ---------------------------------------------------------------------------------------

@@ -26,23 +26,49 @@ SECRET = "x" * 40
 DB = f"/{DATABASE}"
 
 
-class FeedWorld:
-    """One server and what follows it, in this process."""
+class Company:
+    """A server in this process, asked by its administrator."""
 
-    def __init__(self, product: Product, admin: httpx.AsyncClient, directory: Path) -> None:
+    def __init__(self, product: Product, admin: httpx.AsyncClient) -> None:
         self.product = product
         self.admin = admin
-        self.directory = directory
-        self.ledger = Ledger(directory / "data")
-        (directory / "sink").mkdir(exist_ok=True)
-        self.harness = ReferenceHarness(directory / "sink")
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def database(self) -> SqliteDatabase:
         database = self.product.documents.server.store.get(DATABASE)
         assert isinstance(database, SqliteDatabase)
         return database
+
+    async def put(self, docid: str, **members: Any) -> str:
+        before = await self.admin.get(f"{DB}/{docid}")
+        if before.status_code == 200:
+            members = {"_rev": before.json()["_rev"], **members}
+        answer = await self.admin.put(f"{DB}/{docid}", json=members)
+        assert answer.status_code == 201, answer.text
+        return str((await self.admin.get(f"{DB}/{docid}")).json()["_rev"])
+
+    async def customer(self, number: int, owner: str, name: str = "Hof") -> str:
+        return await self.put(customer(number), type="customer", companyName=name, owner=owner)
+
+    async def delete(self, docid: str) -> None:
+        rev = (await self.admin.get(f"{DB}/{docid}")).json()["_rev"]
+        assert (await self.admin.delete(f"{DB}/{docid}", params={"rev": rev})).status_code == 200
+
+    async def purge(self, docid: str) -> None:
+        rev = (await self.admin.get(f"{DB}/{docid}")).json()["_rev"]
+        assert (await self.admin.post(f"{DB}/_purge", json={docid: [rev]})).status_code == 201
+
+
+class FeedWorld(Company):
+    """One server and what follows it, in this process."""
+
+    def __init__(self, product: Product, admin: httpx.AsyncClient, directory: Path) -> None:
+        super().__init__(product, admin)
+        self.directory = directory
+        self.ledger = Ledger(directory / "data")
+        (directory / "sink").mkdir(exist_ok=True)
+        self.harness = ReferenceHarness(directory / "sink")
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def source(self) -> Source:
@@ -69,27 +95,6 @@ class FeedWorld:
     async def close(self) -> None:
         await self.unfollow()
         self.ledger.close()
-
-    # -- writing -------------------------------------------------------------------------------
-
-    async def put(self, docid: str, **members: Any) -> str:
-        before = await self.admin.get(f"{DB}/{docid}")
-        if before.status_code == 200:
-            members = {"_rev": before.json()["_rev"], **members}
-        answer = await self.admin.put(f"{DB}/{docid}", json=members)
-        assert answer.status_code == 201, answer.text
-        return str((await self.admin.get(f"{DB}/{docid}")).json()["_rev"])
-
-    async def customer(self, number: int, owner: str, name: str = "Hof") -> str:
-        return await self.put(customer(number), type="customer", companyName=name, owner=owner)
-
-    async def delete(self, docid: str) -> None:
-        rev = (await self.admin.get(f"{DB}/{docid}")).json()["_rev"]
-        assert (await self.admin.delete(f"{DB}/{docid}", params={"rev": rev})).status_code == 200
-
-    async def purge(self, docid: str) -> None:
-        rev = (await self.admin.get(f"{DB}/{docid}")).json()["_rev"]
-        assert (await self.admin.post(f"{DB}/_purge", json={docid: [rev]})).status_code == 201
 
     # -- what there is ---------------------------------------------------------------------------
 
@@ -146,7 +151,8 @@ async def until(
 
 
 @asynccontextmanager
-async def feed_world(directory: Path, **settings: Any) -> AsyncIterator[FeedWorld]:
+async def company(directory: Path, **settings: Any) -> AsyncIterator[Company]:
+    """With two salesmen."""
     async with running_product(directory / "data", ADMIN, feed_secret=SECRET, **settings) as product:
         transport = httpx.ASGITransport(product)
         async with httpx.AsyncClient(transport=transport, base_url="http://server", auth=ADMIN) as admin:
@@ -154,11 +160,17 @@ async def feed_world(directory: Path, **settings: Any) -> AsyncIterator[FeedWorl
                 if (await admin.get(f"/_users/org.couchdb.user:{name}")).status_code == 404:
                     await put_user(admin, name, "ADM")
                     await admin.get(DB, auth=(name, "pw"))
-            world = FeedWorld(product, admin, directory)
-            try:
-                yield world
-            finally:
-                await world.close()
+            yield Company(product, admin)
+
+
+@asynccontextmanager
+async def feed_world(directory: Path, **settings: Any) -> AsyncIterator[FeedWorld]:
+    async with company(directory, **settings) as one:
+        world = FeedWorld(one.product, one.admin, directory)
+        try:
+            yield world
+        finally:
+            await world.close()
 
 
 def members(stated: Mapping[str, Any], prefix: str) -> set[str]:

@@ -10,7 +10,8 @@ import pytest
 
 from kompass.privacy import register
 from kompass.privacy.consumers import Consumers, UnknownConsumerError
-from tests.feed.test_access import Feed, contact, customer, feed
+from tests.feed.asking import Feed, contact, feed
+from tests.feed.world import customer
 from tests.identity.conftest import put_user
 from tests.privacy.world import erase, populated
 from tests.sync.gate_world import World
