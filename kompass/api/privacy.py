@@ -23,7 +23,7 @@ from kompass.api.problems import Problem
 from kompass.api.services import Access, Services, services_of
 from kompass.audit import Door, acting, of_principal
 from kompass.identity.services import is_feed
-from kompass.privacy import register
+from kompass.privacy import consents, enrolments, tickets
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError
 from kompass.privacy.consumers import MOST, NAME, Consumers, Standing, UnknownConsumerError
 from kompass.privacy.erasing import AlreadyErasedError, HeldError, Rewriting
@@ -187,7 +187,7 @@ async def consented(request: Request) -> Response:
         _check_whole(access, reading, who)
         if subject not in access.index.sees(reading, who.name, [subject]):
             raise Problem(404, _UNKNOWN)
-        given = register.consents(reading, subject)
+        given = consents.listed(reading, subject)
     rows = [
         {
             "purpose": one.purpose.value,
@@ -211,16 +211,16 @@ async def ticketed(request: Request) -> Response:
     access = services_of(request).access
     with access.database.reading() as reading:
         if not who.roles.isdisjoint({Role.GF, Role.ADMIN}) and request.query_params.get("own") != "true":
-            expected = register.enrolments(reading)
+            expected = enrolments.listed(reading)
             rows = []
-            for one in register.tickets(reading, after=after, limit=PAGE):
-                got = register.acknowledged(reading, one.num)
+            for one in tickets.listed(reading, after=after, limit=PAGE):
+                got = tickets.acknowledged(reading, one.num)
                 open_for = [each.name for each in expected if each.name not in got and each.after < one.num]
                 done = {name: at.isoformat() for name, at in got.items()}
                 rows.append({**one.shown(reading.epochs), "acknowledged": done, "waitingFor": open_for})
         else:
             _check_whole(access, reading, who)
-            own = register.tickets(reading, after=after, limit=PAGE, unseen_by=_device(who))
+            own = tickets.listed(reading, after=after, limit=PAGE, unseen_by=_device(who))
             rows = [
                 one.shown(reading.epochs, lambda docids: access.index.sees(reading, who.name, docids))
                 for one in own
@@ -240,7 +240,7 @@ async def acknowledged(request: Request) -> Response:
     num = request.path_params["num"]
     gate = services_of(request).gate_now()
     known = await gate.database.transact(
-        lambda writing: register.acknowledge(writing, num, consumer, gate.now())
+        lambda writing: tickets.acknowledge(writing, num, consumer, gate.now())
     )
     if not known:
         raise Problem(404, "There is no such ticket.")

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kompass.privacy import register
-from kompass.privacy.register import Enrolment, Ticket
+from kompass.privacy import enrolments, tickets
+from kompass.privacy.enrolments import Enrolment
+from kompass.privacy.tickets import Ticket
 from kompass.sync.gate.gate import Gate
 from replication.store.sqlite import Writing
 
@@ -65,9 +66,9 @@ class Consumers:
             raise ValueError("A consumer's name is of lower-case letters, digits, dots, hyphens; 64 at most.")
 
         def run(writing: Writing) -> None:
-            if not 0 <= after <= register.latest_ticket(writing):
+            if not 0 <= after <= tickets.latest(writing):
                 raise ValueError(f"There is no ticket {after}.")
-            register.enrol(writing, name, self._gate.now(), after)
+            enrolments.add(writing, name, self._gate.now(), after)
 
         await self._gate.database.transact(run)
         standing = self.find(name)
@@ -76,23 +77,23 @@ class Consumers:
 
     async def dismiss(self, name: str) -> bool:
         """It is there no more, and nothing waits for it. What it has confirmed stays. False if it wasn't."""
-        return await self._gate.database.transact(lambda writing: register.dismiss(writing, name))
+        return await self._gate.database.transact(lambda writing: enrolments.remove(writing, name))
 
     def all(self) -> list[Standing]:
         """By name."""
         with self._gate.database.reading() as reading:
-            return [_standing(reading, one) for one in register.enrolments(reading)]
+            return [_standing(reading, one) for one in enrolments.listed(reading)]
 
     def find(self, name: str) -> Standing | None:
         with self._gate.database.reading() as reading:
-            return next((_standing(reading, one) for one in register.enrolments(reading, name)), None)
+            return next((_standing(reading, one) for one in enrolments.listed(reading, name)), None)
 
     def tickets(self, name: str, *, after: int = 0, limit: int = MOST) -> list[Ticket]:
         """Those that wait for it, from a number on, the first one first. Raises `UnknownConsumerError`."""
         with self._gate.database.reading() as reading:
-            for one in register.enrolments(reading, name):
+            for one in enrolments.listed(reading, name):
                 after = max(after, one.after)
-                return register.tickets(reading, after=after, limit=min(limit, MOST), unseen_by=name)
+                return tickets.listed(reading, after=after, limit=min(limit, MOST), unseen_by=name)
         raise UnknownConsumerError(name)
 
     async def confirm(self, name: str, numbers: Iterable[int]) -> list[int]:
@@ -102,10 +103,10 @@ class Consumers:
         wanted = list(numbers)
 
         def run(writing: Writing) -> list[int] | None:
-            if not register.enrolments(writing, name):
+            if not enrolments.listed(writing, name):
                 return None
             now = self._gate.now()
-            return [one for one in wanted if not register.acknowledge(writing, one, name, now)]
+            return [one for one in wanted if not tickets.acknowledge(writing, one, name, now)]
 
         unknown = await self._gate.database.transact(run)
         if unknown is None:
@@ -114,5 +115,5 @@ class Consumers:
 
 
 def _standing(reading: Any, one: Enrolment) -> Standing:
-    count, oldest = register.waiting(reading, one)
+    count, oldest = enrolments.waiting(reading, one)
     return Standing(one.name, one.since, one.after, count, oldest)

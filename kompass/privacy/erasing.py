@@ -32,11 +32,12 @@ from kompass.domain.personal import (
 from kompass.domain.retention import HOLD
 from kompass.domain.sealing import erased as sealed_again
 from kompass.domain.traces import Replacer
-from kompass.privacy import register
+from kompass.privacy import consents, erasures, pending, tickets
 from kompass.privacy.accounts import Account
+from kompass.privacy.erasures import Erasure, Subject
 from kompass.privacy.finding import Found, find, spoken
-from kompass.privacy.register import Erasure, Kind, Subject
 from kompass.privacy.sweep import Sweep, login_of, numbered, shallow
+from kompass.privacy.tickets import Kind
 from kompass.sync.conflicts import store as conflicts
 from kompass.sync.personal.local import LocalNotes
 from replication.protocol import jsontext
@@ -48,7 +49,7 @@ from replication.store.values import Document
 
 _PAGE = 500
 
-CAUSE = Cause(register.ERASURE, "privacy.erasure")
+CAUSE = Cause(erasures.ORIGIN, "privacy.erasure")
 
 
 class HeldError(Exception):
@@ -243,7 +244,7 @@ def erase(
 
     `before` is what was found in an earlier state. Whoever calls it goes on with the files.
     """
-    if order.again is None and register.subjects_among(writing, [order.subject]):
+    if order.again is None and erasures.subjects_among(writing, [order.subject]):
         raise AlreadyErasedError(order.subject)
     found = find(writing, order.subject, before)
     on_hold = held(writing, found)
@@ -257,7 +258,8 @@ def erase(
     _end_notices(writing, found, keyed_revision)
     _erase_conflicts(writing, found, rewriter, order.now)
     with writing.overwriting():
-        register.reword(writing, rewriter.text)
+        erasures.reword(writing, rewriter.text)
+        consents.reword(writing, rewriter.text)
         _erase_local(writing, rewriter)
     writing.settle()
     rows: Any = writing.connection.execute("SELECT id FROM docs WHERE seq > ?", (start,)).fetchall()
@@ -279,9 +281,9 @@ def erase(
         for docid in sorted({one.docid for one in rewritten} | found.notices | found.documents)
         if (state := writing.revisions(docid)) is not None
     }
-    register.keep(writing, erasure, clean)
-    ticket = register.add_ticket(writing, Kind.ERASURE, order.subject, None, order.now, clean)
-    register.begin(writing, erasure.num, Rewriter(writing, found, numbers, erasure.num, order.now).sweep)
+    erasures.keep(writing, erasure, clean)
+    ticket = tickets.add(writing, Kind.ERASURE, order.subject, None, order.now, clean)
+    pending.begin(writing, erasure.num, Rewriter(writing, found, numbers, erasure.num, order.now).sweep)
     writing.tell(erasure)
     return Done(erasure, tuple(rewritten), len(everything), keys, entries, found, ticket)
 
@@ -290,13 +292,13 @@ def _numbers(writing: Writing, order: Order, found: Found) -> tuple[Erasure, dic
     known = {} if order.again is None else {one.id: one.number for one in order.again.subjects}
     known |= found.numbers
     numbers = {
-        docid: known[docid] if docid in known else register.next_number(writing, kind)
+        docid: known[docid] if docid in known else erasures.next_number(writing, kind)
         for docid, kind in found.subjects.items()
     }
     subjects = tuple(Subject(docid, kind, numbers[docid]) for docid, kind in found.subjects.items())
     if order.again is not None:
         return order.again._replace(subjects=subjects), numbers
-    num = register.next_erasure(writing)
+    num = erasures.next_erasure(writing)
     return Erasure(num, order.subject, order.now, order.by, order.reason, subjects), numbers
 
 

@@ -30,9 +30,9 @@ from urllib.parse import quote
 import orjson
 
 from kompass.audit import vault
+from kompass.privacy import consents
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.finding import NOTICES, Found, find, stored_texts
-from kompass.privacy.register import consents
 from kompass.privacy.sweep import login_of
 from kompass.sync.conflicts import store as conflicts
 from kompass.sync.gate.gate import Gate
@@ -246,7 +246,7 @@ def _history(gate: Gate, found: Found) -> Iterator[list[bytes]]:
 
 def _consents(gate: Gate, found: Found) -> Iterator[list[bytes]]:
     with gate.database.reading() as reading:
-        given = consents(reading, found.subject)
+        given = consents.listed(reading, found.subject)
     yield [
         _json(
             {

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from kompass.privacy.register import Erasure
+from kompass.privacy.erasures import Erasure
 
 FILE = "kompass-erasures.jsonl"
 

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from kompass.domain.personal import pseudonym
-from kompass.privacy import register
+from kompass.privacy import erasures, pending
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError, identity_digest
 from kompass.privacy.erasing import (
     AlreadyErasedError,
@@ -33,9 +33,9 @@ from kompass.privacy.erasing import (
     held,
     winners,
 )
+from kompass.privacy.erasures import Erasure, Subject
 from kompass.privacy.finding import Found, UnknownSubjectError, find, is_unknown, known_pseudonym
 from kompass.privacy.journal import Journal
-from kompass.privacy.register import Erasure, Subject
 from kompass.privacy.sweep import Sweep, login_of, shallow
 from kompass.sync.gate.gate import Gate
 from kompass.sync.opening import chain_in
@@ -127,7 +127,7 @@ class Privacy:
     async def _erase(self, order: Order) -> Done:
         def look() -> Found:
             with self._database.reading() as reading:
-                if order.again is None and register.subjects_among(reading, [order.subject]):
+                if order.again is None and erasures.subjects_among(reading, [order.subject]):
                     raise AlreadyErasedError(order.subject)
                 return find(reading, order.subject)
 
@@ -152,8 +152,8 @@ class Privacy:
         Run it before anything is served, and from time to time. What fails is logged, and tried again.
         """
         with self._database.reading() as reading:
-            pending = register.pending(reading)
-        if not pending:
+            unfinished = pending.listed(reading)
+        if not unfinished:
             return True
         async with self._gate.turns.alone():
             is_swept = await self._tried(self._sweep_all)
@@ -167,7 +167,7 @@ class Privacy:
         """
         before = self._gate.now() - PATIENCE
         with self._database.reading() as reading:
-            subjects = register.due(reading, before)
+            subjects = erasures.due(reading, before)
         done = []
         for subject in subjects:
             try:
@@ -175,7 +175,7 @@ class Privacy:
                     await self.erase(subject, by=_REPLICATION, reason=_ELSEWHERE)
                 done.append(subject)
             except (UnknownSubjectError, AlreadyErasedError):
-                await self._database.transact(partial(register.not_due, subjects=[subject]))
+                await self._database.transact(partial(erasures.not_due, subjects=[subject]))
             except (HeldError, ActiveUserError) as error:
                 log.warning("an erasure of another server waits", subject=subject, why=str(error))
         return done
@@ -187,14 +187,14 @@ class Privacy:
 
         def run(writing: Writing) -> None:
             winner = writing.winner(subject)
-            if winner is None or register.subjects_among(writing, [subject]):
-                register.not_due(writing, [subject])
+            if winner is None or erasures.subjects_among(writing, [subject]):
+                erasures.not_due(writing, [subject])
                 return
-            num, kind, number = register.next_erasure(writing), *known_pseudonym(winner)
+            num, kind, number = erasures.next_erasure(writing), *known_pseudonym(winner)
             erasure = Erasure(
                 num, subject, self._gate.now(), _REPLICATION, _ELSEWHERE, (Subject(subject, kind, number),)
             )
-            register.keep(writing, erasure, {subject: winner.rev})
+            erasures.keep(writing, erasure, {subject: winner.rev})
             writing.tell(erasure)
 
         await self._database.transact(run)
@@ -228,7 +228,7 @@ class Privacy:
         `JournalError`.
         """
         with self._database.reading() as reading:
-            known = {one.num: one for one in register.erasures(reading)}
+            known = {one.num: one for one in erasures.listed(reading)}
         logged = {one.num for one in journal.erasures()}
         for one in known.values():
             if one.num not in logged:
@@ -245,7 +245,7 @@ class Privacy:
                 await self.erase(one.subject, by=one.by, reason=one.reason, again=one)
             except UnknownSubjectError:
                 # He came after the backup, or went before: the number is used up all the same.
-                await self._database.transact(partial(register.keep, erasure=one, documents={}))
+                await self._database.transact(partial(erasures.keep, erasure=one, documents={}))
                 name = login_of(one.subject)
                 if name is not None:
                     await self._erase_account(one.num, name)
@@ -257,31 +257,31 @@ class Privacy:
 
     async def _sweep_all(self) -> bool:
         with self._database.reading() as reading:
-            pending = register.pending(reading)
-        for num, sweep in pending.items():
+            unfinished = pending.listed(reading)
+        for num, sweep in unfinished.items():
             if sweep is not None:
                 await self._clean_quarantine(sweep)
                 if sweep.login is not None:
                     await self._erase_account(sweep.erasure, sweep.login)
-                await self._database.transact(partial(register.swept, erasure=num))
+                await self._database.transact(partial(pending.swept, erasure=num))
         return True
 
     async def _erase_account(self, erasure: int, name: str) -> None:
         account = await self._accounts.of(name)
         if account.record is not None and account.record.subject is not None:
             digest = identity_digest(account.record.subject)
-            await self._database.transact(partial(register.note_identity, digest=digest, erasure=erasure))
+            await self._database.transact(partial(erasures.note_identity, digest=digest, erasure=erasure))
         await self._accounts.erase(name)
 
     async def _rewrite_files(self) -> bool:
         with self._database.reading() as reading:
-            pending = register.pending(reading)
+            unfinished = pending.listed(reading)
         others = await self._accounts.databases()
         for database in (*others, self._gate.quarantine.database, self._database):
             if not await self._scrub(database):
                 log.error("erased bytes may still be in the write-ahead log: readers were in the way")
                 return False
-        await self._database.transact(partial(register.finish, erasures=list(pending)))
+        await self._database.transact(partial(pending.finish, erasures=list(unfinished)))
         return True
 
     async def _scrub(self, database: SqliteDatabase) -> bool:

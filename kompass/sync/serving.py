@@ -21,7 +21,7 @@ from kompass.domain.series import SeriesTable
 from kompass.domain.stamps import timestamp
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document
-from kompass.privacy import register
+from kompass.privacy import erasures
 from kompass.privacy.accounts import Accounts, identity_digest
 from kompass.privacy.journal import Journal
 from kompass.privacy.service import Privacy
@@ -181,7 +181,7 @@ class Sync:
         if gate is None:
             return False
         with gate.database.reading() as reading:
-            return register.knows_identity(reading, identity_digest(subject))
+            return erasures.knows_identity(reading, identity_digest(subject))
 
     async def met(self, record: Record) -> None:
         """Somebody asks whose login an administrator wrote by hand. A hook of the identity's gate.

@@ -15,7 +15,7 @@ from kompass.identity.devices import DATABASE as DEVICES
 from kompass.identity.keycloak import KnownUser
 from kompass.identity.records import Records
 from kompass.identity.sync import KeycloakSync
-from kompass.privacy import register
+from kompass.privacy import erasures
 from kompass.privacy.accounts import Accounts, ActiveUserError, identity_digest
 from kompass.privacy.service import Privacy
 from kompass.sync.personal.local import LocalNotes
@@ -120,7 +120,7 @@ async def test_keycloak_brings_nobody_back(client: httpx.AsyncClient, world: Wor
 
     def is_erased(subject: str) -> bool:
         with world.database.reading() as reading:
-            return register.knows_identity(reading, identity_digest(subject))
+            return erasures.knows_identity(reading, identity_digest(subject))
 
     records.is_erased = is_erased
     user = KnownUser("kc-4711", "adm1", True, frozenset({Role.ADM}))
@@ -161,5 +161,5 @@ async def test_a_record_that_comes_back_from_a_restore_goes_again(
     assert record.deleted
     assert left(tmp_path) == []
     with world.database.reading() as reading:
-        assert register.knows_identity(reading, identity_digest("kc-4711"))
+        assert erasures.knows_identity(reading, identity_digest("kc-4711"))
     assert DEVICES in await world.store.names()

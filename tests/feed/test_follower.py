@@ -12,7 +12,7 @@ import pytest
 
 from kompass.feed.ledger import State
 from kompass.feed.sink import Batch, DocumentRejectedError
-from kompass.privacy import register
+from kompass.privacy import enrolments, tickets
 from kompass.sync.index import verifying
 from replication.store.sqlite import Writing
 from tests.domain.examples import smallest
@@ -309,13 +309,13 @@ async def test_an_erasure_is_confirmed_when_the_sink_has_it(world: FeedWorld) ->
 
     async def enrolled() -> bool:
         with world.database.reading() as reading:
-            return "feed-reference" in register.consumers(reading)
+            return bool(enrolments.listed(reading, "feed-reference"))
 
     await until(enrolled, 10)
     now = datetime.now(UTC)
     num = await world.database.transact(
-        lambda writing: register.add_ticket(
-            writing, register.Kind.ERASURE, customer(1), None, now, {customer(1): "9-x"}
+        lambda writing: tickets.add(
+            writing, tickets.Kind.ERASURE, customer(1), None, now, {customer(1): "9-x"}
         )
     )
     await world.unfollow()
@@ -323,6 +323,6 @@ async def test_an_erasure_is_confirmed_when_the_sink_has_it(world: FeedWorld) ->
 
     async def confirmed() -> bool:
         with world.database.reading() as reading:
-            return "feed-reference" in register.acknowledged(reading, num)
+            return "feed-reference" in tickets.acknowledged(reading, num)
 
     await until(confirmed, 10)

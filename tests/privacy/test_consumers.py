@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kompass.privacy import register
+from kompass.privacy import tickets
 from kompass.privacy.consumers import Consumers, UnknownConsumerError
 from tests.feed.asking import Feed, contact, feed
 from tests.feed.world import customer
@@ -73,7 +73,7 @@ async def test_what_is_confirmed_stays_so_after_a_restart_and_twice(tmp_path: Pa
 
 def acknowledged(world: World, ticket: int) -> object:
     with world.database.reading() as reading:
-        return register.acknowledged(reading, ticket)
+        return tickets.acknowledged(reading, ticket)
 
 
 async def test_who_begins_empty_has_nothing_to_remove(tmp_path: Path) -> None:

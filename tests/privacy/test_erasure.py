@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kompass.audit import vault
-from kompass.privacy import register
+from kompass.privacy import erasures
 from kompass.privacy.erasing import AlreadyErasedError, HeldError
 from kompass.privacy.finding import UnknownSubjectError
 from kompass.privacy.journal import Journal
@@ -201,7 +201,7 @@ async def test_after_a_restore_erasures_are_done_again(tmp_path: Path) -> None:
     assert (await world.body(contact(1)) or {})["lastName"] == "Kontakt #1"
     assert await privacy(world).replay(journal) == []
     with world.database.reading() as reading:
-        assert [one.num for one in register.erasures(reading)] == [1]
+        assert [one.num for one in erasures.listed(reading)] == [1]
     await world.close()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kompass.privacy import register
+from kompass.privacy import pending
 from kompass.privacy.service import Privacy
 from kompass.sync.quarantine import Quota
 from kompass.sync.quarantine.store import Quarantine
@@ -27,15 +27,15 @@ from tests.privacy.world import LAST, MARKS, OPPORTUNITY, erase, found_in, popul
 from tests.sync.gate_world import World, contact, new
 
 STEPS: dict[str, tuple[Any, str]] = {
-    "the transaction": (register, "begin"),
+    "the transaction": (pending, "begin"),
     "looking through the quarantine": (Privacy, "_clean_quarantine"),
     "an entry's removal": (Quarantine, "remove"),
     "an entry's rewriting": (Privacy, "_rewrite_entry"),
-    "forgetting what was looked for": (register, "swept"),
+    "forgetting what was looked for": (pending, "swept"),
     "attachments left over": (SqliteDatabase, "drop_leftovers"),
     "a file": (forgetting, "scrub"),
     "a log": (forgetting, "truncate"),
-    "the note": (register, "finish"),
+    "the note": (pending, "finish"),
 }
 AFTER = "after the transaction"
 
@@ -80,7 +80,7 @@ async def test_what_fails_after_the_transaction_is_gone_on_with(tmp_path: Path, 
     assert await privacy(world).resume()
     assert found_in(raw(tmp_path)) == []
     with world.database.reading() as reading:
-        assert register.pending(reading) == {}
+        assert pending.listed(reading) == {}
     await world.close()
 
 

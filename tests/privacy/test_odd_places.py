@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kompass.privacy import register
+from kompass.privacy import erasures
 from kompass.privacy.journal import Journal
 from kompass.sync.personal.local import LocalNotes
 from replication.protocol.documents import DocumentWrite
@@ -68,7 +68,7 @@ async def test_nothing_is_left_in_odd_places(tmp_path: Path) -> None:
 
     await erase(world, contact(1))
     with world.database.reading() as reading:
-        Journal(tmp_path).rewrite(register.erasures(reading))
+        Journal(tmp_path).rewrite(erasures.listed(reading))
     named = await world.database.attachments(OPPORTUNITY, (await world.path(OPPORTUNITY)).leaf)
     assert sorted(named) == [
         "Karte Gelöschter Kontakt #1-2.pdf",

@@ -13,7 +13,7 @@ import pytest
 from kompass.audit import REPLICATOR, acting
 from kompass.domain.redaction import is_redaction
 from kompass.domain.sealing import is_intact
-from kompass.privacy import register
+from kompass.privacy import erasures, pending
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.replicator import LocalPeer, Options, Result, replicate
@@ -109,8 +109,8 @@ async def test_a_copy_made_after_the_erasure_has_nothing_to_erase(tmp_path: Path
     assert await privacy(other).follow() == [contact(1)]
     assert await other.winner(contact(1)) == before
     with other.database.reading() as reading:
-        assert register.subjects_among(reading, [contact(1)]) == {contact(1)}
-        assert register.pending(reading) == {}
+        assert erasures.subjects_among(reading, [contact(1)]) == {contact(1)}
+        assert pending.listed(reading) == {}
     await one.close()
     await other.close()
 

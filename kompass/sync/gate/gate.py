@@ -30,7 +30,7 @@ import structlog
 
 from kompass.access import Principal
 from kompass.audit import SYSTEM, Door, acting, acting_as, actor, of_principal
-from kompass.privacy import register
+from kompass.privacy import schema
 from kompass.sync.gate import answers, offers, records
 from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
@@ -99,7 +99,7 @@ class Gate:
     async def prepare(self) -> None:
         """Makes the gate's tables. Call it before anything else."""
         await self.database.transact(records.prepare)
-        await self.database.transact(register.prepare)
+        await self.database.transact(schema.prepare)
 
     async def missing_revisions(
         self, principal: Principal, asked: Mapping[str, Sequence[Rev]]

@@ -26,7 +26,7 @@ from kompass.business.lookups import references as named_in
 from kompass.domain.checks import MAY_PASS_LATER
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import differs
-from kompass.privacy import register
+from kompass.privacy import erasures
 from kompass.sync import notices
 from kompass.sync.gate import ancestry, attachments, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
@@ -103,7 +103,7 @@ class Judgement:
         unknown = [docid for docid in ids if docid not in winners]
         self._once_known = index.knew(writing, unknown) if unknown else set()
         self._gone = known_of_purged(writing, index, user, ids)
-        self._clean = register.rewritten(writing, ids)
+        self._clean = erasures.rewritten(writing, ids)
         batch.begin(winners.keys())
         for place, one in zip(places, pushed, strict=True):
             document = winners.get(one.doc.id)
@@ -232,7 +232,7 @@ class Judgement:
             return not_allowed(body, wrong)
         if taken:
             return Refused(NO_SUCH_DOCUMENT)
-        if register.subjects_among(self._batch.writing, {target for _, target in named_in(body)}):
+        if erasures.subjects_among(self._batch.writing, {target for _, target in named_in(body)}):
             return Refused(NAMES_ERASED)
         self._batch.expect(pushed.doc.id, _judged(pushed, given))
         if pushed.origin is not Origin.EDITED:

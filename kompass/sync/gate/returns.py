@@ -20,7 +20,7 @@ from kompass.domain.server_fields import ALWAYS
 from kompass.domain.stamps import moment
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import applied, differs
-from kompass.privacy import register
+from kompass.privacy import erasures
 from kompass.sync.conflicts.record import DELETED as KIND
 from kompass.sync.conflicts.record import Conflict, State, conflict_id
 from kompass.sync.gate import ancestry, attachments, records
@@ -55,7 +55,7 @@ class Returns:
     def judge(self, pushed: Pushed, stored: Stored) -> Outcome:
         end = self._end(stored)
         if end is None:
-            erased = register.subjects_among(self._batch.writing, [pushed.doc.id])
+            erased = erasures.subjects_among(self._batch.writing, [pushed.doc.id])
             return Refused(ERASED if erased else DELETED)
         if pushed.origin is Origin.EDITED:
             return self._restore(pushed, stored, end)
@@ -177,7 +177,7 @@ class Returns:
         wrong = batch.check(body, before, returns=True)
         if wrong is not None:
             return Refused(wrong)
-        if register.subjects_among(batch.writing, {target for _, target in named_in(body)}):
+        if erasures.subjects_among(batch.writing, {target for _, target in named_in(body)}):
             return Refused(NAMES_ERASED)
         batch.expect(docid, body)
         batch.settle_conflicts(pushed, ["_deleted"])  # what others are asked about it is open still

@@ -13,6 +13,7 @@ from replication.store.sqlite.extension import (
     WrittenRevision,
 )
 from replication.store.sqlite.lock import DirectoryInUseError
+from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.store import SqliteStore
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "SqliteStore",
     "Writing",
     "WrittenRevision",
+    "id_list",
 ]
