@@ -8,7 +8,6 @@ with; whoever keeps it elsewhere notices if the whole file is replaced.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from kompass.audit.canonical import canonical
+from kompass.files import replace_file
 
 FILE = "audit-keys.json"
 LIFE = timedelta(days=90)
@@ -123,11 +123,4 @@ class SigningKeys:
 
     def _save(self, keys: Sequence[PublicKey], secret: Ed25519PrivateKey) -> None:
         value = {"keys": [key.as_json() for key in keys], "secret": secret.private_bytes_raw().hex()}
-        draft = self.path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(value, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+        replace_file(self.path, json.dumps(value, indent=1).encode())

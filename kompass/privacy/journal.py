@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 import structlog
 
+from kompass.files import replace_file, sync_directory
 from kompass.privacy.erasures import Erasure
 
 FILE = "kompass-erasures.jsonl"
@@ -46,6 +47,7 @@ class Journal:
             os.fsync(handle)
         finally:
             os.close(handle)
+        sync_directory(self._path.parent)  # it may be the first one
 
     def reword(self, erasures: Iterable[Erasure]) -> None:
         """`rewrite`; that it can't be is logged: the next start tries again."""
@@ -63,15 +65,7 @@ class Journal:
         after = [one._replace(reason=reasons.get(one.num, one.reason)) for one in before]
         if after == before:
             return
-        text = b"".join(orjson.dumps(one.to_json()) + b"\n" for one in after)
-        other = self._path.with_suffix(".new")
-        handle = os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(handle, text)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        other.replace(self._path)
+        replace_file(self._path, b"".join(orjson.dumps(one.to_json()) + b"\n" for one in after))
 
     def erasures(self) -> list[Erasure]:
         """What it says, in order. A line that a crash has cut off at the end counts as not written.

@@ -28,6 +28,7 @@ from pathlib import Path
 import orjson
 import structlog
 
+from kompass.files import replace_file
 from kompass.readstore.errors import ReadStoreError
 
 SYSTEM_USER = "pgserver"
@@ -248,7 +249,7 @@ class EmbeddedPostgres:
             assert isinstance(password, str)
             return password
         password = secrets.token_urlsafe(32)
-        write_secret(file, {"password": password})
+        replace_file(file, orjson.dumps({"password": password}))
         return password
 
     def _initialize(self, programs: Path, uid: int, gid: int, password: str) -> None:
@@ -379,18 +380,6 @@ def _has_just_died(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(b")")[2].split()[0] == b"Z"
-
-
-def write_secret(file: Path, content: object) -> None:
-    """Whole or not at all, and for the owner's eyes only."""
-    new = file.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, orjson.dumps(content))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    new.replace(file)
 
 
 def _environment() -> dict[str, str]:

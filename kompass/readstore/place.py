@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from kompass.feed.registry import SinkAbsentError
-from kompass.readstore.embedded import Address, EmbeddedPostgres, available, write_secret
+from kompass.files import replace_file
+from kompass.readstore.embedded import Address, EmbeddedPostgres, available
 from kompass.readstore.names import literal, quoted
 from kompass.settings import Settings
 
@@ -120,7 +121,7 @@ def prepare(superuser: Address, directory: Path) -> str:
     ) as connection:
         harden(connection)
     address = Address(superuser.host, superuser.port, LOGIN, password, DATABASE)
-    write_secret(directory / FILE, {"dsn": address.dsn})
+    replace_file(directory / FILE, orjson.dumps({"dsn": address.dsn}))
     return address.dsn
 
 

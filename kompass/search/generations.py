@@ -9,11 +9,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shutil
 from pathlib import Path
+
+from kompass.files import replace_file, sync_directory
 
 _NAME = re.compile(r"([0-9a-z]{1,20})-[0-9a-f]{16}")
 
@@ -76,14 +77,14 @@ class Generations:
             raise FileNotFoundError(f"{generation} is not being built")
         old = self.current()
         self._next.replace(self.pointer)
-        self._sync()
+        sync_directory(self.directory)
         if old is not None and old != generation:
             shutil.rmtree(old, ignore_errors=True)
 
     def discard(self, generation: Path) -> None:
         if self._named(self._next) == generation:
             self._next.unlink()
-            self._sync()
+            sync_directory(self.directory)
             shutil.rmtree(generation, ignore_errors=True)
 
     def _begin(self, pointer: Path) -> Path:
@@ -92,13 +93,7 @@ class Generations:
         return generation
 
     def _point(self, pointer: Path, name: str) -> None:
-        new = pointer.with_suffix(".new")
-        with new.open("w") as file:
-            file.write(name)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(pointer)
-        self._sync()
+        replace_file(pointer, name.encode(), mode=0o666)
 
     def _named(self, pointer: Path) -> Path | None:
         try:
@@ -110,10 +105,3 @@ class Generations:
             return None
         generation = self.directory / name
         return generation if generation.is_dir() else None
-
-    def _sync(self) -> None:
-        place = os.open(self.directory, os.O_RDONLY)
-        try:
-            os.fsync(place)
-        finally:
-            os.close(place)
