@@ -13,6 +13,7 @@ from typing import Any
 
 from kompass.access.audiences import Channel, key_of
 from kompass.access.companions import BASE_FIELD, CARDS
+from kompass.feed.sink import Change
 from kompass.search import fields, words
 from kompass.search.catalogue import FACETS, SEARCHED, Searched, base_type
 
@@ -91,15 +92,13 @@ def placed(docid: str, doc: Mapping[str, Any]) -> Place | None:
     return Place(doctype, searched, base, facets, shown)
 
 
-def entry(
-    docid: str, position: int, rev: str, doc: Mapping[str, Any], channels: frozenset[Channel]
-) -> Entry | None:
-    """None for a document of a type that isn't searched."""
-    place = placed(docid, doc)
-    if place is None:
+def entry(change: Change) -> Entry | None:
+    """None for a document of a type that isn't searched, and for one that is deleted."""
+    place = None if change.doc is None else placed(change.id, change.doc)
+    if change.doc is None or place is None:
         return None
-    searched = place.searched
-    doc = {**doc, "_id": docid}
+    searched, docid = place.searched, change.id
+    doc = {**change.doc, "_id": docid}
     budget = [MOST_WORDS]
     title = _words(doc, searched.title, budget)
     strong = _words(doc, searched.strong, budget)
@@ -109,9 +108,9 @@ def entry(
         base=place.base,
         primary=place.base == docid,
         companion=place.base != docid and place.doctype not in _CARDS,
-        position=position,
-        rev=rev,
-        channels=channels,
+        position=change.position,
+        rev=change.rev,
+        channels=change.channels,
         shown=place.shown,
         title=title,
         strong=strong,

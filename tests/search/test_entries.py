@@ -12,13 +12,14 @@ from kompass.access.audiences import NoParents
 from kompass.access.channels import document_channels
 from kompass.access.companions import cards
 from kompass.demo.generate import generate
+from kompass.feed.sink import Change
 from kompass.search.catalogue import SEARCHED
 from kompass.search.entries import Entry, entry
 from kompass.settings import DemoSize
 
 
 def made(doc: dict[str, Any]) -> Entry | None:
-    return entry(str(doc.get("_id", "x")), 7, "1-a", doc, frozenset({"all:x"}))
+    return entry(Change(str(doc.get("_id", "x")), 7, "1-a", doc, frozenset({"all:x"})))
 
 
 CUSTOMER = {
@@ -83,7 +84,7 @@ def test_what_is_not_searched_has_no_entry(doctype: object) -> None:
 
 def test_everything_of_the_demo_that_is_searched_has_an_entry() -> None:
     for doc in generate(DemoSize.SMALL):
-        found = entry(doc["_id"], 1, "1-a", doc, document_channels(doc, NoParents()))
+        found = entry(Change(doc["_id"], 1, "1-a", doc, document_channels(doc, NoParents())))
         assert (found is not None) == (doc["type"] in SEARCHED)
 
 

@@ -188,12 +188,7 @@ def _copy(searcher: tantivy.Searcher, generation: Path) -> None:
 
 def _documents(changes: Sequence[Change]) -> list[tantivy.Document | None]:
     """Of each what is indexed; None for what is deleted or isn't searched."""
-    entries = (
-        None
-        if change.doc is None
-        else entry(change.id, change.position, change.rev, change.doc, change.channels)
-        for change in changes
-    )
+    entries = map(entry, changes)
     return [None if one is None else schema.document(one) for one in entries]
 
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
-from kompass.search.entries import Entry, entry, key
+from kompass.search.entries import entry, key
 from kompass.search.index import NAME
 from kompass.search.meilisearch import form
 from kompass.search.meilisearch.client import MeiliClient, MeiliError, index_path
@@ -53,7 +53,7 @@ class MeiliSink:
 
     async def apply(self, batch: Batch) -> None:
         # What a document says is read before anything is sent: a fault in it concerns nobody else.
-        entries = await asyncio.to_thread(_entries, batch.changes)
+        entries = await asyncio.to_thread(lambda: [entry(change) for change in batch.changes])
         async with self._working() as client:
             known = await self._positions(client, batch.changes)
             sent: list[dict[str, Any]] = []
@@ -139,12 +139,3 @@ class MeiliSink:
 def beside(index: str) -> str:
     """The index in which a new generation is built."""
     return f"{index}-next"
-
-
-def _entries(changes: Sequence[Change]) -> list[Entry | None]:
-    return [
-        None
-        if change.doc is None
-        else entry(change.id, change.position, change.rev, change.doc, change.channels)
-        for change in changes
-    ]
