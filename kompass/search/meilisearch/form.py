@@ -22,12 +22,13 @@ MOST_TOTAL = 1_000_000
 """Documents up to which is counted."""
 
 SETTINGS: Mapping[str, Any] = {
-    # In this order a match counts: the field before how exact it is, as nothing must depend on frequencies.
+    # In this order a match counts: the field before how exact it is, as nothing must depend on frequencies, and
+    # where in its field a word stands says nothing.
     "searchableAttributes": ["codes", "title", "strong", "plain", "tails"],
     "filterableAttributes": ["channels", "key", "base", "companion", *FACETS],
     "sortableAttributes": ["modified", "value"],
     "displayedAttributes": ["*"],
-    "rankingRules": ["sort", "words", "typo", "proximity", "attribute", "exactness", "weight:desc"],
+    "rankingRules": ["sort", "words", "typo", "proximity", "attributeRank", "exactness", "weight:desc"],
     "stopWords": sorted(STOP),
     "synonyms": {word: list(others) for word, others in SYNONYMS.items()},
     "typoTolerance": {
@@ -38,7 +39,9 @@ SETTINGS: Mapping[str, Any] = {
     },
     "faceting": {"maxValuesPerFacet": MOST_FACET_VALUES, "sortFacetValuesBy": {"*": "count"}},
     "pagination": {"maxTotalHits": MOST_TOTAL},
-    "localizedAttributes": [{"attributePatterns": ["*"], "locales": ["deu"]}],
+    # Not German: words come folded, and its dictionary takes such words apart (`muller` into `mull` and the
+    # stop word `er`), which then are found no more. The ends of compounds are in `tails`.
+    "localizedAttributes": [{"attributePatterns": ["*"], "locales": ["eng"]}],
     "prefixSearch": "indexingTime",
     "searchCutoffMs": 1500,
 }
