@@ -22,8 +22,8 @@ MOST_TOTAL = 1_000_000
 """Documents up to which is counted."""
 
 SETTINGS: Mapping[str, Any] = {
-    # In this order a match counts: the field before how exact it is, as nothing must depend on frequencies, and
-    # where in its field a word stands says nothing.
+    # In this order a match counts: the field before how exact it is, as nothing must depend on frequencies.
+    # Where in its field a word stands says nothing.
     "searchableAttributes": ["codes", "title", "strong", "plain", "tails"],
     "filterableAttributes": ["channels", "key", "base", "companion", *FACETS],
     "sortableAttributes": ["modified", "value"],
