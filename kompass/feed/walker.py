@@ -21,8 +21,15 @@ from pathlib import Path
 import structlog
 
 from kompass.feed.ledger import LONGEST_POSTPONED, DeadLetter, Ledger
-from kompass.feed.sink import Batch, Change, Checkpoint, DocumentRejectedError, PersonAccess, Sink
-from kompass.feed.sink import SinkUnavailableError as Unavailable
+from kompass.feed.sink import (
+    Batch,
+    Change,
+    Checkpoint,
+    DocumentRejectedError,
+    PersonAccess,
+    Sink,
+    SinkUnavailableError,
+)
 from kompass.feed.source import AccessAnswer, Page, Row, Source, epoch_of
 from replication.replicator.backoff import pause
 
@@ -143,18 +150,18 @@ class Walker:
         assert self._at is not None
         try:
             await self.sink.apply(Batch(changes, after, people, self.target))
-        except Unavailable:
+        except SinkUnavailableError:
             raise
         except DocumentRejectedError as error:
             bad = next((one for one in changes if one.id == error.docid), None)
             if bad is None:
-                raise Unavailable(f"it rejects a document that it wasn't given: {error}") from error
+                raise SinkUnavailableError(f"it rejects a document that it wasn't given: {error}") from error
             await self._put_aside(bad, error.reason, for_good=True)
             await self._deliver(_without(changes, bad), after, people)
             return
         except Exception as error:
             if not changes:
-                raise Unavailable(outline(error)) from error
+                raise SinkUnavailableError(outline(error)) from error
             if len(changes) == 1:
                 reason = outline(error)
                 log.warning("a sink can't store a document", sink=self.key, id=changes[0].id, why=reason)
@@ -182,7 +189,7 @@ class Walker:
         try:
             gone = replace(change, doc=None, channels=frozenset())
             await self.sink.apply(Batch([gone], self._at, latest=self.target))
-        except Unavailable:
+        except SinkUnavailableError:
             raise
         except Exception as error:
             # It has nothing of it either, or there is nothing that anybody here could do.

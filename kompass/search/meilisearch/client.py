@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -74,19 +75,14 @@ class MeiliClient:
     async def settled(self, *indexes: str) -> None:
         """Waits for what others have ordered of these indexes, as somebody who was killed."""
         names = ",".join(indexes)
-        until = time.monotonic() + LONGEST_TASK
-        wait = SHORTEST_WAIT
-        while True:
+        for pause in _pauses(f"tasks of {names}"):
             page = await self.ask("GET", "/tasks", indexUids=names, statuses="enqueued,processing", limit=1)
             if not page["results"]:
                 return
-            await self._pause(wait, until, f"tasks of {names}")
-            wait = min(2 * wait, LONGEST_WAIT)
+            await asyncio.sleep(pause)
 
     async def _done(self, task: int, what: str) -> None:
-        until = time.monotonic() + LONGEST_TASK
-        wait = SHORTEST_WAIT
-        while True:
+        for pause in _pauses(what):
             state = await self.ask("GET", f"/tasks/{task}")
             if state["status"] == "succeeded":
                 return
@@ -97,13 +93,17 @@ class MeiliClient:
                     code=str(error.get("code", "")),
                     kind=str(error.get("type", "")),
                 )
-            await self._pause(wait, until, what)
-            wait = min(2 * wait, LONGEST_WAIT)
+            await asyncio.sleep(pause)
 
-    async def _pause(self, wait: float, until: float, what: str) -> None:
-        if time.monotonic() > until:
-            raise MeiliError(f"MeiliSearch has not done {what} within {LONGEST_TASK:.0f} seconds")
-        await asyncio.sleep(wait)
+
+def _pauses(what: str) -> Iterator[float]:
+    """Seconds to wait, ever longer; `MeiliError` when that has become too long."""
+    until = time.monotonic() + LONGEST_TASK
+    wait = SHORTEST_WAIT
+    while time.monotonic() <= until:
+        yield wait
+        wait = min(2 * wait, LONGEST_WAIT)
+    raise MeiliError(f"MeiliSearch has not done {what} within {LONGEST_TASK:.0f} seconds")
 
 
 def index_path(index: str, *parts: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kompass.access.audiences import Channel
@@ -32,12 +33,10 @@ class MeiliIndex:
         self._index = index
 
     async def standing(self) -> Standing:
-        try:
+        with _answering():
             found = await self._client.found("GET", index_path(self._index, "documents", form.CHECKPOINT))
             path = index_path(beside(self._index), "documents", form.BUILDING)
             building = await self._client.found("GET", path) is not None
-        except MeiliError as error:
-            raise IndexUnavailableError(str(error)) from error
         return Standing(form.checkpoint_of(found), building)
 
     async def find(
@@ -64,15 +63,13 @@ class MeiliIndex:
             asked["sort"] = [_ORDERS[question.sort]]
         elif not question.terms:
             asked["sort"] = [_ORDERS[Sort.NEWEST]]
-        try:
-            found = Found([], 0)
+        found = Found([], 0)
+        with _answering():
             for text, more in _ways(question):
                 found = await self._ask({**asked, **more, "q": text}, limit, offset, facets)
                 if found.total:
                     break
-            return found
-        except MeiliError as error:
-            raise IndexUnavailableError(str(error)) from error
+        return found
 
     async def _ask(self, asked: Mapping[str, Any], limit: int, offset: int, facets: bool) -> Found:
         page = {**asked, "limit": limit, "offset": offset, "attributesToRetrieve": [*_SHOWN]}
@@ -91,10 +88,8 @@ class MeiliIndex:
 
     async def inspect(self, docid: str) -> Mapping[str, Any] | None:
         """What the index keeps of a document: for tests, and for whoever looks for a fault."""
-        try:
+        with _answering():
             found = await self._client.found("GET", index_path(self._index, "documents", key(docid)))
-        except MeiliError as error:
-            raise IndexUnavailableError(str(error)) from error
         return found if found is not None and "channels" in found else None
 
     def stem(self, word: str) -> str:
@@ -103,6 +98,14 @@ class MeiliIndex:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except MeiliError as error:
+        raise IndexUnavailableError(str(error)) from error
 
 
 def _ways(question: Question) -> list[tuple[str, dict[str, Any]]]:
