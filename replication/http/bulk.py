@@ -20,6 +20,7 @@ from replication.http.document_writing import NEEDS_REVISION, refuse_following
 from replication.http.local_writing import check_local_id, parse_local_rev, store_local
 from replication.http.responses import json_response
 from replication.http.root import new_uuid
+from replication.http.turns import Turns
 from replication.http.writing import Outcome, write_documents
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import MAX_DOCUMENT_SIZE, DocumentWrite, parse_document
@@ -33,8 +34,6 @@ MAX_DOCUMENTS = 50_000
 """Documents of one `_bulk_docs`. CouchDB 3.5.0 has no such limit; a document of two bytes takes thousands
 of bytes here while it is written."""
 
-_PARSED, _A_DOCUMENT = 1024 * 1024, 2048
-"""Bytes of documents that are parsed in one go, and what one costs whatever is in it."""
 _LOOKED_UP = 2000
 """Revisions that are compared in one go."""
 
@@ -125,11 +124,11 @@ async def _parse_push(
     of what is no document at all, or has no place, only the row says so.
     """
     docs, parsed, refused = [], [], []
-    size = _PARSED + 1  # to decode them took its time
+    turns = Turns()
+    await turns.next()  # to decode them took its time
     for value in values:
-        if size > _PARSED:
-            await asyncio.sleep(0)
-            size = 0
+        if turns.over():
+            await turns.next()
         try:
             if not sound:
                 jsontext.encode(value)
@@ -142,7 +141,6 @@ async def _parse_push(
             doc = rest
         docs.append(doc)
         parsed.append(value)
-        size += _A_DOCUMENT + len(doc.body)
     return docs, parsed, refused
 
 
@@ -310,15 +308,16 @@ def _pieces(asked: Mapping[str, Sequence[Rev]]) -> Iterator[dict[str, Sequence[R
 async def _asked_revisions(call: Call) -> dict[str, list[Rev]]:
     call.require_json()
     asked: dict[str, list[Rev]] = {}
+    turns = Turns()
     for docid, revs in (await call.json_object(exact=False)).items():
         if type(revs) is not list:
             raise errors.bad_request(f"The revisions of `{docid}` must be an array of strings.")
         if revs:
             asked[docid] = []
-        for start in range(0, len(revs), _LOOKED_UP):
-            asked[docid] += [parse_rev(rev) for rev in revs[start : start + _LOOKED_UP]]
-            if len(revs) > _LOOKED_UP:
-                await asyncio.sleep(0)
+        for rev in revs:
+            if turns.over():
+                await turns.next()
+            asked[docid].append(parse_rev(rev))
     if call.database.partitioned:
         for docid in asked:
             check_asked_id(docid)

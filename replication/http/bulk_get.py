@@ -20,6 +20,7 @@ from replication.http.document_reading import rendered, rendered_in_pieces
 from replication.http.multipart_responses import accepts, document_part, error_part, mixed
 from replication.http.responses import CACHE_CONTROL
 from replication.http.streaming import json_in_pieces, json_line
+from replication.http.turns import Turns
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.multipart import MIXED, RELATED, Writer
@@ -36,8 +37,6 @@ _LARGEST_PAGE = 500
 """Requests that are answered in one go."""
 _LARGEST_GUARDED_PAGE = 100
 """The same where each is asked about: whether its reader may have it."""
-_READ = 2000
-"""Requests that are read in one go."""
 
 NO_REVISION = "undefined"
 """What an error row gives as revision when none was asked for."""
@@ -79,10 +78,11 @@ async def bulk_get(call: Call) -> Response:
         raise errors.bad_request("`docs` must be an array.")
     partitioned = call.database.partitioned
     requests: list[Asked | RowError] = []
-    for start in range(0, len(body["docs"]), _READ):
-        requests += [_read_request(value, partitioned) for value in body["docs"][start : start + _READ]]
-        if len(body["docs"]) > _READ:
-            await asyncio.sleep(0)
+    turns = Turns()
+    for value in body["docs"]:
+        if turns.over():
+            await turns.next()
+        requests.append(_read_request(value, partitioned))
     media_type = _parts_wanted(call.headers.get("accept"))
     if media_type is not None:
         writer = Writer()
