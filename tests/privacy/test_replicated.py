@@ -33,7 +33,7 @@ from tests.privacy.world import (
 from tests.sync.gate_world import Version, World, contact, contact_body, customer, new
 
 OFFER = docid("offer", 1)
-TERMS = f"Lieferung zu Händen {FIRST} {LAST}, Telefon 0170 9988776"
+TERMS = f"Lieferung zu Händen {FIRST} {LAST}, Telefon 0170 998877665"
 
 
 async def has_sealed_offer(world: World) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from tests.business.documents import body, docid
 from tests.sync.gate_world import Version, World, contact, contact_body, customer, new
 
 FIRST, LAST = "Zyxwika", "Qvarnblom"
-MAIL, PHONE = "zyx@qvarnblom.example", "+49 170 9988776"
+MAIL, PHONE = "zyx@qvarnblom.example", "+49 170 998877665"
 OLD_MAIL = "alt-zyx@qvarnblom.example"
-MARKS = (LAST, "zyx@", "9988776", "998 87 76", OLD_MAIL, "Hundestaffel", "Visitenkarte-4711")
+MARKS = (LAST, "zyx@", "998877665", "998 87 76 65", OLD_MAIL, "Hundestaffel", "Visitenkarte-4711")
 """What nobody may find any more."""
 
 ACTIVITY, OPPORTUNITY, PROTOCOL = docid("activity", 1), docid("opportunity", 1), docid("protocol", 1)
@@ -28,6 +28,18 @@ def person(**more: Any) -> dict[str, Any]:
         firstName=FIRST,
         lastName=LAST,
         **{"email": MAIL, "phone": PHONE, "notes": "mag die Hundestaffel", **more},
+    )
+
+
+def opportunity(**more: Any) -> dict[str, Any]:
+    """Somebody wants to sell him something."""
+    return body(
+        "opportunity",
+        "adm1",
+        customerId=customer(1),
+        contactPersonId=contact(1),
+        owner="adm1",
+        **{"title": "Regale", "status": "new", "estimatedValue": 1000, **more},
     )
 
 
@@ -50,27 +62,20 @@ async def populated(directory: Path) -> World:
         activityType="call",
         date="2026-03-01T08:00:00.000Z",
         subject=f"Anruf bei Frau {LAST}",
-        description=f"unter 0170/998 87 76, {MAIL.upper()}",
+        description=f"unter 0170/998 87 76 65, {MAIL.upper()}",
         voiceTranscript="Hundestaffel",
     )
     assert await world.push("adm1", (ACTIVITY, new(call, None, "", memo=b"Visitenkarte-4711"))) == [""]
-    deal = body(
-        "opportunity",
-        "adm1",
-        customerId=customer(1),
-        contactPersonId=contact(1),
-        owner="adm1",
-        title=f"Regale ({LAST})",
-        status="new",
-        estimatedValue=1000,
-    )
+    deal = opportunity(title=f"Regale ({LAST})")
     assert await world.push("adm1", (OPPORTUNITY, new(deal))) == [""]
     # Somebody else's changes from an old version: a branch, and a conflict with both texts.
     office = new(
-        person(modifiedBy="innen1", phone="+49 170 9988776", position="Hundestaffel"), second.path, "office"
+        person(modifiedBy="innen1", phone="+49 170 998877665", position="Hundestaffel"), second.path, "office"
     )
     assert await world.push("innen1", (contact(1), office)) == [""]
-    branch = new(person(phone="+49 170 9988776 1", position="Leiterin der Hundestaffel"), second.path, "adm")
+    branch = new(
+        person(phone="+49 170 998877665 1", position="Leiterin der Hundestaffel"), second.path, "adm"
+    )
     assert await world.push("adm1", (contact(1), branch)) == [""]
     # What was refused lies in quarantine, with its text, and its author was told.
     refused = new(person(authorityLevel="high", department=f"Hundestaffel {LAST}"), branch.path, "no")
