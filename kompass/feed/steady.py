@@ -6,13 +6,8 @@ again, under the hands of what still works on it.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
-
 from kompass.feed.sink import Batch, Checkpoint, Forgetting, Sink
-
-T = TypeVar("T")
+from kompass.finishing import to_the_end
 
 
 class SteadySink:
@@ -26,39 +21,27 @@ class SteadySink:
         return self._sink.name
 
     async def open(self) -> None:
-        await _whole(self._sink.open())
+        await to_the_end(self._sink.open())
 
     async def checkpoint(self) -> Checkpoint | None:
-        return await _whole(self._sink.checkpoint())
+        return await to_the_end(self._sink.checkpoint())
 
     async def apply(self, batch: Batch) -> None:
-        await _whole(self._sink.apply(batch))
+        await to_the_end(self._sink.apply(batch))
 
     async def forget(self) -> None:
         """Nothing if the sink has nothing to forget."""
         if isinstance(self._sink, Forgetting):
-            await _whole(self._sink.forget())
+            await to_the_end(self._sink.forget())
 
     async def rebuilding(self) -> SteadySink:
-        return SteadySink(await _whole(self._sink.rebuilding()))
+        return SteadySink(await to_the_end(self._sink.rebuilding()))
 
     async def switch(self) -> None:
-        await _whole(self._sink.switch())
+        await to_the_end(self._sink.switch())
 
     async def discard(self) -> None:
-        await _whole(self._sink.discard())
+        await to_the_end(self._sink.discard())
 
     async def close(self) -> None:
-        await _whole(self._sink.close())
-
-
-async def _whole(call: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.ensure_future(call)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
-            await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # nobody else looks
-        raise
+        await to_the_end(self._sink.close())

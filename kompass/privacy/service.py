@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -20,6 +19,7 @@ from typing import Any
 import structlog
 
 from kompass.domain.personal import pseudonym
+from kompass.finishing import to_the_end
 from kompass.privacy import erasures, pending
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError, identity_digest
 from kompass.privacy.erasing import (
@@ -122,7 +122,7 @@ class Privacy:
         something was in the way (`Done.is_clean`): then `resume` goes on. What was begun is finished even if
         the caller is cancelled.
         """
-        return await _to_the_end(self._erase(Order(subject, by, reason, self._gate.now(), again)))
+        return await to_the_end(self._erase(Order(subject, by, reason, self._gate.now(), again)))
 
     async def _erase(self, order: Order) -> Done:
         def look() -> Found:
@@ -351,13 +351,3 @@ class Privacy:
                 return True
             if outcome.status != 409:  # somebody else was quicker: once more
                 raise outcome
-
-
-async def _to_the_end(work: Coroutine[Any, Any, Done]) -> Done:
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with suppress(Exception):
-            await task
-        raise

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -30,6 +29,7 @@ import structlog
 
 from kompass.access import Principal
 from kompass.audit import SYSTEM, Door, acting, acting_as, actor, of_principal
+from kompass.finishing import to_the_end
 from kompass.privacy import schema
 from kompass.sync.gate import answers, offers, records
 from kompass.sync.gate.batch import Resolution
@@ -160,13 +160,12 @@ class Gate:
         return result
 
     async def _in_turn(self, work: Awaitable[T]) -> T:
-        """What was begun is finished even if nobody waits for it any more."""
 
         async def run() -> T:
             async with self.turns.beside_others():
                 return await work
 
-        return await _to_the_end(run())
+        return await to_the_end(run())
 
     async def _edit(
         self, principal: Principal, pushed: list[Pushed], resolution: Resolution | None = None
@@ -229,14 +228,3 @@ def _door(*, replicated: bool) -> Door:
         return Door.REPLICATION
     asked = actor().door
     return asked if asked in (Door.REST, Door.IMPORT, Door.CLI) else Door.EDIT
-
-
-async def _to_the_end(work: Awaitable[T]) -> T:
-    """What was begun is finished even if nobody waits for it any more."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with suppress(Exception):
-            await task
-        raise
