@@ -57,6 +57,21 @@ async def searched(request: Request) -> Response:
     return Response(jsontext.encode(_body(answer, limit, offset)), media_type="application/json")
 
 
+async def embedded(request: Request) -> Response:
+    """`GET`: what search by meaning has of a document, and what of its attachments could not be read."""
+    services = services_of(request)
+    documents = services.access
+    docid = request.path_params["id"]
+    try:
+        found = await services.search.embedded(documents.database, documents.index, caller(request), docid)
+    except SearchDownError as error:
+        raise Problem(503, str(error), headers={"retry-after": "5"}) from None
+    if found is None:
+        raise Problem(404, "There is no such document, or none that you may read.")
+    body = {"id": docid, "state": found.state, "pieces": found.pieces, "unread": dict(found.unread)}
+    return Response(jsontext.encode(body), media_type="application/json")
+
+
 def _question(parameters: QueryParams) -> Question:
     text = parameters.get("q", "")
     if len(text) > MOST_QUESTION:
@@ -119,4 +134,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
     }
 
 
-ROUTES = [Route("/search", searched, methods=["GET"])]
+ROUTES = [
+    Route("/search", searched, methods=["GET"]),
+    Route("/search/documents/{id}", embedded, methods=["GET"]),
+]

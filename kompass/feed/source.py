@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -29,6 +30,11 @@ _LONGEST_ID = 2048
 
 class SourceUnavailableError(Exception):
     """The server can't be reached, or doesn't let the service in now. The text is for people."""
+
+    def __init__(self, said: str, *, status: int = 0) -> None:
+        """`status` of its answer, if there was one."""
+        super().__init__(said)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,16 @@ class Source:
         rows = _decoded(content)["results"]
         return {row["id"]: row["doc"] for row in rows if row.get("doc") and not row.get("deleted")}
 
+    async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
+        """The content of an attachment; None if it isn't there any more."""
+        path = "/".join(quote(part, safe="") for part in (self._database, docid, name))
+        try:
+            return await self._ask("GET", f"/{path}", params={"rev": rev})
+        except SourceUnavailableError as error:
+            if error.status == 404:
+                return None
+            raise
+
     async def enrol(self, consumer: str) -> None:
         """Erasures and withdrawals wait for this consumer from now on; again it changes nothing."""
         await self._ask("PUT", f"{_CONSUMERS}/{consumer}", json={})
@@ -225,7 +241,8 @@ class Source:
             raise SourceUnavailableError(f"{self._client.base_url} doesn't answer: {error!r}") from error
         if answer.status_code >= 300:
             raise SourceUnavailableError(
-                f"{self._client.base_url}{path} answers {answer.status_code}: {answer.text[:200]}"
+                f"{self._client.base_url}{path} answers {answer.status_code}: {answer.text[:200]}",
+                status=answer.status_code,
             )
         return answer.content
 

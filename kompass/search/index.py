@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from kompass.access.audiences import Channel
 from kompass.feed.sink import Checkpoint
@@ -107,6 +107,11 @@ class Meaning(Protocol):
         """What is nearest to the question, of those documents that `TextIndex.find` would look through.
 
         Raises `IndexUnavailableError`.
+        """
+
+    async def inspect(self, docid: str) -> Mapping[str, Any] | None:
+        """What it has of a document: `rev`, `allowed` (by a customer's consent), `chunks`, and `attachments`
+        with why one could not be read. Raises `IndexUnavailableError`.
         """
 
     async def close(self) -> None: ...

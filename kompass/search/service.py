@@ -92,6 +92,17 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """What the vectors have of a document."""
+
+    state: str
+    """`current`; `behind`: of another revision, or not at all; `refused`: the customer hasn't agreed."""
+    pieces: int
+    unread: Mapping[str, str]
+    """Attachments that could not be read, and why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     hits: list[Hit]
     total: int | None
@@ -152,6 +163,27 @@ class Search:
             log.warning("the search index can't answer", reason=str(error))
             raise SearchDownError(str(error)) from None
 
+    async def embedded(
+        self, database: SqliteDatabase, access: FeedIndex, principal: Principal, docid: str
+    ) -> Embedded | None:
+        """None for a document that he doesn't see. Raises what `answer` does."""
+        with database.reading() as reading:
+            admit(access, reading, principal)
+            winner = reading.winners(access.sees(reading, principal.name, [docid])).get(docid)
+            look = access.second_look(reading, principal.name)
+            if winner is None or winner.deleted or not look.allows(winner):
+                return None
+        if self.meaning is None:
+            raise SearchDownError(f"This server has no search by meaning: {self.no_meaning}")
+        try:
+            found = await self.meaning.inspect(docid)
+        except IndexUnavailableError as error:
+            raise SearchDownError(str(error)) from None
+        if found is None or found["rev"] != winner.rev:
+            return Embedded("behind", 0, {})
+        unread = {name: problem for name, problem in found["attachments"].items() if problem}
+        return Embedded("current" if found["allowed"] else "refused", len(found["chunks"]), unread)
+
     async def close(self) -> None:
         for one in (self.index, self.meaning):
             if one is not None:
@@ -193,7 +225,7 @@ class _Asking:
         standing = await self._index.standing()
         meaning = await self._meaning_standing()
         with self._database.reading() as reading:
-            self._admit(reading)
+            admit(self._access, reading, self._principal)
             held = self._access.channels_held(reading, self._principal.name).keys()
             since = _since(reading, standing.checkpoint)
             changed = following.concerned(reading, since, MOST_CHANGED + 1)
@@ -305,14 +337,6 @@ class _Asking:
 
     # -- who may read what -----------------------------------------------------------------------
 
-    def _admit(self, reading: Reading) -> None:
-        """As every reading of the database does."""
-        roles = self._access.roles(reading, self._principal.name)
-        if roles is None:
-            raise errors.forbidden(NOT_A_MEMBER)
-        if not roles <= self._principal.roles:
-            raise errors.unauthorized(ROLES_CHANGED)
-
     def _documents(self, matches: list[Match]) -> dict[str, Document]:
         """What was found and what it belongs to, as it is now; only what he may read now."""
         if not matches:
@@ -324,7 +348,7 @@ class _Asking:
                 if match.type in CARDS:
                     ids[companion_id(CARDS[match.type].type, match.base)] = None
         with self._database.reading() as reading:
-            self._admit(reading)
+            admit(self._access, reading, self._principal)
             winners = reading.winners(self._access.sees(reading, self._principal.name, ids))
             look = self._access.second_look(reading, self._principal.name)
             live = (winner for winner in winners.values() if not winner.deleted)
@@ -392,6 +416,15 @@ class _Asking:
                     found.append(Highlight(path, piece))
                     break
         return found
+
+
+def admit(access: FeedIndex, reading: Reading, principal: Principal) -> None:
+    """As every reading of the database does."""
+    roles = access.roles(reading, principal.name)
+    if roles is None:
+        raise errors.forbidden(NOT_A_MEMBER)
+    if not roles <= principal.roles:
+        raise errors.unauthorized(ROLES_CHANGED)
 
 
 def _since(reading: Reading, checkpoint: Checkpoint | None) -> int:

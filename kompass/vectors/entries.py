@@ -19,6 +19,28 @@ class Chunk:
     """Of its text: the same text has the same vector."""
     vector: bytes
     """See `kompass.vectors.embedders.interface.packed`."""
+    source: str | None = None
+    """The attachment that it was read from: see `Attached`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """An attachment that was looked at."""
+
+    name: str
+    source: str
+    """Of its content: the same source has the same pieces."""
+    problem: str = ""
+    """Why nothing of it could be read; empty if it could, or there is no text in its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an index has of the content of an attachment."""
+
+    problem: str
+    pieces: tuple[tuple[bytes, bytes], ...]
+    """Hash and vector of each, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +61,7 @@ class Entry:
     shown: str = ""
     """Its title as it is written, for whoever looks into an index; nobody is shown it from there."""
     chunks: tuple[Chunk, ...] = ()
-    problems: tuple[str, ...] = ()
-    """What could not be read of its attachments, and why."""
+    attached: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

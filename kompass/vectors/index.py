@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 from kompass.access.audiences import Channel
 from kompass.feed.sink import Checkpoint
 from kompass.search.index import Match, Standing
-from kompass.vectors.entries import Entry, Kept
+from kompass.vectors.entries import Entry, Kept, Known
 
 NAME = "vectors"
 """Of the sink."""
@@ -50,6 +50,9 @@ class VectorStore(Protocol):
 
     async def vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, bytes]:
         """Vectors of texts that it has, also in the generation that this one is to replace."""
+
+    async def attachments(self, sources: Collection[str]) -> Mapping[str, Known]:
+        """What it has of these contents, as with `vectors`."""
 
     async def write(self, write: Write) -> None: ...
 

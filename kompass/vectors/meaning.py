@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from kompass.access.audiences import Channel
 from kompass.search.asking import Question
@@ -51,6 +52,9 @@ class VectorMeaning:
         return await self.index.nearest(
             vector, readable, filters=question.filters, without=without, limit=limit
         )
+
+    async def inspect(self, docid: str) -> Mapping[str, Any] | None:
+        return await self.index.inspect(docid)
 
     async def close(self) -> None:
         await self.index.close()

@@ -20,6 +20,9 @@ class Originals(Protocol):
     async def documents(self, ids: Collection[str]) -> Mapping[str, Document]:
         """As they are now; those that aren't there any more are left out."""
 
+    async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
+        """None if it isn't there any more."""
+
     async def close(self) -> None: ...
 
 
@@ -35,6 +38,9 @@ class ServerOriginals:
         for at in range(0, len(listed), AT_ONCE):
             found |= await self._opened().current(listed[at : at + AT_ONCE])
         return found
+
+    async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
+        return await self._opened().attachment(docid, rev, name)
 
     async def close(self) -> None:
         source, self._source = self._source, None

@@ -39,6 +39,10 @@ def passages(doc: Mapping[str, Any], searched: Searched) -> Iterator[Passage]:
             yield Passage(place, text)
 
 
+def place_of(attachment: str) -> str:
+    return f"attachment/{attachment}"
+
+
 def clean(text: str) -> str:
     """Without what no text has: control characters, halves of surrogate pairs."""
     return sound(text[:MOST_TEXT]).replace("\x00", " ").strip()

@@ -13,15 +13,16 @@ from kompass.domain.changes import Body, NoFacts
 from kompass.domain.consent import Purpose, may_process_about, named_customer
 from kompass.feed.sink import Change
 from kompass.search.entries import Place, placed
+from kompass.vectors.attachments import Attachments, stubs
 from kompass.vectors.chunks import chunked
 from kompass.vectors.embedders.interface import Embedder, packed
-from kompass.vectors.entries import Chunk, Entry, Kept, hash_of
+from kompass.vectors.entries import Attached, Chunk, Entry, Kept, hash_of
 from kompass.vectors.index import VectorStore
-from kompass.vectors.passages import Passage, passages
+from kompass.vectors.passages import Passage, clean, passages, place_of
 
 CUSTOMER = "customer"
 MOST_CHUNKS = 200
-"""Of one document, those of its title first."""
+"""Of one document, those of its title first, and of one attachment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,54 +91,92 @@ def allowed(one: Draft, customers: Customers) -> bool:
     return may_process_about(Purpose.AI, one.doc, customers)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a text that is to have a vector, or of an attachment and has one already."""
+
+    place: str
+    hash: bytes
+    text: str = ""
+    vector: bytes | None = None
+    source: str | None = None
+
+
 class Preparing:
     """Makes entries of drafts."""
 
-    def __init__(self, store: VectorStore, embedder: Embedder) -> None:
+    def __init__(self, store: VectorStore, embedder: Embedder, attachments: Attachments) -> None:
         self._store = store
         self._embedder = embedder
+        self._attachments = attachments
 
     async def entries(self, drafts: Sequence[Draft], customers: Customers) -> list[Entry]:
-        """Raises `EmbedderUnavailableError` and what the store raises."""
-        may = [allowed(one, customers) for one in drafts]
-        pieces = await asyncio.to_thread(
-            lambda: [self._pieces(one) if so else () for one, so in zip(drafts, may, strict=True)]
-        )
-        texts = {hash_of(piece.text): piece.text for each in pieces for piece in each}
-        vectors = await self._vectors(texts)
-        found = []
-        for one, so, each in zip(drafts, may, pieces, strict=True):
-            chunks = []
-            for piece in each:
-                name = hash_of(piece.text)
-                vector = vectors.get(name)
-                if vector is not None:
-                    chunks.append(Chunk(piece.place, name, vector))
-            found.append(
-                Entry(
-                    id=one.id,
-                    base=one.place.base,
-                    position=one.position,
-                    rev=one.rev,
-                    channels=one.channels,
-                    facets=one.place.facets,
-                    about=one.about,
-                    allowed=so,
-                    shown=one.place.shown if so else "",
-                    chunks=tuple(chunks),
-                )
+        """Raises `EmbedderUnavailableError`, and what the store and the originals raise."""
+        may = [one for one in drafts if allowed(one, customers)]
+        pieces = await asyncio.to_thread(lambda: {one.id: self._pieces(one.passages) for one in may})
+        attached = await self._attached(may)
+        for docid, (_, more) in attached.items():
+            pieces[docid] = [*pieces[docid], *more]
+        vectors = await self._vectors([piece for some in pieces.values() for piece in some])
+        return [
+            Entry(
+                id=one.id,
+                base=one.place.base,
+                position=one.position,
+                rev=one.rev,
+                channels=one.channels,
+                facets=one.place.facets,
+                about=one.about,
+                allowed=one.id in pieces,
+                shown=one.place.shown if one.id in pieces else "",
+                chunks=tuple(
+                    Chunk(piece.place, piece.hash, vectors[piece.hash], piece.source)
+                    for piece in pieces.get(one.id, ())
+                    if piece.hash in vectors
+                ),
+                attached=tuple(attached[one.id][0]) if one.id in attached else (),
             )
-        return found
+            for one in drafts
+        ]
 
-    def _pieces(self, one: Draft) -> tuple[Passage, ...]:
-        found: list[Passage] = []
-        for place, text in one.passages:
-            found += [Passage(place, piece) for piece in chunked(text, self._embedder.spans)]
-        return tuple(found[:MOST_CHUNKS])
+    def _pieces(self, passages: Iterable[Passage], source: str | None = None) -> list[Piece]:
+        found = [
+            Piece(place, hash_of(piece), piece, source=source)
+            for place, text in passages
+            for piece in chunked(text, self._embedder.spans)
+        ]
+        return found[:MOST_CHUNKS]
 
-    async def _vectors(self, texts: Mapping[bytes, str]) -> dict[bytes, bytes]:
+    async def _attached(self, drafts: Sequence[Draft]) -> dict[str, tuple[list[Attached], list[Piece]]]:
+        """Of each document that has some, its attachments and their pieces."""
+        wanted = {one.id: found for one in drafts if (found := list(stubs(one.doc)))}
+        sources = {stub.source for found in wanted.values() for stub in found}
+        known = dict(await self._store.attachments(sources)) if sources else {}
+        answer: dict[str, tuple[list[Attached], list[Piece]]] = {}
+        for one in drafts:
+            attached: list[Attached] = []
+            pieces: list[Piece] = []
+            for stub in wanted.get(one.id, ()):
+                place = place_of(stub.name)
+                if stub.source in known:
+                    problem, there = known[stub.source].problem, known[stub.source].pieces
+                    pieces += [Piece(place, name, "", vector, stub.source) for name, vector in there]
+                else:
+                    extracted = await self._attachments.read(one.id, one.rev, stub)
+                    if extracted is None:
+                        continue
+                    problem, passage = extracted.problem, Passage(place, clean(extracted.text))
+                    pieces += await asyncio.to_thread(self._pieces, [passage], stub.source)
+                attached.append(Attached(stub.name, stub.source, problem))
+            if attached:
+                answer[one.id] = attached, pieces
+        return answer
+
+    async def _vectors(self, pieces: Sequence[Piece]) -> dict[bytes, bytes]:
         """By hash. A text without direction, as one of blanks, has none."""
-        found = dict(await self._store.vectors(texts.keys()))
+        found = {piece.hash: piece.vector for piece in pieces if piece.vector is not None}
+        texts = {piece.hash: piece.text for piece in pieces if piece.hash not in found}
+        found |= await self._store.vectors(texts.keys())
         missing = [name for name in texts if name not in found]
         for at in range(0, len(missing), self._embedder.at_once):
             some = missing[at : at + self._embedder.at_once]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OFF = "turned off by the setting vectors"
 NO_SERVICE = "vectors_embedder is openai, but vectors_url names no service"
-INDEX = {"numpy": "vectors", "sqlite_vec": "vectors"}
+INDEX = {"numpy": "vectors", "pypdf": "vectors", "sqlite_vec": "vectors"}
 EMBEDDERS = {
     EmbedderKind.PACKAGED: {"tokenizers": "vectors", "wordllama": "vectors"},
     EmbedderKind.OPENAI: {},

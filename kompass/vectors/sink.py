@@ -14,6 +14,7 @@ from kompass.domain.changes import Body
 from kompass.domain.consent import Purpose, may_process
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
 from kompass.feed.source import SourceUnavailableError
+from kompass.vectors.attachments import Attachments
 from kompass.vectors.embedders.interface import Embedder, EmbedderUnavailableError
 from kompass.vectors.index import NAME, VectorStore, Write
 from kompass.vectors.originals import Originals
@@ -27,7 +28,8 @@ class VectorSink:
         self._store = store
         self._embedder = embedder
         self._originals = originals
-        self._preparing = Preparing(store, embedder)
+        self._attachments = Attachments(originals)
+        self._preparing = Preparing(store, embedder, self._attachments)
 
     @property
     def name(self) -> str:
@@ -44,7 +46,7 @@ class VectorSink:
         drafts = await asyncio.to_thread(drafted, batch.changes)
         try:
             await self._store.write(await self._written(batch, drafts))
-        except (SourceUnavailableError, EmbedderUnavailableError) as error:
+        except (SourceUnavailableError, EmbedderUnavailableError, OSError) as error:
             raise SinkUnavailableError(str(error)) from error
 
     async def _written(self, batch: Batch, drafts: Sequence[Draft | None]) -> Write:
@@ -107,6 +109,7 @@ class VectorSink:
 
     async def close(self) -> None:
         await self._store.close()
+        await self._attachments.close()
         await self._originals.close()
         await self._embedder.close()
 

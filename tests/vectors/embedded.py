@@ -28,11 +28,16 @@ class Documents:
 
     def __init__(self, documents: Mapping[str, Document] | None = None) -> None:
         self.there = dict(documents or {})
+        self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
 
     async def documents(self, ids: Collection[str]) -> Mapping[str, Document]:
         self.asked += ids
         return {docid: self.there[docid] for docid in ids if docid in self.there}
+
+    async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
+        self.asked.append(name)
+        return self.files.get(name)
 
     async def close(self) -> None: ...
 

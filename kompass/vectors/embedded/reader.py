@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import queue
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -79,20 +78,22 @@ class EmbeddedVectors:
     async def inspect(self, docid: str) -> Mapping[str, Any] | None:
         def looking(connection: apsw.Connection) -> Mapping[str, Any] | None:
             query = """
-                SELECT num, rev, base, shown, allowed, problems FROM documents
-                WHERE key = ? AND id IS NOT NULL
+                SELECT num, rev, base, shown, allowed FROM documents WHERE key = ? AND id IS NOT NULL
             """
-            for num, rev, base, shown, allowed, problems in connection.execute(query, (key(docid),)):
+            for num, rev, base, shown, allowed in connection.execute(query, (key(docid),)):
                 channels = connection.execute("SELECT channel FROM channels WHERE document = ?", (num,))
                 chunks = connection.execute(
                     "SELECT place, hash, vector FROM chunks WHERE document = ? ORDER BY num", (num,)
+                )
+                attached = connection.execute(
+                    "SELECT name, problem FROM attachments WHERE document = ? ORDER BY name", (num,)
                 )
                 return {
                     "rev": rev,
                     "base": base,
                     "title": shown,
                     "allowed": bool(allowed),
-                    "problems": json.loads(problems),
+                    "attachments": dict(attached),
                     "channels": sorted(channel for (channel,) in channels),
                     "chunks": list(chunks),
                 }

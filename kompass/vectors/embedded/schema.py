@@ -27,7 +27,7 @@ _TABLES = f"""
     -- One for each document that was ever here. Of a deleted one there is no more than key and position.
     CREATE TABLE IF NOT EXISTS documents (
         num INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, position INTEGER NOT NULL, id TEXT, base TEXT,
-        rev TEXT, about TEXT, allowed INTEGER, shown TEXT, problems TEXT,
+        rev TEXT, about TEXT, allowed INTEGER, shown TEXT,
         {", ".join(f"{column} TEXT" for column in FACET_COLUMNS.values())});
     CREATE INDEX IF NOT EXISTS documents_about ON documents (about, allowed) WHERE about IS NOT NULL;
     CREATE TABLE IF NOT EXISTS channels (
@@ -35,7 +35,12 @@ _TABLES = f"""
     CREATE INDEX IF NOT EXISTS channels_document ON channels (document);
     CREATE TABLE IF NOT EXISTS chunks (
         num INTEGER PRIMARY KEY, document INTEGER NOT NULL, vector BLOB NOT NULL, hash BLOB NOT NULL,
-        place TEXT NOT NULL);
+        place TEXT NOT NULL, source TEXT);
+    CREATE TABLE IF NOT EXISTS attachments (
+        document INTEGER, name TEXT, source TEXT NOT NULL, problem TEXT NOT NULL,
+        PRIMARY KEY (document, name)) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS attachments_source ON attachments (source);
+    CREATE INDEX IF NOT EXISTS chunks_source ON chunks (source) WHERE source IS NOT NULL;
     CREATE INDEX IF NOT EXISTS chunks_document ON chunks (document);
     CREATE INDEX IF NOT EXISTS chunks_hash ON chunks (hash);
 """
@@ -43,7 +48,7 @@ _TABLES = f"""
 
 def version(embedder: str) -> str:
     """Of these tables and the vectors in them."""
-    return "1" + blake2b(embedder.encode(), digest_size=8).hexdigest()
+    return "2" + blake2b(embedder.encode(), digest_size=8).hexdigest()
 
 
 def opened(generation: Path, *, writing: bool = False) -> apsw.Connection:

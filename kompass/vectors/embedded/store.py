@@ -14,15 +14,17 @@ from kompass.feed.sink import Checkpoint, SinkUnavailableError
 from kompass.search.entries import key, sound
 from kompass.search.generations import Generations
 from kompass.vectors.embedded import schema
-from kompass.vectors.entries import Entry, Kept
+from kompass.vectors.entries import Entry, Kept, Known
 from kompass.vectors.index import Write
+from kompass.vectors.passages import place_of
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _DOCUMENT_FAULTS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
 
 _COLUMNS = (
-    "key", "position", "id", "base", "rev", "about", "allowed", "shown", "problems",
+    "key", "position", "id", "base", "rev", "about", "allowed", "shown",
     *schema.FACET_COLUMNS.values(),
 )  # fmt: skip
 _INSERT = f"""
@@ -75,25 +77,26 @@ class EmbeddedStore:
         return await self._in_thread(reading)
 
     async def vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, bytes]:
-        def reading() -> dict[bytes, bytes]:
-            found = _vectors(self._opened(), hashes)
-            if self._next and len(found) < len(hashes):
-                found |= self._vectors_before([one for one in hashes if one not in found])
-            return found
+        return await self._in_thread(lambda: self._known(_vectors, hashes))
 
-        return await self._in_thread(reading)
+    async def attachments(self, sources: Collection[str]) -> Mapping[str, Known]:
+        return await self._in_thread(lambda: self._known(_attachments, sources))
 
-    def _vectors_before(self, hashes: Collection[bytes]) -> dict[bytes, bytes]:
-        """From the generation that is still read: the model is the same, or it would have another version."""
-        with suppress(apsw.Error):
-            before = self._generations.current()
-            if before is not None and (before / schema.FILE).exists():
-                connection = schema.opened(before)
-                try:
-                    return _vectors(connection, hashes)
-                finally:
-                    connection.close()
-        return {}
+    def _known(
+        self, look: Callable[[apsw.Connection, Collection[K]], dict[K, T]], wanted: Collection[K]
+    ) -> dict[K, T]:
+        """Here, or in the generation that is still read: its model is the same, or it had another version."""
+        found = look(self._opened(), wanted)
+        if self._next and len(found) < len(wanted):
+            with suppress(apsw.Error):
+                before = self._generations.current()
+                if before is not None and (before / schema.FILE).exists():
+                    connection = schema.opened(before)
+                    try:
+                        found |= look(connection, [one for one in wanted if one not in found])
+                    finally:
+                        connection.close()
+        return found
 
     async def write(self, write: Write) -> None:
         await self._in_thread(lambda: self._write(write))
@@ -111,8 +114,12 @@ class EmbeddedStore:
                     "INSERT INTO channels VALUES (?, ?)", [(sound(one), document) for one in entry.channels]
                 )
                 connection.executemany(
-                    "INSERT INTO chunks (document, vector, hash, place) VALUES (?, ?, ?, ?)",
-                    [(document, one.vector, one.hash, sound(one.place)) for one in entry.chunks],
+                    "INSERT INTO chunks (document, vector, hash, place, source) VALUES (?, ?, ?, ?, ?)",
+                    [(document, one.vector, one.hash, sound(one.place), one.source) for one in entry.chunks],
+                )
+                connection.executemany(
+                    "INSERT INTO attachments VALUES (?, ?, ?, ?)",
+                    [(document, sound(one.name), one.source, one.problem) for one in entry.attached],
                 )
             at = write.checkpoint
             connection.execute(
@@ -122,8 +129,8 @@ class EmbeddedStore:
     def _put(self, connection: apsw.Connection, row: tuple[object, ...]) -> int:
         """The row of a document, without channels and chunks."""
         document: int = connection.execute(_INSERT, row).get
-        connection.execute("DELETE FROM channels WHERE document = ?", (document,))
-        connection.execute("DELETE FROM chunks WHERE document = ?", (document,))
+        for table in ("channels", "chunks", "attachments"):
+            connection.execute(f"DELETE FROM {table} WHERE document = ?", (document,))
         return document
 
     async def forget(self) -> None:
@@ -199,11 +206,27 @@ def _vectors(connection: apsw.Connection, hashes: Collection[bytes]) -> dict[byt
     return found
 
 
+def _attachments(connection: apsw.Connection, sources: Collection[str]) -> dict[str, Known]:
+    found: dict[str, Known] = {}
+    for one in sources:
+        query = "SELECT document, name, problem FROM attachments WHERE source = ? LIMIT 1"
+        for document, name, problem in connection.execute(query, (one,)):
+            pieces = connection.execute(
+                "SELECT hash, vector FROM chunks WHERE document = ? AND source = ? AND place = ?"
+                " ORDER BY num",
+                (document, one, place_of(name)),
+            )
+            found[one] = Known(problem, tuple(pieces))
+    return found
+
+
 def _empty(connection: apsw.Connection, docid: str) -> None:
     """Leaves what is needed to know the document again when the consent comes back."""
     name = (key(docid),)
-    connection.execute("DELETE FROM chunks WHERE document = (SELECT num FROM documents WHERE key = ?)", name)
-    connection.execute("UPDATE documents SET allowed = 0, shown = '', problems = '[]' WHERE key = ?", name)
+    document = "(SELECT num FROM documents WHERE key = ?)"
+    for table in ("chunks", "attachments"):
+        connection.execute(f"DELETE FROM {table} WHERE document = {document}", name)
+    connection.execute("UPDATE documents SET allowed = 0, shown = '' WHERE key = ?", name)
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
@@ -216,6 +239,5 @@ def _row(entry: Entry) -> tuple[object, ...]:
         None if entry.about is None else sound(entry.about),
         entry.allowed,
         entry.shown,
-        schema.listed(list(entry.problems)),
         *(entry.facets.get(facet) for facet in schema.FACET_COLUMNS),
     )

@@ -1,0 +1,65 @@
+"""The text of a document's attachments: fetched and read where the index hasn't got it already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from kompass.extraction.extractor import MOST_BYTES, TOO_LARGE, Extracted, Extractor
+from kompass.search.entries import sound
+from kompass.vectors.originals import Originals
+
+MOST_ATTACHMENTS = 20
+"""Of a document, the first by name."""
+
+
+class Stub(NamedTuple):
+    """What a document says of an attachment."""
+
+    name: str
+    digest: str
+    length: int
+    plain: bool
+    """Whether it is said to be plain text."""
+
+    @property
+    def source(self) -> str:
+        return f"{self.digest}/{'text' if self.plain else 'file'}"
+
+
+def stubs(doc: Mapping[str, Any]) -> Iterator[Stub]:
+    """Those that are looked at."""
+    attached = doc.get("_attachments")
+    if not isinstance(attached, Mapping):
+        return
+    for name in sorted(attached)[:MOST_ATTACHMENTS]:
+        stub = attached[name]
+        if not isinstance(stub, Mapping):
+            continue
+        digest, length, kind = (stub.get(key) for key in ("digest", "length", "content_type"))
+        if isinstance(digest, str) and isinstance(length, int):
+            plain = isinstance(kind, str) and kind.lower().startswith(
+                ("text/plain", "text/csv", "text/markdown")
+            )
+            yield Stub(name, sound(digest), length, plain)
+
+
+class Attachments:
+    """Reads them, one after the other."""
+
+    def __init__(self, originals: Originals) -> None:
+        self._originals = originals
+        self._extractor = Extractor()
+
+    async def read(self, docid: str, rev: str, stub: Stub) -> Extracted | None:
+        """None if it isn't there any more: then its document comes again, or has gone.
+
+        Raises `SourceUnavailableError` and `OSError`.
+        """
+        if stub.length > MOST_BYTES:
+            return TOO_LARGE
+        data = await self._originals.attachment(docid, rev, stub.name)
+        return None if data is None else await self._extractor.extract(data, plain=stub.plain)
+
+    async def close(self) -> None:
+        await self._extractor.close()
