@@ -25,6 +25,7 @@ from kompass.feed.desk import FeedDesk
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
+from kompass.jobs.desk import JobsDesk
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
 from kompass.readstore.reading import ReadStore
@@ -67,8 +68,10 @@ class Product:
         search: Search,
         feed: FeedDesk,
         reports: ReadStore,
+        jobs: JobsDesk,
     ) -> None:
         self.reports = reports
+        self.jobs = jobs
         self.feed = feed
         self.documents = documents
         self.search = search
@@ -104,6 +107,7 @@ class Product:
                 await self.search.close()
                 await self.reports.close()
                 self.feed.close()
+                self.jobs.close()
                 await self.identity.close()
                 await self.sync.close()
             return message
@@ -122,6 +126,7 @@ class Product:
             answer: dict[str, object] = {"status": "ready"}
             users = self.identity.sync
             notes = await asyncio.to_thread(self.feed.notes)
+            notes += await asyncio.to_thread(self.jobs.notes)
             if users is not None and users.last_error is not None:
                 notes.append("Keycloak's users can't be followed: the server's log tells why.")
             if notes:
@@ -141,12 +146,13 @@ async def create_product(
     *,
     password_iterations: int = ITERATIONS,
     feed_secret: str = "",
+    jobs_secret: str = "",
 ) -> Product:
     """The application with its database, and with the demo's users and documents if they were asked for.
 
     `store` is the one that `sync` has opened. `password_iterations` make guessing passwords slow; only tests
-    take fewer. `feed_secret` lets the service in that follows the feed. Raises `demo.RealDataError` when demo
-    and real data would meet.
+    take fewer. `feed_secret` lets the service in that follows the feed, `jobs_secret` the one that does jobs.
+    Raises `demo.RealDataError` when demo and real data would meet.
     """
     admins = demo.ADMINS if settings.demo else settings.admins
     config = ServerConfig(
@@ -170,7 +176,9 @@ async def create_product(
         replication_hosts=(*LOOPBACK, *settings.replication_hosts),
         replication_proxies=settings.replication_proxies,
     )
-    identity = create_identity(store, settings, feed_secret=feed_secret, database=DATABASE)
+    identity = create_identity(
+        store, settings, feed_secret=feed_secret, jobs_secret=jobs_secret, database=DATABASE
+    )
     documents = create_app(store, config, identity=identity.gate, view=sync.view)
     await documents.server.prepare()
     await identity.devices.prepare()
@@ -192,13 +200,25 @@ async def create_product(
     search.meaning, search.no_meaning = create_meaning(settings)
     reports = ReadStore(settings)
     feed = FeedDesk(settings)
+    jobs = JobsDesk(sync.file.parent)
     chain = Chain(sync.file, sync.keys)
     api = create_api(
-        Services(documents.server, identity, sync.index, sync.gate, chain, search, feed, reports)
+        Services(
+            documents.server,
+            identity,
+            sync.index,
+            sync.gate,
+            chain,
+            search=search,
+            feed=feed,
+            reports=reports,
+            jobs=jobs,
+            views=sync.view,
+        )
     )
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
-    return Product(documents, page, api, identity, sync, search, feed, reports)
+    return Product(documents, page, api, identity, sync, search, feed, reports, jobs)
 
 
 async def _create_database(store: SqliteStore) -> None:

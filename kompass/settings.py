@@ -288,6 +288,33 @@ class Settings(BaseSettings):
         description="How much the order by meaning counts against that of the full text; default: 0.1 for"
         " `packaged`, else 1",
     )
+    jobs_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="What a `kompass worker` on another machine shows the server, like `feed_secret`; without"
+        " it only those that `kompass serve` starts are let in",
+    )
+    jobs_workers: int = Field(
+        default=1, ge=1, le=32, description="Workers that `kompass serve` runs beside itself"
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis (6.2 or newer) for the queues, as `redis://…`, `rediss://…` or `unix://…`; without"
+        " it `kompass serve` runs one of its own",
+    )
+    mail_server: SecretStr | None = Field(
+        default=None,
+        description="Where mails are sent through: `smtp://HOST:PORT` or `smtps://…`, with `NAME:PASSWORD@`"
+        " before the host if it asks for a login; without it none are sent",
+    )
+    mail_from: str = Field(
+        default="KOMPASS <kompass@example.invalid>", description="Address that mails come from"
+    )
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Hosts, addresses and networks that webhooks may call although they are not public;"
+        " comma-separated",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -328,6 +355,7 @@ class Settings(BaseSettings):
         "keycloak_parties",
         "jwt_keys",
         "numbers",
+        "webhook_hosts",
         mode="before",
     )
     @classmethod
@@ -347,6 +375,24 @@ class Settings(BaseSettings):
         if info.field_name == "keycloak_issuer" and not _REALM.search(parts.path):
             raise ValueError("give it as the tokens have it: https://HOST/realms/REALM")
         return value.rstrip("/")
+
+    @field_validator("redis_url", "mail_server")
+    @classmethod
+    def _server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            schemes = ("redis", "rediss", "unix") if info.field_name == "redis_url" else ("smtp", "smtps")
+            if parts.scheme not in schemes or not (parts.hostname or parts.path):
+                raise ValueError(f"give an address that begins with {' or '.join(schemes)}://")
+        return value
+
+    @field_validator("webhook_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        from replication.replicator.hosts import AllowedHosts
+
+        AllowedHosts(hosts)  # raises ValueError for what is none
+        return hosts
 
     @model_validator(mode="after")
     def _what_belongs_together(self) -> Settings:

@@ -2,8 +2,8 @@
 
 A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
 with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
-(`node,clients,chromium,keycloak,postgres,meilisearch`) turns such a skip into a failure: a machine that is
-meant to run everything can't quietly run less.
+(`node,clients,chromium,keycloak,postgres,redis,meilisearch`) turns such a skip into a failure: a machine that
+is meant to run everything can't quietly run less.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from kompass.jobs import redis
 from kompass.readstore import embedded
 
 ROOT = Path(__file__).parent.parent
@@ -77,12 +78,20 @@ def _meilisearch() -> str:
     return url
 
 
+def _redis() -> str:
+    try:
+        return str(redis.program())
+    except redis.RedisMissing as missing:
+        raise Missing(str(missing)) from None
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "node": _node,
     "clients": _clients,
     "chromium": _chromium,
     "keycloak": _keycloak,
     "postgres": _postgres,
+    "redis": _redis,
     "meilisearch": _meilisearch,
 }
 

@@ -19,22 +19,26 @@ async def running_product(
     *,
     sync: Sync | None = None,
     feed_secret: str = "",
+    jobs_secret: str = "",
     **settings: Any,
 ) -> AsyncIterator[Product]:
     """The product with its data in `directory` and `admin` as its administrator; closed behind the block.
     `sync`: what stands before that directory's documents, if it isn't the simplest there is. `feed_secret`
-    lets the service in that follows the feed.
+    lets the service in that follows the feed, `jobs_secret` the one that does jobs.
     """
     async with AsyncExitStack() as stack:
         sync = sync or Sync(directory)
         store = await sync.open_store()
         stack.push_async_callback(store.close)
         given = Settings(admin=":".join(admin), data=directory, **settings)
-        product = await create_product(store, sync, given, password_iterations=10, feed_secret=feed_secret)
+        product = await create_product(
+            store, sync, given, password_iterations=10, feed_secret=feed_secret, jobs_secret=jobs_secret
+        )
         stack.callback(product.documents.server.javascript.close)
         stack.callback(product.documents.server.accounts.close)
         stack.push_async_callback(product.identity.close)
         stack.push_async_callback(product.search.close)
+        stack.callback(product.jobs.close)
         stack.push_async_callback(product.reports.close)
         stack.push_async_callback(sync.close)
         yield product

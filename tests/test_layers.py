@@ -80,7 +80,7 @@ def test_the_business_at_work_knows_nothing_of_sync(file: Path) -> None:
 
 @pytest.mark.parametrize("file", sources("kompass/sync"), ids=name)
 def test_what_judges_writes_knows_nothing_of_copies(file: Path) -> None:
-    copies = ("kompass.feed", "kompass.readstore", "kompass.search")
+    copies = ("kompass.feed", "kompass.jobs", "kompass.readstore", "kompass.search")
     assert [module for module in imports(file) if module.startswith(copies)] == []
 
 
@@ -88,6 +88,18 @@ def test_what_judges_writes_knows_nothing_of_copies(file: Path) -> None:
 def test_the_consumer_knows_the_server_by_its_address_alone(file: Path) -> None:
     others = ("kompass.sync", "kompass.api", "kompass.readstore", "kompass.search", "replication.http")
     assert [module for module in imports(file) if module.startswith(others)] == []
+
+
+@pytest.mark.parametrize("file", sources("kompass/jobs"), ids=name)
+def test_jobs_know_the_server_by_its_address_alone(file: Path) -> None:
+    others = ("kompass.sync", "kompass.api", "kompass.identity", "kompass.business", "replication.http")
+    assert [module for module in imports(file) if module.startswith(others)] == []
+
+
+@pytest.mark.parametrize("file", ["catalogue.py", "judging.py", "triggers.py", "letters.py"])
+def test_what_follows_from_a_change_is_decided_without_io(file: str) -> None:
+    used = list(imports(ROOT / "kompass" / "jobs" / file))
+    assert [module for module in used if module.split(".")[0] in IO_MODULES] == []
 
 
 @pytest.mark.parametrize("file", sources("kompass/readstore"), ids=name)

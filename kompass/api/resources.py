@@ -15,6 +15,8 @@ from kompass.api import (
     conflicts,
     devices,
     feed,
+    job_service,
+    jobs,
     login,
     privacy,
     quarantine,
@@ -47,6 +49,8 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     users.ROUTES,
     audit.ROUTES,
     feed.ROUTES,
+    job_service.ROUTES,
+    jobs.ROUTES,
     search.ROUTES,
     reports.ROUTES,
 )

@@ -12,12 +12,14 @@ from starlette.requests import Request
 from kompass.audit.signing import SigningKeys
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
+from kompass.jobs.desk import JobsDesk
 from kompass.readstore.reading import ReadStore
 from kompass.search.service import Search
 from kompass.settings import Settings
 from kompass.sync.conflicts.desk import ConflictDesk
 from kompass.sync.gate.gate import Gate
 from kompass.sync.index import FeedIndex
+from kompass.sync.personal import PersonalViews
 from kompass.sync.quarantine.desk import Desk
 from replication.http.server import Server
 from replication.store.sqlite import SqliteDatabase
@@ -59,6 +61,12 @@ class Services:
 
     feed: FeedDesk | None = None
     """How far search, reports and other copies are."""
+
+    jobs: JobsDesk | None = None
+    """Reminders, mails, webhooks."""
+
+    views: PersonalViews | None = None
+    """What each person sees of the database."""
 
     reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
     """What reports are asked of."""

@@ -13,6 +13,7 @@ from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
 from kompass.cli.feed import feed
+from kompass.cli.jobs import jobs
 from kompass.cli.keycloak import keycloak
 from kompass.cli.numbers import numbers
 from kompass.cli.privacy import privacy
@@ -23,6 +24,7 @@ from kompass.cli.schemas import schemas
 from kompass.cli.serve import serve
 from kompass.cli.status import status
 from kompass.cli.verify_audit import verify_audit
+from kompass.cli.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
@@ -32,7 +34,9 @@ app.command()(explain)
 app.command()(schemas)
 app.command("verify-audit")(verify_audit)
 app.command()(status)
+app.command()(worker)
 app.add_typer(feed, name="feed")
+app.add_typer(jobs, name="jobs")
 app.add_typer(readstore, name="readstore")
 app.add_typer(rebuild, name="rebuild")
 app.add_typer(numbers, name="numbers")

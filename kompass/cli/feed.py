@@ -55,15 +55,17 @@ def run(
 async def _run(settings: Settings, url: str, child: bool) -> None:
     # Imported here: `kompass --help` needn't wait for it.
     from kompass import log
-    from kompass.feed.consumer import consume, stop_on_signals, stop_with_parent
+    from kompass.feed.consumer import consume, stop_on_signals
     from kompass.feed.ledger import LedgerError
+    from kompass.supervisor import watch_parent
 
     assert settings.feed_secret is not None
     log.configure(settings.log_level, settings.log_format)
     stop = asyncio.Event()
     stop_on_signals(stop)
     if child:
-        stop_with_parent(stop)
+        loop = asyncio.get_running_loop()
+        watch_parent(lambda: loop.call_soon_threadsafe(stop.set))
     try:
         await consume(settings, url=url, secret=settings.feed_secret.get_secret_value(), stop=stop)
     except LedgerError as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
-from kompass.settings import DemoSize, FeedMode, Settings
+from kompass.settings import DemoSize, Settings
 
 
 def serve(
@@ -42,15 +41,14 @@ def _run(settings: Settings) -> None:
     # Imported here: `kompass --help` and `kompass doctor` needn't wait for the server.
     from starlette.types import ASGIApp
 
-    from kompass import log
+    from kompass import beside, log
     from kompass.audit.signing import KeysError
     from kompass.business import BusinessRules
     from kompass.demo.load import RealDataError
-    from kompass.feed.child import Child
-    from kompass.feed.registry import present
     from kompass.identity.keycloak import KeycloakError
     from kompass.privacy.journal import JournalError
     from kompass.server import create_product
+    from kompass.supervisor import Supervisor
     from kompass.sync.serving import Sync
     from replication.protocol.errors import ProtocolError
     from replication.server import CannotServeError, run
@@ -58,20 +56,18 @@ def _run(settings: Settings) -> None:
 
     log.configure(settings.log_level, settings.log_format)
 
-    secret = settings.feed_secret.get_secret_value() if settings.feed_secret else ""
-    child: Child | None = None
-    if settings.feed is FeedMode.AUTO and present(settings)[0]:
-        secret = secret or secrets.token_urlsafe(32)
-        child = Child(settings, secret)
+    others = beside.found(settings)
+    supervisor: Supervisor | None = None
 
     def ready(url: str) -> None:
-        if child is not None:
-            child.start(url)
+        nonlocal supervisor
+        supervisor = Supervisor(settings.directory, others.commands(url))
+        supervisor.start()
         _welcome(url, settings)
 
     async def stopping() -> None:
-        if child is not None:
-            await child.stop()
+        if supervisor is not None:
+            await supervisor.stop()
 
     async def make_app() -> ASGIApp:
         sync = Sync(
@@ -83,7 +79,9 @@ def _run(settings: Settings) -> None:
         )
         store = await sync.open_store()
         try:
-            return await create_product(store, sync, settings, feed_secret=secret)
+            return await create_product(
+                store, sync, settings, feed_secret=others.feed_secret, jobs_secret=others.jobs_secret
+            )
         except BaseException:
             await sync.close()
             await store.close()

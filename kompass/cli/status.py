@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from kompass.cli import feed as feed_cli
+from kompass.cli import jobs as jobs_cli
 from kompass.cli.errors import read_settings
-from kompass.cli.feed import print_status, status_of
 from kompass.cli.options import Data, Json
 
 
@@ -20,26 +21,54 @@ def status(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell whether the server answers and how far search, reports and other copies are.
+    """Tell whether the server answers, which processes run beside it, how far search, reports and other
+    copies are, and whether jobs are done in time.
 
     Ends with code 0 if all is well, 3 if something is not.
     """
+    from kompass.beside import why_no_jobs
     from kompass.feed.registry import SINKS
+    from kompass.jobs.desk import LATE_SECONDS, JobsDesk
+    from kompass.readstore.embedded import postmaster
+    from kompass.readstore.place import directory_of, embedded_dsn
+    from kompass.supervisor import processes
 
     settings = read_settings(data=data)
     url = server or f"http://{settings.host}:{settings.port}"
     ready = _ready(url)
-    feed = status_of(settings)
+    feed = feed_cli.status_of(settings)
+    beside = processes(settings.directory)
+    if "feed" in beside and embedded_dsn(directory_of(settings)) is not None:
+        # The consumer starts it, and starts it again; it has its own guard.
+        beside["postgres"] = {"pid": postmaster(directory_of(settings)), "restarts": 0}
+    jobs_absent = why_no_jobs(settings)
+    jobs_desk = JobsDesk(settings.directory)
+    try:
+        jobs = jobs_desk.status()
+    finally:
+        jobs_desk.close()
     if json:
-        typer.echo(json_module.dumps({"server": url, **ready, "feed": feed}, indent=2, ensure_ascii=False))
+        told = {"server": url, **ready, "processes": beside, "feed": feed, "jobs": jobs}
+        typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
     else:
         typer.echo(
             f"server {url}: {ready['status']}" + (f" ({ready['reason']})" if "reason" in ready else "")
         )
         for note in ready.get("notes", ()):
             typer.echo(f"  {note}")
-        print_status(feed)
+        for name, one in beside.items():
+            runs = f"runs (process {one['pid']})" if one["pid"] is not None else "does not run"
+            again = f", started again {one['restarts']} times" if one["restarts"] else ""
+            typer.echo(f"{name}: {runs}{again}")
+        feed_cli.print_status(feed)
+        if jobs_absent is None:
+            jobs_cli.print_status(jobs)
+        else:
+            typer.echo(f"jobs: absent: {jobs_absent}")
     late = any(one["state"] != "following" for one in feed["sinks"])
+    late |= any(one["pid"] is None for one in beside.values())
+    if jobs_absent is None:
+        late |= jobs["state"] != "following" or jobs["late_seconds"] > LATE_SECONDS
     if ready["status"] != "ready" or late or (not feed["running"] and SINKS.keys() - feed["absent"].keys()):
         raise typer.Exit(3)
 

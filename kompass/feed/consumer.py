@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -20,9 +16,6 @@ from kompass.feed.ledger import Ledger
 from kompass.feed.registry import Registered, present
 from kompass.feed.source import Source
 from kompass.settings import Settings
-
-ORPHAN_SECONDS = 20.0
-"""How long letting go may take once the parent is gone."""
 
 log = structlog.get_logger(__name__)
 
@@ -97,22 +90,3 @@ def stop_on_signals(stop: asyncio.Event) -> None:
     for one in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):
             loop.add_signal_handler(one, stop.set)
-
-
-def stop_with_parent(stop: asyncio.Event) -> None:
-    """The end of standard input sets it: the parent holds the other end and writes nothing. However the
-    parent ends, its end is closed with it.
-    """
-    loop = asyncio.get_running_loop()
-
-    def watch() -> None:
-        with suppress(OSError, ValueError):
-            while os.read(sys.stdin.fileno(), 1024):
-                pass
-        with suppress(RuntimeError):  # the loop has ended by itself
-            loop.call_soon_threadsafe(stop.set)
-        # A sink that doesn't let go must not keep a process alive that nobody owns any more.
-        time.sleep(ORPHAN_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -25,7 +25,7 @@ from kompass.identity.devices import (
     check_welcome,
 )
 from kompass.identity.records import Record, Records
-from kompass.identity.services import FEED, knows_secret, may_ask
+from kompass.identity.services import FEED, JOBS, knows_secret, may_ask
 from kompass.identity.tokens import AccessTokens, Claims, ForgedTokenError
 from replication.accounts.cookies import SessionCookie
 from replication.accounts.directory import LOCKED, Account
@@ -45,7 +45,7 @@ NARROW = "The token has fewer roles than your record: it can't be exchanged for 
 NO_RECORD = "There is no record of this user here."
 NO_ROLE = "You have no role in this system."
 UNKNOWN_BEARER = "The token is none of those that are taken here."
-NOT_FOR_FEED = "The service that follows the feed may read the documents, and nothing else."
+NOT_FOR_SERVICE = "This service may not ask that."
 
 BY_TOKEN, BY_PASSWORD = "t", "p"
 """How a session began: the letter in its id."""
@@ -62,8 +62,8 @@ class Caller:
     granted: tuple[str, ...] | None = None
     """The roles that a token or a proxy vouched for; None where only the record counts."""
     from_keycloak: bool = False
-    is_feed: bool = False
-    """It is the service that follows the feed, and has brought its secret."""
+    service: Principal | None = None
+    """It is a service of the product, and has brought its secret."""
 
 
 def caller_of(call: Call) -> Caller:
@@ -94,17 +94,19 @@ class Gate(Identity):
         tokens: AccessTokens | None = None,
         trust_roles: bool = True,
         feed_secret: str = "",
-        feed_database: str = "",
+        jobs_secret: str = "",
+        database: str = "",
     ) -> None:
         """`tokens`: those of Keycloak, if they are believed; `trust_roles`: whether newer ones add roles.
-        Whoever brings `feed_secret` is the service that follows the feed of `feed_database`.
+        Whoever brings `feed_secret` is the service that follows the feed of `database`, with `jobs_secret` it
+        is the one that does jobs.
         """
         self.records = records
         self.devices = devices
         self._tokens = tokens
         self._trust_roles = trust_roles
-        self._feed_secret = feed_secret
-        self._feed_database = feed_database
+        self._services = {one: secret for one, secret in ((FEED, feed_secret), (JOBS, jobs_secret)) if secret}
+        self._database = database
         self.met: list[Callable[[Record], Awaitable[None]]] = []
         """Called with the active record of whoever asks, before his request goes on."""
 
@@ -116,16 +118,17 @@ class Gate(Identity):
 
     @property
     def takes_tokens(self) -> bool:
-        return self._tokens is not None or bool(self._feed_secret) or super().takes_tokens
+        return self._tokens is not None or bool(self._services) or super().takes_tokens
 
     async def by_token(self, call: Call, token: str) -> None:
         lockout, source = self.server.lockout, address(call)
         if lockout.is_address_locked(source):
             raise errors.forbidden(LOCKED)
-        if knows_secret(token, self._feed_secret):
-            call.principal = FEED
-            call.context = Caller(is_feed=True)
-            return
+        for service, secret in self._services.items():
+            if knows_secret(token, secret):
+                call.principal = service
+                call.context = Caller(service=service)
+                return
         try:
             if self._tokens is None and not super().takes_tokens:
                 raise ForgedTokenError(UNKNOWN_BEARER)
@@ -225,7 +228,7 @@ class Gate(Identity):
         _say_who(call)
 
     def reads_all(self, call: Call) -> bool:
-        return caller_of(call).is_feed  # and `may_ask` has let the request through
+        return caller_of(call).service is not None  # and `may_ask` has let the request through
 
     async def replicating(self, call: Call) -> None:
         acting_as(REPLICATOR)
@@ -240,9 +243,9 @@ class Gate(Identity):
         if name is None:
             return
         caller = caller_of(call)
-        if caller.is_feed:
-            if not may_ask(call, self._feed_database):
-                raise errors.forbidden(NOT_FOR_FEED)
+        if caller.service is not None:
+            if not may_ask(caller.service, call, self._database):
+                raise errors.forbidden(NOT_FOR_SERVICE)
             return
         record = await self.records.find(name)
         if by in ("jwt", "proxy"):

@@ -48,9 +48,15 @@ class IdentityServices:
 
 
 def create_identity(
-    store: Store, settings: Settings, *, feed_secret: str = "", database: str = ""
+    store: Store,
+    settings: Settings,
+    *,
+    feed_secret: str = "",
+    jobs_secret: str = "",
+    database: str = "",
 ) -> IdentityServices:
-    """`feed_secret` lets in the service that follows the feed of `database`.
+    """`feed_secret` lets in the service that follows the feed of `database`, `jobs_secret` the one that does
+    jobs.
 
     Raises `KeycloakError` when Keycloak's users are to be followed and python-keycloak is missing."""
     records = Records(store)
@@ -71,7 +77,8 @@ def create_identity(
         tokens=tokens,
         trust_roles=settings.keycloak_trust_roles,
         feed_secret=feed_secret,
-        feed_database=database,
+        jobs_secret=jobs_secret,
+        database=database,
     )
     directory = keycloak_directory(settings)
     sync = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +27,9 @@ FILE = "jobs/jobs.sqlite"
 
 KEPT_DAYS = 90
 """How long what is settled is shown."""
+
+CLOCK_SECONDS = 60.0
+"""So far in the future nothing can have happened."""
 
 MAX_REASON = 500
 _VERSION = 1
@@ -281,7 +284,8 @@ class JobStore:
         """Those whose time has come, the first one first; none for a webhook whose receiver is left alone."""
         return self._entries(
             "state = 'planned' AND due <= ?1 AND NOT (queue = 'webhooks' AND substr(action, 9) IN"
-            " (SELECT name FROM webhooks WHERE closed_until > ?1)) ORDER BY due, id LIMIT ?2",
+            " (SELECT name FROM webhooks WHERE closed_until > ?1 AND closed_until <= ?1 + 3600))"
+            " ORDER BY due, id LIMIT ?2",
             (now, most),
         )
 
@@ -292,6 +296,9 @@ class JobStore:
 
     def queued(self) -> list[Entry]:
         return self._entries("state = 'queued' ORDER BY due, id", ())
+
+    def count_queued(self) -> int:
+        return int(self.rows("SELECT count(*) FROM jobs WHERE state = 'queued'")[0][0])
 
     def hand_out(self, jobids: Iterable[str]) -> None:
         """RQ has them."""
@@ -319,6 +326,21 @@ class JobStore:
                 )
                 if connection.changes():
                     self.add(connection, one.more, now)
+
+    def clock_put_back(self, now: float, days_named: Container[str]) -> int:
+        """What was planned by a clock that was ahead keeps its distance from now. Not so the jobs of these
+        triggers: a day stays that day. How many were moved.
+        """
+        with self.writing() as connection:
+            rows = fetch(
+                connection,
+                "SELECT id, trigger, due, changed FROM jobs WHERE state = 'planned' AND changed > ?",
+                (now + CLOCK_SECONDS,),
+            )
+            for jobid, trigger, due, changed in rows:
+                moved = due if trigger in days_named else due - (changed - now)
+                connection.execute("UPDATE jobs SET due = ?, changed = ? WHERE id = ?", (moved, now, jobid))
+            return len(rows)
 
     # -- looking -------------------------------------------------------------------------------
 

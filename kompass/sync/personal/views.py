@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from kompass.access.principals import Principal, known_roles
-from kompass.identity.services import is_feed
+from kompass.identity.services import is_service
 from kompass.sync.index import FeedIndex
 from kompass.sync.personal.database import PersonalDatabase
 from kompass.sync.personal.shared import AuthorOf, Gate, Shared
@@ -51,7 +51,7 @@ class PersonalViews:
             return database
         if caller.name is None:
             raise errors.unauthorized(NEEDS_LOGIN)
-        if is_feed(caller):
+        if is_service(caller):
             return database  # the identity's gate lets it read, and nothing else
         principal = Principal(caller.name, known_roles(caller.roles), caller.device)
         return self.of(database, principal)

@@ -1,4 +1,4 @@
-"""The process between the owner of a PostgreSQL and the PostgreSQL: when the owner is gone, so is the server.
+"""The process between an owner and a server of somebody else's: when the owner is gone, so is the server.
 
 Run as a file of its own, with nothing but the standard library: `guard.py UID GID COMMAND…`. Its standard
 input is a pipe that the owner holds open and never writes to; its end, also by `kill -9`, is the sign to shut
@@ -14,12 +14,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 PATIENCE = 30.0
 """Seconds for a shutdown in which the server writes what it has; then it stops as if the power had failed,
 which loses nothing either but time at the next start."""
 
 _PR_SET_PDEATHSIG = 1
+
+
+def guarded(uid: int, gid: int) -> list[str]:
+    """What stands before a command so that it is run guarded, as that user."""
+    return [sys.executable, "-I", "-S", str(Path(__file__)), str(uid), str(gid)]
 
 
 def _prepare(uid: int, gid: int) -> Callable[[], None]:
@@ -64,7 +70,8 @@ def main() -> int:
         if ready and not os.read(0, 1):
             break
     if server.poll() is None:
-        server.send_signal(signal.SIGINT)  # fast: whoever is connected is cut off, then a checkpoint
+        # PostgreSQL: whoever is connected is cut off, then a checkpoint. Redis ends at once.
+        server.send_signal(signal.SIGINT)
         stop_at = time.monotonic() + PATIENCE
         while server.poll() is None and time.monotonic() < stop_at:
             time.sleep(0.02)

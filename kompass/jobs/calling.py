@@ -1,0 +1,140 @@
+"""Calls the receiver of a webhook: signed, within five seconds, and nowhere it mustn't go.
+
+The signature is that of Standard Webhooks (standardwebhooks.com): HMAC-SHA256 with the webhook's secret
+over `ID.TIMESTAMP.BODY`, in the headers `webhook-id`, `webhook-timestamp` (Unix seconds) and
+`webhook-signature` (`v1,` and Base64). A receiver refuses what is older than some minutes, and what has an
+id that it has had.
+
+Who configures webhooks mustn't reach by them what he can't reach himself: only public addresses are called,
+and what settings name. The name is resolved once, its addresses are judged, and one of those is connected
+to. Redirections aren't followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+import httpx
+
+from kompass.jobs.receivers import WebhookError, key_of
+from kompass.jobs.service import Receiver
+from replication.replicator.failures import HostForbidden, PeerUnavailable
+from replication.replicator.hosts import AllowedHosts, PinnedTransport
+
+SECONDS = 5.0
+"""For a whole call."""
+MOST_ANSWER = 64 * 1024
+"""Bytes of an answer that are read; nobody looks at them."""
+MOST_BODY = 512 * 1024
+
+_GONE = 410
+_WRAPPING = tuple(
+    ipaddress.ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+)
+"""IPv6 addresses that lead to IPv4 ones."""
+
+
+class PublicHosts(AllowedHosts):
+    """Every public address, and what is listed besides."""
+
+    def check(self, host: str, addresses: Iterable[str]) -> list[str]:
+        found = list(addresses)
+        inner = [each for each in found if not is_public(each)]
+        if inner:
+            super().check(host, inner)
+        return found
+
+
+def is_public(text: str) -> bool:
+    """Whether an address is anybody's, and not of this machine or its networks."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        elif any(address in network for network in _WRAPPING):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def signature(secret: str, ident: str, timestamp: int, body: bytes) -> str:
+    """Raises `WebhookError` for a secret that is none."""
+    signed = f"{ident}.{timestamp}.".encode() + body
+    return "v1," + b64encode(hmac.new(key_of(secret), signed, sha256).digest()).decode()
+
+
+def caller(
+    hosts: Iterable[str] = (), *, seconds: float = SECONDS, now: Callable[[], float] = time.time
+) -> Callable[[Receiver, str, bytes], Mapping[str, Any]]:
+    """What calls receivers. `hosts`: names, addresses and networks that it may reach beside public ones."""
+    allowed = PublicHosts(hosts)
+
+    def call(receiver: Receiver, ident: str, body: bytes) -> Mapping[str, Any]:
+        """One attempt. Never raises: `error` says why it failed, empty if it didn't."""
+        began = time.monotonic()
+        status, error, never = asyncio.run(_call(allowed, receiver, ident, body, seconds, round(now())))
+        told: dict[str, Any] = {
+            "status": status,
+            "milliseconds": round(1000 * (time.monotonic() - began)),
+            "error": error,
+        }
+        if never:
+            told["never"] = True
+        return told
+
+    return call
+
+
+async def _call(
+    allowed: AllowedHosts, receiver: Receiver, ident: str, body: bytes, seconds: float, at: int
+) -> tuple[int | None, str, bool]:
+    if len(body) > MOST_BODY:
+        return None, f"the body has {len(body)} bytes, more than {MOST_BODY}: name fewer fields", True
+    try:
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "KOMPASS",
+            "idempotency-key": ident,
+            "webhook-id": ident,
+            "webhook-timestamp": str(at),
+            "webhook-signature": signature(receiver.secret, ident, at, body),
+        }
+        async with asyncio.timeout(seconds):
+            transport = PinnedTransport(allowed, httpx.AsyncHTTPTransport(verify=_tls()))
+            # Without `trust_env`: a proxy of the environment would resolve the name by itself.
+            async with (
+                httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False) as client,
+                client.stream("POST", receiver.url, content=body, headers=headers, timeout=seconds) as answer,
+            ):
+                read = 0
+                async for part in answer.aiter_raw():
+                    read += len(part)
+                    if read > MOST_ANSWER:
+                        break
+                status = answer.status_code
+    except TimeoutError:
+        return None, f"no answer within {seconds:g} seconds", False
+    except HostForbidden:
+        return None, "the receiver's address is not public, and not listed in webhook_hosts", False
+    except WebhookError as error:
+        return None, str(error), True
+    except (PeerUnavailable, httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as error:
+        return None, f"it can't be reached: {type(error).__name__}", False
+    if 200 <= status < 300:
+        return status, "", False
+    if 300 <= status < 400:
+        return status, f"it answers {status}: redirections are not followed", False
+    return status, f"it answers {status}", status == _GONE
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)

@@ -1,0 +1,93 @@
+"""What people see of the jobs, and do with them: over REST and on the command line. Nothing here needs
+Redis.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from kompass.jobs.receivers import Webhook, webhooks
+from kompass.jobs.store import FILE, Entry, JobStore
+
+NOTE = "dispatcher"
+"""Under which name the file tells of what hands out the jobs."""
+STALE_SECONDS = 15.0
+"""A report that is older says nothing of now."""
+LATE_SECONDS = 60.0
+"""A job that is due for so long is late."""
+
+_NEEDS = ("croniter", "redis", "rq")
+
+
+class JobsDesk:
+    """Of one data directory. Opens the file when there is one. Blocking, short."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._store: JobStore | None = None
+
+    @property
+    def store(self) -> JobStore | None:
+        """None as long as there were no jobs. Raises `JobStoreError`."""
+        if self._store is None and (self._directory / FILE).exists():
+            self._store = JobStore(self._directory)
+        return self._store
+
+    def opened(self) -> JobStore:
+        """Makes the file where it isn't there. Raises `JobStoreError`."""
+        if self._store is None:
+            self._store = JobStore(self._directory)
+        return self._store
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def status(self) -> dict[str, Any]:
+        """`state` of what hands out the jobs, `queues` with how many jobs are in which state, `late_seconds`
+        of the one that is due for longest, and `webhooks` whose receivers fail.
+        """
+        store = self.store
+        if store is None:
+            return {"state": "not begun", "why": "", "queues": {}, "late_seconds": 0.0, "webhooks": {}}
+        now = time.time()
+        noted = store.noted(NOTE)
+        state, why = "not running", ""
+        if noted is not None and abs(now - noted[0]) <= STALE_SECONDS:
+            state, why = str(noted[1].get("state")), str(noted[1].get("why") or "")
+        oldest = store.oldest_due(now)
+        return {
+            "state": state,
+            "why": why,
+            "queues": store.counts(),
+            "late_seconds": 0.0 if oldest is None else round(max(0.0, now - oldest), 1),
+            "webhooks": {one.name: one.failures for one in webhooks(store) if one.failures},
+        }
+
+    def notes(self) -> list[str]:
+        """What is wrong and keeps nobody from working."""
+        told = self.status()
+        if told["state"] in ("not running", "unavailable") or told["late_seconds"] > LATE_SECONDS:
+            return ["Jobs (reminders, mails, webhooks) are not done in time: kompass jobs status tells why."]
+        return []
+
+
+def missing() -> str | None:
+    """Why jobs can't be done here; None if they can."""
+    absent = [name for name in _NEEDS if find_spec(name) is None]
+    return f"{', '.join(absent)} not installed: pip install 'kompass[jobs]'" if absent else None
+
+
+def shown(entry: Entry) -> dict[str, Any]:
+    """For REST."""
+    return {**asdict(entry), "args": dict(entry.args), "state": entry.state.value}
+
+
+def shown_webhook(one: Webhook) -> dict[str, Any]:
+    """For REST, without the secret."""
+    return {name: value for name, value in asdict(one).items() if name != "secret"}

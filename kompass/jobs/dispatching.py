@@ -1,0 +1,188 @@
+"""Between the file of jobs and RQ: hands out what is due, and writes down what has come of it.
+
+One process does it for a data directory. A job is handed out, then that is written down; what a worker
+gives back is written down, then taken out of Redis. Broken off anywhere in between, the same is done again:
+a job that Redis has is not put there a second time, and one that is settled stays so. What Redis has lost,
+or a worker that was killed had begun, is handed out again. So each job is done at least once, and always
+under the same id, by which whoever gets it can tell that he has had it.
+
+Never more than `WINDOW` jobs are in Redis. The others wait in the file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from kompass.jobs.catalogue import TRIGGERS
+from kompass.jobs.judging import DAY, DOCUMENTS, MAILS, WEBHOOKS, Job
+from kompass.jobs.queues import Queues, QueuesUnavailableError, Result
+from kompass.jobs.receivers import failed, succeeded
+from kompass.jobs.schedules import Schedules
+from kompass.jobs.store import Entry, JobState, JobStore, Outcome
+from kompass.jobs.triggers import At
+from replication.replicator.backoff import pause
+
+WINDOW = 500
+AT_ONCE = 100
+AUDIT_SECONDS = 2.0
+COLLECT_SECONDS = 1.0
+"""How often it is looked for results of which this process knows nothing."""
+ATTEMPTS: Mapping[str, int] = {DOCUMENTS: 12, MAILS: 12, WEBHOOKS: 15}
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 6 * 3600.0
+OLDEST = 3 * DAY
+"""Then it is given up, even if its receiver was left alone in the meantime."""
+
+_DAYS_NAMED = frozenset(one.name for one in TRIGGERS if isinstance(one.when, At))
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """`turn` it again and again. Blocking."""
+
+    def __init__(self, store: JobStore, queues: Queues, *, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._queues = queues
+        self._now = now
+        self._schedules = Schedules(store, now=now)
+        self._collected = self._audited = self._scheduled = -1e9
+        self._suspects: set[str] = set()
+        """What Redis had in no queue when it was last looked: a worker may just have taken it."""
+        self.outstanding = store.count_queued()
+
+    def turn(self) -> bool:
+        """Whether there may be more to do at once. Raises `QueuesUnavailableError`, `apsw.Error`."""
+        clock = time.monotonic()
+        if not self._store.has_checkpoint():
+            return False  # another machine's feed has its own
+        if clock - self._scheduled >= 1.0:
+            self._scheduled = clock
+            self._schedules.run()
+        if self.outstanding or clock - self._collected >= COLLECT_SECONDS:
+            self._collected = clock
+            self._collect()
+        if clock - self._audited >= AUDIT_SECONDS:
+            self._audited = clock
+            self._audit()
+        return self._hand_out()
+
+    # -- out -----------------------------------------------------------------------------------
+
+    def _hand_out(self) -> bool:
+        room = min(WINDOW - self.outstanding, AT_ONCE)
+        if room <= 0:
+            return False
+        entries = self._one_of_each_failing(self._store.due(self._now(), room))
+        handed = []
+        try:
+            for one in entries:
+                self._queues.put(one)
+                handed.append(one.id)
+        finally:
+            if handed:
+                self._store.hand_out(handed)
+                self.outstanding += len(handed)
+        return len(handed) == room
+
+    def _one_of_each_failing(self, entries: list[Entry]) -> list[Entry]:
+        """Of the jobs for a receiver that has failed so often that it was left alone, one goes first."""
+        failing = {name for (name,) in self._store.rows("SELECT name FROM webhooks WHERE closed_until > 0")}
+        if not failing:
+            return entries
+        busy = {_receiver(one.action) for one in self._store.queued()}
+        kept = []
+        for one in entries:
+            receiver = _receiver(one.action)
+            if receiver in failing:
+                if receiver in busy:
+                    continue
+                busy.add(receiver)
+            kept.append(one)
+        return kept
+
+    # -- back ----------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        results = self._queues.results()
+        if results:
+            outcomes = [one for one in map(self._outcome, results) if one is not None]
+            self._store.settle(outcomes)
+            self._queues.forget(one.id for one in results)
+        self.outstanding = self._store.count_queued()
+
+    def _outcome(self, result: Result) -> Outcome | None:
+        entry = self._store.entry(result.id)
+        if entry is None:
+            return None
+        value: Mapping[str, Any] = result.value if result.value is not None else {"outcome": "again"}
+        self._remember_delivery(entry, value.get("delivery"))
+        told = str(value.get("reason") or result.reason)
+        match value.get("outcome"):
+            case "done":
+                return Outcome(result.id, JobState.DONE, told, more=list(_jobs(entry, value.get("more"))))
+            case "needless":
+                return Outcome(result.id, JobState.NEEDLESS, told)
+            case "never":
+                return Outcome(result.id, JobState.DEAD, told)
+            case "wait":
+                due = self._now() + pause(0, first=FIRST_PAUSE * 4)
+                return Outcome(result.id, JobState.PLANNED, told, due, counts=False)
+            case _:
+                return self._again(entry, told)
+
+    def _again(self, entry: Entry, why: str) -> Outcome:
+        attempts = entry.attempts + 1
+        if attempts >= ATTEMPTS[entry.queue] or self._now() - max(entry.made, entry.due) > OLDEST:
+            log.warning("a job is given up", job=entry.id, trigger=entry.trigger, why=why)
+            return Outcome(entry.id, JobState.DEAD, why)
+        due = self._now() + pause(attempts - 1, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        return Outcome(entry.id, JobState.PLANNED, why, due)
+
+    def _remember_delivery(self, entry: Entry, delivery: object) -> None:
+        name = _receiver(entry.action)
+        if name is None or not isinstance(delivery, dict):
+            return
+        if delivery.get("error"):
+            failed(self._store, name, entry, delivery, self._now())
+        else:
+            succeeded(self._store, name, entry, delivery, self._now())
+
+    # -- what was lost -------------------------------------------------------------------------
+
+    def _audit(self) -> None:
+        self._store.clock_put_back(self._now(), _DAYS_NAMED)
+        entries = self._store.queued()
+        missing, orphaned = self._queues.lost(entries)
+        again = [each for each in missing if each in self._suspects]
+        self._suspects = set(missing) - set(again)
+        if not again and not orphaned:
+            return
+        known = {one.id: one for one in entries}
+        self._queues.forget([*again, *orphaned])
+        outcomes = [Outcome(each, JobState.PLANNED, "", self._now(), counts=False) for each in again]
+        outcomes += [self._again(known[each], "its worker has died") for each in orphaned]
+        self._store.settle(outcomes)
+        log.warning("jobs are handed out again", lost=len(again), begun=len(orphaned))
+        self.outstanding = self._store.count_queued()
+
+
+def _receiver(action: str) -> str | None:
+    """The webhook's name, if the job is for one."""
+    kind, _, name = action.partition(":")
+    return name if kind == "webhook" else None
+
+
+def _jobs(entry: Entry, more: object) -> Iterable[Job]:
+    """What follows from a job: the same for somebody in particular."""
+    for one in more if isinstance(more, list) else ():
+        yield Job(
+            id=str(one["id"]), trigger=entry.trigger, action=str(one["action"]), queue=str(one["queue"]),
+            doc=entry.doc, rev=entry.rev, due=entry.due, args=dict(one["args"]),
+        )  # fmt: skip
+
+
+__all__ = ["Dispatcher", "QueuesUnavailableError"]

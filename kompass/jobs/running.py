@@ -1,0 +1,128 @@
+"""`kompass worker` as a process: a worker, and beside it, if no other process does it already, the
+dispatcher of the data directory's jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+import structlog
+
+from kompass.jobs.acting import Means
+from kompass.jobs.calling import caller
+from kompass.jobs.desk import NOTE
+from kompass.jobs.dispatching import Dispatcher
+from kompass.jobs.mailing import sender
+from kompass.jobs.queues import Queues, QueuesUnavailableError, connect
+from kompass.jobs.service import Server
+from kompass.jobs.store import FILE, JobStore, JobStoreError
+from kompass.jobs.working import work
+from kompass.settings import Settings
+from replication.replicator.backoff import pause
+from replication.store.sqlite import DirectoryInUseError
+from replication.store.sqlite.lock import lock_directory
+
+LOOK_SECONDS = 0.05
+NOTE_SECONDS = 1.0
+
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, *, url: str, server: str, secret: str) -> bool:
+    """Until it is told to stop; True then. `url`: of Redis. In the main thread."""
+    name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+    stopped = threading.Event()
+    dispatching = threading.Thread(
+        target=_dispatch, args=(settings.directory, url, name, stopped), name="dispatcher", daemon=True
+    )
+    dispatching.start()
+    asked = Server(server, secret)
+    mail = settings.mail_server
+    means = Means(
+        asked,
+        sender(mail.get_secret_value(), settings.mail_from) if mail is not None else None,
+        caller(settings.webhook_hosts),
+    )
+    try:
+        log.info("a worker is there", worker=name, server=server)
+        return work(url, name, means)
+    finally:
+        stopped.set()
+        dispatching.join(10)
+        asked.close()
+
+
+def stop_this_process() -> None:
+    """As a person would: what is being done is finished first."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _dispatch(directory: Path, url: str, name: str, stopped: threading.Event) -> None:
+    """Waits for the lead, and leads."""
+    place = (directory / FILE).parent
+    told = False
+    while not stopped.is_set():
+        try:
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = lock_directory(place)
+        except DirectoryInUseError:
+            if not told:
+                log.info("another process hands out the jobs", directory=str(place))
+                told = True
+            stopped.wait(1.0)
+            continue
+        except OSError as error:
+            log.error("jobs can't be handed out", why=str(error))
+            stopped.wait(5.0)
+            continue
+        try:
+            _lead(directory, url, name, stopped)
+        finally:
+            lock.close()
+
+
+def _lead(directory: Path, url: str, name: str, stopped: threading.Event) -> None:
+    failures = 0
+    said = ""
+    while not stopped.is_set():
+        store = None
+        try:
+            store = JobStore(directory)
+            dispatcher = Dispatcher(store, Queues(connect(url)))
+            noted = 0.0
+            while not stopped.is_set():
+                more = dispatcher.turn()
+                failures = 0
+                if said:
+                    log.info("jobs are handed out again")
+                    said = ""
+                if time.monotonic() - noted >= NOTE_SECONDS:
+                    noted = time.monotonic()
+                    store.note(NOTE, {"worker": name, "state": "following"})
+                if not more:
+                    stopped.wait(LOOK_SECONDS)
+        except (QueuesUnavailableError, JobStoreError, apsw.Error) as error:
+            why = str(error)
+            if why != said:
+                log.warning("jobs can't be handed out", why=why)
+                said = why
+            if store is not None:
+                with suppress(apsw.Error):
+                    store.note(NOTE, {"worker": name, "state": "unavailable", "why": why[:300]})
+        except Exception:
+            # A defect, perhaps of one job: the others must not wait for ever.
+            log.exception("handing out jobs has failed")
+        finally:
+            if store is not None:
+                store.close()
+        stopped.wait(pause(failures, first=0.1, longest=5.0))
+        failures += 1

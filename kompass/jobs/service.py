@@ -1,0 +1,135 @@
+"""The server, as the service that does jobs knows it: over HTTP, with its own secret.
+
+It reads documents, asks what a person may read, and writes the few kinds of documents that jobs make. What
+it may write is decided there (`kompass/access/services.py`), not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from replication.protocol import jsontext
+from replication.protocol.errors import ProtocolError
+
+_TIMEOUT = httpx.Timeout(20, connect=5)
+_API = "/api/v1/jobs/service"
+
+
+class ServerUnavailableError(Exception):
+    """It can't be reached, or not now, or doesn't let the service in. The text is for people."""
+
+
+class RefusedError(Exception):
+    """It will not have it so. The text says why, and quotes no document."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What somebody may read."""
+
+    active: bool
+    email: str
+    name: str
+    """As he is called."""
+    documents: Mapping[str, Mapping[str, Any]]
+    """Of those asked for, by id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A webhook as it is now."""
+
+    url: str
+    secret: str
+    fields: Sequence[str]
+    person: str
+
+
+class Server:
+    """One connection. Blocking; everything raises `ServerUnavailableError`."""
+
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        database: str = "kompass",
+        *,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`transport`: for tests."""
+        self._database = database
+        self._client = httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"authorization": f"Bearer {secret}", "accept": "application/json"},
+            timeout=_TIMEOUT,
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def document(self, docid: str) -> Mapping[str, Any] | None:
+        """The document as it is now, whole; None if there is none."""
+        answer = self._ask("GET", f"/{self._database}/{quote(docid, safe='')}")
+        if answer.status_code == 404:
+            return None
+        found = self._value(answer)
+        return found if isinstance(found, dict) else None
+
+    def view(self, person: str, docids: Sequence[str]) -> View | None:
+        """None if there is no such person."""
+        answer = self._ask("POST", f"{_API}/view", {"person": person, "ids": list(docids)})
+        if answer.status_code == 404:
+            return None
+        found = self._value(answer)
+        return View(found["active"], found["email"], found["name"], found["documents"])
+
+    def people(self, role: str) -> list[str]:
+        """Names of the active ones that have it."""
+        found = self._value(self._ask("GET", f"{_API}/people", role=role))
+        return [str(one) for one in found["people"]]
+
+    def receiver(self, name: str) -> Receiver | None:
+        """None if there is no such webhook, or it is switched off."""
+        answer = self._ask("GET", f"{_API}/webhooks/{quote(name, safe='')}")
+        if answer.status_code == 404:
+            return None
+        found = self._value(answer)
+        return Receiver(found["url"], found["secret"], found["fields"], found["person"])
+
+    def write(self, docid: str, body: Mapping[str, Any]) -> bool:
+        """False if it was there already. Raises `RefusedError`."""
+        answer = self._ask("PUT", f"{_API}/documents/{quote(docid, safe='')}", body)
+        if answer.status_code in (403, 422):
+            raise RefusedError(_detail(answer))
+        self._value(answer)
+        return answer.status_code == 201
+
+    def _ask(self, method: str, path: str, body: object = None, **query: str) -> httpx.Response:
+        content = None if body is None else jsontext.encode(body)
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            return self._client.request(method, path, content=content, headers=headers, params=query or None)
+        except httpx.HTTPError as error:
+            raise ServerUnavailableError(f"the server can't be reached: {type(error).__name__}") from error
+
+    def _value(self, answer: httpx.Response) -> Any:
+        if answer.status_code >= 300:
+            raise ServerUnavailableError(f"the server answers {answer.status_code}: {_detail(answer)}")
+        try:
+            return jsontext.decode(answer.content)
+        except ProtocolError as error:
+            raise ServerUnavailableError("the server's answer is no JSON") from error
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        value = answer.json()
+    except ValueError:
+        return ""
+    return str(value.get("detail") or value.get("reason") or "")[:300] if isinstance(value, dict) else ""

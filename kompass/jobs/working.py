@@ -1,0 +1,113 @@
+"""A worker: takes jobs from RQ's queues and does them, in this process.
+
+RQ's own worker forks for every job, which costs more than a call of a webhook does and shares nothing of
+what was loaded; here a job is done in the worker itself (`SimpleWorker`). What a fork protects from is seen
+to otherwise: a job that takes too long is interrupted by a signal, and if it doesn't listen the process
+ends itself; a process that dies is started again, and what it had begun is handed out again
+(`dispatching`).
+
+Jobs come as JSON: whoever can write into Redis can't have code run by it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any
+
+import structlog
+from redis import Redis
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+from rq.timeouts import BaseTimeoutException
+
+from kompass.feed.walker import outline
+from kompass.jobs.acting import LaterError, Means, NeverError, Work, act
+from kompass.jobs.queues import TIMEOUTS, Queues, QueuesUnavailableError, connect
+from kompass.jobs.service import ServerUnavailableError
+
+GRACE = 30.0
+"""Seconds beyond a job's time after which a process that doesn't listen ends itself."""
+ALIVE_EVERY = 2.0
+
+log = structlog.get_logger(__name__)
+
+_means: Means | None = None
+_began: float | None = None
+"""When the job began that is being done."""
+
+
+def perform(work: Mapping[str, Any]) -> dict[str, Any]:
+    """Does a job: what RQ calls. Gives what came of it, see `acting.act`; raises only what ends it early."""
+    global _began
+    assert _means is not None, "`work` first"
+    _began = time.monotonic()
+    known = {one.name for one in fields(Work)}
+    try:
+        return act(Work(**{name: value for name, value in work.items() if name in known}), _means)
+    except BaseTimeoutException:
+        raise
+    except ServerUnavailableError as error:
+        return {"outcome": "wait", "reason": str(error)}
+    except LaterError as error:
+        return {"outcome": "again", "reason": str(error)}
+    except NeverError as error:
+        return {"outcome": "never", "reason": str(error)}
+    except Exception as error:
+        log.exception("a job has failed", job=work.get("id"), trigger=work.get("trigger"))
+        return {"outcome": "again", "reason": f"a defect: {outline(error)}"}
+    finally:
+        _began = None
+
+
+class Worker(SimpleWorker):
+    max_connection_wait_time = 2.0
+    """Seconds between attempts to reach Redis."""
+
+
+def work(url: str, name: str, means: Means, *, burst: bool = False) -> bool:
+    """Works until it is told to stop by a signal; True then. In the main thread.
+
+    `name` is nobody else's, and never used again. With `burst` it ends when there is nothing to do.
+    """
+    global _means
+    _means = means
+    redis: Redis = connect(url, blocking=True)
+    stopped = threading.Event()
+    living = threading.Thread(target=_live, args=(url, name, stopped), name="alive", daemon=True)
+    living.start()
+    queues = Queues(redis)
+    worker = Worker(
+        queues.names,
+        name=name,
+        connection=redis,
+        serializer=JSONSerializer,
+        log_job_description=False,
+        worker_ttl=60,
+    )
+    try:
+        worker.work(burst=burst, logging_level="WARNING")
+        return burst or worker._stop_requested
+    finally:
+        stopped.set()
+        living.join(10)
+        redis.close()
+
+
+def _live(url: str, name: str, stopped: threading.Event) -> None:
+    """Says that this worker lives, and sees that it doesn't hang."""
+    queues = Queues(connect(url))
+    longest = max(TIMEOUTS.values()) + GRACE
+    while True:
+        with suppress(QueuesUnavailableError):  # then nobody can hear it
+            queues.say_alive(name)
+        began = _began
+        if began is not None and time.monotonic() - began > longest:
+            log.error("a job doesn't end: the worker ends itself", worker=name)
+            os._exit(70)
+        if stopped.wait(ALIVE_EVERY):
+            return
