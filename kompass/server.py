@@ -104,15 +104,19 @@ class Product:
         async def closing() -> Message:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                await self.search.close()
-                await self.reports.close()
-                self.feed.close()
-                self.jobs.close()
-                await self.identity.close()
-                await self.sync.close()
+                await self.close()
             return message
 
         return closing
+
+    async def close(self) -> None:
+        """Ends what works on documents; `documents` are then closed by whoever serves them."""
+        await self.search.close()
+        await self.reports.close()
+        self.feed.close()
+        self.jobs.close()
+        await self.identity.close()
+        await self.sync.close()
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """200 when documents can be read, 503 with the reason when not.

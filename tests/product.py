@@ -34,11 +34,6 @@ async def running_product(
         product = await create_product(
             store, sync, given, password_iterations=10, feed_secret=feed_secret, jobs_secret=jobs_secret
         )
-        stack.callback(product.documents.server.javascript.close)
-        stack.callback(product.documents.server.accounts.close)
-        stack.push_async_callback(product.identity.close)
-        stack.push_async_callback(product.search.close)
-        stack.callback(product.jobs.close)
-        stack.push_async_callback(product.reports.close)
-        stack.push_async_callback(sync.close)
+        stack.push_async_callback(product.documents.server.close)
+        stack.push_async_callback(product.close)
         yield product

@@ -169,13 +169,13 @@ class Company:
         sync = Sync(self.directory, BusinessRules())
         store = await sync.open_store()
         admin = f"boss:-pbkdf2:{HASHED.prf}-{HASHED.key},{HASHED.salt},{HASHED.iterations}"
-        product = await create_product(store, sync, Settings(admin=SecretStr(admin)), password_iterations=10)
+        settings = Settings(admin=SecretStr(admin), data=self.directory)
+        product = await create_product(store, sync, settings, password_iterations=10)
         self.gate = sync.gate()
         self.database = self.gate.database
         stack = self._stack
         stack.push_async_callback(store.close)
-        stack.push_async_callback(product.identity.close)
-        stack.push_async_callback(sync.close)
+        stack.push_async_callback(product.close)
         self.url = await stack.enter_async_context(serving(product))
         self.client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False)

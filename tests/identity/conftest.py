@@ -114,13 +114,11 @@ def settings(issuer: Issuer) -> dict[str, Any]:
 
 @pytest.fixture
 async def product(store: SqliteStore, sync: Sync, settings: dict[str, Any]) -> AsyncIterator[Product]:
-    given = {"admin": ":".join(ADMIN), **settings}
+    given = {"admin": ":".join(ADMIN), "data": sync.file.parent, **settings}
     product = await create_product(store, sync, Settings(**given), password_iterations=10)
     yield product
-    await product.identity.close()
-    await sync.close()
-    product.documents.server.feeds.close()
-    product.documents.server.accounts.close()
+    await product.close()
+    await product.documents.server.close()
 
 
 @pytest.fixture

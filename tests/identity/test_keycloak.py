@@ -48,6 +48,7 @@ async def followed(keycloak: KeycloakProcess, tmp_path: Path) -> AsyncIterator[P
     store = await sync.open_store()
     settings = Settings(
         admin=":".join(ADMIN),
+        data=tmp_path / "followed",
         keycloak_issuer=keycloak.realm,
         keycloak_client_secret=keycloak.client_secret(),
     )
@@ -55,8 +56,7 @@ async def followed(keycloak: KeycloakProcess, tmp_path: Path) -> AsyncIterator[P
     try:
         yield product
     finally:
-        await product.identity.close()
-        await sync.close()
+        await product.close()
         await product.documents.server.close()
 
 

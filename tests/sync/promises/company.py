@@ -131,9 +131,8 @@ class Company:
     async def start(self) -> None:
         sync = Sync(self.directory)
         self.store = await sync.open_store()
-        self.product = await create_product(
-            self.store, sync, Settings(admin=SecretStr(f"boss:{_ADMIN}")), password_iterations=10
-        )
+        settings = Settings(admin=SecretStr(f"boss:{_ADMIN}"), data=self.directory)
+        self.product = await create_product(self.store, sync, settings, password_iterations=10)
         assert sync._gate is not None
         self.gate, self.index, self.desk = sync._gate, sync.index, Desk(sync._gate)
         # From now on touching and housekeeping are steps.
@@ -142,7 +141,7 @@ class Company:
         self.host.socket.app = self.product
 
     async def stop(self) -> None:
-        await self.product.identity.close()
+        await self.product.close()
         await self.product.documents.server.close()
 
     async def restart(self) -> None:
