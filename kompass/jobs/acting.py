@@ -17,10 +17,12 @@ from kompass.jobs.catalogue import BY_NAME
 from kompass.jobs.judging import MAILS, ZONE, action_of, job_id
 from kompass.jobs.letters import Letter, letter
 from kompass.jobs.service import Receiver, RefusedError, View
-from kompass.jobs.triggers import Action, Mail, Notify, Task, To, Trigger
+from kompass.jobs.triggers import Action, At, Mail, Notify, Task, To, Trigger
+from replication.protocol import jsontext
 
 MOST_PEOPLE = 20
 """That one job concerns."""
+LONGEST_NAME = 300
 
 _NAMESPACE = UUID("a1f3c5d4-08b6-4f0e-8b27-5f0b3a6e9c11")
 
@@ -114,11 +116,16 @@ def _people(one: str, doc: Mapping[str, Any], means: Means) -> Iterator[str]:
         return
     name, _, then = one.partition(".")
     value = doc.get(name)
-    if then and isinstance(value, str) and value:
-        other = means.server.document(value)
+    if then and _is_line(value):
+        other = means.server.document(str(value))
         value = other.get(then) if other is not None else None
-    if isinstance(value, str) and value and value != "system":
-        yield value
+    if _is_line(value) and value != "system":
+        yield str(value)
+
+
+def _is_line(value: object) -> bool:
+    """Whether it can be a name, or an id."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
 # -- actions -----------------------------------------------------------------------------------
@@ -148,15 +155,13 @@ def _notify(work: Work, trigger: Trigger, action: Notify, doc: Mapping[str, Any]
 
 def _did_it_himself(trigger: Trigger, person: str, doc: Mapping[str, Any]) -> bool:
     """Nobody is told of what he has just done; what a day brings is told to everybody."""
-    from kompass.jobs.triggers import At
-
     return not isinstance(trigger.when, At) and not trigger.after_days and doc.get("modifiedBy") == person
 
 
 def _task(work: Work, action: Task, doc: Mapping[str, Any], means: Means) -> Result:
     for person in people(action.to, doc, means)[:1]:
         day = means.now().astimezone(ZONE).date() + timedelta(days=action.due_in)
-        number = next((doc[name] for name in ("offerNumber",) if isinstance(doc.get(name), str)), "")
+        number = doc["offerNumber"] if _is_line(doc.get("offerNumber")) else ""
         body = {
             **_made("user_task", means.now()),
             "title": f"{action.title} {number}".strip()[:200],
@@ -169,7 +174,7 @@ def _task(work: Work, action: Task, doc: Mapping[str, Any], means: Means) -> Res
             ("relatedCustomerId", "customerId"),
             ("relatedOpportunityId", "opportunityId"),
         ):
-            if isinstance(doc.get(source), str):
+            if _is_line(doc.get(source)):
                 body[field_name] = doc[source]
         try:
             written = means.server.write(_docid("user-task", work.id, person), body)
@@ -233,8 +238,6 @@ def _call(work: Work, name: str, means: Means) -> Result:
         "timestamp": happened.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "user_id": user,
     }
-    from replication.protocol import jsontext
-
     delivery = means.call(receiver, work.id, jsontext.encode(event))
     error = str(delivery.get("error") or "")
     outcome = "done" if not error else "never" if delivery.get("never") else "again"
