@@ -7,7 +7,6 @@ No text of a document is in it: a document that is tried again is read again.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,8 @@ from typing import Any, TypeVar
 import apsw
 import orjson
 
+from kompass.sqlfile import SqlFile, one_line
+
 T = TypeVar("T")
 
 FILE = "feed/feed.sqlite"
@@ -26,7 +27,6 @@ FILE = "feed/feed.sqlite"
 LONGEST_POSTPONED = 300.0
 """Seconds that nothing is put off by more than."""
 
-MAX_REASON = 500
 _VERSION = 1
 _TABLES = """
 CREATE TABLE dead (
@@ -117,35 +117,14 @@ class DeadLetter:
 _COLUMNS = "num, sink, id, rev, position, reason, attempts, first, last, due"
 
 
-class Ledger:
-    """The file, made where it isn't there. Blocking, short; calls may come from any thread."""
+class Ledger(SqlFile):
+    """The file, made where it isn't there."""
 
     def __init__(self, directory: Path) -> None:
         """Of a data directory. Raises `LedgerError`."""
-        self.path = directory / FILE
-        self._lock = threading.Lock()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = apsw.Connection(str(self.path))
-            self._connection.set_busy_timeout(5000)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._prepare()
-        except (OSError, apsw.Error) as error:
-            raise LedgerError(f"{self.path} can't be used: {error}") from error
-
-    def _prepare(self) -> None:
-        with self._connection:
-            version = self._connection.pragma("user_version")
-            if version > _VERSION:
-                raise LedgerError(f"{self.path} is of a newer version of this program ({version})")
-            if version == 0:
-                self._connection.execute(_TABLES)
-                self._connection.pragma("user_version", _VERSION)
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        super().__init__(
+            directory / FILE, _TABLES, _VERSION, failure=LedgerError, pragmas=("synchronous = FULL",)
+        )
 
     # -- dead letters --------------------------------------------------------------------------
 
@@ -162,7 +141,7 @@ class Ledger:
                 " first = iif(rev = excluded.rev, first, excluded.first),"
                 " rev = excluded.rev, position = excluded.position, reason = excluded.reason,"
                 " last = excluded.last, due = excluded.due RETURNING attempts",
-                (sink, docid, rev, position, _shown(reason), now, due),
+                (sink, docid, rev, position, one_line(reason) or "no reason was given", now, due),
             )
         )
 
@@ -172,9 +151,9 @@ class Ledger:
 
     def promote(self, sink: str, made: str) -> None:
         """What is known of the generation `made` is what is known of the sink from now on."""
-        with self._lock, self._connection:
-            self._connection.execute("DELETE FROM dead WHERE sink = ?", (sink,))
-            self._connection.execute("UPDATE dead SET sink = ? WHERE sink = ?", (sink, made))
+        with self.writing() as connection:
+            connection.execute("DELETE FROM dead WHERE sink = ?", (sink,))
+            connection.execute("UPDATE dead SET sink = ? WHERE sink = ?", (sink, made))
 
     def forget(self, sink: str) -> None:
         """Nothing is known of this sink, or generation of one."""
@@ -199,7 +178,7 @@ class Ledger:
 
     def known(self, sink: str) -> set[str]:
         """Ids of all that this sink could not store."""
-        rows = self._rows("SELECT id FROM dead WHERE sink = ?", (sink,))
+        rows = self.rows("SELECT id FROM dead WHERE sink = ?", (sink,))
         return {row[0] for row in rows}
 
     def letters(self, sink: str | None = None, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
@@ -213,23 +192,19 @@ class Ledger:
 
     def replay(self, num: int) -> bool:
         """It is tried again at once. False if there is no such letter."""
-        return self._changed("UPDATE dead SET due = 0, attempts = 0 WHERE num = ?", (num,))
+        return self._changed("UPDATE dead SET due = 0, attempts = 0 WHERE num = ?", (num,)) > 0
 
     def replay_all(self, sink: str | None = None) -> int:
         """How many."""
-        with self._lock:
-            self._connection.execute(
-                "UPDATE dead SET due = 0, attempts = 0 WHERE ?1 IS NULL OR sink = ?1", (sink,)
-            )
-            return self._connection.changes()
+        return self._changed("UPDATE dead SET due = 0, attempts = 0 WHERE ?1 IS NULL OR sink = ?1", (sink,))
 
     def drop(self, num: int) -> bool:
         """Nobody needs it. The document comes again when it changes. False if there is no such letter."""
-        return self._changed("DELETE FROM dead WHERE num = ?", (num,))
+        return self._changed("DELETE FROM dead WHERE num = ?", (num,)) > 0
 
     def counts(self) -> dict[str, int]:
         """Letters of each sink that are not tried any more by themselves, and those that are."""
-        return dict(self._rows("SELECT sink, count(*) FROM dead GROUP BY sink", ()))
+        return dict(self.rows("SELECT sink, count(*) FROM dead GROUP BY sink", ()))
 
     # -- status --------------------------------------------------------------------------------
 
@@ -249,7 +224,7 @@ class Ledger:
 
     def statuses(self) -> dict[str, Status]:
         """By sink, as they were last reported."""
-        rows = self._rows("SELECT sink, at, text FROM status ORDER BY sink", ())
+        rows = self.rows("SELECT sink, at, text FROM status ORDER BY sink", ())
         return {
             sink: Status(
                 sink=sink, at=at, **{**(given := orjson.loads(text)), "state": State(given["state"])}
@@ -274,21 +249,17 @@ class Ledger:
     # -- the file ------------------------------------------------------------------------------
 
     def _letters(self, condition: str, values: Sequence[Any]) -> list[DeadLetter]:
-        rows = self._rows(f"SELECT {_COLUMNS} FROM dead WHERE {condition}", values)  # noqa: S608 - constants
+        rows = self.rows(f"SELECT {_COLUMNS} FROM dead WHERE {condition}", values)  # noqa: S608 - constants
         return [DeadLetter(*row) for row in rows]
 
     def _value(self, query: str, values: Sequence[Any]) -> Any:
-        rows = self._rows(query, values)
+        rows = self.rows(query, values)
         return rows[0][0] if rows else None
 
-    def _changed(self, query: str, values: Sequence[Any]) -> bool:
-        with self._lock:
-            self._connection.execute(query, tuple(values))
-            return bool(self._connection.changes())
-
-    def _rows(self, query: str, values: Sequence[Any]) -> list[Any]:
-        with self._lock:
-            return self._connection.execute(query, tuple(values)).fetchall()
+    def _changed(self, query: str, values: Sequence[Any]) -> int:
+        with self.writing() as connection:
+            connection.execute(query, tuple(values))
+            return connection.changes()
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
         """One of these calls in a thread: committing waits for the disk."""
@@ -296,9 +267,3 @@ class Ledger:
             return await asyncio.to_thread(work, *arguments)
         except apsw.Error as error:
             raise LedgerError(f"{self.path} can't be used: {error}") from error
-
-
-def _shown(reason: str) -> str:
-    """One line of it, of bounded length."""
-    line = " ".join(reason.split()) or "no reason was given"
-    return "".join(char if char.isprintable() else "\ufffd" for char in line)[:MAX_REASON]

@@ -16,7 +16,8 @@ import orjson
 from croniter import croniter
 
 from kompass.jobs.judging import DAY, WEBHOOKS, ZONE, Job, job_id
-from kompass.jobs.store import JobStore, fetch
+from kompass.jobs.store import JobStore
+from kompass.sqlfile import fetch
 
 TIDY = "tidy"
 

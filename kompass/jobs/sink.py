@@ -28,9 +28,10 @@ from kompass.access.audiences import Channel
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
 from kompass.jobs.catalogue import GENERAL, TRIGGERS
 from kompass.jobs.judging import Job, Judge, Subscription
-from kompass.jobs.store import JobStore, JobStoreError, fetch
+from kompass.jobs.store import JobStore, JobStoreError
 from kompass.jobs.triggers import State, Trigger
 from kompass.settings import Settings
+from kompass.sqlfile import fetch
 
 T = TypeVar("T")
 

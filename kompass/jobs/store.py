@@ -7,11 +7,8 @@ in one transaction, and the webhooks with their history.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +18,7 @@ import apsw
 import orjson
 
 from kompass.jobs.judging import Job
+from kompass.sqlfile import SqlFile, fetch, one_line
 
 FILE = "jobs/jobs.sqlite"
 """Below the data directory: files beside the databases would be taken for one."""
@@ -31,7 +29,6 @@ KEPT_DAYS = 90
 CLOCK_SECONDS = 60.0
 """So far in the future nothing can have happened."""
 
-MAX_REASON = 500
 _VERSION = 1
 _TABLES = """
 CREATE TABLE generations (
@@ -164,63 +161,20 @@ class Outcome:
 _COLUMNS = "id, change, trigger, action, queue, doc, rev, args, state, due, attempts, made, changed, reason"
 
 
-class JobStore:
-    """The file, made where it isn't there. Blocking, short; calls may come from any thread."""
+class JobStore(SqlFile):
+    """The file, made where it isn't there. Secrets of webhooks are in it."""
 
     def __init__(self, directory: Path, *, busy: float = 5.0) -> None:
         """Of a data directory. `busy`: seconds to wait for another process. Raises `JobStoreError`."""
-        self.path = directory / FILE
-        self._busy = busy
-        self._lock = threading.RLock()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Secrets of webhooks are in it.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._connection = apsw.Connection(str(self.path))
-            self._connection.set_busy_timeout(int(1000 * busy))
-            self._connection.execute("PRAGMA journal_mode = WAL")
+        super().__init__(
+            directory / FILE,
+            _TABLES,
+            _VERSION,
+            failure=JobStoreError,
+            busy=busy,
             # What a power failure takes goes with its checkpoint, and comes anew.
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._prepare()
-        except (OSError, apsw.Error) as error:
-            raise JobStoreError(f"{self.path} can't be used: {error}") from error
-
-    def _prepare(self) -> None:
-        if self._connection.pragma("user_version") == _VERSION:
-            return
-        with self.writing():
-            version = self._connection.pragma("user_version")
-            if version > _VERSION:
-                raise JobStoreError(f"{self.path} is of a newer version of this program ({version})")
-            if version == 0:
-                self._connection.execute(_TABLES)
-                self._connection.pragma("user_version", _VERSION)
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
-        """A transaction: all of it or nothing."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            try:
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._lock:
-            return fetch(self._connection, query, values)
+            pragmas=("synchronous = NORMAL", "secure_delete = ON"),
+        )
 
     @property
     def version(self) -> int:
@@ -275,7 +229,7 @@ class JobStore:
         connection.execute(
             "UPDATE jobs SET state = ?, reason = ?, changed = ?, change = (SELECT value FROM counter)"
             " WHERE id = ?",
-            (state.value, _line(reason), time.time(), jobid),
+            (state.value, one_line(reason), time.time(), jobid),
         )
 
     # -- handing out ---------------------------------------------------------------------------
@@ -322,7 +276,7 @@ class JobStore:
                     " attempts = attempts + ?,"
                     " changed = ?, change = (SELECT value FROM counter)"
                     " WHERE id = ? AND state IN ('planned', 'queued')",
-                    (one.state.value, _line(one.reason), one.due, one.due, one.counts, now, one.id),
+                    (one.state.value, one_line(one.reason), one.due, one.due, one.counts, now, one.id),
                 )
                 if connection.changes():
                     self.add(connection, one.more, now)
@@ -447,14 +401,3 @@ class JobStore:
 def _decoded(row: Any) -> list[Any]:
     """In the order of the columns, which is that of `Entry`."""
     return [*row[:7], orjson.loads(row[7]), JobState(row[8]), *row[9:]]
-
-
-def fetch(connection: apsw.Connection, query: str, values: Sequence[Any] = ()) -> list[Any]:
-    """All rows of a query."""
-    return connection.execute(query, tuple(values)).fetchall()
-
-
-def _line(reason: str) -> str:
-    """One line of it, of bounded length."""
-    line = " ".join(reason.split())
-    return "".join(char if char.isprintable() else "\ufffd" for char in line)[:MAX_REASON]
