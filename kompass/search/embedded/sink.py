@@ -17,6 +17,7 @@ import tantivy
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
 from kompass.search.embedded import schema
 from kompass.search.entries import entry, key
+from kompass.search.generation_writer import GenerationWriter
 from kompass.search.generations import Generations
 from kompass.search.index import NAME
 
@@ -29,22 +30,17 @@ FORGOTTEN_AFTER = 86_400.0
 T = TypeVar("T")
 
 
-class EmbeddedSink:
+class EmbeddedSink(GenerationWriter):
     """See `kompass.feed.sink.Sink`."""
 
     def __init__(self, directory: Path, *, next_generation: bool = False) -> None:
-        self._generations = Generations(directory, schema.VERSION)
-        self._next = next_generation
-        self._directory: Path | None = None
+        super().__init__(Generations(directory, schema.VERSION), next_generation=next_generation)
         self._index: tantivy.Index | None = None
         self._writer: tantivy.IndexWriter | None = None
 
     @property
     def name(self) -> str:
         return NAME
-
-    async def open(self) -> None:
-        await self._in_thread(self._opened)
 
     async def checkpoint(self) -> Checkpoint | None:
         def reading() -> Checkpoint | None:
@@ -94,7 +90,7 @@ class EmbeddedSink:
 
     def _write_again(self) -> None:
         index, _ = self._opened()
-        old = self._directory
+        old = self._generation
         assert old is not None
         if self._next:
             return  # a new generation has nothing to forget
@@ -105,15 +101,15 @@ class EmbeddedSink:
 
     def _mark_replaced(self) -> None:
         """Remembers since when there is something to forget."""
-        assert self._directory is not None
-        mark = self._directory / "replaced"
+        assert self._generation is not None
+        mark = self._generation / "replaced"
         if not mark.exists():
             mark.touch()
 
     def _replaced_long_ago(self) -> bool:
-        assert self._directory is not None
+        assert self._generation is not None
         try:
-            since = (self._directory / "replaced").stat().st_mtime
+            since = (self._generation / "replaced").stat().st_mtime
         except FileNotFoundError:
             return False
         # A moment that is still to come was taken from a wrong clock, and says nothing.
@@ -124,45 +120,23 @@ class EmbeddedSink:
         await other.open()
         return other
 
-    async def switch(self) -> None:
-        def switching() -> None:
-            self._opened()
-            assert self._directory is not None
-            self._generations.switch(self._directory)
-            self._next = False
-
-        await self._in_thread(switching)
-
-    async def discard(self) -> None:
-        def discarding() -> None:
-            generation = self._directory
-            self._let_go()
-            if generation is not None:
-                self._generations.discard(generation)
-
-        await self._in_thread(discarding)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._let_go)
-
     def _opened(self) -> tuple[tantivy.Index, tantivy.IndexWriter]:
-        """Opens what isn't: after a failure everything is opened anew."""
         if self._index is None or self._writer is None:
             self._let_go()
-            directory = self._generations.begin() if self._next else self._generations.open()
-            index = schema.opened(directory)
+            generation = self._begun()
+            index = schema.opened(generation)
             self._writer = index.writer(HEAP, 1)
             # A commit that was cut short leaves files, and the next one would give its own the same names.
             self._writer.garbage_collect_files()
             index.reload()
-            self._index, self._directory = index, directory
+            self._index, self._generation = index, generation
         return self._index, self._writer
 
     def _let_go(self) -> None:
         # The lock on the directory goes with the last reference.
         self._writer = None
         self._index = None
-        self._directory = None
+        self._generation = None
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Blocking work. What tantivy and the disk complain of isn't any document's fault."""

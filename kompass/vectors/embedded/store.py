@@ -12,6 +12,7 @@ import apsw
 
 from kompass.feed.sink import Checkpoint, SinkUnavailableError
 from kompass.search.entries import key, sound
+from kompass.search.generation_writer import GenerationWriter
 from kompass.search.generations import Generations
 from kompass.vectors.embedded import schema
 from kompass.vectors.entries import Entry, Kept, Known
@@ -34,19 +35,14 @@ _INSERT = f"""
 """
 
 
-class EmbeddedStore:
+class EmbeddedStore(GenerationWriter):
     """See `kompass.vectors.index.VectorStore`."""
 
     def __init__(self, directory: Path, embedder: str, *, next_generation: bool = False) -> None:
         """`embedder`: the name of the one whose vectors these are."""
-        self._generations = Generations(directory, schema.version(embedder))
+        super().__init__(Generations(directory, schema.version(embedder)), next_generation=next_generation)
         self._embedder = embedder
-        self._next = next_generation
-        self._generation: Path | None = None
         self._connection: apsw.Connection | None = None
-
-    async def open(self) -> None:
-        await self._in_thread(self._opened)
 
     async def checkpoint(self) -> Checkpoint | None:
         return await self._in_thread(lambda: schema.checkpoint_of(self._opened()))
@@ -151,31 +147,9 @@ class EmbeddedStore:
         await other.open()
         return other
 
-    async def switch(self) -> None:
-        def switching() -> None:
-            self._opened()
-            assert self._generation is not None
-            self._generations.switch(self._generation)
-            self._next = False
-
-        await self._in_thread(switching)
-
-    async def discard(self) -> None:
-        def discarding() -> None:
-            generation = self._generation
-            self._let_go()
-            if generation is not None:
-                self._generations.discard(generation)
-
-        await self._in_thread(discarding)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._let_go)
-
     def _opened(self) -> apsw.Connection:
-        """Opens what isn't: after a failure everything is opened anew."""
         if self._connection is None:
-            generation = self._generations.begin() if self._next else self._generations.open()
+            generation = self._begun()
             self._connection = schema.opened(generation, writing=True)
             self._generation = generation
         return self._connection
