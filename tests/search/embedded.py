@@ -18,11 +18,30 @@ def at(directory: str) -> Sink:
     return EmbeddedSink(Path(directory))
 
 
-class EmbeddedHarness(SinkHarness):
-    """Breaks the index by taking its directory away: a disk that is gone."""
+class DirectoryHarness(SinkHarness):
+    """Breaks a sink by taking its directory away: a disk that is gone."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory / "search"
+        self._directory = directory
+
+    async def break_it(self) -> None:
+        if self._directory.exists():
+            self._directory.rename(self._away)
+        self._directory.write_text("not a directory")
+
+    async def mend_it(self) -> None:
+        self._directory.unlink()
+        if self._away.exists():
+            self._away.rename(self._directory)
+
+    @property
+    def _away(self) -> Path:
+        return self._directory.with_name("away")
+
+
+class EmbeddedHarness(DirectoryHarness):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "search")
         self._index = EmbeddedIndex(self._directory)
 
     @property
@@ -45,20 +64,6 @@ class EmbeddedHarness(SinkHarness):
         found = await self._index.find(question(""), person.channels, limit=MOST_LIMIT)
         assert found.total == len(found.matches) == sum(found.facets["type"].values())
         return {match.id for match in found.matches}
-
-    async def break_it(self) -> None:
-        if self._directory.exists():
-            self._directory.rename(self._away)
-        self._directory.write_text("not a directory")
-
-    async def mend_it(self) -> None:
-        self._directory.unlink()
-        if self._away.exists():
-            self._away.rename(self._directory)
-
-    @property
-    def _away(self) -> Path:
-        return self._directory.with_name("away")
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -18,6 +17,7 @@ from kompass.search.catalogue import SEARCHED, Searched
 from kompass.search.embedded.sink import EmbeddedSink
 from kompass.sync.opening import DATABASE
 from tests.attack.world import PEOPLE, World, open_world
+from tests.search.asking import answer, search
 from tests.search.filling import follow
 
 SHOWN_ANYWAY = {"type", "owner", "customerId", "projectId", "status", "rating", "customerType"}
@@ -41,16 +41,6 @@ async def sink(world: World, tmp_path: Path) -> AsyncIterator[EmbeddedSink]:
     await sink.open()
     yield sink
     await sink.close()
-
-
-async def answer(world: World, name: str, **parameters: Any) -> httpx.Response:
-    return await (await world.client(name)).get("/api/v1/search", params=parameters)
-
-
-async def search(world: World, name: str, **parameters: Any) -> dict[str, Any]:
-    found = await answer(world, name, **parameters)
-    assert found.status_code == 200, found.text
-    return dict(found.json())
 
 
 async def everything(world: World, name: str, **parameters: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from kompass.vectors.meaning import VectorMeaning
 from kompass.vectors.originals import Document, Originals, ServerOriginals
 from kompass.vectors.sink import VectorSink
 from tests.feed.conformance import SinkHarness, Stored
+from tests.search.embedded import DirectoryHarness
 
 
 class Documents:
@@ -62,11 +63,11 @@ def at(directory: str) -> Sink:
     return make(Path(directory))
 
 
-class EmbeddedHarness(SinkHarness):
-    """Breaks the index by taking its directory away, and keeping others from writing what they have open."""
+class EmbeddedHarness(DirectoryHarness):
+    """Breaks the index also by keeping others from writing what they have open."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory / "vectors"
+        super().__init__(directory / "vectors")
         self._index = EmbeddedVectors(self._directory, NAME)
         self._meaning = VectorMeaning(self._index, embedder())
         self._locks: list[apsw.Connection] = []
@@ -97,14 +98,10 @@ class EmbeddedHarness(SinkHarness):
             lock = apsw.Connection(str(file))
             lock.execute("BEGIN IMMEDIATE")
             self._locks.append(lock)
-        if self._directory.exists():
-            self._directory.rename(self._away)
-        self._directory.write_text("not a directory")
+        await super().break_it()
 
     async def mend_it(self) -> None:
-        self._directory.unlink()
-        if self._away.exists():
-            self._away.rename(self._directory)
+        await super().mend_it()
         for lock in self._locks:
             lock.execute("ROLLBACK")
             lock.close()
@@ -112,10 +109,6 @@ class EmbeddedHarness(SinkHarness):
 
     async def close(self) -> None:
         await self._meaning.close()
-
-    @property
-    def _away(self) -> Path:
-        return self._directory.with_name("away")
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -24,6 +23,7 @@ from kompass.vectors.meaning import VectorMeaning
 from kompass.vectors.sink import VectorSink
 from tests.attack.world import PEOPLE, World, open_world
 from tests.feed.changes import CONSENT
+from tests.search.asking import answer, search
 from tests.search.filling import database_of, follow
 from tests.vectors.embedded import Documents, embedder, make
 
@@ -67,16 +67,6 @@ async def filled(directory: Path, world: World, only: Iterable[str] | None = Non
     await sink.open()
     await follow(world.product, sink)
     await sink.close()
-
-
-async def answer(world: World, name: str, **parameters: Any) -> httpx.Response:
-    return await (await world.client(name)).get("/api/v1/search", params=parameters)
-
-
-async def search(world: World, name: str, **parameters: Any) -> dict[str, Any]:
-    found = await answer(world, name, **parameters)
-    assert found.status_code == 200, found.text
-    return dict(found.json())
 
 
 @pytest.mark.asyncio(loop_scope="module")
