@@ -154,10 +154,10 @@ async def _prepared() -> AsyncIterator[Bench]:
         tempfile.TemporaryDirectory(prefix="bench-feed-", dir=os.environ.get("TMPDIR")) as directory,
     ):
         place = Path(directory)
-        there, absent = present(Settings(data=place))
+        url = running.url.replace("bench:bench@", "")
+        there, absent = present(Settings(data=place, feed_server=url, feed_secret=SECRET))
         for name, why in absent.items():
             print(f"no {name}: {why}")
-        url = running.url.replace("bench:bench@", "")
         limits = httpx.Limits(max_connections=20)
         auth = httpx.BasicAuth("bench", "bench")
         headers = {"content-type": "application/json"}
@@ -200,7 +200,10 @@ async def _run(documents: int, seconds: float, rate: int, away: float) -> None:
             print(f"\n{name} is away for {away:.0f} s while the others go on at {rate} writes a second:")
             await bench.stop(name)
             missed = await bench.write(away, rate)
-            _tell({other: sink for other, sink in bench.sinks.items() if other != name}, missed)
+            others = {other: sink for other, sink in bench.sinks.items() if other != name}
+            for other in others:
+                await bench.caught_up(other)
+            _tell(others, missed)
             before = bench.sinks[name].documents
             bench.follow(name)
             took = await bench.caught_up(name)

@@ -72,7 +72,6 @@ class Follower:
             while True:
                 try:
                     await self._sink.open()
-                    failures = 0
                     while True:
                         await self._turn()
                         failures = 0

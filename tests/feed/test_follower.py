@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kompass.feed import follower
 from kompass.feed.ledger import State
-from kompass.feed.sink import Batch, DocumentRejectedError
+from kompass.feed.sink import Batch, DocumentRejectedError, SinkUnavailableError
 from kompass.privacy import enrolments, tickets
 from kompass.sync.index import verifying
 from replication.store.sqlite import Writing
@@ -150,6 +151,33 @@ async def test_a_sink_that_is_down_loses_nothing(world: FeedWorld) -> None:
     await world.state(State.UNAVAILABLE)
     await world.harness.mend_it()
     await world.settled()
+
+
+class Out(ReferenceSink):
+    """Opens, and then can't store anything."""
+
+    async def apply(self, batch: Batch) -> None:
+        raise SinkUnavailableError("there is no room")
+
+
+async def test_a_sink_that_opens_and_stores_nothing_is_left_more_and_more_alone(
+    world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+
+    def pause(attempt: int, **_: float) -> float:
+        waited.append(attempt)
+        return 0.0
+
+    monkeypatch.setattr(follower, "pause", pause)
+    world.follow(Out(world.directory / "sink"))
+
+    async def often() -> bool:
+        return len(waited) >= 6
+
+    await until(often, 20)
+    await world.unfollow()
+    assert waited == list(range(len(waited)))
 
 
 @pytest.mark.slow
