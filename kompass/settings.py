@@ -315,6 +315,26 @@ class Settings(BaseSettings):
         description="Hosts, addresses and networks that webhooks may call although they are not public;"
         " comma-separated",
     )
+    weaviate_url: str | None = Field(
+        default=None,
+        description="Weaviate (1.33) that keeps the vectors; without it they are in files of the server",
+    )
+    weaviate_grpc_port: int = Field(
+        default=50051, ge=1, le=65535, description="Its port for gRPC, on the same host"
+    )
+    weaviate_key: SecretStr | None = Field(
+        default=None, description="Key for it that may do everything with the collections named here"
+    )
+    weaviate_prefix: str = Field(
+        default="Kompass",
+        pattern=r"^[A-Z][A-Za-z0-9]{0,50}$",
+        description="What the names of its collections begin with",
+    )
+    weaviate_tenant: str = Field(
+        default="kompass",
+        pattern=r"^[a-z0-9]{1,32}$",
+        description="What the names of its tenants begin with: another one for each company on one Weaviate",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -364,7 +384,9 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("keycloak_issuer", "keycloak_url", "feed_server", "meilisearch_url", "vectors_url")
+    @field_validator(
+        "keycloak_issuer", "keycloak_url", "feed_server", "meilisearch_url", "vectors_url", "weaviate_url"
+    )
     @classmethod
     def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:

@@ -2,8 +2,8 @@
 
 A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
 with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
-(`node,clients,chromium,keycloak,postgres,redis,meilisearch`) turns such a skip into a failure: a machine that
-is meant to run everything can't quietly run less.
+(`node,clients,chromium,keycloak,postgres,redis,meilisearch,weaviate`) turns such a skip into a failure: a
+machine that is meant to run everything can't quietly run less.
 """
 
 from __future__ import annotations
@@ -85,12 +85,25 @@ def _redis() -> str:
         raise Missing(str(missing)) from None
 
 
+def _weaviate() -> str:
+    named = os.environ.get("KOMPASS_TEST_WEAVIATE")
+    built = Path(os.environ.get("GOBIN") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin")
+    found = named or shutil.which("weaviate-server") or shutil.which("weaviate-server", path=str(built))
+    if not found or not os.access(found, os.X_OK):
+        raise Missing(
+            "Weaviate is missing: run .ci/run where Go is installed, or name its program in"
+            " KOMPASS_TEST_WEAVIATE"
+        )
+    return found
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "node": _node,
     "clients": _clients,
     "chromium": _chromium,
     "keycloak": _keycloak,
     "postgres": _postgres,
+    "weaviate": _weaviate,
     "redis": _redis,
     "meilisearch": _meilisearch,
 }

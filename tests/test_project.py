@@ -31,6 +31,7 @@ DISTRIBUTION_OF = {
     "quickjs": "quickjs-ng",
     "sentence_transformers": "sentence-transformers",
     "sqlite_vec": "sqlite-vec",
+    "weaviate": "weaviate-client",
     "pytest_asyncio": "pytest-asyncio",
     "pydantic_core": "pydantic-core",
     "pydantic_settings": "pydantic-settings",

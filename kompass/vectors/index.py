@@ -48,8 +48,9 @@ class VectorStore(Protocol):
     async def about(self, customers: Collection[str], *, allowed: bool) -> list[Kept]:
         """Documents about one of these customers that have their vectors, or don't."""
 
-    async def vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, bytes]:
-        """Vectors of texts that it has, also in the generation that this one is to replace."""
+    async def vectors(self, hashes: Collection[bytes], doctypes: Collection[str]) -> Mapping[bytes, bytes]:
+        """Vectors of texts that it has, if it can also from the generation that this one is to replace.
+        `doctypes`: where it should look, if it can't look everywhere."""
 
     async def attachments(self, sources: Collection[str]) -> Mapping[str, Known]:
         """What it has of these contents, as with `vectors`."""

@@ -117,7 +117,8 @@ class Preparing:
         attached = await self._attached(may)
         for docid, (_, more) in attached.items():
             pieces[docid] = [*pieces[docid], *more]
-        vectors = await self._vectors([piece for some in pieces.values() for piece in some])
+        doctypes = {one.place.facets["type"] for one in may}
+        vectors = await self._vectors([piece for some in pieces.values() for piece in some], doctypes)
         return [
             Entry(
                 id=one.id,
@@ -172,11 +173,11 @@ class Preparing:
                 answer[one.id] = attached, pieces
         return answer
 
-    async def _vectors(self, pieces: Sequence[Piece]) -> dict[bytes, bytes]:
+    async def _vectors(self, pieces: Sequence[Piece], doctypes: Collection[str]) -> dict[bytes, bytes]:
         """By hash. A text without direction, as one of blanks, has none."""
         found = {piece.hash: piece.vector for piece in pieces if piece.vector is not None}
         texts = {piece.hash: piece.text for piece in pieces if piece.hash not in found}
-        found |= await self._store.vectors(texts.keys())
+        found |= await self._store.vectors(texts.keys(), doctypes)
         missing = [name for name in texts if name not in found]
         for at in range(0, len(missing), self._embedder.at_once):
             some = missing[at : at + self._embedder.at_once]

@@ -12,10 +12,13 @@ from kompass.settings import EmbedderKind, Settings
 
 if TYPE_CHECKING:
     from kompass.vectors.embedders.interface import Embedder
+    from kompass.vectors.index import VectorIndex, VectorStore
+    from kompass.vectors.weaviate.place import Address
 
 OFF = "turned off by the setting vectors"
 NO_SERVICE = "vectors_embedder is openai, but vectors_url names no service"
-INDEX = {"numpy": "vectors", "pypdf": "vectors", "sqlite_vec": "vectors"}
+EMBEDDED = {"numpy": "vectors", "pypdf": "vectors", "sqlite_vec": "vectors"}
+WEAVIATE = {"numpy": "weaviate", "pypdf": "weaviate", "weaviate": "weaviate"}
 EMBEDDERS = {
     EmbedderKind.PACKAGED: {"tokenizers": "vectors", "wordllama": "vectors"},
     EmbedderKind.OPENAI: {},
@@ -29,14 +32,13 @@ def create_sink(settings: Settings) -> Sink:
     why = absent(settings)
     if why is not None:
         raise SinkAbsentError(why)
-    from kompass.vectors.embedded.store import EmbeddedStore
     from kompass.vectors.originals import ServerOriginals
     from kompass.vectors.sink import VectorSink
 
     embedder = _embedder(settings)
     secret = settings.feed_secret.get_secret_value() if settings.feed_secret else ""
     originals = ServerOriginals(settings.feed_server or f"http://127.0.0.1:{settings.port}", secret)
-    return VectorSink(EmbeddedStore(settings.directory / "vectors", embedder.name), embedder, originals)
+    return VectorSink(_store(settings, embedder.name), embedder, originals)
 
 
 def create_meaning(settings: Settings) -> tuple[Meaning | None, str]:
@@ -44,11 +46,10 @@ def create_meaning(settings: Settings) -> tuple[Meaning | None, str]:
     why = absent(settings)
     if why is not None:
         return None, why
-    from kompass.vectors.embedded.reader import EmbeddedVectors
     from kompass.vectors.meaning import VectorMeaning
 
     embedder = _embedder(settings)
-    return VectorMeaning(EmbeddedVectors(settings.directory / "vectors", embedder.name), embedder), ""
+    return VectorMeaning(_index(settings, embedder.name), embedder), ""
 
 
 def absent(settings: Settings) -> str | None:
@@ -57,12 +58,45 @@ def absent(settings: Settings) -> str | None:
         return OFF
     if settings.vectors_embedder is EmbedderKind.OPENAI and settings.vectors_url is None:
         return NO_SERVICE
-    needed = INDEX | EMBEDDERS[settings.vectors_embedder]
+    needed = (WEAVIATE if settings.weaviate_url else EMBEDDED) | EMBEDDERS[settings.vectors_embedder]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         extras = sorted({needed[name] for name in missing})
         return f"{', '.join(missing)} not installed: pip install 'kompass[{','.join(extras)}]'"
     return None
+
+
+def _store(settings: Settings, embedder: str) -> VectorStore:
+    if settings.weaviate_url is not None:
+        from kompass.vectors.weaviate.store import WeaviateStore
+
+        return WeaviateStore(_address(settings), embedder)
+    from kompass.vectors.embedded.store import EmbeddedStore
+
+    return EmbeddedStore(settings.directory / "vectors", embedder)
+
+
+def _index(settings: Settings, embedder: str) -> VectorIndex:
+    if settings.weaviate_url is not None:
+        from kompass.vectors.weaviate.reader import WeaviateVectors
+
+        return WeaviateVectors(_address(settings), embedder)
+    from kompass.vectors.embedded.reader import EmbeddedVectors
+
+    return EmbeddedVectors(settings.directory / "vectors", embedder)
+
+
+def _address(settings: Settings) -> Address:
+    from kompass.vectors.weaviate.place import Address
+
+    key = settings.weaviate_key.get_secret_value() if settings.weaviate_key else ""
+    return Address(
+        settings.weaviate_url or "",
+        settings.weaviate_grpc_port,
+        key,
+        settings.weaviate_prefix,
+        settings.weaviate_tenant,
+    )
 
 
 def _embedder(settings: Settings) -> Embedder:

@@ -17,13 +17,14 @@ HARNESSES = {
     "readstore": "tests.readstore.harness:harness",
     "search": "tests.search.embedded:harness",
     "vectors": "tests.vectors.embedded:harness",
+    "vectors in Weaviate": "tests.vectors.in_weaviate:harness",
     "search in MeiliSearch": "tests.search.meili:harness",
 }
 """Sink -> `module:function`; the function takes an empty directory and is an asynchronous context manager
 that gives a `SinkHarness`. What is dear to start it keeps for the whole process."""
 
 
-DEAR = {"readstore", "search in MeiliSearch"}
+DEAR = {"readstore", "search in MeiliSearch", "vectors in Weaviate"}
 """Those whose tests wait for a server: left out of the fast ring."""
 
 

@@ -72,7 +72,7 @@ class EmbeddedStore(GenerationWriter):
 
         return await self._in_thread(reading)
 
-    async def vectors(self, hashes: Collection[bytes]) -> Mapping[bytes, bytes]:
+    async def vectors(self, hashes: Collection[bytes], doctypes: Collection[str]) -> Mapping[bytes, bytes]:
         return await self._in_thread(lambda: self._known(_vectors, hashes))
 
     async def attachments(self, sources: Collection[str]) -> Mapping[str, Known]:

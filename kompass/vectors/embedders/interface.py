@@ -72,6 +72,11 @@ def packed(vector: npt.NDArray[np.float32]) -> bytes | None:
     return bytes(np.rint(vector * (127.0 / greatest)).astype(np.int8).tobytes())
 
 
+def repacked(vector: Sequence[float]) -> bytes:
+    """The vector as it is stored, of one that was stored before."""
+    return packed(np.asarray(vector, np.float32)) or b""
+
+
 def unpacked(stored: bytes) -> list[float]:
     """The same vector as numbers, of length 1."""
     vector = np.frombuffer(stored, dtype=np.int8).astype(np.float32)

@@ -1,0 +1,1 @@
+"""The index of vectors in a Weaviate server, for production."""

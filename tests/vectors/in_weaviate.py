@@ -1,0 +1,189 @@
+"""A real Weaviate for the tests of all sinks: one for a process of tests, an index for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+import httpx
+
+from kompass.feed.sink import PersonAccess, Sink
+from kompass.search.asking import question
+from kompass.search.index import IndexUnavailableError
+from kompass.vectors.embedders.packaged import NAME
+from kompass.vectors.meaning import VectorMeaning
+from kompass.vectors.sink import VectorSink
+from kompass.vectors.weaviate.place import Address
+from kompass.vectors.weaviate.reader import WeaviateVectors
+from kompass.vectors.weaviate.store import WeaviateStore
+from tests.feed.conformance import SinkHarness, Stored
+from tests.needs import require
+from tests.servers import free_port
+from tests.vectors.embedded import embedder, originals
+
+START_SECONDS = 60.0
+
+
+@cache
+def server() -> Address:
+    """Where it answers; it ends with this process."""
+    program = require("weaviate")
+    directory = Path(tempfile.mkdtemp(prefix="kompass-weaviate-"))
+    http, grpc, gossip, data, raft, rpc = (free_port() for _ in range(6))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true",
+        "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
+        "CLUSTER_DATA_BIND_PORT": str(data),
+        "CLUSTER_GOSSIP_BIND_PORT": str(gossip),
+        "CLUSTER_HOSTNAME": "node1",
+        "DEFAULT_VECTORIZER_MODULE": "none",
+        "DISABLE_TELEMETRY": "true",
+        "GO_PROFILING_DISABLE": "true",
+        "GRPC_PORT": str(grpc),
+        "LOG_LEVEL": "error",
+        "PERSISTENCE_DATA_PATH": str(directory / "data"),
+        "RAFT_INTERNAL_RPC_PORT": str(rpc),
+        "RAFT_PORT": str(raft),
+    }
+    command = [program, "--host", "127.0.0.1", "--port", str(http), "--scheme", "http"]
+    with (directory / "log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
+    atexit.register(_stop, process, directory)
+    until = time.monotonic() + START_SECONDS
+    url = f"http://127.0.0.1:{http}"
+    while True:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/v1/.well-known/ready").status_code == 200:
+                return Address(url, grpc, "", "Test", "kompass")
+        if time.monotonic() > until or process.poll() is not None:
+            raise AssertionError(f"Weaviate doesn't start: {(directory / 'log').read_text()[-3000:]}")
+        time.sleep(0.1)
+
+
+def _stop(process: subprocess.Popen[bytes], directory: Path) -> None:
+    process.kill()
+    process.wait()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def at(address: str) -> Sink:
+    return VectorSink(WeaviateStore(Address(**json.loads(address)), NAME), embedder(), originals())
+
+
+class Relay:
+    """A port that leads to another one, and can be closed and opened again."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for one in self._open:
+            one.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._relayed(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _relayed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        beyond, there = await asyncio.open_connection("127.0.0.1", self._to)
+        try:
+            await asyncio.gather(_copied(reader, there), _copied(beyond, writer))
+        finally:
+            writer.transport.abort()
+            there.transport.abort()
+
+
+async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+class WeaviateHarness(SinkHarness):
+    """Breaks it by closing the way to it."""
+
+    def __init__(self, address: Address, http: Relay, grpc: Relay) -> None:
+        self._direct = address
+        self._relays = (http, grpc)
+        self._address = replace(address, url=f"http://127.0.0.1:{http.port}", grpc_port=grpc.port)
+        self.index = WeaviateVectors(address, NAME)
+        self._meaning = VectorMeaning(self.index, embedder())
+
+    @property
+    def again(self) -> tuple[str, str]:
+        return "tests.vectors.in_weaviate:at", json.dumps(asdict(self._direct))
+
+    def make(self) -> Sink:
+        return at(json.dumps(asdict(self._address)))
+
+    async def read(self, docid: str) -> Stored | None:
+        try:
+            found = await self.index.inspect(docid)
+        except IndexUnavailableError:
+            return None
+        if found is None:
+            return None
+        content = (found["title"], found["base"], found["allowed"], found["chunks"])
+        return Stored(found["rev"], frozenset(found["channels"]), content)
+
+    async def readable(self, person: PersonAccess) -> set[str]:
+        try:
+            found = await self._meaning.nearest(question("Hofladen"), person.channels, limit=50)
+        except IndexUnavailableError:
+            return set()
+        return {match.id for match in found}
+
+    async def break_it(self) -> None:
+        for relay in self._relays:
+            await relay.close()
+
+    async def mend_it(self) -> None:
+        for relay in self._relays:
+            await relay.open()
+
+    async def close(self) -> None:
+        await self._meaning.close()
+
+
+@asynccontextmanager
+async def harness(_: Path) -> AsyncIterator[SinkHarness]:
+    found = await asyncio.to_thread(server)
+    address = replace(found, tenant=f"t{secrets.token_hex(6)}")
+    relays = Relay(int(address.url.rpartition(":")[2])), Relay(address.grpc_port)
+    for relay in relays:
+        await relay.open()
+    one = WeaviateHarness(address, *relays)
+    try:
+        yield one
+    finally:
+        await one.close()
+        for relay in relays:
+            await relay.close()
