@@ -1,4 +1,4 @@
-"""`./scripts/bench engine|replication|access|models|audit|search|readstore`: our figures as tables."""
+"""`./scripts/bench engine|replication|access|models|audit|search|readstore|feed|jobs`: figures as tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import access, audit, engine, feed, models, readstore, replication, search
+from bench import access, audit, engine, feed, jobs, models, readstore, replication, search
 from bench.servers import ROOT
 from kompass.settings import DemoSize
 
@@ -87,6 +87,16 @@ def run_feed(
 ) -> None:
     """Copies of the documents: how soon a write is in them, how fast they are built and catch up."""
     feed.run(documents, seconds, rate, away)
+
+
+@app.command("jobs")
+def run_jobs(
+    size: Annotated[DemoSize, typer.Option(help="demo data that is there")] = DemoSize.MEDIUM,
+    seconds: Annotated[float, typer.Option(help="how long single documents are written")] = 20,
+    rate: Annotated[int, typer.Option(help="how many a second")] = 100,
+) -> None:
+    """Everything together: how soon after a write a webhook is called, and what memory all of it takes."""
+    jobs.run(size, seconds, rate)
 
 
 @app.command("models")

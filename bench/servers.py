@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -103,6 +103,19 @@ def our_product(program: str = "kompass", **variables: str) -> Iterator[Running]
         **variables,
     ) as running:
         yield running
+
+
+@contextmanager
+def demo_product(size: str, **variables: str) -> Iterator[Running]:
+    """The product with demo data of a size, and everything that runs beside it."""
+    with _python_server(
+        "the demo",
+        ["kompass", "serve"],
+        ["--demo", "--demo-size", size],
+        KOMPASS_LOG_LEVEL="warning",
+        **variables,
+    ) as running:
+        yield replace(running, url=running.url.replace("bench:bench@", ""))
 
 
 @contextmanager

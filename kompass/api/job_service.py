@@ -17,6 +17,7 @@ from kompass.api.authentication import body_of, call_of
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.domain.keys import ROLE
+from kompass.domain.users import NOWHERE
 from kompass.identity.services import is_jobs
 from kompass.jobs import receivers
 from replication.protocol import jsontext
@@ -39,8 +40,8 @@ class Looking(BaseModel):
 
 
 async def viewed(request: Request) -> Response:
-    """`POST view`: `documents` of those ids that the person may read now, as he reads them, and his `name`,
-    `email`, and whether he is `active`. 404 if there is no such person.
+    """`POST view`: `documents` of those ids that the person may read now, as he reads them, his `name`, his
+    `email` (empty if he gets none), and whether he is `active`. 404 if there is no such person.
     """
     _only_the_service(request)
     asked = await body_of(request, Looking)
@@ -57,9 +58,10 @@ async def viewed(request: Request) -> Response:
         view = services.views.of(access.database, Principal(asked.person, roles))
         found = await view.winners(asked.ids)
         documents = {docid: jsontext.decode(each.text) for docid, each in found.items() if not each.deleted}
+    email = _text(user.get("email"))
     answer = {
         "active": roles is not None,
-        "email": _text(user.get("email")),
+        "email": "" if email.endswith(f"@{NOWHERE}") else email,
         "name": _text(user.get("displayName")) or asked.person,
         "documents": documents,
     }

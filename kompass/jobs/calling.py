@@ -35,6 +35,8 @@ SECONDS = 5.0
 MOST_ANSWER = 64 * 1024
 """Bytes of an answer that are read; nobody looks at them."""
 MOST_BODY = 512 * 1024
+MOST_CLIENTS = 16
+"""Hosts to which connections are kept."""
 
 _GONE = 410
 _WRAPPING = tuple(
@@ -71,16 +73,31 @@ def signature(secret: str, ident: str, timestamp: int, body: bytes) -> str:
     return "v1," + b64encode(hmac.new(key_of(secret), signed, sha256).digest()).decode()
 
 
-def caller(
-    hosts: Iterable[str] = (), *, seconds: float = SECONDS, now: Callable[[], float] = time.time
-) -> Callable[[Receiver, str, bytes], Mapping[str, Any]]:
-    """What calls receivers. `hosts`: names, addresses and networks that it may reach beside public ones."""
-    allowed = PublicHosts(hosts)
+class Caller:
+    """Calls receivers, one after the other; connections to them are kept for a few seconds. `close` it."""
 
-    def call(receiver: Receiver, ident: str, body: bytes) -> Mapping[str, Any]:
-        """One attempt. Never raises: `error` says why it failed, empty if it didn't."""
+    def __init__(
+        self, hosts: Iterable[str] = (), *, seconds: float = SECONDS, now: Callable[[], float] = time.time
+    ) -> None:
+        """`hosts`: names, addresses and networks that it may reach beside public ones."""
+        self._allowed = PublicHosts(hosts)
+        self._seconds = seconds
+        self._now = now
+        self._runner: asyncio.Runner | None = None
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        """One for a host: a connection whose certificate is for one name serves no other."""
+
+    def __call__(self, receiver: Receiver, ident: str, body: bytes) -> Mapping[str, Any]:
+        """One attempt. `error` says why it failed, empty if it didn't; raises what ends the job early."""
         began = time.monotonic()
-        status, error, never = asyncio.run(_call(allowed, receiver, ident, body, seconds, round(now())))
+        try:
+            if self._runner is None:
+                self._runner = asyncio.Runner()
+            status, error, never = self._runner.run(self._call(receiver, ident, body))
+        except BaseException:
+            # By a signal, in the midst of anything: nothing of it is used again.
+            self._runner, self._clients = None, {}
+            raise
         told: dict[str, Any] = {
             "status": status,
             "milliseconds": round(1000 * (time.monotonic() - began)),
@@ -90,29 +107,33 @@ def caller(
             told["never"] = True
         return told
 
-    return call
+    def close(self) -> None:
+        runner, self._runner = self._runner, None
+        clients, self._clients = self._clients, {}
+        if runner is not None:
+            for client in clients.values():
+                runner.run(client.aclose())
+            runner.close()
 
-
-async def _call(
-    allowed: AllowedHosts, receiver: Receiver, ident: str, body: bytes, seconds: float, at: int
-) -> tuple[int | None, str, bool]:
-    if len(body) > MOST_BODY:
-        return None, f"the body has {len(body)} bytes, more than {MOST_BODY}: name fewer fields", True
-    try:
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "KOMPASS",
-            "idempotency-key": ident,
-            "webhook-id": ident,
-            "webhook-timestamp": str(at),
-            "webhook-signature": signature(receiver.secret, ident, at, body),
-        }
-        async with asyncio.timeout(seconds):
-            transport = PinnedTransport(allowed, httpx.AsyncHTTPTransport(verify=_tls()))
-            # Without `trust_env`: a proxy of the environment would resolve the name by itself.
+    async def _call(self, receiver: Receiver, ident: str, body: bytes) -> tuple[int | None, str, bool]:
+        if len(body) > MOST_BODY:
+            return None, f"the body has {len(body)} bytes, more than {MOST_BODY}: name fewer fields", True
+        at = round(self._now())
+        try:
+            headers = {
+                "content-type": "application/json",
+                "user-agent": "KOMPASS",
+                "idempotency-key": ident,
+                "webhook-id": ident,
+                "webhook-timestamp": str(at),
+                "webhook-signature": signature(receiver.secret, ident, at, body),
+            }
+            client = await self._client(httpx.URL(receiver.url).host)
             async with (
-                httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False) as client,
-                client.stream("POST", receiver.url, content=body, headers=headers, timeout=seconds) as answer,
+                asyncio.timeout(self._seconds),
+                client.stream(
+                    "POST", receiver.url, content=body, headers=headers, timeout=self._seconds
+                ) as answer,
             ):
                 read = 0
                 async for part in answer.aiter_raw():
@@ -120,19 +141,30 @@ async def _call(
                     if read > MOST_ANSWER:
                         break
                 status = answer.status_code
-    except TimeoutError:
-        return None, f"no answer within {seconds:g} seconds", False
-    except HostForbidden:
-        return None, "the receiver's address is not public, and not listed in webhook_hosts", False
-    except WebhookError as error:
-        return None, str(error), True
-    except (PeerUnavailable, httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, ValueError) as error:
-        return None, f"it can't be reached: {type(error).__name__}", False
-    if 200 <= status < 300:
-        return status, "", False
-    if 300 <= status < 400:
-        return status, f"it answers {status}: redirections are not followed", False
-    return status, f"it answers {status}", status == _GONE
+        except TimeoutError:
+            return None, f"no answer within {self._seconds:g} seconds", False
+        except HostForbidden:
+            return None, "the receiver's address is not public, and not listed in webhook_hosts", False
+        except WebhookError as error:
+            return None, str(error), True
+        except (PeerUnavailable, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            return None, f"it can't be reached: {type(error).__name__}", False
+        if 200 <= status < 300:
+            return status, "", False
+        if 300 <= status < 400:
+            return status, f"it answers {status}: redirections are not followed", False
+        return status, f"it answers {status}", status == _GONE
+
+    async def _client(self, host: str) -> httpx.AsyncClient:
+        client = self._clients.get(host)
+        if client is None:
+            while len(self._clients) >= MOST_CLIENTS:
+                await self._clients.pop(next(iter(self._clients))).aclose()
+            transport = PinnedTransport(self._allowed, httpx.AsyncHTTPTransport(verify=_tls()))
+            # Without `trust_env`: a proxy of the environment would resolve the name by itself.
+            client = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
+            self._clients[host] = client
+        return client
 
 
 @cache

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kompass.domain.registry import LABELS
-from kompass.domain.users import NOWHERE
 from kompass.jobs.service import View
 from kompass.jobs.triggers import Trigger
 
@@ -36,7 +35,7 @@ class Letter:
 
 def letter(trigger: Trigger, reader: View, doc: Mapping[str, Any]) -> Letter | None:
     """To whoever may read this much of the document; None if he has no address."""
-    if "@" not in reader.email or reader.email.endswith(f"@{NOWHERE}") or not _is_line(reader.email):
+    if "@" not in reader.email or not _is_line(reader.email):
         return None
     what = LABELS.get(trigger.doctype, trigger.doctype)
     title = next((text for name in _TITLES if (text := _line(doc.get(name)))), "")

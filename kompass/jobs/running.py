@@ -17,7 +17,7 @@ import apsw
 import structlog
 
 from kompass.jobs.acting import Means
-from kompass.jobs.calling import caller
+from kompass.jobs.calling import Caller
 from kompass.jobs.desk import NOTE
 from kompass.jobs.dispatching import Dispatcher
 from kompass.jobs.mailing import sender
@@ -47,17 +47,16 @@ def run(settings: Settings, *, url: str, server: str, secret: str) -> bool:
     dispatching.start()
     asked = Server(server, secret)
     mail = settings.mail_server
-    means = Means(
-        asked,
-        sender(mail.get_secret_value(), settings.mail_from) if mail is not None else None,
-        caller(settings.webhook_hosts),
-    )
+    calls = Caller(settings.webhook_hosts)
+    send = sender(mail.get_secret_value(), settings.mail_from) if mail is not None else None
+    means = Means(asked, send, calls)
     try:
         log.info("a worker is there", worker=name, server=server)
         return work(url, name, means)
     finally:
         stopped.set()
         dispatching.join(10)
+        calls.close()
         asked.close()
 
 

@@ -6,6 +6,7 @@ it may write is decided there (`kompass/access/services.py`), not here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ import httpx
 
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
+
+FRESH_SECONDS = 1.0
+"""How long what was asked of a webhook is believed."""
 
 _TIMEOUT = httpx.Timeout(20, connect=5)
 _API = "/api/v1/jobs/service"
@@ -63,6 +67,7 @@ class Server:
     ) -> None:
         """`transport`: for tests."""
         self._database = database
+        self._receivers: dict[str, tuple[float, Receiver | None]] = {}
         self._client = httpx.Client(
             base_url=url.rstrip("/"),
             headers={"authorization": f"Bearer {secret}", "accept": "application/json"},
@@ -95,12 +100,18 @@ class Server:
         return [str(one) for one in found["people"]]
 
     def receiver(self, name: str) -> Receiver | None:
-        """None if there is no such webhook, or it is switched off."""
+        """None if there is no such webhook, or it is switched off; as it was a second ago."""
+        now = time.monotonic()
+        at, known = self._receivers.get(name, (-FRESH_SECONDS, None))
+        if now - at < FRESH_SECONDS:
+            return known
         answer = self._ask("GET", f"{_API}/webhooks/{quote(name, safe='')}")
-        if answer.status_code == 404:
-            return None
-        found = self._value(answer)
-        return Receiver(found["url"], found["secret"], found["fields"], found["person"])
+        receiver = None
+        if answer.status_code != 404:
+            found = self._value(answer)
+            receiver = Receiver(found["url"], found["secret"], found["fields"], found["person"])
+        self._receivers[name] = now, receiver
+        return receiver
 
     def write(self, docid: str, body: Mapping[str, Any]) -> bool:
         """False if it was there already. Raises `RefusedError`."""

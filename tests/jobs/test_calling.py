@@ -14,7 +14,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from kompass.jobs import receivers
-from kompass.jobs.calling import MOST_BODY, caller, is_public
+from kompass.jobs.calling import MOST_BODY, Caller, is_public
 from kompass.jobs.receivers import WebhookError
 from kompass.jobs.service import Receiver
 from kompass.jobs.store import JobStore
@@ -64,7 +64,7 @@ def receiving() -> Iterator[Receiving]:
 
 
 def test_a_receiver_can_check_who_calls(receiving: Receiving) -> None:
-    told = caller(["127.0.0.1"])(receiving.at(), "job-1", b'{"event_type":"offer.sent"}')
+    told = Caller(["127.0.0.1"])(receiving.at(), "job-1", b'{"event_type":"offer.sent"}')
     assert told == {"status": 200, "milliseconds": told["milliseconds"], "error": ""}
     ((headers, body),) = receiving.got
     assert (headers["idempotency-key"], headers["webhook-id"]) == ("job-1", "job-1")
@@ -78,7 +78,7 @@ def test_a_receiver_can_check_who_calls(receiving: Receiving) -> None:
 
 
 def test_what_is_old_is_not_believed(receiving: Receiving) -> None:
-    caller(["127.0.0.1"], now=lambda: time.time() - 600)(receiving.at(), "job-1", b"{}")
+    Caller(["127.0.0.1"], now=lambda: time.time() - 600)(receiving.at(), "job-1", b"{}")
     ((headers, body),) = receiving.got
     assert datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC).year >= 2026
     with pytest.raises(WebhookVerificationError):
@@ -87,7 +87,7 @@ def test_what_is_old_is_not_believed(receiving: Receiving) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f000001"])
 def test_nothing_of_this_machine_is_called(receiving: Receiving, host: str) -> None:
-    told = caller()(receiving.at(host), "job-1", b"{}")
+    told = Caller()(receiving.at(host), "job-1", b"{}")
     assert told["error"]
     assert receiving.got == []
 
@@ -104,7 +104,7 @@ def test_a_name_that_leads_inside_is_not_called(
         return next(answers)
 
     monkeypatch.setattr("replication.replicator.hosts.resolve", resolving)
-    told = caller()(receiving.at("rebind.example.com"), "job-1", b"{}")
+    told = Caller()(receiving.at("rebind.example.com"), "job-1", b"{}")
     assert "not public" in told["error"]
     assert asked == ["rebind.example.com"]
     assert receiving.got == []
@@ -117,7 +117,7 @@ def test_one_address_inside_among_others_is_enough(
         return ["93.184.216.34", "10.0.0.1"]
 
     monkeypatch.setattr("replication.replicator.hosts.resolve", resolving)
-    assert "not public" in caller()(receiving.at("mixed.example.com"), "job-1", b"{}")["error"]
+    assert "not public" in Caller()(receiving.at("mixed.example.com"), "job-1", b"{}")["error"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 
 def test_redirections_are_not_followed(receiving: Receiving) -> None:
     receiving.status, receiving.headers = 302, {"location": f"http://127.0.0.1:{receiving.port}/other"}
-    told = caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")
+    told = Caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")
     assert told["status"] == 302
     assert "redirections" in told["error"]
     assert len(receiving.got) == 1
@@ -159,20 +159,20 @@ def test_redirections_are_not_followed(receiving: Receiving) -> None:
 def test_who_is_slow_is_given_up(receiving: Receiving) -> None:
     receiving.sleep = 5
     began = time.monotonic()
-    told = caller(["127.0.0.1"], seconds=0.3)(receiving.at(), "job-1", b"{}")
+    told = Caller(["127.0.0.1"], seconds=0.3)(receiving.at(), "job-1", b"{}")
     assert time.monotonic() - began < 3
     assert told["error"] == "no answer within 0.3 seconds"
 
 
 def test_an_endless_answer_is_not_read(receiving: Receiving) -> None:
     receiving.body = b"x" * 5_000_000
-    assert caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")["error"] == ""
+    assert Caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")["error"] == ""
 
 
 @pytest.mark.parametrize(("status", "never"), [(500, False), (404, False), (429, False), (410, True)])
 def test_what_is_no_success(receiving: Receiving, status: int, never: bool) -> None:
     receiving.status = status
-    told = caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")
+    told = Caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")
     assert told["error"] == f"it answers {status}"
     assert told.get("never", False) is never
 
@@ -181,10 +181,10 @@ def test_who_is_not_there(receiving: Receiving) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/"
-        told = caller(["127.0.0.1"])(Receiver(url, SECRET, [], ""), "job-1", b"{}")
+        told = Caller(["127.0.0.1"])(Receiver(url, SECRET, [], ""), "job-1", b"{}")
     assert told["error"].startswith("it can't be reached")
-    assert caller()(Receiver("http://no.such.host.invalid/", SECRET, [], ""), "job-1", b"{}")["error"]
-    assert caller()(Receiver(url, SECRET, [], ""), "job-1", b"x" * (MOST_BODY + 1))["never"]
+    assert Caller()(Receiver("http://no.such.host.invalid/", SECRET, [], ""), "job-1", b"{}")["error"]
+    assert Caller()(Receiver(url, SECRET, [], ""), "job-1", b"x" * (MOST_BODY + 1))["never"]
 
 
 @pytest.mark.parametrize(

@@ -127,5 +127,5 @@ def test_a_letter_says_what_its_reader_may_know_on_lines_of_its_own() -> None:
     assert written.text.startswith("Guten Tag Anna Schmidt,\n")
 
 
-def test_nobody_writes_to_where_nobody_gets_mail() -> None:
-    assert letter(BY_NAME["user_task.due"], View(True, "adm1@example.invalid", "A", {}), {}) is None
+def test_who_has_no_address_gets_no_mail() -> None:
+    assert letter(BY_NAME["user_task.due"], View(True, "", "A", {}), {}) is None
