@@ -80,7 +80,7 @@ class Product:
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
-            b"metrics": metrics(documents.server, sync.index, identity, feed),
+            b"metrics": metrics(documents.server, sync.index, identity, feed, jobs),
             b"healthz": JSONResponse({"status": "ok"}),
             b"readyz": self._ready,
         }

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +19,7 @@ from kompass.api.problems import Problem
 from kompass.feed.desk import FeedDesk
 from kompass.feed.ledger import State, Status
 from kompass.identity.setup import IdentityServices
+from kompass.jobs.desk import JobsDesk
 from kompass.sync.index import FeedIndex
 from replication.http import node, statistics
 from replication.http.access import METRICS_ROLE
@@ -27,9 +29,10 @@ from replication.http.server import Server
 class Metrics:
     """Answers to whoever has logged in as one of those."""
 
-    def __init__(self, index: FeedIndex, identity: IdentityServices, feed: FeedDesk) -> None:
+    def __init__(self, index: FeedIndex, identity: IdentityServices, feed: FeedDesk, jobs: JobsDesk) -> None:
         self._index = index
         self._feed = feed
+        self._jobs = jobs
         self._identity = identity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +53,9 @@ class Metrics:
             raise Problem(403, f"Figures are for administrators of the server and the role {METRICS_ROLE}.")
         documents = bytes((await node.prometheus(call)).body)
         feed = await asyncio.to_thread(self._feed.statuses)
-        own = "".join(f"{line}\n" for line in [*self._lines(), *_feed_lines(feed, time.time())])
+        jobs = await asyncio.to_thread(self._jobs.status)
+        lines = [*self._lines(), *_feed_lines(feed, time.time()), *_job_lines(jobs)]
+        own = "".join(f"{line}\n" for line in lines)
         return Response(documents + own.encode(), headers={"content-type": statistics.PROMETHEUS_TYPE})
 
     def _lines(self) -> Iterator[str]:
@@ -107,11 +112,28 @@ def _feed_lines(statuses: Sequence[tuple[Status, int]], now: float) -> Iterator[
             yield f'{full}{{sink="{status.sink}"}} {value(status, dead)}'
 
 
+def _job_lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """Of reminders, mails and webhooks; nothing as long as there were none."""
+    if told["state"] == "not begun":
+        return
+    yield "# HELP kompass_jobs jobs that are known, by queue and state"
+    yield "# TYPE kompass_jobs gauge"
+    for queue, states in sorted(told["queues"].items()):
+        for state, count in sorted(states.items()):
+            yield f'kompass_jobs{{queue="{queue}",state="{state}"}} {count}'
+    yield from _figure(
+        "jobs_late_seconds", "gauge", "how long the oldest job waits that is due", told["late_seconds"]
+    )
+    yield from _figure("jobs_up", "gauge", "whether jobs are handed out", int(told["state"] == "following"))
+
+
 def _figure(name: str, kind: str, description: str, value: float) -> list[str]:
     full = f"kompass_{name}"
     return [f"# HELP {full} {description}", f"# TYPE {full} {kind}", f"{full} {value}"]
 
 
-def metrics(server: Server, index: FeedIndex, identity: IdentityServices, feed: FeedDesk) -> ASGIApp:
+def metrics(
+    server: Server, index: FeedIndex, identity: IdentityServices, feed: FeedDesk, jobs: JobsDesk
+) -> ASGIApp:
     """The ASGI application."""
-    return Authentication(Metrics(index, identity, feed), server)
+    return Authentication(Metrics(index, identity, feed, jobs), server)

@@ -374,10 +374,12 @@ class JobStore(SqlFile):
             return forgotten
 
     def forget(self) -> None:
-        """Takes what was replaced or removed off the file."""
+        """Takes what was replaced or removed off the file. Raises `apsw.BusyError` while somebody reads it."""
         with self._lock:
             # Deleted content is overwritten as it goes; earlier versions of pages are in the log.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            ((busy, *_),) = fetch(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise apsw.BusyError("the log of the file with the jobs is being read")
 
     # -- what processes say of themselves ------------------------------------------------------
 

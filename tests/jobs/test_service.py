@@ -277,6 +277,9 @@ async def test_jobs_are_listed_replayed_dropped_and_followed(world: World) -> No
     assert (await world.admin.post(f"{API}/job-2/replay")).status_code == 404
     for auth in (("innen1", "pw"), ("adm1", "pw")):
         assert (await world.admin.get(API, auth=auth)).status_code == 403
+    figures = (await world.admin.get("/metrics")).text
+    assert 'kompass_jobs{queue="documents",state="planned"} 1' in figures
+    assert "kompass_jobs_up 0" in figures
     stream = await world.admin.get(f"{API}/events", params={"after": "0", "seconds": "0"})
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert stream.text.count("event: job") == 1

@@ -6,10 +6,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import orjson
+import pytest
 import pytest_asyncio
 
-from kompass.feed.sink import Batch, Change, Checkpoint, PersonAccess, Sink
+from kompass.feed.sink import (
+    Batch,
+    Change,
+    Checkpoint,
+    Forgetting,
+    PersonAccess,
+    Sink,
+    SinkUnavailableError,
+)
 from kompass.jobs.judging import DAY
 from kompass.jobs.sink import JobsSink
 from kompass.jobs.store import JobState, JobStore
@@ -26,7 +36,7 @@ class World:
         self.clock = START
 
     def sink(self) -> JobsSink:
-        return JobsSink(self.directory, now=lambda: self.clock)
+        return JobsSink(self.directory, busy=0.1, now=lambda: self.clock)
 
     def jobs(self, state: JobState | None = None) -> list[tuple[str, str, str]]:
         found = self.store.entries(state and state.value, limit=1000)
@@ -181,4 +191,30 @@ async def test_a_deleted_document_needs_none_of_its_days(world: World) -> None:
     assert world.jobs(JobState.PLANNED) != []
     await sink.apply(batch(offer(2, "")))
     assert world.jobs(JobState.PLANNED) == []
+    await sink.close()
+
+
+async def test_what_was_erased_is_off_the_file_once_it_is_forgotten(world: World) -> None:
+    def said() -> bool:
+        files = [one for one in world.directory.rglob("*") if one.is_file()]
+        return any(b"zwetschgenbaron" in one.read_bytes().lower() for one in files)
+
+    def customer(position: int, name: str) -> Change:
+        doc = {"_id": "customer-1", "type": "customer", "companyName": name}
+        return Change("customer-1", position, f"{position}-a", doc, ALL)
+
+    sink = await opened(world)
+    await sink.apply(batch(customer(1, "Hof Zwetschgenbaron")))
+    await sink.apply(batch(customer(2, "Anonymer Kunde")))
+    assert said()
+    assert isinstance(sink, Forgetting)
+    reader = apsw.Connection(str(world.store.path))
+    reading = reader.execute("SELECT * FROM documents UNION ALL SELECT 1, 2, 3, 4, 5, 6, 7")
+    next(reading)
+    with pytest.raises(SinkUnavailableError):
+        await sink.forget()  # somebody reads
+    reader.close(True)
+    await sink.forget()
+    assert not said()
+    assert [one.trigger for one in world.store.entries()].count("customer.renamed") == 0, "nobody asked"
     await sink.close()
