@@ -374,7 +374,7 @@ class JobStore(SqlFile):
             return forgotten
 
     def forget(self) -> None:
-        """Takes what was replaced or removed off the file. Raises `apsw.BusyError` while somebody reads it."""
+        """Takes what was replaced or removed off the file. Raises `apsw.BusyError` if somebody reads it."""
         with self._lock:
             # Deleted content is overwritten as it goes; earlier versions of pages are in the log.
             ((busy, *_),) = fetch(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")
