@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class Index(Protocol):
     def second_look(self, reading: Reading, user: str) -> Look:
         """Asked before the text of what `sees` names is shown to him."""
 
-    def may_hold(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Rev]]:
+    def may_hold(self, reading: Reading, user: str, docids: Collection[str]) -> dict[str, set[Rev]]:
         """The stored and purged revisions that he may have been sent before he saw a document no more."""
 
     def purged(self, reading: Reading, docids: Iterable[str]) -> dict[str, set[Rev]]:

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 
 from kompass.sync.index import leaves
+from kompass.sync.index.people import Person
+from kompass.sync.index.spans import Stay, endings, latest_ending, of_ids, of_numbers
 from kompass.sync.positions import LAST, position, split
 from kompass.sync.tombstones import Tombstones
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
@@ -44,28 +45,6 @@ class FeedRow(NamedTuple):
     """Deleted leaves besides the winner."""
     tombstones: tuple[str, ...]
     """Synthetic tombstones of revisions he may hold and must not show."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What the index knows of somebody besides documents, as of one version."""
-
-    name: str
-    version: int
-    roles: str
-    held: Mapping[int, int]
-    """Channel -> since when."""
-    lost: Sequence[tuple[int, int, int]]
-    """(channel, since, until) of what he held before."""
-    refused: Mapping[str, int]
-    """Document -> place of its latest refusal."""
-
-    marks: Mapping[int, int]
-    """Channel -> when he got it, or when he lost it if he doesn't hold it: what moves its documents."""
-
-    @property
-    def latest_mark(self) -> int:
-        return max(self.marks.values(), default=0)
 
 
 _NEAR = """
@@ -104,25 +83,6 @@ AND EXISTS (
 _LIVE = " AND EXISTS (SELECT 1 FROM access_docs d WHERE d.num = found.doc AND NOT d.deleted)"
 
 
-def person(reading: Reading, name: str) -> Person:
-    row = reading.connection.execute(
-        "SELECT version, roles FROM access_users WHERE name = ?", (name,)
-    ).fetchone()
-    if row is None:
-        version, roles = 0, ""
-    else:
-        version, roles = row
-    execute = reading.connection.execute
-    held: Any = execute("SELECT channel, since FROM access_holdings WHERE user = ?", (name,))
-    lost: Any = execute("SELECT channel, since, until FROM access_lost WHERE user = ?", (name,))
-    refused: Any = execute("SELECT id, max(place) FROM access_refused WHERE user = ? GROUP BY id", (name,))
-    now, before = dict(held), tuple(lost)
-    marks: dict[int, int] = {}
-    for channel, _, until in before:
-        marks[channel] = max(until, marks.get(channel, 0))
-    return Person(name, version, roles, now, before, dict(refused), {**marks, **now})
-
-
 class _Found(NamedTuple):
     """A row before its revisions are known."""
 
@@ -155,12 +115,11 @@ class FeedReader:
 
     def rows_of(self, docids: Iterable[str], since: int = 0, *, descending: bool = False) -> list[FeedRow]:
         """The rows of these documents that are after `since`, in order."""
-        wanted = list(dict.fromkeys(docids))
-        found = []
-        for docid in wanted:
-            one = self._locate(docid)
-            if one is not None and (one.position < since if descending else one.position > since):
-                found.append(one)
+        found = [
+            one
+            for one in self._located(docids)
+            if (one.position < since if descending else one.position > since)
+        ]
         found.sort(reverse=descending)
         return self._completed(found)
 
@@ -168,11 +127,9 @@ class FeedReader:
         """How many rows there are after `since`."""
         count = self._count(_PENDING, since)
         count += len(self._revoked(since))
-        for docid, place in self._person.refused.items():
-            if position(place) > since:
-                otherwise = self._locate(docid, refusals=False)
-                count += otherwise is None or otherwise.position <= since
-        return count
+        refused = [docid for docid, place in self._person.refused.items() if position(place) > since]
+        counted = [one for one in self._located(refused, refusals=False) if one.position > since]
+        return count + len(refused) - len(counted)
 
     def pending_live(self, since: int) -> int:
         """How many live documents that he sees have changed, or become visible, after `since`."""
@@ -320,8 +277,9 @@ class FeedReader:
             ):
                 candidates.add(doc)
         found = []
+        spans = of_numbers(self._reading, self._person, candidates)
         for doc in candidates:
-            end = self.ended(doc)
+            end = latest_ending(self._person, spans.get(doc, ()))
             if end is not None:
                 at = position(end, doc)
                 docid = self._id(doc)
@@ -336,34 +294,6 @@ class FeedReader:
         latest = self._locate(docid, refusals=False)
         return latest is not None and latest.position != at
 
-    def ended(self, doc: int) -> int | None:
-        """When a document that he saw became invisible to him; None if he sees it or never saw it."""
-        held, lost = self._person.held, self._person.lost
-        spans: list[tuple[int, int, int | None]] = [
-            (channel, since, None)
-            for channel, since in self._execute(
-                "SELECT channel, since FROM access_entries WHERE doc = ?", (doc,)
-            )
-        ]
-        if any(channel in held for channel, _, _ in spans):
-            return None
-        spans += [
-            (channel, since, until)
-            for channel, since, until in self._execute(
-                "SELECT channel, since, until FROM access_left WHERE doc = ?", (doc,)
-            )
-        ]
-        latest: int | None = None
-        for channel, since, until in spans:
-            holdings = [(began, ended) for lost_channel, began, ended in lost if lost_channel == channel]
-            if channel in held and until is not None:
-                holdings.append((held[channel], until))
-            for began, ended in holdings:
-                end = ended if until is None else min(ended, until)
-                if max(began, since) < end and (latest is None or end > latest):
-                    latest = end
-        return latest
-
     def _id(self, doc: int) -> str:
         return str(self._execute("SELECT id FROM access_docs WHERE num = ?", (doc,)).get)
 
@@ -371,22 +301,28 @@ class FeedReader:
 
     def _locate(self, docid: str, *, refusals: bool = True) -> _Found | None:
         """Where a document stands in his feed."""
+        return next(iter(self._located([docid], refusals=refusals)), None)
+
+    def _located(self, docids: Iterable[str], *, refusals: bool = True) -> list[_Found]:
+        """Where documents stand in his feed, those that do."""
+        wanted = list(dict.fromkeys(docids))
+        stays = of_ids(self._reading, self._person, wanted)
+        found = (self._place(docid, stays.get(docid, {}), refusals) for docid in wanted)
+        return [one for one in found if one is not None]
+
+    def _place(self, docid: str, stays: Mapping[int, Stay], refusals: bool) -> _Found | None:
+        who = self._person
         best: _Found | None = None
-        numbers: Any = self._execute("SELECT num, place FROM access_docs WHERE id = ? ORDER BY num", (docid,))
-        for num, place in numbers.fetchall():
-            channels = [
-                channel
-                for (channel,) in self._execute("SELECT channel FROM access_entries WHERE doc = ?", (num,))
-                if channel in self._person.marks
-            ]
-            if any(channel in self._person.held for channel in channels):
-                latest = max(self._person.marks[channel] for channel in channels)
+        for num, (place, spans) in stays.items():
+            channels = [span.channel for span in spans if span.until is None]
+            if any(channel in who.held for channel in channels):
+                latest = max(who.marks[channel] for channel in channels)
                 best = _Found(_position(place, latest), docid, True)
                 break
-            ended = self.ended(num)
-            if ended is not None and (best is None or position(ended, num) > best.position):
-                best = _Found(position(ended, num), docid, False)
-        refused = self._person.refused.get(docid) if refusals else None
+            end = latest_ending(who, spans)
+            if end is not None and (best is None or position(end, num) > best.position):
+                best = _Found(position(end, num), docid, False)
+        refused = who.refused.get(docid) if refusals else None
         if refused is not None and (best is None or position(refused) > best.position):
             best = _Found(position(refused), docid, best is not None and best.visible)
         return best
@@ -434,12 +370,14 @@ class FeedReader:
         """T of his refused revisions of a document, and with `frozen` of the leaves he last saw."""
         revs: list[Rev] = []
         numbers = self._numbers(docid)
-        for num in numbers:
-            # What was purged, and has come again under another number, is gone for good.
-            if frozen or num != numbers[-1]:
-                ended = self.ended(num)
-                if ended is not None:
-                    revs += self.leaves_at(num, ended)
+        # What was purged, and has come again under another number, is gone for good.
+        gone = numbers if frozen else numbers[:-1]
+        if gone:
+            spans = of_numbers(self._reading, self._person, gone)
+            for num in gone:
+                end = latest_ending(self._person, spans.get(num, ()))
+                if end is not None:
+                    revs += self.leaves_at(num, end)
         if docid in self._person.refused:
             revs += [
                 parse_rev(rev)
@@ -451,13 +389,16 @@ class FeedReader:
         # What was purged and then refused is one revision.
         return [self._tombstones.of(docid, rev) for rev in dict.fromkeys(revs)]
 
-    def closed_leaves(self, docid: str) -> set[Rev]:
-        """The leaves of a document as they were each time it became invisible to him."""
+    def closed_leaves(self, docids: Iterable[str]) -> dict[str, set[Rev]]:
+        """The leaves of documents that he ever saw, as they were each time one became invisible to him."""
         return {
-            leaf
-            for num in self._numbers(docid)
-            for number in self._endings(num)
-            for leaf in self.leaves_at(num, number)
+            docid: {
+                leaf
+                for num, stay in stays.items()
+                for number in endings(self._person, stay.spans)
+                for leaf in self.leaves_at(num, number)
+            }
+            for docid, stays in of_ids(self._reading, self._person, docids).items()
         }
 
     def leaves_at(self, doc: int, number: int) -> list[Rev]:
@@ -478,42 +419,10 @@ class FeedReader:
         num = self._execute(
             "SELECT num FROM access_docs WHERE id = ? ORDER BY num DESC LIMIT 1", (docid,)
         ).get
-        return num is not None and any(
-            state.winner in self.leaves_at(num, number) for number in self._endings(num)
-        )
-
-    def _endings(self, doc: int) -> set[int]:
-        """Every time a document became invisible to him."""
-        held, lost = self._person.held, self._person.lost
-        spans: list[tuple[int, int, int | None]] = [
-            (channel, since, None)
-            for channel, since in self._execute(
-                "SELECT channel, since FROM access_entries WHERE doc = ?", (doc,)
-            )
-        ]
-        spans += [
-            (channel, since, until)
-            for channel, since, until in self._execute(
-                "SELECT channel, since, until FROM access_left WHERE doc = ?", (doc,)
-            )
-        ]
-        seen: list[tuple[int, int | None]] = []
-        for channel, since, until in spans:
-            holdings: list[tuple[int, int | None]] = [(b, e) for c, b, e in lost if c == channel]
-            if channel in held:
-                holdings.append((held[channel], None))
-            for began, ended in holdings:
-                start = max(began, since)
-                ends = [one for one in (ended, until) if one is not None]
-                end = min(ends) if ends else None
-                if end is None or start < end:
-                    seen.append((start, end))
-        endings = {end for _, end in seen if end is not None}
-        return {
-            end
-            for end in endings
-            if not any(start <= end and (stop is None or stop > end) for start, stop in seen)
-        }
+        if num is None:
+            return False
+        spans = of_numbers(self._reading, self._person, [num]).get(num, ())
+        return any(state.winner in self.leaves_at(num, number) for number in endings(self._person, spans))
 
 
 def _position(place: int, granted: int) -> int:

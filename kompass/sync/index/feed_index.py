@@ -17,8 +17,9 @@ from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
 from kompass.audit import Cause
 from kompass.sync.index import cards, schema
-from kompass.sync.index.feed import FeedReader, FeedRow, Person, person
+from kompass.sync.index.feed import FeedReader, FeedRow
 from kompass.sync.index.keeping import Step, StoredParents, StoredRelations, Touched
+from kompass.sync.index.people import Person, person
 from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import MatrixRules, Rules
 from kompass.sync.index.second_look import Disagreements, SecondLook, StatedRoles
@@ -283,17 +284,16 @@ class FeedIndex(Extension):
         )
         return {docid for (docid,) in rows}
 
-    def may_hold(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Rev]]:
+    def may_hold(self, reading: Reading, user: str, docids: Collection[str]) -> dict[str, set[Rev]]:
         """Of documents that somebody doesn't see: the stored revisions he may know from when he did.
 
         Those are the leaves that were closed for him, and what they come from.
         """
-        feed = FeedReader(reading, person(reading, user), self.tombstones)
-        return {docid: self._may_hold(reading, feed, docid) for docid in docids}
+        closed = self._feed(reading, user).closed_leaves(docids)
+        return {docid: self._may_hold(reading, docid, closed.get(docid, set())) for docid in docids}
 
-    def _may_hold(self, reading: Reading, feed: FeedReader, docid: str) -> set[Rev]:
+    def _may_hold(self, reading: Reading, docid: str, leaves: Collection[Rev]) -> set[Rev]:
         held: set[Rev] = set()
-        leaves = feed.closed_leaves(docid)
         for tree in self._trees(reading, docid) if leaves else ():
             for leaf in leaves:
                 if leaf in tree:
@@ -378,8 +378,9 @@ class FeedIndex(Extension):
     ) -> list[str]:
         """Ids of live documents somebody sees, in the order of the range."""
         where, args, order = _span(span)
+        mine = _SEES if _is_one(span) else self._mine(reading, user)
         rows: Any = reading.connection.execute(
-            f"SELECT d.id FROM access_docs d WHERE NOT d.deleted AND {self._mine(reading, user)}{where}"
+            f"SELECT d.id FROM access_docs d WHERE NOT d.deleted AND {mine}{where}"
             f" ORDER BY d.id {order} LIMIT :limit OFFSET :skip",
             {"user": user, "limit": limit, "skip": skip, **args},
         )
@@ -611,6 +612,14 @@ def _body(document: Document) -> tuple[bytes, dict[str, Any] | None]:
     value = jsontext.decode(document.text)  # exact: a touch changes nothing
     attachments = value.get("_attachments")
     return jsontext.encode({key: one for key, one in value.items() if key[:1] != "_"}), attachments
+
+
+def _is_one(span: KeyRange) -> bool:
+    """Whether a range holds a single id: no id has a NUL, so one with it is the place right behind another."""
+    if span.start is None or span.end is None:
+        return False
+    low, high = sorted((span.start, span.end))
+    return high in (low, low + "\x00")
 
 
 def _span(span: KeyRange) -> tuple[str, dict[str, Any], str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 
 from kompass.sync.index import FeedIndex
 from tests.sync.personal.world import World
+from tests.sync.statements import Statements
 
 ATTACHED = {"x.txt": {"content_type": "image/x", "data": "aGFsbG8="}}
 
@@ -80,41 +83,81 @@ READS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "options"), READS)
-async def test_what_is_not_his_is_as_if_it_were_not_there(
-    world: World, method: str, path: str, options: dict[str, Any]
-) -> None:
-    """Byte for byte: a document that others have, one that was deleted, one that was never there."""
+IDS = ("of-ben-1", "of-ben-2", "of-ben-3")
+"""A document that others have, one that was deleted, one that was never there."""
+
+
+async def hidden(world: World) -> tuple[str, str]:
+    """Puts two of `IDS` there. Returns the first one's revision, and the one before it."""
     await world.put(
         "_design/open",
         kompass={"public": True},
         views={"all": {"map": "function(doc) { emit(doc._id, {_id: doc._id, text: doc.text}); }"}},
         updates={"touch": "function(doc, req) { return [null, doc ? 'there' : 'not there']; }"},
     )
-    await world.put("of-ben-1", readers=["ben"], text="x", _attachments=ATTACHED)
+    old = await world.put("of-ben-1", readers=["ben"], text="x", _attachments=ATTACHED)
     rev = await world.put("of-ben-1", readers=["ben"], text="y")
-    old = (await world.client("admin").get("of-ben-1", params={"revs": "true"})).json()["_revisions"]
     await world.put("of-ben-2", readers=["ben"], text="x", _attachments=ATTACHED)
     await world.remove("of-ben-2")
-    client = world.client("ada")
+    return rev, old
 
-    def filled(value: Any, docid: str) -> Any:
-        if isinstance(value, str):
-            return value.replace("{id}", docid).replace("{rev}", rev).replace("{old}", f"1-{old['ids'][1]}")
-        if isinstance(value, dict):
-            return {filled(key, docid): filled(one, docid) for key, one in value.items()}
-        if isinstance(value, list):
-            return [filled(one, docid) for one in value]
+
+def filled(value: Any, **values: str) -> Any:
+    """A request about a document, from the pattern of one."""
+    if isinstance(value, str):
+        for name, one in values.items():
+            value = value.replace(f"{{{name}}}", one)
         return value
+    if isinstance(value, dict):
+        return {filled(key, **values): filled(one, **values) for key, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, **values) for one in value]
+    return value
 
+
+@pytest.mark.parametrize(("method", "path", "options"), READS)
+async def test_what_is_not_his_is_as_if_it_were_not_there(
+    world: World, method: str, path: str, options: dict[str, Any]
+) -> None:
+    """Byte for byte."""
+    rev, old = await hidden(world)
     answers = []
-    for docid in ("of-ben-1", "of-ben-2", "of-ben-3"):
-        answer = await client.request(method, filled(path, docid), **filled(options, docid))
+    for docid in IDS:
+        request = filled({"url": path, **options}, id=docid, rev=rev, old=old)
+        answer = await world.client("ada").request(method, **request)
         assert answer.status_code < 500, answer.text
         answers.append(told(answer, docid))
     assert answers[0] == answers[2]
     assert answers[1] == answers[2]
     assert rev.encode() not in answers[0][1] or "rev" in path + str(options)
+
+
+DIFFERENT = ("_purge", "_revs_diff", "_missing_revs", "_design/open/_view")
+"""What asks no file, what the gate answers (`tests.sync.test_gate_offers`), and a view that lists what others
+have: its rows are gone through."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options"),
+    [one for one in READS if one[0] in ("GET", "HEAD", "POST") and not one[1].startswith(DIFFERENT)],
+)
+async def test_what_is_not_his_takes_what_is_not_there_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str, options: dict[str, Any]
+) -> None:
+    """Statement for statement: else the time of an answer would tell."""
+    statements = Statements(monkeypatch)
+    async with AsyncExitStack() as stack:
+        world = await World.open(tmp_path, stack)
+        rev, old = await hidden(world)
+        asked = []
+        for docid in (*IDS, *IDS):  # what only the first question of all takes is over by the second time
+            request = filled({"url": path, **options}, id=docid, rev=rev, old=old)
+            statements.seen.clear()
+            await world.client("ada").request(method, **request)
+            asked.append([*statements.seen])
+    assert asked[5]
+    assert asked[3] == asked[5]
+    assert asked[4] == asked[5]
 
 
 async def test_older_revisions_are_nobodys(world: World) -> None:
