@@ -289,7 +289,7 @@ class FeedReader:
 
     def _superseded(self, doc: int, docid: str, at: int) -> bool:
         """Whether the id has been purged since and come again, with a later row."""
-        if self._numbers(docid)[-1] == doc:
+        if self._numbers([docid])[docid][-1] == doc:
             return False
         latest = self._locate(docid, refusals=False)
         return latest is not None and latest.position != at
@@ -327,11 +327,16 @@ class FeedReader:
             best = _Found(position(refused), docid, best is not None and best.visible)
         return best
 
-    def _numbers(self, docid: str) -> list[int]:
-        """The numbers an id has had: another one after each purge."""
-        return [
-            num for (num,) in self._execute("SELECT num FROM access_docs WHERE id = ? ORDER BY num", (docid,))
-        ]
+    def _numbers(self, docids: Sequence[str]) -> dict[str, list[int]]:
+        """The numbers that ids have had, in order: another one after each purge."""
+        found: dict[str, list[int]] = {}
+        rows: Any = self._execute(
+            "SELECT d.id, d.num FROM json_each(?) CROSS JOIN access_docs d ON d.id = value ORDER BY d.num",
+            (orjson.dumps(docids).decode(),),
+        )
+        for docid, num in rows:
+            found.setdefault(docid, []).append(num)
+        return found
 
     def row_of(self, docid: str) -> FeedRow | None:
         found = self._locate(docid)
@@ -340,6 +345,8 @@ class FeedReader:
     # -- revisions -----------------------------------------------------------------------------
 
     def _completed(self, found: Sequence[_Found]) -> list[FeedRow]:
+        if not found:
+            return []
         visible = [one.id for one in found if one.visible]
         winners: dict[str, tuple[str, bool, int]] = {}
         if visible:
@@ -348,10 +355,13 @@ class FeedReader:
                 (orjson.dumps(visible).decode(),),
             )
             winners = {docid: (rev, bool(deleted), leaves) for docid, rev, deleted, leaves in rows}
-        return [self._complete(one, winners.get(one.id)) for one in found]
+        numbers = self._numbers([one.id for one in found])
+        return [self._complete(one, winners.get(one.id), numbers.get(one.id, [])) for one in found]
 
-    def _complete(self, one: _Found, winner: tuple[str, bool, int] | None) -> FeedRow:
-        tombstones = tuple(format_rev(rev) for rev in self.tombstones_of(one.id, frozen=not one.visible))
+    def _complete(self, one: _Found, winner: tuple[str, bool, int] | None, numbers: Sequence[int]) -> FeedRow:
+        # What was purged, and has come again under another number, is gone for good.
+        gone = numbers[:-1] if one.visible else numbers
+        tombstones = tuple(map(format_rev, self._tombstones_of(one.id, gone)))
         if winner is None:
             return FeedRow(one.position, one.id, False, None, True, (), tombstones)
         rev, deleted, leaves = winner
@@ -366,12 +376,9 @@ class FeedReader:
             )
         return FeedRow(one.position, one.id, True, rev, deleted, closed, tombstones)
 
-    def tombstones_of(self, docid: str, *, frozen: bool) -> list[Rev]:
-        """T of his refused revisions of a document, and with `frozen` of the leaves he last saw."""
+    def _tombstones_of(self, docid: str, gone: Sequence[int]) -> list[Rev]:
+        """T of his refused revisions of a document, and of what he last saw under numbers that are gone."""
         revs: list[Rev] = []
-        numbers = self._numbers(docid)
-        # What was purged, and has come again under another number, is gone for good.
-        gone = numbers if frozen else numbers[:-1]
         if gone:
             spans = of_numbers(self._reading, self._person, gone)
             for num in gone:

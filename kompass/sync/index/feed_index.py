@@ -615,7 +615,7 @@ def _body(document: Document) -> tuple[bytes, dict[str, Any] | None]:
 
 
 def _is_one(span: KeyRange) -> bool:
-    """Whether a range holds a single id: no id has a NUL, so one with it is the place right behind another."""
+    """Whether a range holds a single id: no id has a NUL, so with one it is right behind another."""
     if span.start is None or span.end is None:
         return False
     low, high = sorted((span.start, span.end))
