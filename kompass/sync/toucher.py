@@ -12,7 +12,7 @@ from contextlib import suppress
 import structlog
 
 from kompass.audit import SYSTEM, acting_as
-from kompass.sync.index import FeedIndex
+from kompass.sync.index import FeedIndex, touching
 from replication.store.sqlite import SqliteDatabase
 
 AT_ONCE = 50
@@ -70,7 +70,9 @@ class Toucher:
 
     async def _touch_all(self) -> None:
         while True:
-            looked = await self._database.transact(lambda writing: self._index.touch_some(writing, AT_ONCE))
+            looked = await self._database.transact(
+                lambda writing: touching.touch_some(writing, self._index.tombstones, AT_ONCE)
+            )
             if not looked:
                 return
             await asyncio.sleep(PAUSE)

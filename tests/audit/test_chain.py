@@ -13,6 +13,7 @@ import pytest
 
 from kompass.audit import Actor, AuditExtension, Door, acting, limits, vault
 from kompass.audit.reading import Query, found
+from kompass.sync.index import touching
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -224,7 +225,9 @@ async def test_roles_and_the_matrix_are_changes_of_rights(world: World) -> None:
 async def test_purges_deletions_and_touches_are_entered(world: World, tmp_path: Path) -> None:
     rev = await world.has_customer(1)
     await world.put(contact(1), contact_body(customer(1)))
-    await world.database.transact(lambda writing: world.index.touch(writing, customer(1)))
+    await world.database.transact(
+        lambda writing: touching.touch(writing, world.index.tombstones, customer(1))
+    )
     touched = entries_of(world, customer(1))[-1]
     assert (touched["action"], touched["origin"], touched["changes"]) == ("UPDATE", "touch", {})
     gone = await world.put(contact(1), None)

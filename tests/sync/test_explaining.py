@@ -10,7 +10,7 @@ import pytest
 
 from kompass.sync import explaining
 from kompass.sync.conflicts.extension import Conflicts
-from kompass.sync.index import FeedIndex
+from kompass.sync.index import FeedIndex, listing
 from kompass.sync.index.rules import MatrixRules
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import parse_rev
@@ -109,7 +109,7 @@ async def test_nothing_is_remembered_of_what_was_undone(company: Company) -> Non
         assert isinstance(outcome, str)
         writing.settle()
         assert index.person(writing, "new1").roles == "GF"
-        assert index.counts(writing, "new1")[0] == len(index.ids(writing, "new1", KeyRange()))
+        assert index.counts(writing, "new1")[0] == len(listing.ids(writing, "new1", KeyRange()))
         assert CUSTOMER in {row.id for row in index.rows(writing, "new1", 0, 100) if row.visible}
         assert index.second_look(writing, "new1").allows(winner)
         raise _UndoneError
@@ -121,7 +121,7 @@ async def test_nothing_is_remembered_of_what_was_undone(company: Company) -> Non
         winner = reading.winner(CUSTOMER)
         assert winner is not None
         assert index.person(reading, "new1").roles == "ADM"
-        assert index.counts(reading, "new1")[0] == len(index.ids(reading, "new1", KeyRange()))
+        assert index.counts(reading, "new1")[0] == len(listing.ids(reading, "new1", KeyRange()))
         assert CUSTOMER not in {row.id for row in index.rows(reading, "new1", 0, 100) if row.visible}
         assert not index.second_look(reading, "new1").allows(winner)
 

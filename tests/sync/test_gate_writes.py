@@ -9,6 +9,7 @@ import pytest
 
 from kompass.sync.gate import records
 from kompass.sync.gate.ancestry import BEGINNING_MISSING, UNCONNECTED
+from kompass.sync.index import touching
 from kompass.sync.refusals import DELETED, NO_SUCH_DOCUMENT
 from replication.protocol.revisions import Path, parse_rev
 from tests.sync.gate_world import Version, World, contact, contact_body, customer, customer_body, new, uuid
@@ -394,7 +395,7 @@ async def test_a_deletion_is_judged_on_the_winner(world: World) -> None:
 async def test_a_deletion_that_missed_only_a_touch_deletes(world: World) -> None:
     await world.has_customer(1)
     old = await world.path(customer(1))
-    await world.transact(lambda writing: world.index.touch(writing, customer(1)))
+    await world.transact(lambda writing: touching.touch(writing, world.index.tombstones, customer(1)))
     assert await world.push("gf1", (customer(1), new(None, old))) == [""]
     assert await world.body(customer(1)) is None
     assert await world.live_leaves(customer(1)) == []

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from kompass.access.audiences import Parents
 from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import Role
-from kompass.sync.index import FeedIndex, FeedRow, leaves
+from kompass.sync.index import FeedIndex, FeedRow, leaves, listing, touching
 from kompass.sync.index import feed as feed_module
 from kompass.sync.positions import position
 from replication.protocol.documents import DocumentWrite
@@ -194,7 +194,9 @@ class World:
         await self.database.transact(lose_sight)
 
     async def settle(self) -> None:
-        while await self.database.transact(lambda writing: self.index.touch_some(writing, 2)):
+        while await self.database.transact(
+            lambda writing: touching.touch_some(writing, self.index.tombstones, 2)
+        ):
             pass
 
     def check(self, limit: int) -> None:
@@ -236,7 +238,7 @@ class World:
         )
         live = {row.id for row in rows if row.visible and not row.deleted}
         assert index.counts(reading, user) == (len(live), len(seen - live))
-        assert index.ids(reading, user, KeyRange()) == sorted(live)
+        assert listing.ids(reading, user, KeyRange()) == sorted(live)
 
 
 doc_ids = st.sampled_from(DOCS)

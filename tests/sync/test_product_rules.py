@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from kompass.access.companions import companion_id
-from kompass.sync.index import FeedIndex, verifying
+from kompass.sync.index import FeedIndex, touching, verifying
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.positions import split
 from kompass.sync.toucher import Toucher
@@ -138,7 +138,9 @@ async def test_what_comes_back_is_touched_in_the_background(company: Company) ->
     assert body is not None
     assert body["_rev"].startswith("2-")
     assert body["customerId"] == CUSTOMER
-    while await company.database.transact(lambda writing: company.index.touch_some(writing, 50)):
+    while await company.database.transact(
+        lambda writing: touching.touch_some(writing, company.index.tombstones, 50)
+    ):
         pass
     with company.database.reading() as reading:
         assert reading.connection.execute("SELECT count(*) FROM access_touches").get == 0

@@ -15,10 +15,10 @@ import orjson
 from kompass.access import DEFAULT, Action, Matrix, Principal, companions, decide
 from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
-from kompass.audit import Cause
-from kompass.sync.index import cards, schema
+from kompass.sync.index import cards, schema, touching
 from kompass.sync.index.feed import FeedReader, FeedRow
 from kompass.sync.index.keeping import Step, StoredParents, StoredRelations, Touched
+from kompass.sync.index.listing import MINE, SEES
 from kompass.sync.index.people import Person, person
 from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import MatrixRules, Rules
@@ -26,29 +26,11 @@ from kompass.sync.index.second_look import Disagreements, SecondLook, StatedRole
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.positions import position
 from kompass.sync.tombstones import Tombstones
-from replication.protocol import jsontext
-from replication.protocol.attachments import parse_attachments
-from replication.protocol.documents import DocumentWrite
-from replication.protocol.errors import ProtocolError
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, format_rev
 from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing
-from replication.store.values import Document, KeyRange
 
-BROAD = 5000
-"""Documents from which on somebody's ids are found by going through all ids."""
 _REMEMBERED = 2000
-TOUCH = Cause("touch")
-
-_MINE = (
-    "SELECT e.doc FROM access_holdings h CROSS JOIN access_entries e ON e.channel = h.channel"
-    " WHERE h.user = :user"
-)
-_SEES = (
-    "EXISTS (SELECT 1 FROM access_entries e CROSS JOIN access_holdings h"
-    " ON h.user = :user AND h.channel = e.channel WHERE e.doc = d.num)"
-)
-
 _FIRST = (
     "min((SELECT min(since) FROM access_entries WHERE doc = d.num),"
     " ifnull((SELECT min(since) FROM access_left WHERE doc = d.num), e.since))"
@@ -250,7 +232,7 @@ class FeedIndex(Extension):
     def sees(self, reading: Reading, user: str, docids: Iterable[str]) -> set[str]:
         """Which of these documents somebody may read now, deleted ones included."""
         rows: Any = reading.connection.execute(
-            f"SELECT d.id FROM json_each(:ids) CROSS JOIN access_docs d ON d.id = value WHERE {_SEES}",
+            f"SELECT d.id FROM json_each(:ids) CROSS JOIN access_docs d ON d.id = value WHERE {SEES}",
             {"ids": orjson.dumps(list(docids)).decode(), "user": user},
         )
         return {docid for (docid,) in rows}
@@ -362,7 +344,7 @@ class FeedIndex(Extension):
             return known[1]
         live = deleted = 0
         for is_deleted, count in reading.connection.execute(
-            f"SELECT d.deleted, count(*) FROM (SELECT DISTINCT doc FROM ({_MINE})) m"
+            f"SELECT d.deleted, count(*) FROM (SELECT DISTINCT doc FROM ({MINE})) m"
             " CROSS JOIN access_docs d ON d.num = m.doc GROUP BY d.deleted",
             {"user": user},
         ):
@@ -372,38 +354,6 @@ class FeedIndex(Extension):
                 self._counts.clear()
             self._counts[user] = (number, (live, deleted))
         return live, deleted
-
-    def ids(
-        self, reading: Reading, user: str, span: KeyRange, *, skip: int = 0, limit: int = 1000
-    ) -> list[str]:
-        """Ids of live documents somebody sees, in the order of the range."""
-        where, args, order = _span(span)
-        mine = _SEES if _is_one(span) else self._mine(reading, user)
-        rows: Any = reading.connection.execute(
-            f"SELECT d.id FROM access_docs d WHERE NOT d.deleted AND {mine}{where}"
-            f" ORDER BY d.id {order} LIMIT :limit OFFSET :skip",
-            {"user": user, "limit": limit, "skip": skip, **args},
-        )
-        return [docid for (docid,) in rows]
-
-    def count_before(self, reading: Reading, user: str, span: KeyRange) -> int:
-        """How many live documents he sees come before the range."""
-        if span.start is None:
-            return 0
-        operator = ">" if span.descending else "<"
-        found = reading.connection.execute(
-            f"SELECT count(*) FROM access_docs d WHERE NOT d.deleted AND d.id {operator} :start"
-            f" AND {self._mine(reading, user)}",
-            {"user": user, "start": span.start},
-        ).get
-        return int(found)
-
-    def _mine(self, reading: Reading, user: str) -> str:
-        """The condition for documents somebody sees, in the form that suits how many they are."""
-        entries = reading.connection.execute(
-            f"SELECT count(*) FROM ({_MINE} LIMIT :most)", {"user": user, "most": BROAD}
-        ).get
-        return _SEES if entries >= BROAD else f"d.num IN ({_MINE})"
 
     async def wait(self, database: SqliteDatabase, user: str, since: int) -> None:
         """Returns when somebody's feed has a row after `since`, or the database is gone."""
@@ -491,8 +441,8 @@ class FeedIndex(Extension):
             (user, place),
         )
         writing.tell(Touched(users={user}))
-        if docid in self.sees(writing, user, [docid]) and self._shadowed(writing, user, docid):
-            self.touch(writing, docid)
+        if docid in self.sees(writing, user, [docid]):
+            touching.touch_shadowed(writing, self.tombstones, docid, [user])
 
     def refused(self, reading: Reading, docid: str, rev: Rev) -> bool:
         """Whether this revision was refused, whoever sent it."""
@@ -500,136 +450,3 @@ class FeedIndex(Extension):
             "SELECT 1 FROM access_refused WHERE id = ? AND rev = ?", (docid, format_rev(rev))
         ).get
         return found is not None
-
-    def _shadowed(self, reading: Reading, user: str, docid: str) -> bool:
-        who = person(reading, user)  # not the remembered one: this transaction may have changed him
-        return FeedReader(reading, who, self.tombstones).shadowed(docid)
-
-    def touch(self, writing: Writing, docid: str) -> bool:
-        """Writes a child of the live winner that says the same. False if there is none.
-
-        On a device a closed revision can only come back as something that follows it.
-        """
-        winner = writing.winner(docid)
-        state = writing.revisions(docid)
-        if winner is None or state is None or state.deleted:
-            return False
-        body, attachments = _body(winner)
-        name = self.keyed_revision(docid, state.winner, body)
-        path = state.tree.path(state.winner)
-        outcome = writing.write(
-            [
-                DocumentWrite(
-                    docid,
-                    False,
-                    body,
-                    path=Path(path.start + 1, [name, *path.ids]),
-                    attachments=parse_attachments(attachments) if attachments else {},
-                    note=TOUCH,
-                )
-            ],
-            replicated=True,
-        )[0]
-        if isinstance(outcome, ProtocolError):
-            raise outcome
-        return True
-
-    def touch_some(self, writing: Writing, most: int) -> int:
-        """Works on what grants have left to touch. Returns how much it looked at; 0 when nothing is left."""
-        looked = 0
-        while looked < most:
-            row = writing.connection.execute(
-                "SELECT num, user, channel, doc FROM access_touches ORDER BY num LIMIT 1"
-            ).fetchone()
-            if row is None:
-                break
-            num, user, channel, doc = row
-            if doc is not None:
-                looked += self._touch_for_all(writing, doc)
-                done = True
-            else:
-                count, done = self._touch_channel(writing, num, user, channel, most - looked)
-                looked += count
-            if done:
-                writing.connection.execute("DELETE FROM access_touches WHERE num = ?", (num,))
-            looked += 1
-        return looked
-
-    def _touch_for_all(self, writing: Writing, doc: int) -> int:
-        docid = writing.connection.execute("SELECT id FROM access_docs WHERE num = ?", (doc,)).get
-        users = [
-            user
-            for (user,) in writing.connection.execute(
-                "SELECT DISTINCT h.user FROM access_entries e"
-                " CROSS JOIN access_holdings h ON h.channel = e.channel"
-                " WHERE e.doc = ?",
-                (doc,),
-            )
-        ]
-        if docid is not None and any(self._shadowed(writing, user, docid) for user in users):
-            self.touch(writing, docid)
-        return len(users)
-
-    def _touch_channel(
-        self, writing: Writing, num: int, user: str, channel: int, most: int
-    ) -> tuple[int, bool]:
-        """Touches what a grant shows again, going on where the last call ended."""
-        key = f"touched {num}"
-        after = writing.connection.execute("SELECT value FROM access_meta WHERE name = ?", (key,)).get or 0
-        upto = writing.connection.execute(
-            "SELECT value FROM access_meta WHERE name = ?", (f"{key} upto",)
-        ).get
-        if upto is None:
-            upto = writing.update_seq
-            writing.connection.execute("INSERT INTO access_meta VALUES (?, ?)", (f"{key} upto", upto))
-        held = writing.connection.execute(
-            "SELECT 1 FROM access_holdings WHERE user = ? AND channel = ?", (user, channel)
-        ).get
-        documents: list[tuple[int, str]] = []
-        if held is not None:
-            rows: Any = writing.connection.execute(
-                "SELECT e.place, d.id FROM access_entries e CROSS JOIN access_docs d ON d.num = e.doc"
-                " WHERE e.channel = ? AND e.place > ? AND e.place <= ? ORDER BY e.place LIMIT ?",
-                (channel, after, upto, max(most, 1)),
-            )
-            documents = list(rows)
-        who = person(writing, user)
-        feed = FeedReader(writing, who, self.tombstones)
-        for place, docid in documents:
-            after = place
-            if feed.shadowed(docid):
-                self.touch(writing, docid)
-        done = len(documents) < max(most, 1)
-        if done:
-            writing.connection.execute("DELETE FROM access_meta WHERE name IN (?, ?)", (key, f"{key} upto"))
-        else:
-            writing.connection.execute("INSERT OR REPLACE INTO access_meta VALUES (?, ?)", (key, after))
-        return len(documents), done
-
-
-def _body(document: Document) -> tuple[bytes, dict[str, Any] | None]:
-    """What a document says, without the members of the protocol, and its attachments' stubs."""
-    value = jsontext.decode(document.text)  # exact: a touch changes nothing
-    attachments = value.get("_attachments")
-    return jsontext.encode({key: one for key, one in value.items() if key[:1] != "_"}), attachments
-
-
-def _is_one(span: KeyRange) -> bool:
-    """Whether a range holds a single id: no id has a NUL, so with one it is right behind another."""
-    if span.start is None or span.end is None:
-        return False
-    low, high = sorted((span.start, span.end))
-    return high in (low, low + "\x00")
-
-
-def _span(span: KeyRange) -> tuple[str, dict[str, Any], str]:
-    clauses, args = "", {}
-    if span.start is not None:
-        operator = "<" if span.descending else ">"
-        clauses += f" AND d.id {operator}{'=' if span.inclusive_start else ''} :start"
-        args["start"] = span.start
-    if span.end is not None:
-        operator = ">" if span.descending else "<"
-        clauses += f" AND d.id {operator}{'=' if span.inclusive_end else ''} :end"
-        args["end"] = span.end
-    return clauses, args, "DESC" if span.descending else ""

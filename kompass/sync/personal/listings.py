@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kompass.sync.index import listing
 from kompass.sync.personal.local import within
 from kompass.sync.personal.person import Person
 from replication.protocol import jsontext
@@ -27,7 +28,7 @@ class Listings(Person):
             return 0
         public = await self._public()
         with self._reading() as reading:
-            count = self._index.count_before(reading, self._user, span)
+            count = listing.count_before(reading, self._user, span)
         behind = (docid > span.start if span.descending else docid < span.start for docid in public)
         return count + sum(behind)
 
@@ -37,7 +38,7 @@ class Listings(Person):
         skipped = max(0, skip - len(public))
         skip -= skipped
         with self._reading() as reading:
-            ids = self._index.ids(reading, self._user, span, skip=skipped, limit=skip + limit)
+            ids = listing.ids(reading, self._user, span, skip=skipped, limit=skip + limit)
             if public:
                 ids = sorted({*ids, *public}, reverse=span.descending)
             ids = ids[skip : skip + limit]

@@ -26,6 +26,7 @@ from kompass.access.companions import companion_id
 from kompass.access.principals import known_roles
 from kompass.server import create_product
 from kompass.settings import Settings
+from kompass.sync.index import touching
 from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine.desk import Desk
 from kompass.sync.serving import Sync
@@ -155,7 +156,9 @@ class Company:
     async def touch(self) -> int:
         """What the toucher does in the background; returns how much there was to look at."""
         looked = 0
-        while count := await self.database.transact(lambda writing: self.index.touch_some(writing, 10)):
+        while count := await self.database.transact(
+            lambda writing: touching.touch_some(writing, self.index.tombstones, 10)
+        ):
             looked += count
         return looked
 
