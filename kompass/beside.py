@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from kompass.feed.registry import present
+from kompass.feed.registry import SinkAbsentError, create, present
 from kompass.jobs import redis
-from kompass.jobs.desk import missing
+from kompass.jobs.sink import NAME
 from kompass.settings import FeedMode, Settings
 from kompass.supervisor import Command
 
@@ -68,9 +68,11 @@ def found(settings: Settings) -> Beside:
 
 def why_no_jobs(settings: Settings) -> str | None:
     """Why no jobs are done beside this server; None if they are."""
-    if not settings.jobs:
-        return "not configured"
-    return missing() or (redis.available() if settings.redis_url is None else None)
+    try:
+        create(NAME, settings)
+    except SinkAbsentError as error:
+        return str(error)
+    return None
 
 
 def _given(secret: object) -> str:

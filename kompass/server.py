@@ -204,7 +204,7 @@ async def create_product(
     search.meaning, search.no_meaning = create_meaning(settings)
     reports = ReadStore(settings)
     feed = FeedDesk(settings)
-    jobs = JobsDesk(sync.file.parent)
+    jobs = JobsDesk(sync.file.parent, expected=settings.jobs)
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(

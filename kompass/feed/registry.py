@@ -31,7 +31,7 @@ class Registered:
 
 
 SINKS: Mapping[str, Registered] = {
-    "jobs": Registered("kompass.jobs.sink:from_settings", (), "jobs"),
+    "jobs": Registered("kompass.jobs.sink:from_settings", ("croniter", "redis", "rq"), "jobs"),
     "readstore": Registered("kompass.readstore.sink:from_settings", ("psycopg", "alembic"), "readstore"),
     "search": Registered("kompass.search.setup:create_sink", (), "search"),
     "vectors": Registered("kompass.vectors.setup:create_sink", (), "vectors"),

@@ -26,8 +26,10 @@ _NEEDS = ("croniter", "redis", "rq")
 class JobsDesk:
     """Of one data directory. Opens the file when there is one. Blocking, short."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, expected: bool = True) -> None:
+        """`expected`: whether jobs are to be done at all."""
         self._directory = directory
+        self._expected = expected
         self._store: JobStore | None = None
 
     @property
@@ -71,6 +73,8 @@ class JobsDesk:
 
     def notes(self) -> list[str]:
         """What is wrong and keeps nobody from working."""
+        if not self._expected:
+            return []
         told = self.status()
         if told["state"] in ("not running", "unavailable") or told["late_seconds"] > LATE_SECONDS:
             return ["Jobs (reminders, mails, webhooks) are not done in time: kompass jobs status tells why."]

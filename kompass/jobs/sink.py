@@ -25,7 +25,9 @@ import apsw
 import orjson
 
 from kompass.access.audiences import Channel
+from kompass.feed.registry import SinkAbsentError
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
+from kompass.jobs import redis
 from kompass.jobs.catalogue import GENERAL, TRIGGERS
 from kompass.jobs.judging import Job, Judge, Subscription
 from kompass.jobs.store import JobStore, JobStoreError
@@ -52,8 +54,15 @@ _OF_THE_FILE = (
 
 
 def from_settings(settings: Settings) -> Sink | None:
-    """For the registry."""
-    return JobsSink(settings.directory) if settings.jobs else None
+    """For the registry. Raises `SinkAbsentError` where there is nothing to have the queues in: jobs would
+    pile up, and all be done at once some day.
+    """
+    if not settings.jobs:
+        return None
+    why = redis.available() if settings.redis_url is None else None
+    if why is not None:
+        raise SinkAbsentError(why)
+    return JobsSink(settings.directory)
 
 
 class JobsSink:

@@ -61,7 +61,12 @@ def receiving() -> Iterator[Receiving]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Serving]:
     require("redis")
-    one = Serving(tmp_path / "data", KOMPASS_WEBHOOK_HOSTS="127.0.0.1", KOMPASS_VECTORS="false")
+    one = Serving(
+        tmp_path / "data",
+        KOMPASS_WEBHOOK_HOSTS="127.0.0.1",
+        KOMPASS_JOBS_WORKERS="2",  # one hands out, and the other takes over
+        KOMPASS_VECTORS="false",
+    )
     one.start()
     try:
         until(lambda: one.following() and jobs(one)["state"] == "following", 90, one.told)
@@ -128,12 +133,12 @@ def test_whatever_is_killed_every_job_is_done_and_no_document_twice(
 
     def kill() -> None:
         while not stop.wait(chance.uniform(0.1, 1.5)):
-            victim = chance.choice(["worker", "worker", "redis", "redis guard", "feed"])
+            victim = chance.choice(["worker", "worker 2", "redis", "redis guard", "feed"])
             try:
                 if victim == "redis":
                     redis_of(server).kill()
                 else:
-                    number = pid(server, victim.partition(" ")[0])
+                    number = pid(server, victim.removesuffix(" guard"))
                     if number is None:
                         continue
                     psutil.Process(number).kill()
