@@ -6,16 +6,15 @@ Slower, so fewer and shorter programs; `KOMPASS_TEST_POUCHDB_STEPS` says how man
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
-from hypothesis import strategies as st
+from hypothesis import note
 
 from tests.needs import require
+from tests.programs import Length, programs
 from tests.sync.promises.company import PEOPLE, Host, Template
 from tests.sync.promises.device import Device
 from tests.sync.promises.pouchdb import PouchDevice, Tap, tablets_for_all
@@ -23,8 +22,7 @@ from tests.sync.promises.program import STEPS, Run, Step, used
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 
-STEPS_IN_ALL = int(os.environ.get("KOMPASS_TEST_POUCHDB_STEPS", "300"))
-STEPS_EACH = 30
+LENGTH = Length.asked_for("KOMPASS_TEST_POUCHDB_STEPS", usual=300, each=30)
 
 
 class Trial:
@@ -82,14 +80,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     trial.close()
 
 
-@pytest.mark.timeout(0 if STEPS_IN_ALL > 300 else 600)
-@settings(
-    max_examples=max(1, STEPS_IN_ALL // STEPS_EACH),
-    deadline=None,
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
-@given(program=st.lists(STEPS, min_size=STEPS_EACH, max_size=STEPS_EACH))
+@programs(STEPS, LENGTH, new=True)
 def test_nobody_sees_too_much_or_loses_anything(trial: Trial, program: list[Step]) -> None:
     note(f"program: {used(program)}")
     trial.run(program)

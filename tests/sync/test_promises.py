@@ -11,28 +11,23 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import logging
 import os
 import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
-import structlog
-from hypothesis import HealthCheck, given, note, settings
-from hypothesis import strategies as st
+from hypothesis import note
 
+from tests.programs import Length, programs, quiet
 from tests.sync.promises.company import Host, Template
 from tests.sync.promises.program import STEPS, Run, Step, used
 
-STEPS_IN_ALL = int(os.environ.get("KOMPASS_TEST_STEPS", "2000"))
-STEPS_EACH = 50
-LONG = STEPS_IN_ALL > 2000
+LENGTH = Length.asked_for("KOMPASS_TEST_STEPS", usual=2000, each=50)
 PROGRESS = 5000
 """Steps after which a longer run says how far it is."""
 
@@ -76,7 +71,7 @@ class Trial:
             self.programs += 1
             self.requests += company.requests
 
-            if LONG and self.steps // PROGRESS > (self.steps - len(program)) // PROGRESS:
+            if LENGTH.is_long and self.steps // PROGRESS > (self.steps - len(program)) // PROGRESS:
                 self.report()
 
     def report(self) -> None:
@@ -93,39 +88,19 @@ class Trial:
         self.runner.close()
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Logs warnings and worse only: a failure shall not come with a line for each role that ever changed."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
-
-
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     trial = Trial(tmp_path_factory.mktemp("promises"))
     with quiet():
         yield trial
     trial.close()
-    if LONG:
+    if LENGTH.is_long:
         trial.report()
         print(f"; {dict(trial.seen.most_common())}", file=sys.__stderr__)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(0 if LONG else 600)
-@settings(
-    # The usual run tries the same programs each time; a longer one tries new ones.
-    derandomize=not LONG,
-    max_examples=max(1, STEPS_IN_ALL // STEPS_EACH),
-    deadline=None,
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
-@given(program=st.lists(STEPS, min_size=STEPS_EACH, max_size=STEPS_EACH))
+@programs(STEPS, LENGTH)
 def test_nobody_sees_too_much_or_loses_anything(trial: Trial, program: list[Step]) -> None:
     note(f"program: {used(program)}")
     trial.run(program)

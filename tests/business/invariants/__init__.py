@@ -1,0 +1,1 @@
+"""A company whose rules hold whatever people send: what `tests.business.test_invariants` runs."""
