@@ -6,7 +6,7 @@ a job that Redis has is not put there a second time, and one that is settled sta
 or a worker that was killed had begun, is handed out again. So each job is done at least once, and always
 under the same id, by which whoever gets it can tell that he has had it.
 
-Never more than `WINDOW` jobs are in Redis. The others wait in the file.
+Never more than `WINDOW` jobs of a queue are in Redis. The others wait in the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from kompass.jobs.catalogue import TRIGGERS
-from kompass.jobs.judging import DAY, DOCUMENTS, MAILS, WEBHOOKS, Job
+from kompass.jobs.judging import DAY, DOCUMENTS, MAILS, QUEUES, WEBHOOKS, Job
 from kompass.jobs.queues import Queues, QueuesUnavailableError, Result
 from kompass.jobs.receivers import failed, succeeded
 from kompass.jobs.schedules import Schedules
@@ -26,7 +26,8 @@ from kompass.jobs.store import Entry, JobState, JobStore, Outcome
 from kompass.jobs.triggers import At
 from replication.replicator.backoff import pause
 
-WINDOW = 500
+WINDOW = 200
+"""Of each queue: receivers that are slow hold up no reminders."""
 AT_ONCE = 100
 AUDIT_SECONDS = 2.0
 COLLECT_SECONDS = 1.0
@@ -73,11 +74,18 @@ class Dispatcher:
     # -- out -----------------------------------------------------------------------------------
 
     def _hand_out(self) -> bool:
-        room = min(WINDOW - self.outstanding, AT_ONCE)
-        if room <= 0:
-            return False
-        entries = self._one_of_each_failing(self._store.due(self._now(), room))
-        handed = []
+        more = False
+        for queue in QUEUES:
+            room = min(WINDOW - self.outstanding.get(queue, 0), AT_ONCE)
+            if room > 0:
+                more |= self._hand_out_of(queue, room) == room
+        return more
+
+    def _hand_out_of(self, queue: str, room: int) -> int:
+        entries = self._store.due(queue, self._now(), room)
+        if queue == WEBHOOKS:
+            entries = self._one_of_each_failing(entries)
+        handed: list[str] = []
         try:
             for one in entries:
                 self._queues.put(one)
@@ -85,8 +93,8 @@ class Dispatcher:
         finally:
             if handed:
                 self._store.hand_out(handed)
-                self.outstanding += len(handed)
-        return len(handed) == room
+                self.outstanding[queue] = self.outstanding.get(queue, 0) + len(handed)
+        return len(handed)
 
     def _one_of_each_failing(self, entries: list[Entry]) -> list[Entry]:
         """Of the jobs for a receiver that has failed so often that it was left alone, one goes first."""

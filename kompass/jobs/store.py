@@ -72,7 +72,7 @@ CREATE TABLE jobs (
     changed REAL NOT NULL,
     reason TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX jobs_by_due ON jobs (state, due);
+CREATE INDEX jobs_by_due ON jobs (state, queue, due);
 CREATE INDEX jobs_by_document ON jobs (doc, trigger) WHERE state = 'planned';
 CREATE UNIQUE INDEX jobs_by_change ON jobs (change);
 CREATE TABLE webhooks (
@@ -234,25 +234,23 @@ class JobStore(SqlFile):
 
     # -- handing out ---------------------------------------------------------------------------
 
-    def due(self, now: float, most: int) -> list[Entry]:
-        """Those whose time has come, the first one first; none for a webhook whose receiver is left alone."""
+    def due(self, queue: str, now: float, most: int) -> list[Entry]:
+        """Those of a queue whose time has come, the first one first; none for a webhook whose receiver is
+        left alone.
+        """
         return self._entries(
-            "state = 'planned' AND due <= ?1 AND NOT (queue = 'webhooks' AND substr(action, 9) IN"
-            " (SELECT name FROM webhooks WHERE closed_until > ?1 AND closed_until <= ?1 + 3600))"
-            " ORDER BY due, id LIMIT ?2",
-            (now, most),
+            "state = 'planned' AND queue = ?1 AND due <= ?2 AND NOT (queue = 'webhooks' AND substr(action, 9)"
+            " IN (SELECT name FROM webhooks WHERE closed_until > ?2 AND closed_until <= ?2 + 3600))"
+            " ORDER BY due, id LIMIT ?3",
+            (queue, now, most),
         )
-
-    def next_due(self) -> float | None:
-        """When the next one's time comes."""
-        found = self.rows("SELECT min(due) FROM jobs WHERE state = 'planned'")
-        return None if found[0][0] is None else float(found[0][0])
 
     def queued(self) -> list[Entry]:
         return self._entries("state = 'queued' ORDER BY due, id", ())
 
-    def count_queued(self) -> int:
-        return int(self.rows("SELECT count(*) FROM jobs WHERE state = 'queued'")[0][0])
+    def count_queued(self) -> dict[str, int]:
+        """Queue -> how many RQ has."""
+        return dict(self.rows("SELECT queue, count(*) FROM jobs WHERE state = 'queued' GROUP BY queue"))
 
     def hand_out(self, jobids: Iterable[str]) -> None:
         """RQ has them."""

@@ -384,3 +384,17 @@ def test_nothing_is_handed_out_where_the_feed_never_came(data: Path, url: str) -
     assert entry is not None
     assert entry.state is JobState.PLANNED
     store.close()
+
+
+def test_slow_receivers_hold_up_nothing_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kompass.jobs.dispatching.WINDOW", 5)
+    for number in range(20):
+        world.add(number, action="webhook:n8n", queue=WEBHOOKS)
+    world.turn()
+    late = world.add(99)
+    world.turn()
+    assert world.queues.waiting() == {DOCUMENTS: 1, "mails": 0, WEBHOOKS: 5}
+    world.work()
+    assert len(world.server.written) == 1
+    world.turn()
+    assert world.state(late) is JobState.DONE
