@@ -21,7 +21,7 @@ from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.identity.services import is_service
 from kompass.jobs import receivers
-from kompass.jobs.desk import JobsDesk, shown, shown_webhook
+from kompass.jobs.desk import JobsDesk, missing, shown, shown_webhook
 from kompass.jobs.receivers import WebhookError
 from kompass.jobs.store import Entry, JobState, JobStore
 
@@ -222,7 +222,8 @@ def _desk(request: Request) -> JobsDesk:
 async def _do(request: Request, work: Callable[[JobStore], T]) -> T:
     store = _desk(request).store
     if store is None:
-        raise Problem(503, "No jobs have been made on this server's directory yet.")
+        why = missing() or "none have been made on this server's directory yet."
+        raise Problem(503, f"There are no jobs: {why}")
     return await asyncio.to_thread(work, store)
 
 

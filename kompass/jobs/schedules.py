@@ -13,11 +13,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from croniter import croniter
 
 from kompass.jobs.judging import DAY, WEBHOOKS, ZONE, Job, job_id
 from kompass.jobs.store import JobStore
-from kompass.sqlfile import fetch
 
 TIDY = "tidy"
 
@@ -96,9 +94,9 @@ def fetch_webhooks(store: JobStore) -> list[tuple[str, list[str]]]:
 
 def previous(schedule: Schedule, now: float) -> float:
     """When its time came last."""
+    # Of an extra; what events there are the server tells without it.
+    from croniter import croniter
+
     at = croniter(schedule.cron, datetime.fromtimestamp(now, ZONE)).get_prev(datetime)
     assert isinstance(at, datetime)
     return at.timestamp()
-
-
-__all__ = ["EVENTS", "SCHEDULES", "Schedule", "Schedules", "fetch", "previous"]
