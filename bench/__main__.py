@@ -17,6 +17,13 @@ from kompass.settings import DemoSize
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
+Peer = Annotated[
+    str | None,
+    typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB to compare with; else pouchdb-server"),
+]
+Documents = Annotated[int, typer.Option(help="documents in the database; a multiple of 1,000")]
+Rounds = Annotated[int, typer.Option(help="rounds of each operation")]
+
 
 @app.callback()
 def main() -> None:
@@ -25,12 +32,9 @@ def main() -> None:
 
 @app.command("engine")
 def run_engine(
-    peer: Annotated[
-        str | None,
-        typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB to compare with; else pouchdb-server"),
-    ] = None,
-    documents: Annotated[int, typer.Option(help="documents in the database; a multiple of 1,000")] = 20_000,
-    rounds: Annotated[int, typer.Option(help="rounds of each operation")] = 3,
+    peer: Peer = None,
+    documents: Documents = 20_000,
+    rounds: Rounds = 3,
     feeds: Annotated[int, typer.Option(help="idle longpoll feeds")] = 1000,
     footprint: Annotated[bool, typer.Option(help="also measure memory and growth (minutes)")] = True,
     readme: Annotated[bool, typer.Option(help="write the table into README.md")] = False,
@@ -49,12 +53,9 @@ def run_engine(
 
 @app.command("replication")
 def run_replication(
-    peer: Annotated[
-        str | None,
-        typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB to compare with; else pouchdb-server"),
-    ] = None,
-    documents: Annotated[int, typer.Option(help="documents in the database; a multiple of 1,000")] = 20_000,
-    rounds: Annotated[int, typer.Option(help="rounds of each operation")] = 3,
+    peer: Peer = None,
+    documents: Documents = 20_000,
+    rounds: Rounds = 3,
 ) -> None:
     """Building a view, and replicating between two servers; memory on the way."""
     rows, memory = replication.compare(documents, rounds, peer)
@@ -68,8 +69,8 @@ def run_access(
         str | None,
         typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB to compare with"),
     ] = None,
-    documents: Annotated[int, typer.Option(help="documents in the database; a multiple of 1,000")] = 20_000,
-    rounds: Annotated[int, typer.Option(help="rounds of each operation")] = 3,
+    documents: Documents = 20_000,
+    rounds: Rounds = 3,
     devices: Annotated[int, typer.Option(help="live devices, each of a person of his own")] = 1000,
     seconds: Annotated[int, typer.Option(help="how long they are written to, 50 times a second")] = 10,
     growth: Annotated[bool, typer.Option(help="also ten times the documents (minutes)")] = True,

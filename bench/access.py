@@ -45,7 +45,7 @@ FILTER = (
 )
 
 
-def _id(doctype: str, source: random.Random) -> str:
+def make_id(doctype: str, source: random.Random) -> str:
     return f"{doctype}-{uuid.UUID(int=source.getrandbits(128), version=4)}"
 
 
@@ -100,14 +100,14 @@ class Data:
 
 def data_of(count: int) -> Data:
     source = random.Random(7)
-    own = _id("customer", source)
+    own = make_id("customer", source)
     docs = [make_customer(own, 0, SALESMAN)]
-    docs += [make_location(own, n, _id("location", source), SALESMAN) for n in range(OWN - 1)]
+    docs += [make_location(own, n, make_id("location", source), SALESMAN) for n in range(OWN - 1)]
     # As many as there are in a small database: everybody in sales sees the card of each customer.
-    customers = [_id("customer", source) for _ in range(OTHERS)]
+    customers = [make_id("customer", source) for _ in range(OTHERS)]
     docs += [make_customer(docid, n, f"other{n % 40}") for n, docid in enumerate(customers, 1)]
     docs += [
-        make_location(customers[n % len(customers)], n, _id("location", source), f"other{n % 40}")
+        make_location(customers[n % len(customers)], n, make_id("location", source), f"other{n % 40}")
         for n in range(count - len(docs))
     ]
     source.shuffle(docs)
@@ -166,7 +166,7 @@ class Side:
         for _ in range(10):
             docs = []
             for n in itertools.islice(self._pushed, PUSHED):
-                doc = make_location(self.data.own, n, _id("location", self._source), SALESMAN)
+                doc = make_location(self.data.own, n, make_id("location", self._source), SALESMAN)
                 docs.append(self._revision(doc))
             self._pushed_last.append(docs)
         return self._send(self._pushed_last)
@@ -239,7 +239,7 @@ async def live_devices(side: Side, devices: int, seconds: int) -> Live:
     source = random.Random(3)
     target = Target(side.running.url)
     people = [f"live{n}" for n in range(max(1, devices // DEVICES_EACH))]
-    customers = [_id("customer", source) for _ in people]
+    customers = [make_id("customer", source) for _ in people]
     side.admin = Client(target)  # the first one has been silent for so long that the server hung up
     for name in people:
         _add_person(side.admin, name, "ADM", product=True)
@@ -278,7 +278,7 @@ async def live_devices(side: Side, devices: int, seconds: int) -> Live:
     for number in range(seconds * WRITES_PER_SECOND):
         await asyncio.sleep(max(0.0, started + number / WRITES_PER_SECOND - time.perf_counter()))
         owner = source.randrange(len(people))
-        doc = make_location(customers[owner], number, _id("location", source), people[owner])
+        doc = make_location(customers[owner], number, make_id("location", source), people[owner])
         docid = str(doc["_id"])
         sent[docid] = (owner, time.perf_counter())
         await asyncio.to_thread(writer_client.call, "PUT", f"{side.path}/{docid}", json.dumps(doc).encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path as File
 from random import Random
@@ -13,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from bench.access import Side, data_of, make_customer, make_location
+from bench.access import Side, data_of, make_customer, make_id, make_location
 from bench.servers import our_product
 from kompass.access import Principal, Role
 from kompass.audit import AuditExtension
@@ -71,15 +70,11 @@ def _pushed(body: dict[str, object], path: Path) -> DocumentWrite:
     return DocumentWrite(str(body["_id"]), False, orjson.dumps(members), path=path)
 
 
-def _id(doctype: str, source: Random) -> str:
-    return f"{doctype}-{uuid.UUID(int=source.getrandbits(128), version=4)}"
-
-
 def _rounds(
     count: int, source: Random
 ) -> tuple[list[DocumentWrite], list[list[DocumentWrite]], list[list[DocumentWrite]]]:
     """Customers, batches of their locations, and batches in which each of these is changed."""
-    customers = [_id("customer", source) for _ in range(count * BATCH // LOCATIONS)]
+    customers = [make_id("customer", source) for _ in range(count * BATCH // LOCATIONS)]
     first = [
         _pushed(make_customer(docid, number, SALESMAN), Path(1, [source.randbytes(16).hex()]))
         for number, docid in enumerate(customers)
@@ -92,7 +87,7 @@ def _rounds(
         for place in range(BATCH):
             number = batch * BATCH + place
             owner = customers[number // LOCATIONS]
-            body: dict[str, Any] = make_location(owner, number, _id("location", source), "innen1")
+            body: dict[str, Any] = make_location(owner, number, make_id("location", source), "innen1")
             names = [source.randbytes(16).hex() for _ in range(2)]
             news[-1].append(_pushed(body, Path(1, names[:1])))
             time_of_edit = "2026-01-16T08:00:00.000Z"

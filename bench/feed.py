@@ -20,14 +20,16 @@ from random import Random
 
 import httpx
 import orjson
+from pydantic import SecretStr
 
-from bench.access import make_customer, make_location
+from bench.access import make_customer, make_id, make_location
 from bench.servers import our_product
 from kompass.feed.follower import Follower
 from kompass.feed.ledger import Ledger
 from kompass.feed.registry import present
-from kompass.feed.sink import Batch, Checkpoint, Sink
+from kompass.feed.sink import Batch, Sink
 from kompass.feed.source import Source
+from kompass.feed.steady import SteadySink
 from kompass.settings import Settings
 
 SECRET = uuid.uuid4().hex + uuid.uuid4().hex
@@ -35,46 +37,22 @@ BATCH = 1000
 LOCATIONS = 5
 
 
-@dataclass
-class Timed:
-    """A sink that notes when each revision was stored."""
+class Timed(SteadySink):
+    """Notes when each revision was stored."""
 
-    sink: Sink
-    stored: dict[tuple[str, str], float] = field(default_factory=dict)
-    documents: int = 0
-    batches: int = 0
-    position: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.sink.name
-
-    async def open(self) -> None:
-        await self.sink.open()
-
-    async def checkpoint(self) -> Checkpoint | None:
-        return await self.sink.checkpoint()
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self.stored: dict[tuple[str, str], float] = {}
+        self.documents = 0
+        self.position = 0
 
     async def apply(self, batch: Batch) -> None:
-        await self.sink.apply(batch)
+        await super().apply(batch)
         now = time.perf_counter()
         for change in batch.changes:
             self.stored.setdefault((change.id, change.rev), now)
         self.documents += len(batch.changes)
-        self.batches += 1
         self.position = batch.checkpoint.position
-
-    async def rebuilding(self) -> Sink:
-        return await self.sink.rebuilding()
-
-    async def switch(self) -> None:
-        await self.sink.switch()
-
-    async def discard(self) -> None:
-        await self.sink.discard()
-
-    async def close(self) -> None:
-        await self.sink.close()
 
 
 @dataclass
@@ -116,10 +94,10 @@ class Bench:
         for first in range(0, documents, BATCH):
             docs = []
             for number in range(first, min(first + BATCH, documents), LOCATIONS + 1):
-                customer = f"customer-{uuid.UUID(int=source.getrandbits(128), version=4)}"
+                customer = make_id("customer", source)
                 docs.append(make_customer(customer, number, f"adm{number % 20}"))
                 for each in range(LOCATIONS):
-                    docid = f"location-{uuid.UUID(int=source.getrandbits(128), version=4)}"
+                    docid = make_id("location", source)
                     docs.append(make_location(customer, number + each, docid, "adm1"))
             answer = await self.client.post("/kompass/_bulk_docs", content=orjson.dumps({"docs": docs}))
             refused = [row for row in answer.raise_for_status().json() if "ok" not in row]
@@ -129,12 +107,12 @@ class Bench:
         """Writes single documents at a rate; when each was acknowledged."""
         acknowledged: dict[tuple[str, str], float] = {}
         source = Random()
-        customer = f"customer-{uuid.UUID(int=source.getrandbits(128), version=4)}"
+        customer = make_id("customer", source)
         body = orjson.dumps(make_customer(customer, 1, "adm1"))
         (await self.client.put(f"/kompass/{customer}", content=body)).raise_for_status()
 
         async def one(number: int) -> None:
-            docid = f"location-{uuid.UUID(int=source.getrandbits(128), version=4)}"
+            docid = make_id("location", source)
             body = orjson.dumps(make_location(customer, number, docid, "adm1"))
             answer = await self.client.put(f"/kompass/{docid}", content=body)
             acknowledged[docid, answer.raise_for_status().json()["rev"]] = time.perf_counter()
@@ -155,7 +133,7 @@ async def _prepared() -> AsyncIterator[Bench]:
     ):
         place = Path(directory)
         url = running.url.replace("bench:bench@", "")
-        there, absent = present(Settings(data=place, feed_server=url, feed_secret=SECRET))
+        there, absent = present(Settings(data=place, feed_server=url, feed_secret=SecretStr(SECRET)))
         for name, why in absent.items():
             print(f"no {name}: {why}")
         limits = httpx.Limits(max_connections=20)
