@@ -183,10 +183,11 @@ class Follower:
     # -- failing, and telling ------------------------------------------------------------------
 
     async def _failed(self, why: str, failures: int) -> None:
+        why = why[:300]
         if failures == 0 or why != self._last_error:
             log.warning("a sink can't be followed", sink=self.name, why=why)
         self._errors += 1
-        self._last_error = why[:300]
+        self._last_error = why
         if self._behind_since is None:
             self._behind_since = time.time()
         # What it had in memory may be wrong now: it goes on from what is stored.

@@ -142,6 +142,32 @@ async def test_what_is_repaired_by_hand_reaches_it(world: FeedWorld) -> None:
     assert f"sales:customer:{customer(1)}" in world.harness.people()["adm1"]
 
 
+class Full(ReferenceSink):
+    """Opens, and stores nothing."""
+
+    async def apply(self, batch: Batch) -> None:
+        raise SinkUnavailableError("the disk is full")
+
+
+async def test_what_opens_and_stores_nothing_is_left_alone_for_longer_and_longer(
+    world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def pause(attempt: int, **_: float) -> float:
+        attempts.append(attempt)
+        return 0.01
+
+    monkeypatch.setattr(follower, "pause", pause)
+    world.follow(Full(world.directory / "sink"))
+
+    async def often() -> bool:
+        return len(attempts) >= 4
+
+    await until(often, 10)
+    assert attempts[:4] == [0, 1, 2, 3]
+
+
 @pytest.mark.slow
 async def test_a_sink_that_is_down_loses_nothing(world: FeedWorld) -> None:
     world.follow()
