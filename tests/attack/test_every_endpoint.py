@@ -11,7 +11,9 @@ import pytest
 from starlette.routing import Route
 
 from kompass.api.resources import RESOURCES
-from tests.attack.asking import FOR, FOR_API, OWN, Ask, Asks, Target
+from tests.attack.api_asks import FOR_API, OWN
+from tests.attack.asking import Ask, Asks, Target
+from tests.attack.couchdb_asks import FOR
 from tests.attack.world import EVERYBODY, PEOPLE, World, said, whole
 from tests.sync.personal.test_endpoints import existing
 

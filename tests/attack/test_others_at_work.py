@@ -10,7 +10,9 @@ import re
 import pytest
 
 from kompass.sync.opening import DATABASE
-from tests.attack.asking import FOR, FOR_API, OWN, Target
+from tests.attack.api_asks import FOR_API, OWN
+from tests.attack.asking import Target
+from tests.attack.couchdb_asks import FOR
 from tests.attack.test_every_endpoint import UNEQUAL, answer_to, own
 from tests.attack.world import ANONYMOUS, World, whole
 
@@ -23,17 +25,18 @@ NUMBERS = re.compile(
 EVERY_TIME = {"_uuids", "_design/{d}/_update", "api/session", "api/devices"}
 """What is another each time, or has chance or times inside."""
 
-WATCHED = {"api/audit", "api/audit/export", "api/audit/verification"}
-"""Where the chain of writes is read."""
-WATCHERS = {"gf1", "admin1"}
-"""Who reads there what others do: management all of it, administration its outline."""
+AUDIT = {"api/audit", "api/audit/export", "api/audit/verification"}
+JOBS = {endpoint for endpoint in ALL if endpoint.startswith("api/jobs")}
+WATCHED = {"gf1": AUDIT, "admin1": AUDIT | JOBS}
+"""Where somebody reads what others do: management all of the chain, administration its outline, and what jobs
+there are."""
 
 
 async def answers(world: World, name: str) -> dict[str, bytes]:
     one = Target("expense-5f0c8a66-2a3f-4a1e-9a55-0123456789ab", own=own(world, name))
     found = {}
     for endpoint, asks in ALL.items():
-        if endpoint in EVERY_TIME or (endpoint in WATCHED and name in WATCHERS):
+        if endpoint in EVERY_TIME | WATCHED.get(name, set()):
             continue
         for ask in asks(one):
             # Positions given as plain numbers are another place once there is more behind them.
