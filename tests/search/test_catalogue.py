@@ -68,11 +68,9 @@ def test_a_document_is_searched_by_its_own_fields_alone(doctype: str) -> None:
         assert tops <= expected_fields(doctype) | COMMON
 
 
-@pytest.mark.parametrize("base", CARDS)
+@pytest.mark.parametrize("base", [base for base, card in CARDS.items() if card.type not in NOT_SEARCHED])
 def test_a_card_is_found_by_no_more_than_its_base(base: str) -> None:
     card = CARDS[base].type
-    if card in NOT_SEARCHED:
-        return
     assert set(SEARCHED[card].texts) <= set(SEARCHED[base].texts)
     assert set(SEARCHED[card].exact) <= set(SEARCHED[base].exact)
     assert base_type(card) == base
