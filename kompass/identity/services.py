@@ -77,4 +77,5 @@ def _may_read(service: Principal, method: str, segments: Sequence[str], database
         return method in _READING
     if segments[1][:1] == "_":
         return len(segments) == 2 and method in _OF_DATABASE[service].get(segments[1], ())
-    return method in _READING  # a document, or an attachment of one
+    # A document, or an attachment of one.
+    return method in _READING and (service == FEED or len(segments) == 2)

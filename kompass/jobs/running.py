@@ -16,6 +16,7 @@ from pathlib import Path
 import apsw
 import structlog
 
+from kompass.feed.walker import outline
 from kompass.jobs.acting import Means
 from kompass.jobs.calling import Caller
 from kompass.jobs.desk import NOTE
@@ -117,9 +118,9 @@ def _lead(directory: Path, url: str, name: str, stopped: threading.Event) -> Non
             if store is not None:
                 with suppress(apsw.Error):
                     store.note(NOTE, {"worker": name, "state": "unavailable", "why": why[:300]})
-        except Exception:
+        except Exception as error:
             # A defect, perhaps of one job: the others must not wait for ever.
-            log.exception("handing out jobs has failed")
+            log.error("handing out jobs has failed", why=outline(error))
         finally:
             if store is not None:
                 store.close()

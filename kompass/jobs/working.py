@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseTimeoutException
@@ -29,6 +30,7 @@ from kompass.feed.walker import outline
 from kompass.jobs.acting import LaterError, Means, NeverError, Work, act
 from kompass.jobs.queues import TIMEOUTS, Queues, QueuesUnavailableError, connect
 from kompass.jobs.service import ServerUnavailableError
+from replication.replicator.backoff import pause
 
 GRACE = 30.0
 """Seconds beyond a job's time after which a process that doesn't listen ends itself."""
@@ -58,8 +60,10 @@ def perform(work: Mapping[str, Any]) -> dict[str, Any]:
     except NeverError as error:
         return {"outcome": "never", "reason": str(error)}
     except Exception as error:
-        log.exception("a job has failed", job=work.get("id"), trigger=work.get("trigger"))
-        return {"outcome": "again", "reason": f"a defect: {outline(error)}"}
+        # Without the error's own text, which may quote the document.
+        why = f"a defect: {outline(error)}"
+        log.error("a job has failed", job=work.get("id"), trigger=work.get("trigger"), why=why)
+        return {"outcome": "again", "reason": why}
     finally:
         _began = None
 
@@ -77,6 +81,7 @@ def work(url: str, name: str, means: Means, *, burst: bool = False) -> bool:
     global _means
     _means = means
     redis: Redis = connect(url, blocking=True)
+    _wait_for(redis)
     stopped = threading.Event()
     living = threading.Thread(target=_live, args=(url, name, stopped), name="alive", daemon=True)
     living.start()
@@ -96,6 +101,20 @@ def work(url: str, name: str, means: Means, *, burst: bool = False) -> bool:
         stopped.set()
         living.join(10)
         redis.close()
+
+
+def _wait_for(redis: Redis) -> None:
+    """Returns when Redis answers."""
+    failures = 0
+    while True:
+        try:
+            redis.ping()
+            return
+        except (RedisError, OSError) as error:
+            if failures == 0:
+                log.warning("a worker waits for Redis", why=str(error) or type(error).__name__)
+        time.sleep(pause(failures, first=0.1, longest=5.0))
+        failures += 1
 
 
 def _live(url: str, name: str, stopped: threading.Event) -> None:

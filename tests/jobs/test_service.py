@@ -187,6 +187,7 @@ async def test_what_it_may_not_write(world: World, name: str, body: dict[str, An
         ("POST", f"{DB}/_find", {"selector": {}}),
         ("GET", f"{DB}/_design/x", None),
         ("GET", f"{DB}/_local/x", None),
+        ("GET", f"{DB}/{CUSTOMER}/plan.pdf", None),
         ("GET", "/_users/org.couchdb.user:adm1", None),
         ("GET", "/_all_dbs", None),
         ("GET", "/api/v1/jobs/webhooks", None),
