@@ -102,12 +102,13 @@ def within(one: str, other: str, most: int) -> bool:
 
 
 def _marked(text: str, found: list[tuple[int, int]]) -> str:
-    """The piece with most marks in it, whole words, with dots where it was cut."""
-    start, most = 0, 0
-    for first, _ in found:
-        count = sum(first <= each[0] and each[1] <= first + LENGTH for each in found)
-        if count > most:
-            start, most = first, count
+    """The piece with most marks in it, whole words, with dots where it was cut. They come in their order."""
+    start, most, upto = 0, 0, 0
+    for at, (first, _) in enumerate(found):
+        while upto < len(found) and found[upto][1] <= first + LENGTH:
+            upto += 1
+        if upto - at > most:
+            start, most = first, upto - at
     end = min(len(text), start + LENGTH)
     start = max(0, start - LENGTH // 4)
     while start > 0 and not text[start - 1].isspace() and start > end - 2 * LENGTH:
