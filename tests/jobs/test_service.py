@@ -245,7 +245,7 @@ async def test_webhooks_are_the_administrators_matter(world: World) -> None:
     }
     path = f"{API}/webhooks/n8n"
     assert (await world.admin.put(path, json=given, auth=("innen1", "pw"))).status_code == 403
-    made = await world.admin.put(path, json=given, auth=("admin1", "pw"))
+    made = await world.admin.put(path, json=given)
     assert made.status_code == 201, made.text
     secret = made.json()["secret"]
     assert secret.startswith("whsec_")
@@ -261,6 +261,29 @@ async def test_webhooks_are_the_administrators_matter(world: World) -> None:
     assert (await world.admin.get(f"{path}/deliveries")).json() == {"deliveries": []}
     assert (await world.admin.delete(path)).status_code == 204
     assert (await world.admin.get(f"{path}/deliveries")).status_code == 404
+
+
+async def test_who_reads_no_documents_has_none_sent_to_him(world: World) -> None:
+    await put_user(world.admin, "gf1", "GF")
+    await world.admin.get(DB, auth=("gf1", "pw"))
+    given = {"url": "https://example.com/x", "events": ["customer.updated"], "fields": ["notes"]}
+    path = f"{API}/webhooks/n8n"
+
+    async def put(who: str, person: str) -> int:
+        body = {**given, "person": person}
+        return (await world.admin.put(path, json=body, auth=(who, "pw"))).status_code
+
+    assert await put("admin1", "gf1") == 403
+    assert await put("gf1", "innen1") == 403
+    assert await put("gf1", "gf1") == 201
+    # Nor by turning somebody else's to another place.
+    assert await put("admin1", "gf1") == 403
+    assert await put("admin1", "admin1") == 200
+    view = await world.service.post(f"{API}/service/view", json={"person": "admin1", "ids": [CUSTOMER]})
+    assert view.json()["documents"] == {}
+    assert (await world.admin.get(f"{API}/webhooks", auth=("gf1", "pw"))).status_code == 200
+    assert (await world.admin.get(API, auth=("gf1", "pw"))).status_code == 403
+    assert (await world.admin.delete(path, auth=("admin1", "pw"))).status_code == 204
 
 
 async def test_jobs_are_listed_replayed_dropped_and_followed(world: World) -> None:
