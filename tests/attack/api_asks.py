@@ -160,6 +160,7 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/jobs/service/documents/{id:path}": _made_by_service,
     "/feed/people": lambda t: get("/api/v1/feed/people"),
     "/search": _searched,
+    "/search/documents/{id}": lambda t: get(f"/api/v1/search/documents/{t.path}"),
     "/reports": lambda t: get("/api/v1/reports"),
     "/reports/{name}": _reported,
     "/users": _api(("GET", "users", None)),
