@@ -23,7 +23,7 @@ from kompass.privacy.sweep import login_of
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.sqlite import Reading
+from replication.store.sqlite import Reading, id_list
 from replication.store.values import Document
 
 NOTICES = frozenset({"conflict", "rejected_change"})
@@ -178,7 +178,7 @@ def _beside(reading: Reading, docids: Iterable[str]) -> set[str]:
     rows: Any = reading.connection.execute(
         "SELECT DISTINCT d.id FROM json_each(?1) n CROSS JOIN business_refs r ON r.target = n.value"
         " AND r.doctype IN (SELECT value FROM json_each(?2)) CROSS JOIN business_docs d ON d.num = r.doc",
-        (orjson.dumps(list(docids)).decode(), orjson.dumps(sorted(_BESIDE)).decode()),
+        (id_list(docids), orjson.dumps(sorted(_BESIDE)).decode()),
     )
     return {docid for (docid,) in rows}
 

@@ -18,7 +18,7 @@ from kompass.domain.stamps import moment, stamp
 from kompass.sync.conflicts.record import MANAGEMENT, Conflict, State, decode_fields, encode_fields
 from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev, parse_rev
-from replication.store.sqlite import Reading, Writing
+from replication.store.sqlite import Reading, Writing, id_list
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS conflicts (
@@ -115,7 +115,7 @@ def open_about(reading: Reading, docids: Iterable[str]) -> dict[str, list[Confli
     for one in _rows(
         reading,
         "WHERE state = 'open' AND doc IN (SELECT value FROM json_each(?)) ORDER BY num",
-        (orjson.dumps(list(docids)).decode(),),
+        (id_list(docids),),
     ):
         found.setdefault(one.docid, []).append(one)
     return found
@@ -236,7 +236,7 @@ def told_whole(reading: Reading, users: Iterable[str], docids: Iterable[str]) ->
         " UNION SELECT c.id, c.doc, n.reader FROM json_each(?) CROSS JOIN conflicts c ON c.doc = value"
         " AND c.state = 'open' CROSS JOIN conflict_notices n ON n.conflict = c.id"
         " WHERE whole AND n.reader != ''",
-        (orjson.dumps(list(users)).decode(), orjson.dumps(list(docids)).decode()),
+        (id_list(users), id_list(docids)),
     ).fetchall()
     return list(rows)
 

@@ -12,11 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-import orjson
-
 from kompass.domain.stamps import moment, stamp
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing
+from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing, id_list
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS gate_revisions (
@@ -113,7 +111,7 @@ def sent(reading: Reading, user: str, docids: Iterable[str]) -> dict[str, set[Re
     found: dict[str, set[Rev]] = {}
     for docid, rev in reading.connection.execute(
         "SELECT doc, rev FROM json_each(?) CROSS JOIN gate_revisions ON doc = value AND user = ?",
-        (orjson.dumps(list(docids)).decode(), user),
+        (id_list(docids), user),
     ):
         found.setdefault(docid, set()).add(parse_rev(rev))
     return found

@@ -25,7 +25,7 @@ from kompass.sync.index.spans import Stay, endings, latest_ending, of_ids, of_nu
 from kompass.sync.positions import LAST, position, split
 from kompass.sync.tombstones import Tombstones
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
-from replication.store.sqlite import Reading
+from replication.store.sqlite import Reading, id_list
 
 NEAR = 2000
 """Changes of the database behind `since` from which on a page is merged."""
@@ -258,7 +258,7 @@ class FeedReader:
         channels = {*self._person.held, *(channel for channel, _, _ in self._person.lost)}
         if not channels:
             return []
-        listed = orjson.dumps(sorted(channels)).decode()
+        listed = id_list(channels)
         for (doc,) in self._execute(
             "SELECT DISTINCT doc FROM json_each(?) CROSS JOIN access_left ON channel = value AND until >= ?",
             (listed, number),
@@ -332,7 +332,7 @@ class FeedReader:
         found: dict[str, list[int]] = {}
         rows: Any = self._execute(
             "SELECT d.id, d.num FROM json_each(?) CROSS JOIN access_docs d ON d.id = value ORDER BY d.num",
-            (orjson.dumps(docids).decode(),),
+            (id_list(docids),),
         )
         for docid, num in rows:
             found.setdefault(docid, []).append(num)
@@ -352,7 +352,7 @@ class FeedReader:
         if visible:
             rows: Any = self._execute(
                 "SELECT d.id, d.rev, d.deleted, d.leaves FROM json_each(?) CROSS JOIN docs d ON d.id = value",
-                (orjson.dumps(visible).decode(),),
+                (id_list(visible),),
             )
             winners = {docid: (rev, bool(deleted), leaves) for docid, rev, deleted, leaves in rows}
         numbers = self._numbers([one.id for one in found])

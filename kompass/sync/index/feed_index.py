@@ -28,7 +28,7 @@ from kompass.sync.positions import position
 from kompass.sync.tombstones import Tombstones
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, format_rev
-from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing
+from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing, id_list
 
 _REMEMBERED = 2000
 _FIRST = (
@@ -233,7 +233,7 @@ class FeedIndex(Extension):
         """Which of these documents somebody may read now, deleted ones included."""
         rows: Any = reading.connection.execute(
             f"SELECT d.id FROM json_each(:ids) CROSS JOIN access_docs d ON d.id = value WHERE {SEES}",
-            {"ids": orjson.dumps(list(docids)).decode(), "user": user},
+            {"ids": id_list(docids), "user": user},
         )
         return {docid for (docid,) in rows}
 
@@ -247,7 +247,7 @@ class FeedIndex(Extension):
             "SELECT 1 FROM access_docs d CROSS JOIN access_entries e ON e.doc = d.num"
             " CROSS JOIN access_holdings h ON h.channel = e.channel AND h.user = :user"
             f" WHERE d.id = :id AND (e.since <= {_FIRST} OR e.since <= {_WRITTEN}) LIMIT 1",
-            {"user": user, "id": docid, "revs": orjson.dumps(list(revs)).decode(), "count": len(revs)},
+            {"user": user, "id": docid, "revs": id_list(revs), "count": len(revs)},
         ).get
         return found is not None
 
@@ -262,7 +262,7 @@ class FeedIndex(Extension):
         """Which of these documents there are or ever were, purged ones included."""
         rows: Any = reading.connection.execute(
             "SELECT DISTINCT d.id FROM json_each(?) CROSS JOIN access_docs d ON d.id = value",
-            (orjson.dumps(list(docids)).decode(),),
+            (id_list(docids),),
         )
         return {docid for (docid,) in rows}
 
@@ -290,7 +290,7 @@ class FeedIndex(Extension):
         rows: Any = reading.connection.execute(
             "SELECT d.id, p.tree FROM json_each(?) CROSS JOIN access_docs d ON d.id = value"
             " CROSS JOIN access_purged p ON p.doc = d.num",
-            (orjson.dumps(list(docids)).decode(),),
+            (id_list(docids),),
         )
         found: dict[str, set[Rev]] = {}
         for docid, text in rows:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from replication.store.sqlite import Reading
+from replication.store.sqlite import Reading, id_list
 
 _STANDINGS = """
 SELECT d.id, d.place, s.rev, s.deleted, (
@@ -70,7 +70,7 @@ class PersonStanding(NamedTuple):
 
 def standings(reading: Reading, docids: Collection[str]) -> dict[str, Standing]:
     """Those of these documents that there are or were."""
-    rows: Any = reading.connection.execute(_STANDINGS, (orjson.dumps(list(docids)).decode(),))
+    rows: Any = reading.connection.execute(_STANDINGS, (id_list(docids),))
     return {
         docid: Standing(place, rev, frozenset() if deleted is None or deleted else _set(channels))
         for docid, place, rev, deleted, channels in rows

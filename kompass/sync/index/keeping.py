@@ -20,7 +20,7 @@ from kompass.sync.index import leaves
 from kompass.sync.index.rules import Rules
 from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev
-from replication.store.sqlite import ChangedDocument, Reading, Writing
+from replication.store.sqlite import ChangedDocument, Reading, Writing, id_list
 
 USER_PREFIX = "user-"
 PURGED = b""
@@ -396,7 +396,7 @@ class Step:
         """Those whose channels may have changed and who have a record: documents may name anybody."""
         rows: Any = self._execute(
             "SELECT name FROM json_each(?) CROSS JOIN access_users ON name = value ORDER BY name",
-            (orjson.dumps(list(self._people)).decode(),),
+            (id_list(self._people),),
         )
         return [name for (name,) in rows.fetchall()]
 
@@ -452,7 +452,7 @@ class Step:
         """Documents that fewer people may see than before."""
         rows: Any = self._execute(
             "SELECT d.id FROM json_each(?) CROSS JOIN access_docs d ON d.num = value",
-            (orjson.dumps(list(self._left)).decode(),),
+            (id_list(self._left),),
         )
         return [docid for (docid,) in rows]
 

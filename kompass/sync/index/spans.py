@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from kompass.sync.index.people import Person
-from replication.store.sqlite import Reading
+from replication.store.sqlite import Reading, id_list
 
 
 class Span(NamedTuple):
@@ -69,9 +67,7 @@ def of_numbers(reading: Reading, who: Person, numbers: Iterable[int]) -> dict[in
 
 
 def _rows(reading: Reading, statement: str, who: Person, asked: Iterable[str] | Iterable[int]) -> Any:
-    return reading.connection.execute(
-        statement, {"asked": orjson.dumps(list(asked)).decode(), "user": who.name}
-    )
+    return reading.connection.execute(statement, {"asked": id_list(asked), "user": who.name})
 
 
 def latest_ending(who: Person, spans: Sequence[Span]) -> int | None:

@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
-import orjson
-
 from kompass.sync.personal.person import Person
 from kompass.sync.positions import position, split
 from replication.store.interface import DocumentMapper, RowMapper
+from replication.store.sqlite import id_list
 from replication.store.values import IndexEntry, IndexRow, IndexState, IndexVersion, PartialReduction, RowSpan
 
 SCANNED = 1000
@@ -122,7 +121,7 @@ class Indexes(Person):
             seen = self._winners(reading, docids)
             rows: Any = reading.connection.execute(
                 "SELECT docs.id FROM json_each(?) CROSS JOIN docs ON docs.id = value WHERE docs.seq <= ?",
-                (orjson.dumps(list(seen)).decode(), reached),
+                (id_list(seen), reached),
             )
             return {docid for (docid,) in rows}
 

@@ -22,7 +22,7 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 from replication.store.interface import Database, Store
-from replication.store.sqlite import SqliteDatabase
+from replication.store.sqlite import SqliteDatabase, id_list
 from replication.store.values import AttachmentInfo
 
 DATABASE = "kompass-quarantine"
@@ -90,7 +90,7 @@ class Quarantine:
         rows = self._rows(
             "SELECT docid, rev, q.id, state, rule, reason, grund FROM json_each(?)"
             " CROSS JOIN quarantine_entries q ON user = ? AND docid = value",
-            (orjson.dumps(list(docids)).decode(), user),
+            (id_list(docids), user),
         )
         return {
             (docid, rev): Known(number, State(state), Refusal(rule, reason, grund))
@@ -104,7 +104,7 @@ class Quarantine:
             for row in self._rows(
                 "SELECT DISTINCT q.id FROM json_each(?) CROSS JOIN quarantine_parents p ON p.parent = value"
                 " CROSS JOIN quarantine_entries q ON num = entry ORDER BY num",
-                (orjson.dumps(list(parents)).decode(),),
+                (id_list(parents),),
             )
         ]
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import orjson
-
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import DocumentWrite, stored_text
 from replication.protocol.errors import ProtocolError
@@ -34,6 +32,7 @@ from replication.store.sqlite.entries import (
     leaves_text,
     revisions_text,
 )
+from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
 from replication.store.values import Document
 
@@ -330,7 +329,7 @@ class Batch:
         rows = (
             self._connection.execute(_FETCH_ONE, (ids[0],))
             if len(ids) == 1
-            else self._connection.execute(_FETCH_MANY, (orjson.dumps(list(set(ids))).decode(),))
+            else self._connection.execute(_FETCH_MANY, (id_list(set(ids)),))
         )
         for row in rows:
             entry = Entry(*row)

@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import apsw
-import orjson
 
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -118,7 +117,7 @@ class Reading:
         """The same of many; those that aren't stored any more are left out."""
         rows: Any = self.connection.execute(
             "SELECT seq, text FROM json_each(?) CROSS JOIN bodies ON seq = value",
-            (orjson.dumps(list(numbers)).decode(),),
+            (reading.id_list(numbers),),
         )
         return dict(rows)
 

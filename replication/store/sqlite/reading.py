@@ -45,8 +45,8 @@ _MANY = 8
 _OTHERS = "SELECT rev, deleted, text, attached FROM revs JOIN bodies ON bodies.seq = body WHERE doc = ?"
 
 
-def id_list(ids: Iterable[str]) -> str:
-    """Ids as the JSON that `json_each` takes."""
+def id_list(ids: Iterable[str] | Iterable[int]) -> str:
+    """Ids, or numbers, as the JSON that `json_each` takes."""
     return orjson.dumps(list(ids)).decode()
 
 
