@@ -30,6 +30,7 @@ from kompass.search.index import IndexUnavailableError, Match, Meaning, Standing
 from kompass.sync.index import FeedIndex, following
 from kompass.sync.positions import position
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
+from replication.http.turns import Turns
 from replication.protocol import errors, jsontext
 from replication.store.sqlite import Reading, SqliteDatabase
 from replication.store.values import Document
@@ -253,7 +254,7 @@ class _Asking:
                 break
             self._search.refused += len(refused)
             hidden = hidden | refused
-        hits = [self._hit(match, documents) for match in page.matches if match.id in documents]
+        hits = await self._hits((match, documents) for match in page.matches if match.id in documents)
         if len(hits) < len(page.matches):
             # Something is wrong with the channels themselves: what is counted can't be trusted either.
             return Answer(hits, None, None, len(page.matches) == limit, state)
@@ -271,7 +272,7 @@ class _Asking:
             self._search.refused += sum(match.id not in documents for match in page.matches)
             if len(kept) >= wanted or len(page.matches) < size:
                 break
-        hits = [self._hit(match, documents) for match, documents in kept[offset : offset + limit]]
+        hits = await self._hits(kept[offset : offset + limit])
         return Answer(hits, None, None, len(kept) > offset + limit, state)
 
     # -- words and meaning -------------------------------------------------------------------------
@@ -363,6 +364,15 @@ class _Asking:
         return State("behind" if behind else "current", behind)
 
     # -- what is shown ---------------------------------------------------------------------------
+
+    async def _hits(self, found: Iterable[tuple[Match, Mapping[str, Document]]]) -> list[Hit]:
+        """One after the other, for the texts in them are long: others have their turn in between."""
+        hits, turns = [], Turns()
+        for match, documents in found:
+            if turns.over():
+                await turns.next()
+            hits.append(self._hit(match, documents))
+        return hits
 
     def _hit(self, match: Match, documents: Mapping[str, Document]) -> Hit:
         body = jsontext.decode_request(documents[match.id].text)

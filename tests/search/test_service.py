@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +17,7 @@ from kompass.access.companions import BASE_FIELD
 from kompass.search import service
 from kompass.search.catalogue import SEARCHED, Searched
 from kompass.search.embedded.sink import EmbeddedSink
+from kompass.search.highlighting import Highlighter
 from kompass.sync.opening import DATABASE
 from tests.attack.world import PEOPLE, World, open_world
 from tests.search.asking import answer, search
@@ -166,6 +169,32 @@ async def test_what_can_not_be_asked_is_refused_in_words(
 async def test_strange_questions_are_answered(shared: World, text: str) -> None:
     found = await answer(shared, "adm1", q=text.encode("utf-8", "replace").decode())
     assert found.status_code == 200
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_others_are_served_while_long_texts_are_looked_through(shared: World) -> None:
+    def slowly(_: Highlighter, text: str) -> None:
+        time.sleep(0.01)
+
+    longest, done = 0.0, asyncio.Event()
+
+    async def tick() -> None:
+        nonlocal longest
+        while not done.is_set():
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - before)
+
+    await search(shared, "gf1", q="MARK", limit=50)
+    others = asyncio.create_task(tick())
+    with patch.object(Highlighter, "piece", slowly):
+        began = time.perf_counter()
+        found = await search(shared, "gf1", q="MARK", limit=50)
+        took = time.perf_counter() - began
+    done.set()
+    await others
+    assert len(found["hits"]) == 50
+    assert longest < took / 3
 
 
 async def test_what_has_changed_since_is_shown_as_it_is_now(world: World, sink: EmbeddedSink) -> None:
