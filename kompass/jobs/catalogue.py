@@ -71,6 +71,13 @@ TRIGGERS: tuple[Trigger, ...] = (
     _status("contract", "signed", Notify(_PLANNING, "SYSTEM"), says="Ein Vertrag ist unterschrieben"),
     _status("contract", "terminated"),
     Trigger("customer.owner_changed", "customer", Changes("owner"), (Notify(("owner",), "ASSIGNMENT"),)),
+    Trigger(
+        "customer_visit.long_ago",
+        "customer_visit",
+        At("lastVisitDate", (90,)),
+        (Notify(("customerId.owner",), "REMINDER"), Mail(("customerId.owner",))),
+        says="Ein Kunde wurde lange nicht besucht",
+    ),
     Trigger("customer.renamed", "customer", Changes("companyName")),
     Trigger(
         "activity.follow_up",

@@ -58,16 +58,12 @@ class JobsDesk:
         if store is None:
             return {"state": "not begun", "why": "", "queues": {}, "late_seconds": 0.0, "webhooks": {}}
         now = time.time()
-        noted = store.noted(NOTE)
-        state, why = "not running", ""
-        if noted is not None and abs(now - noted[0]) <= STALE_SECONDS:
-            state, why = str(noted[1].get("state")), str(noted[1].get("why") or "")
-        oldest = store.oldest_due(now)
+        state, why = self._state(store, now)
         return {
             "state": state,
             "why": why,
             "queues": store.counts(),
-            "late_seconds": 0.0 if oldest is None else round(max(0.0, now - oldest), 1),
+            "late_seconds": _late(store, now),
             "webhooks": {one.name: one.failures for one in webhooks(store) if one.failures},
         }
 
@@ -75,10 +71,25 @@ class JobsDesk:
         """What is wrong and keeps nobody from working."""
         if not self._expected:
             return []
-        told = self.status()
-        if told["state"] in ("not running", "unavailable") or told["late_seconds"] > LATE_SECONDS:
+        store, now = self.store, time.time()
+        if store is None:
+            return []
+        if self._state(store, now)[0] != "following" or _late(store, now) > LATE_SECONDS:
             return ["Jobs (reminders, mails, webhooks) are not done in time: kompass jobs status tells why."]
         return []
+
+    def _state(self, store: JobStore, now: float) -> tuple[str, str]:
+        """Of what hands out the jobs, and why."""
+        noted = store.noted(NOTE)
+        if noted is None or abs(now - noted[0]) > STALE_SECONDS:
+            return "not running", ""
+        return str(noted[1].get("state")), str(noted[1].get("why") or "")
+
+
+def _late(store: JobStore, now: float) -> float:
+    """Seconds for which the oldest job is due."""
+    oldest = store.oldest_due(now)
+    return 0.0 if oldest is None else round(max(0.0, now - oldest), 1)
 
 
 def missing() -> str | None:

@@ -132,10 +132,9 @@ class Queues:
                 if entry.id in waiting:
                     continue
                 job = self._job(entry.id)
-                status = job.get_status(refresh=False) if job is not None else None
-                if job is None or status == JobStatus.QUEUED:
-                    missing.append(entry.id)
-                elif status == JobStatus.STARTED and not self._lives(job.worker_name):
+                if job is None or job.get_status(refresh=False) != JobStatus.STARTED:
+                    missing.append(entry.id)  # or done since the results were read: it isn't the next time
+                elif not self._lives(job.worker_name):
                     orphaned.append(entry.id)
         return missing, orphaned
 

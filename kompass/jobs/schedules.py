@@ -32,7 +32,7 @@ SCHEDULES: Sequence[Schedule] = (
     Schedule("daily", "0 6 * * *"),
     Schedule("weekly", "0 17 * * fri"),
     Schedule("monthly", "0 6 1 * *"),
-    Schedule(TIDY, "30 3 * * *"),
+    Schedule(TIDY, "30 * * * *"),
 )
 """For automations elsewhere, which ask for what they need when they are called; and our own tidying."""
 

@@ -26,6 +26,10 @@ FILE = "jobs/jobs.sqlite"
 KEPT_DAYS = 90
 """How long what is settled is shown."""
 
+MOST_KEPT = 200_000
+"""Calls of webhooks that are kept besides, however many there are in that time; about so many."""
+CHANGES_OF_ONE = 3
+"""It is made, handed out and settled."""
 CLOCK_SECONDS = 60.0
 """So far in the future nothing can have happened."""
 
@@ -368,7 +372,17 @@ class JobStore(SqlFile):
                 (now - KEPT_DAYS * 86_400,),
             )
             forgotten = connection.changes()
-            connection.execute("DELETE FROM deliveries WHERE at < ?", (now - KEPT_DAYS * 86_400,))
+            # Those of days must be remembered for a day at least, or they would be planned once more.
+            connection.execute(
+                "DELETE FROM jobs WHERE queue = 'webhooks' AND state IN ('done', 'needless', 'dropped')"
+                " AND change < (SELECT value FROM counter) - ?",
+                (CHANGES_OF_ONE * MOST_KEPT,),
+            )
+            forgotten += connection.changes()
+            connection.execute(
+                "DELETE FROM deliveries WHERE at < ? OR num < (SELECT max(num) FROM deliveries) - ?",
+                (now - KEPT_DAYS * 86_400, MOST_KEPT),
+            )
             return forgotten
 
     def forget(self) -> None:

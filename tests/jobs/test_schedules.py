@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kompass.jobs import receivers
-from kompass.jobs.judging import DAY, ZONE
+from kompass.jobs.judging import DAY, DOCUMENTS, WEBHOOKS, ZONE, Job
 from kompass.jobs.schedules import SCHEDULES, Schedules, previous
-from kompass.jobs.store import JobStore
+from kompass.jobs.store import JobState, JobStore, Outcome
 
 FRIDAY = datetime(2026, 3, 6, 16, 30, tzinfo=ZONE).timestamp()
 HOUR = 3600.0
@@ -70,3 +71,25 @@ def test_every_line_is_understood_also_when_clocks_change(schedule: object) -> N
         at = previous(schedule, now)  # type: ignore[arg-type]
         assert at <= now
         assert now - at <= 32 * DAY
+
+
+def test_what_was_settled_long_ago_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kompass.jobs.store.MOST_KEPT", 5)
+    jobs = [
+        Job(f"{queue}-{number}", "offer.sent", "notify", queue, "offer-1", "1-a", 0.0)
+        for queue in (DOCUMENTS, WEBHOOKS)
+        for number in range(20)
+    ]
+    with world.store.writing() as connection:
+        world.store.add(connection, jobs, 0.0)
+    world.store.settle([Outcome(job.id, JobState.DONE) for job in jobs[:-1]])
+
+    def left() -> list[str]:
+        return [one.id for one in world.store.entries()]
+
+    world.store.tidy(time.time())
+    assert [one for one in left() if one.startswith(DOCUMENTS)] == [job.id for job in jobs[:20]]
+    assert 1 < len([one for one in left() if one.startswith(WEBHOOKS)]) < 20
+    assert jobs[-1].id in left()
+    world.store.tidy(time.time() + 91 * DAY)
+    assert left() == [jobs[-1].id]
