@@ -18,9 +18,6 @@ from kompass.access.companions import BASE_FIELD, BASE_OF
 FACETS = ("type", "owner", "customerId", "projectId", "status", "rating", "customerType")
 """What results are narrowed by, and counted for."""
 
-SORTS = ("modifiedAt", "value")
-"""What results are sorted by, if not by how well they fit."""
-
 
 @dataclass(frozen=True, slots=True)
 class Searched:

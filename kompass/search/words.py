@@ -18,7 +18,6 @@ LONGEST_WORD = 60
 """Characters of one word that count."""
 
 _WORD = re.compile(r"[^\W_]+")
-_CODE = re.compile(r"[^\W_]+(?:[-./+_][^\W_]+)*")
 _DIGIT = re.compile(r"[0-9]")
 _E = re.compile(r"([ao])e|(?<![aeiouq])(u)e")
 _STREET = re.compile(r"str\Z")

@@ -218,15 +218,6 @@ class FeedIndex(Extension):
         )
         return dict(rows)
 
-    def holders(self, reading: Reading, channel: str) -> dict[str, int]:
-        """Who holds a channel, each since which change."""
-        rows: Any = reading.connection.execute(
-            "SELECT h.user, h.since FROM access_channels c CROSS JOIN access_holdings h ON h.channel = c.num"
-            " WHERE c.name = ?",
-            (channel,),
-        )
-        return dict(rows)
-
     # -- reading -------------------------------------------------------------------------------
 
     def sees(self, reading: Reading, user: str, docids: Iterable[str]) -> set[str]:

@@ -26,6 +26,7 @@ import time
 
 import apsw
 
+from replication.protocol.revision_tree import DEFAULT_REVS_LIMIT
 from replication.protocol.sequences import new_epoch_name
 
 VERSION = 4
@@ -175,7 +176,7 @@ def create(connection: apsw.Connection, security: bytes, *, partitioned: bool) -
             [
                 ("uuid", secrets.token_hex(16)),
                 ("created", int(time.time())),
-                ("revs_limit", 1000),
+                ("revs_limit", DEFAULT_REVS_LIMIT),
                 ("security", security),
             ],
         )
