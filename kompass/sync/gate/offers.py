@@ -26,7 +26,7 @@ def missing_revisions(
     """
     with site.database.reading() as reading:
         visible = site.index.sees(reading, principal.name, asked)
-        found = reading.missing_revisions({docid: asked[docid] for docid in visible if docid in asked})
+        found = reading.missing_revisions({docid: asked[docid] for docid in visible})
         # Of the others not even whether they are stored is looked up: how long an answer takes must not
         # confirm a revision that somebody has guessed.
         hidden = [docid for docid in asked if docid not in visible]
@@ -54,7 +54,7 @@ def missing_revisions(
             highest = max(highest, rev[0])
         if revs:
             ancestors = [rev for rev in missing.possible_ancestors if parse_rev(rev)[0] < highest]
-            answer[docid] = Missing(revs, ancestors if docid in visible else [])
+            answer[docid] = Missing(revs, ancestors)
     return answer
 
 

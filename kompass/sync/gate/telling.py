@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kompass.audit import Door, acting, of_principal
-from kompass.business.server_made import raise_refusals
+from kompass.business.server_made import raise_refusals, server_made
 from kompass.domain.refusals import Refusal
 from kompass.sync import notices
 from kompass.sync.gate import answers, records
@@ -21,7 +21,7 @@ from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from replication.protocol import jsontext
 from replication.protocol.attachments import AttachmentWrite, StubAttachment
 from replication.protocol.documents import DocumentWrite
-from replication.protocol.revisions import Path, parse_revisions
+from replication.protocol.revisions import Path
 from replication.store.sqlite import Writing
 
 _PAGE = 500
@@ -51,9 +51,12 @@ class Telling:
         def run(writing: Writing) -> None:
             written = []
             entered = []
+            told = writing.winners(
+                [notices.rejected_id(user, one.pushed.doc.id, one.pushed.rev) for one in refused]
+            )
             for one in refused:
                 doc = one.pushed.doc
-                if writing.winner(notices.rejected_id(user, doc.id, one.pushed.rev)) is not None:
+                if notices.rejected_id(user, doc.id, one.pushed.rev) in told:
                     continue  # he was told before, and both is done at once
                 self._site.index.refuse(writing, user, doc.id, one.pushed.path)
                 entered.append(answers.refusing(one.pushed, one.refusal))
@@ -127,14 +130,10 @@ class Telling:
         notice = notices.rejected_id(user, docid, rev)
 
         def run(writing: Writing) -> None:
-            winner = writing.winner(notice)
-            if winner is None or winner.deleted:
-                return
-            path = parse_revisions(jsontext.decode(winner.revisions))
-            name = self._site.index.keyed_revision(notice, path.leaf, b"")
-            path = Path(path.start + 1, [name, *path.ids])
-            ended = DocumentWrite(notice, True, b"{}", path=path, note=notices.NOTICE)
-            raise_refusals(writing.write([ended], replicated=True))
+            ended = server_made(writing, notice, b"{}", self._site.index.keyed_revision, deleted=True)
+            if ended is not None:
+                ended.note = notices.NOTICE
+                raise_refusals(writing.write([ended], replicated=True))
 
         await self._site.database.transact(run)
 
