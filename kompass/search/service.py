@@ -170,9 +170,8 @@ class Search:
         """None for a document that he doesn't see. Raises what `answer` does."""
         with database.reading() as reading:
             admit(access, reading, principal)
-            winner = reading.winners(access.sees(reading, principal.name, [docid])).get(docid)
-            look = access.second_look(reading, principal.name)
-            if winner is None or winner.deleted or not look.allows(winner):
+            winner = access.readable(reading, principal.name, [docid]).get(docid)
+            if winner is None or winner.deleted:
                 return None
         if self.meaning is None:
             raise SearchDownError(f"This server has no search by meaning: {self.no_meaning}")
@@ -350,10 +349,8 @@ class _Asking:
                     ids[companion_id(CARDS[match.type].type, match.base)] = None
         with self._database.reading() as reading:
             admit(self._access, reading, self._principal)
-            winners = reading.winners(self._access.sees(reading, self._principal.name, ids))
-            look = self._access.second_look(reading, self._principal.name)
-            live = (winner for winner in winners.values() if not winner.deleted)
-            return {winner.id: winner for winner in live if look.allows(winner)}
+            found = self._access.readable(reading, self._principal.name, ids)
+            return {docid: winner for docid, winner in found.items() if not winner.deleted}
 
     def _state(self, reading: Reading, standing: Standing, since: int) -> State:
         behind = 0

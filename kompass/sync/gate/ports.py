@@ -15,20 +15,14 @@ from replication.store.sqlite import Reading, Writing
 from replication.store.values import Document
 
 
-class Look(Protocol):
-    """Judges by the rules alone what the index shows somebody."""
-
-    def allows(self, winner: Document) -> bool: ...
-
-
 class Index(Protocol):
     """Who sees what, and what a device may have been told. `user` is a person's name."""
 
     def sees(self, reading: Reading, user: str, docids: Iterable[str]) -> set[str]:
         """Which of these he may read now, deleted documents included."""
 
-    def second_look(self, reading: Reading, user: str) -> Look:
-        """Asked before the text of what `sees` names is shown to him."""
+    def readable(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, Document]:
+        """The winners of what `sees` names, if the rules agree: asked before a text is shown to him."""
 
     def may_hold(self, reading: Reading, user: str, docids: Collection[str]) -> dict[str, set[Rev]]:
         """The stored and purged revisions that he may have been sent before he saw a document no more."""

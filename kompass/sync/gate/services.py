@@ -66,11 +66,7 @@ def _judge(site: Site, writing: Writing, doc: Mapping[str, Any]) -> Refusal | No
     person, named = services.recipient(doc), services.named(doc)
     if site.index.roles(writing, person) is None:
         return UNREADABLE
-    winners = writing.winners(named)
-    seen = site.index.sees(writing, person, named) if named else set()
-    look = site.index.second_look(writing, person)
-    for one in named:
-        winner = winners.get(one)
-        if one not in seen or winner is None or winner.deleted or not look.allows(winner):
-            return UNREADABLE
+    found = site.index.readable(writing, person, named)
+    if any(one not in found or found[one].deleted for one in named):
+        return UNREADABLE
     return site.business.check(Change(doc, None, _WRITER, site.now()), site.business.facts(writing))

@@ -29,6 +29,7 @@ from kompass.sync.tombstones import Tombstones
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, format_rev
 from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing, id_list
+from replication.store.values import Document
 
 _REMEMBERED = 2000
 _FIRST = (
@@ -241,6 +242,18 @@ class FeedIndex(Extension):
             {"user": user, "id": docid, "revs": id_list(revs), "count": len(revs)},
         ).get
         return found is not None
+
+    def readable(self, reading: Reading, user: str, docids: Iterable[str]) -> dict[str, Document]:
+        """The winners of those of these documents that somebody may read now, deleted ones included.
+
+        Whatever is said of a text goes through here, or through both of what it asks: the index has to show
+        the document to him, and the rules have to agree. If they don't, the document isn't there.
+        """
+        seen = self.sees(reading, user, docids)
+        if not seen:
+            return {}
+        look = self.second_look(reading, user)
+        return {docid: winner for docid, winner in reading.winners(seen).items() if look.allows(winner)}
 
     def second_look(self, reading: Reading, user: str) -> SecondLook:
         """What judges once more, by the rules alone, what `sees` has said yes to."""

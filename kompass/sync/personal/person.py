@@ -82,17 +82,10 @@ class Person(Database):
         return await self._public()
 
     def _winners(self, reading: Reading, docids: Iterable[str]) -> dict[str, Document]:
-        """Those of these documents that he sees, design documents left out.
-
-        Whatever is said of a text goes through here: the index has to show its document to him, and the rules
-        have to agree. If they don't, the document isn't there.
-        """
+        """Those of these documents that he sees, design documents left out."""
         asked = [docid for docid in docids if not docid.startswith(DESIGN_PREFIX)]
-        winners = reading.winners(self._index.sees(reading, self._user, asked)) if asked else {}
-        if not winners:
-            return {}
-        look = self._index.second_look(reading, self._user)
-        return {docid: shown(winner) for docid, winner in winners.items() if look.allows(winner)}
+        found = self._index.readable(reading, self._user, asked) if asked else {}
+        return {docid: shown(winner) for docid, winner in found.items()}
 
     def _sees(self, reading: Reading, docid: str) -> bool:
         return bool(self._winners(reading, [docid]))

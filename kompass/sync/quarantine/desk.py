@@ -136,12 +136,8 @@ class Desk:
     def _winner(self, principal: Principal, docid: str) -> Document | None:
         index = self._gate.index
         with self._gate.database.reading() as reading:
-            if docid not in index.sees(reading, principal.name, [docid]):
-                return None
-            winner = reading.winner(docid)
-            if winner is None or winner.deleted:
-                return None
-            return winner if index.second_look(reading, principal.name).allows(winner) else None
+            winner = index.readable(reading, principal.name, [docid]).get(docid)
+            return None if winner is None or winner.deleted else winner
 
     # -- deciding ------------------------------------------------------------------------------
 
