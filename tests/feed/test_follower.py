@@ -179,33 +179,6 @@ async def test_a_sink_that_is_down_loses_nothing(world: FeedWorld) -> None:
     await world.settled()
 
 
-class Out(ReferenceSink):
-    """Opens, and then can't store anything."""
-
-    async def apply(self, batch: Batch) -> None:
-        raise SinkUnavailableError("there is no room")
-
-
-async def test_a_sink_that_opens_and_stores_nothing_is_left_more_and_more_alone(
-    world: FeedWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[int] = []
-
-    def pause(attempt: int, **_: float) -> float:
-        waited.append(attempt)
-        return 0.0
-
-    monkeypatch.setattr(follower, "pause", pause)
-    world.follow(Out(world.directory / "sink"))
-
-    async def often() -> bool:
-        return len(waited) >= 6
-
-    await until(often, 20)
-    await world.unfollow()
-    assert waited == list(range(len(waited)))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("by_name", [True, False])
 async def test_poison_is_set_aside_and_the_rest_goes_on(world: FeedWorld, by_name: bool) -> None:
