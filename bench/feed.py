@@ -95,7 +95,7 @@ class Bench:
             docs = []
             for number in range(first, min(first + BATCH, documents), LOCATIONS + 1):
                 customer = make_id("customer", source)
-                docs.append(make_customer(customer, number, f"adm{number % 20}"))
+                docs.append(_agreed(make_customer(customer, number, f"adm{number % 20}")))
                 for each in range(LOCATIONS):
                     docid = make_id("location", source)
                     docs.append(make_location(customer, number + each, docid, "adm1"))
@@ -108,7 +108,7 @@ class Bench:
         acknowledged: dict[tuple[str, str], float] = {}
         source = Random()
         customer = make_id("customer", source)
-        body = orjson.dumps(make_customer(customer, 1, "adm1"))
+        body = orjson.dumps(_agreed(make_customer(customer, 1, "adm1")))
         (await self.client.put(f"/kompass/{customer}", content=body)).raise_for_status()
 
         async def one(number: int) -> None:
@@ -123,6 +123,11 @@ class Bench:
                 await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
                 group.create_task(one(number))
         return acknowledged
+
+
+def _agreed(customer: dict[str, object]) -> dict[str, object]:
+    """He has consented to whatever a copy may need."""
+    return {**customer, "dsgvoConsent": {"aiProcessing": True, "marketing": False, "dataSharing": False}}
 
 
 @asynccontextmanager

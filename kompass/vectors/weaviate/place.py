@@ -153,31 +153,25 @@ class Place:
         if not new:
             return state
         for doctype in new:
-            await self._make(_called(doctype), _PIECES, vectors=True)
+            await self._make(_called(doctype), _PIECES)
             await self._add_tenant(_called(doctype), state.generation)
         state = replace(state, types=state.types | frozenset(new))
         await self.put_state(state)
         return state
 
-    async def _make(
-        self, name: str, properties: list[Property], *, tenants: bool = True, vectors: bool = False
-    ) -> None:
+    async def _make(self, name: str, properties: list[Property], *, tenants: bool = True) -> None:
         if await self._client.collections.exists(self._address.prefix + name):
             return
-        index = Configure.VectorIndex.hnsw(
-            distance_metric=VectorDistances.COSINE, ef=128, ef_construction=128, max_connections=64
-        )
+        # Flat: every piece that somebody may read is compared. What he may not read changes nothing then, and
+        # a graph takes very long where many documents say the same.
+        index = Configure.VectorIndex.flat(distance_metric=VectorDistances.COSINE)
         await self._client.collections.create(
             self._address.prefix + name,
             properties=properties,
             # Or a value that is an English word would be found nowhere.
             inverted_index_config=Configure.inverted_index(stopwords_preset=StopwordsPreset.NONE),
             multi_tenancy_config=Configure.multi_tenancy(enabled=tenants),
-            vector_config=Configure.Vectors.self_provided(vector_index_config=index)
-            if vectors
-            else Configure.Vectors.self_provided(
-                vector_index_config=Configure.VectorIndex.flat(distance_metric=VectorDistances.COSINE)
-            ),
+            vector_config=Configure.Vectors.self_provided(vector_index_config=index),
         )
 
     async def _add_tenant(self, name: str, generation: str) -> None:

@@ -33,6 +33,10 @@ from kompass.vectors.weaviate.place import (
 AT_ONCE = 200
 """Objects in one request."""
 
+HASHES, ROWS = 50, 400
+"""Texts that are looked for together, and objects that are looked at for them."""
+MOST_RECENT = 10_000
+
 YES, NO = "yes", "no"
 
 
@@ -49,6 +53,10 @@ class WeaviateStore:
         self._next = next_generation
         self._place: Place | None = None
         self._state: State | None = None
+        self._before: State | None = None
+        """Of a new generation: the one that is still read."""
+        self._recent: dict[bytes, bytes] = {}
+        """Vectors of texts that came lately: many documents say the same."""
 
     async def open(self) -> None:
         async with self._working():
@@ -74,14 +82,17 @@ class WeaviateStore:
             ]
 
     async def vectors(self, hashes: Collection[bytes], doctypes: Collection[str]) -> Mapping[bytes, bytes]:
-        names = {one.hex(): one for one in hashes}
-        found: dict[bytes, bytes] = {}
+        found = {one: self._recent[one] for one in hashes if one in self._recent}
         async with self._working() as (place, state):
-            for doctype in state.types.intersection(doctypes) if names else ():
-                for row, vector in await _rows(
-                    place.pieces(state, doctype), one_of("hash", names), vectors=True
-                ):
-                    found[names[row["hash"]]] = repacked(vector)
+            for where in filter(None, (state, self._before)):
+                for doctype in where.types.intersection(doctypes):
+                    missing = [one for one in hashes if one not in found]
+                    for at in range(0, len(missing), HASHES):
+                        some = missing[at : at + HASHES]
+                        found |= await _known(place.pieces(where, doctype), some)
+        self._recent |= found
+        for one in list(self._recent)[: max(0, len(self._recent) - MOST_RECENT)]:
+            del self._recent[one]
         return found
 
     async def attachments(self, sources: Collection[str]) -> Mapping[str, Known]:
@@ -166,6 +177,7 @@ class WeaviateStore:
 
     async def forget(self) -> None:
         """Weaviate removes deleted objects from its files when it compacts them; when that is, it decides."""
+        self._recent.clear()
 
     async def rebuilding(self) -> WeaviateStore:
         other = WeaviateStore(self._address, self._embedder, next_generation=True)
@@ -179,6 +191,7 @@ class WeaviateStore:
                 raise SinkUnavailableError(f"{state.generation} is not being built")
             await place.point(Pointer(state.generation))
             self._next = False
+            self._before = None
             if before.current:
                 await place.drop(before.current)
 
@@ -210,6 +223,9 @@ class WeaviateStore:
             for left in await place.generations() - {pointer.current, pointer.next}:
                 await place.drop(left)
         await self._recover(place, state)
+        self._before = await place.state(pointer.current) if self._next and pointer.current else None
+        if self._before is not None and self._before.embedder != self._embedder:
+            self._before = None
         return state
 
     @asynccontextmanager
@@ -247,6 +263,19 @@ async def _rows(
         ]
         if len(answer.objects) < page:
             break
+    return found
+
+
+async def _known(collection: Objects, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Vectors of some of these texts: where one of them is in very many documents, others may be left out."""
+    names = {one.hex(): one for one in hashes}
+    answer = await collection.query.fetch_objects(
+        filters=one_of("hash", names), limit=ROWS, include_vector=True, return_properties=["hash"]
+    )
+    found: dict[bytes, bytes] = {}
+    for one in answer.objects:
+        vector: Any = one.vector["default"]
+        found[names[str(one.properties["hash"])]] = repacked(vector)
     return found
 
 
