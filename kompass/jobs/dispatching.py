@@ -19,7 +19,7 @@ import structlog
 
 from kompass.jobs.catalogue import TRIGGERS
 from kompass.jobs.judging import DAY, DOCUMENTS, MAILS, QUEUES, WEBHOOKS, Job
-from kompass.jobs.queues import Queues, QueuesUnavailableError, Result
+from kompass.jobs.queues import Queues, Result
 from kompass.jobs.receivers import failed, succeeded
 from kompass.jobs.schedules import Schedules
 from kompass.jobs.store import Entry, JobState, JobStore, Outcome
@@ -191,6 +191,3 @@ def _jobs(entry: Entry, more: object) -> Iterable[Job]:
             id=str(one["id"]), trigger=entry.trigger, action=str(one["action"]), queue=str(one["queue"]),
             doc=entry.doc, rev=entry.rev, due=entry.due, args=dict(one["args"]),
         )  # fmt: skip
-
-
-__all__ = ["Dispatcher", "QueuesUnavailableError"]

@@ -142,11 +142,6 @@ class Queues:
         with _telling():
             self._redis.set(_ALIVE + worker, 1, ex=ALIVE_SECONDS)
 
-    def waiting(self) -> dict[str, int]:
-        """Queue -> jobs that no worker has taken."""
-        with _telling():
-            return {name: queue.count for name, queue in self._queues.items()}
-
     def _lives(self, worker: str | None) -> bool:
         return worker is not None and bool(self._redis.exists(_ALIVE + worker))
 

@@ -82,12 +82,13 @@ class Schedules:
                 at,
                 {"at": at},
             )
-            for webhook, events in fetch_webhooks(self._store)
+            for webhook, events in _asking(self._store)
             if event in events
         ]
 
 
-def fetch_webhooks(store: JobStore) -> list[tuple[str, list[str]]]:
+def _asking(store: JobStore) -> list[tuple[str, list[str]]]:
+    """Webhooks, and the events that they want to hear of."""
     rows = store.rows("SELECT name, events FROM webhooks WHERE active")
     return [(name, orjson.loads(events)) for name, events in rows]
 

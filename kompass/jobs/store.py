@@ -180,12 +180,6 @@ class JobStore(SqlFile):
             pragmas=("synchronous = NORMAL", "secure_delete = ON"),
         )
 
-    @property
-    def version(self) -> int:
-        """Another number when another connection has written."""
-        with self._lock:
-            return int(self._connection.pragma("data_version"))
-
     # -- making jobs ---------------------------------------------------------------------------
 
     def add(self, connection: apsw.Connection, jobs: Iterable[Job], now: float) -> int:
