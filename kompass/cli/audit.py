@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,8 @@ import typer
 
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data
+from kompass.cli.place import database_file
+from kompass.cli.telling import tell_json
 
 audit = typer.Typer(no_args_is_help=True, help="Hand out the chain of writes.")
 
@@ -44,7 +45,8 @@ def export(
     from kompass.audit.signing import KeysError
     from kompass.audit.table import table
 
-    directory, file = _place(data)
+    directory = read_settings(data=data).directory
+    file = database_file(directory)
     try:
         public = public_keys(directory)
     except KeysError as error:
@@ -79,20 +81,10 @@ def keys(data: Data = None) -> None:
     from kompass.audit.inspecting import public_keys
     from kompass.audit.signing import KeysError
 
-    directory, _ = _place(data)
+    directory = read_settings(data=data).directory
+    database_file(directory)
     try:
         public = public_keys(directory)
     except KeysError as error:
         raise UsableError(str(error)) from None
-    typer.echo(json.dumps({"keys": [key.as_json() for key in public]}, indent=2))
-
-
-def _place(data: Path | None) -> tuple[Path, Path]:
-    """The directory and the database's file in it."""
-    from kompass.sync.opening import DATABASE
-
-    directory = read_settings(data=data).directory
-    file = directory / f"{DATABASE}.sqlite"
-    if not file.is_file():
-        raise UsableError(f"{directory} has no database {DATABASE}; name the server's directory with --data.")
-    return directory, file
+    tell_json({"keys": [key.as_json() for key in public]})

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.errors import UsableError
 from kompass.cli.options import Data
+from kompass.cli.place import settings_there
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ def doctor(
     from replication.store.sqlite import DirectoryInUseError
     from replication.store.sqlite.doctor import examine
 
-    settings = read_settings(data=data)
+    settings = settings_there(data)
     directory = settings.directory
-    if not directory.is_dir():
-        raise UsableError(f"{directory} is not a directory; name the server's with --data.")
     wrong = mended = 0
     try:
         for finding in examine(directory, repair=repair):

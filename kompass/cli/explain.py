@@ -11,6 +11,7 @@ import typer
 from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError
 from kompass.cli.options import HERE, Json, Password, Server
+from kompass.cli.telling import tell_json
 
 if TYPE_CHECKING:
     import httpx
@@ -44,7 +45,7 @@ def explain(
             return
         told = answer(client.get("/access/explain", params={"user": user, "doc": document}))
     if as_json:
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        tell_json(told)
     else:
         for line in lines(told):
             typer.echo(line)
@@ -67,7 +68,7 @@ def _try(
         body = {"changes": {document: {"owner": owner}}}
     effects = answer(client.post("/access/dry-run", json=body))["effects"]
     if as_json:
-        typer.echo(json.dumps(effects, indent=2, ensure_ascii=False))
+        tell_json(effects)
         return
     if not effects:
         typer.echo("Nobody would gain or lose a document.")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json as json_module
 import time
-from contextlib import closing
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,9 @@ import typer
 
 from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
-from kompass.cli.options import Data, Json, Password
+from kompass.cli.options import Child, Data, Followed, Json, Password
+from kompass.cli.place import settings_there
+from kompass.cli.telling import moment, tell_json
 
 if TYPE_CHECKING:
     from kompass.feed.ledger import DeadLetter, Ledger
@@ -31,11 +32,8 @@ _Number = Annotated[int, typer.Argument(help="Number of the letter, as `kompass 
 def run(
     context: typer.Context,
     data: Data = None,
-    server: Annotated[
-        str | None,
-        typer.Option(help="Address of the server.", show_default="feed_server, or this machine at port"),
-    ] = None,
-    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    server: Followed = None,
+    child: Child = False,
 ) -> None:
     """Follow the feed with every sink there is, until stopped.
 
@@ -94,7 +92,7 @@ def status(
     else:
         raise UsableError("ask one of them: --data or --server")
     if json:
-        typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
+        tell_json(told)
     else:
         print_status(told)
     behind = [one for one in told["sinks"] if one["state"] != "following" or one["lag"] > 0]
@@ -150,7 +148,7 @@ def listed(
     if json:
         from kompass.feed.desk import shown_letter
 
-        typer.echo(json_module.dumps([shown_letter(one) for one in letters], indent=2, ensure_ascii=False))
+        tell_json([shown_letter(one) for one in letters])
         return
     for one in letters:
         again = "" if one.due is None else ", is tried again"
@@ -172,9 +170,9 @@ def show(number: _Number, data: Data = None) -> None:
         ("sink", letter.sink),
         ("reason", letter.reason),
         ("attempts", letter.attempts),
-        ("first", _time(letter.first)),
-        ("last", _time(letter.last)),
-        ("tried again", "no" if letter.due is None else _time(letter.due)),
+        ("first", moment(letter.first)),
+        ("last", moment(letter.last)),
+        ("tried again", "no" if letter.due is None else moment(letter.due)),
     ):
         typer.echo(f"{name:<12} {value}")
 
@@ -237,26 +235,15 @@ def rebuild_sink(name: str, data: Path | None, wait: bool) -> None:
     typer.echo(f"{name} was rebuilt, and the new generation is read")
 
 
-class _ledger:  # noqa: N801 - used as a function
-    """The list of a data directory, for a `with`."""
+@contextmanager
+def _ledger(data: Path | None) -> Iterator[Ledger]:
+    """The list of a data directory."""
+    from kompass.feed.ledger import Ledger, LedgerError
 
-    def __init__(self, data: Path | None) -> None:
-        self._directory = read_settings(data=data).directory
-
-    def __enter__(self) -> Ledger:
-        from kompass.feed.ledger import Ledger, LedgerError
-
-        if not self._directory.is_dir():
-            raise UsableError(f"{self._directory} is not a directory; name the server's with --data.")
-        try:
-            self._opened = Ledger(self._directory)
-        except LedgerError as error:
-            raise UsableError(str(error)) from error
-        return self._opened
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
-
-
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment).astimezone().isoformat(sep=" ", timespec="seconds")
+    directory = settings_there(data).directory
+    try:
+        ledger = Ledger(directory)
+    except LedgerError as error:
+        raise UsableError(str(error)) from error
+    with closing(ledger):
+        yield ledger

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json as json_module
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.errors import UsableError
 from kompass.cli.options import Data, Json
+from kompass.cli.place import settings_there
+from kompass.cli.telling import moment, tell_json
 
 if TYPE_CHECKING:
     from kompass.jobs.desk import JobsDesk
@@ -35,7 +37,7 @@ def status(data: Data = None, json: Json = False) -> None:
     with _desk(data) as desk:
         told = desk.status()
     if json:
-        typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
+        tell_json(told)
     else:
         print_status(told)
     if told["state"] != "following" or told["late_seconds"] > LATE_SECONDS:
@@ -77,10 +79,10 @@ def listed(
         while page := store.entries(state, trigger=trigger, after=found[-1].change if found else 0):
             found += page
     if json:
-        typer.echo(json_module.dumps([shown(one) for one in found], indent=2, ensure_ascii=False))
+        tell_json([shown(one) for one in found])
         return
     for one in found:
-        when = _time(one.due if one.state == "planned" else one.changed)
+        when = moment(one.due if one.state == "planned" else one.changed)
         typer.echo(f"{one.id}  {one.state:<8}  {when}  {one.trigger} {one.action}  {one.doc}  {one.reason}")
     if not found:
         typer.echo("there are none")
@@ -96,7 +98,7 @@ def show(job: _Id, data: Data = None) -> None:
     if entry is None:
         raise UsableError(f"there is no job {job}")
     for name, value in shown(entry).items():
-        text = _time(value) if name in ("due", "made", "changed") else value
+        text = moment(value) if name in ("due", "made", "changed") else value
         typer.echo(f"{name:<10} {text}")
 
 
@@ -186,11 +188,11 @@ def webhooks_history(name: _Name, data: Data = None, json: Json = False) -> None
     with _store(data) as store:
         found = receivers.history(store, name)
     if json:
-        typer.echo(json_module.dumps([asdict(one) for one in found], indent=2))
+        tell_json([asdict(one) for one in found])
         return
     for one in found:
         outcome = one.error or "taken"
-        typer.echo(f"{_time(one.at)}  {one.job}  attempt {one.attempt}  {one.milliseconds} ms  {outcome}")
+        typer.echo(f"{moment(one.at)}  {one.job}  attempt {one.attempt}  {one.milliseconds} ms  {outcome}")
     if not found:
         typer.echo("there are none")
 
@@ -205,38 +207,25 @@ def events() -> None:
         typer.echo(name)
 
 
-class _desk:  # noqa: N801 - used as a function
-    """The jobs of a data directory, for a `with`."""
+@contextmanager
+def _desk(data: Path | None) -> Iterator[JobsDesk]:
+    """The jobs of a data directory."""
+    from kompass.jobs.desk import JobsDesk
 
-    def __init__(self, data: Path | None) -> None:
-        self._directory = read_settings(data=data).directory
-
-    def __enter__(self) -> JobsDesk:
-        from kompass.jobs.desk import JobsDesk
-
-        if not self._directory.is_dir():
-            raise UsableError(f"{self._directory} is not a directory; name the server's with --data.")
-        self._opened = JobsDesk(self._directory)
-        return self._opened
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
+    with closing(JobsDesk(settings_there(data).directory)) as desk:
+        yield desk
 
 
-class _store(_desk):  # noqa: N801
+@contextmanager
+def _store(data: Path | None) -> Iterator[JobStore]:
     """Their file."""
+    from kompass.jobs.store import JobStoreError
 
-    def __enter__(self) -> JobStore:  # type: ignore[override]
-        from kompass.jobs.store import JobStoreError
-
+    with _desk(data) as desk:
         try:
-            store = super().__enter__().store
+            store = desk.store
         except JobStoreError as error:
             raise UsableError(str(error)) from error
         if store is None:
-            raise UsableError(f"there were no jobs in {self._directory} yet")
-        return store
-
-
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment).astimezone().isoformat(sep=" ", timespec="seconds")
+            raise UsableError(f"there were no jobs in {settings_there(data).directory} yet")
+        yield store

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.errors import UsableError
 from kompass.cli.options import Data
+from kompass.cli.place import settings_there
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def realm(
 def sync(data: Data = None) -> None:
     """Bring users and roles up to date once, while no server runs on the directory; a running one does it by
     itself."""
-    settings = read_settings(data=data)
-    if not settings.directory.is_dir():
-        raise UsableError(f"{settings.directory} is not a directory; name the server's with --data.")
+    settings = settings_there(data)
     outcome = asyncio.run(_sync(settings))
     for why in outcome.passed_over:
         typer.echo(f"left out: {why}", err=True)

@@ -10,6 +10,7 @@ import typer
 
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data
+from kompass.cli.place import database_file
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,13 +70,10 @@ def check(data: Data = None) -> None:
 def _reading(settings: Settings) -> Iterator[Reading]:
     """The database as it is now, also while a server writes it."""
     from kompass.audit.inspecting import opened
-    from kompass.sync.opening import DATABASE
     from replication.protocol.sequences import Epochs
     from replication.store.sqlite import Reading
 
-    file = settings.directory / f"{DATABASE}.sqlite"
-    if not file.is_file():
-        raise UsableError(f"{settings.directory} has no database {DATABASE}; name the directory with --data.")
+    file = database_file(settings.directory)
     with opened(file) as connection:
         if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'business_numbers'").get is None:
             raise UsableError(f"{file} has no numbers yet: start the server once.")

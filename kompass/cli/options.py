@@ -21,3 +21,14 @@ HERE = "http://127.0.0.1:8080"
 """The default of `Server`."""
 
 Json = Annotated[bool, typer.Option("--json", help="Tell the answer as JSON.")]
+
+Followed = Annotated[
+    str | None,
+    typer.Option(
+        "--server", help="Address of the server.", show_default="feed_server, or this machine at port"
+    ),
+]
+"""The server that a process beside it works for."""
+
+Child = Annotated[bool, typer.Option("--child", hidden=True)]
+"""Whether that process was started by the server, and ends with it."""

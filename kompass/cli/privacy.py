@@ -5,7 +5,6 @@ restore.
 from __future__ import annotations
 
 import asyncio
-import json
 import zipfile
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from kompass.cli.acting import act_here
 from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import HERE, Data, Password, Server
+from kompass.cli.telling import tell_json
 
 privacy = typer.Typer(no_args_is_help=True, help="Personal data: copies, erasures, tickets.")
 
@@ -66,7 +66,7 @@ def erase(
     wish = {"reason": reason, "dryRun": dry_run}
     with asking(server, name, password) as client:
         done = answer(client.post(f"/privacy/subjects/{subject}/erasure", json=wish))
-    typer.echo(json.dumps(done, indent=2, ensure_ascii=False))
+    tell_json(done)
 
 
 @privacy.command()

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.errors import UsableError
 from kompass.cli.feed import rebuild_sink
 from kompass.cli.options import Data
+from kompass.cli.place import settings_there
 from kompass.feed.registry import SINKS
 from kompass.settings import Settings
 
@@ -31,7 +32,7 @@ def derived(data: Data = None) -> None:
     # Imported here: `kompass --help` needn't wait for the store.
     from replication.store.sqlite import DirectoryInUseError
 
-    settings = read_settings(data=data)
+    settings = settings_there(data)
     try:
         written = asyncio.run(_rebuild(settings))
     except DirectoryInUseError as error:
@@ -58,8 +59,6 @@ async def _rebuild(settings: Settings) -> int:
     from replication.store.sqlite import SqliteDatabase, SqliteStore
 
     directory = settings.directory
-    if not directory.is_dir():
-        raise UsableError(f"{directory} is not a directory; name the server's with --data.")
     act_here()
     store = await SqliteStore.open(
         directory,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ from kompass.cli import feed as feed_cli
 from kompass.cli import jobs as jobs_cli
 from kompass.cli.errors import read_settings
 from kompass.cli.options import Data, Json
+from kompass.cli.telling import tell_json
 
 
 def status(
@@ -49,7 +49,7 @@ def status(
         jobs_desk.close()
     if json:
         told = {"server": url, **ready, "processes": beside, "feed": feed, "jobs": jobs}
-        typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
+        tell_json(told)
     else:
         typer.echo(
             f"server {url}: {ready['status']}" + (f" ({ready['reason']})" if "reason" in ready else "")

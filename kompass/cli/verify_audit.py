@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -12,6 +11,8 @@ import typer
 from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json, Password
+from kompass.cli.place import database_file
+from kompass.cli.telling import tell_json
 
 if TYPE_CHECKING:
     from kompass.audit.inspecting import Report
@@ -57,7 +58,6 @@ def verify_audit(
     """
     from kompass.audit.inspecting import inspect, opened, public_keys, read_anchor
     from kompass.audit.signing import KeysError
-    from kompass.sync.opening import DATABASE
 
     if (data is not None) + (file is not None) + (server is not None) > 1:
         raise UsableError("verify one at a time: --data, --file or --server")
@@ -68,9 +68,7 @@ def verify_audit(
         tell(_of_server(server, name, password, start), as_json=as_json)
         return
     directory = read_settings(data=data).directory
-    stored = directory / f"{DATABASE}.sqlite"
-    if not stored.is_file():
-        raise UsableError(f"{directory} has no database {DATABASE}; name the server's directory with --data.")
+    stored = database_file(directory)
     try:
         public = public_keys(directory, keys)
         anchored = [] if anchor is None else read_anchor(anchor)
@@ -149,7 +147,7 @@ def tell(report: Report, *, as_json: bool, told: str = "") -> None:
             "complete": report.complete,
             "findings": [one._asdict() for one in report.findings],
         }
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        tell_json(value)
     elif report.findings:
         for finding in report.findings[:20]:
             typer.echo(str(finding))

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-import typer
 
 from kompass.cli.errors import UsableError, read_settings
-from kompass.cli.options import Data
+from kompass.cli.options import Child, Data, Followed
 
 
 def worker(
     data: Data = None,
-    server: Annotated[
-        str | None,
-        typer.Option(help="Address of the server.", show_default="feed_server, or this machine at port"),
-    ] = None,
-    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    server: Followed = None,
+    child: Child = False,
 ) -> None:
     """Do jobs from the queues until stopped: reminders, mails, webhooks.
 

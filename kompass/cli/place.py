@@ -1,0 +1,26 @@
+"""The directory of a server that a command looks into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kompass.cli.errors import UsableError, read_settings
+from kompass.settings import Settings
+
+
+def settings_there(data: Path | None) -> Settings:
+    """Settings of a directory that is there. Raises `UsableError`."""
+    settings = read_settings(data=data)
+    if not settings.directory.is_dir():
+        raise UsableError(f"{settings.directory} is not a directory; name the server's with --data.")
+    return settings
+
+
+def database_file(directory: Path) -> Path:
+    """The file of the documents. Raises `UsableError` if there is none."""
+    from kompass.sync.opening import DATABASE
+
+    file = directory / f"{DATABASE}.sqlite"
+    if not file.is_file():
+        raise UsableError(f"{directory} has no database {DATABASE}; name the server's directory with --data.")
+    return file
