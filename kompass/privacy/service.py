@@ -213,12 +213,7 @@ class Privacy:
         try:
             return await step()
         except Exception as error:
-            # Nothing else of it: what was worked on may be in there.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{place.filename}:{place.lineno}"
-            log.error(
-                "an erasure isn't finished: it is gone on with", error=type(error).__name__, where=where
-            )
+            log.error("an erasure isn't finished: it is gone on with", **outline(error))
             return False
 
     async def replay(self, journal: Journal) -> list[Erasure]:
@@ -351,3 +346,9 @@ class Privacy:
                 return True
             if outcome.status != 409:  # somebody else was quicker: once more
                 raise outcome
+
+
+def outline(error: Exception) -> dict[str, str]:
+    """What may be logged of an error while somebody is erased: its text may have what was worked on."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return {"error": type(error).__name__, "where": f"{place.filename}:{place.lineno}"}

@@ -24,7 +24,7 @@ from kompass.identity.stored import Members, change_document
 from kompass.privacy import erasures
 from kompass.privacy.accounts import Accounts, identity_digest
 from kompass.privacy.journal import Journal
-from kompass.privacy.service import Privacy
+from kompass.privacy.service import Privacy, outline
 from kompass.sync.gate import records
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.ports import Business
@@ -77,10 +77,9 @@ class Sync:
         self._store: SqliteStore | None = None
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        """What goes on beside requests, on the gate's database."""
         self._context = copy_context()
-        self._signing: asyncio.Task[None] | None = None
-        self._erasing: asyncio.Task[None] | None = None
         self.view = PersonalViews(DATABASE, self.index, self._gate_of, records.author_of)
         """For `create_app`."""
 
@@ -108,9 +107,11 @@ class Sync:
         self._context.copy().run(self._keep_house, gate)
 
     def _keep_house(self, gate: Gate) -> None:
-        self._housekeeping = asyncio.create_task(gate.keep_house(), name="gate")
-        self._signing = asyncio.create_task(self._sign_daily(gate.database), name="checkpoints")
-        self._erasing = asyncio.create_task(self._finish_erasures(gate), name="erasures")
+        self._tasks = [
+            asyncio.create_task(gate.keep_house(), name="gate"),
+            asyncio.create_task(self._sign_daily(gate.database), name="checkpoints"),
+            asyncio.create_task(self._finish_erasures(gate), name="erasures"),
+        ]
         self._toucher = Toucher(gate.database, self.index)
         self._toucher.start()
 
@@ -126,21 +127,13 @@ class Sync:
 
     async def close(self) -> None:
         """Does nothing if it wasn't started."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._housekeeping
-        if self._erasing is not None:
-            self._erasing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._erasing
+        if self._gate is None:
+            return
+        self._leave()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._toucher is not None:
             await self._toucher.close()
-        if self._signing is not None and self._gate is not None:
-            self._signing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._signing
-            await self._sign(self._gate.database)
+        await self._sign(self._gate.database)
 
     async def _finish_erasures(self, gate: Gate) -> None:
         acting_as(SYSTEM)
@@ -151,8 +144,8 @@ class Sync:
                 privacy = Privacy(gate, Accounts(self._store))
                 await privacy.resume()
                 await privacy.follow()
-            except ProtocolError:
-                log.exception("erasures could not be looked at")
+            except Exception as error:
+                log.error("erasures could not be looked at: that is tried again", **outline(error))
 
     async def _sign_daily(self, database: SqliteDatabase) -> None:
         acting_as(SYSTEM)
@@ -256,14 +249,10 @@ class Sync:
 
     def _leave(self) -> None:
         """Ends what worked on a database that is gone."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
-        if self._erasing is not None:
-            self._erasing.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self._toucher is not None:
             self._toucher.cancel()
-        if self._signing is not None:
-            self._signing.cancel()
 
 
 def _next(members: Members) -> Members:

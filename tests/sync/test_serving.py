@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from kompass.access.principals import Role
 from kompass.domain import models
 from kompass.identity.keycloak import AdminEvent, KeycloakError, KnownUser
 from kompass.identity.sync import KeycloakSync
+from kompass.privacy.service import Privacy
 from kompass.server import Product
+from kompass.sync import serving
 from kompass.sync.opening import DATABASE
 from kompass.sync.serving import Sync
 from tests.product import running_product
@@ -363,3 +366,23 @@ async def test_the_server_estimates_what_a_device_holds(client: httpx.AsyncClien
     await note("pulls", last_seq="0")
     await note("pulls", last_seq=rows[0]["seq"])
     assert await estimated() == 1
+
+
+async def test_erasures_are_looked_at_again_after_whatever_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full once: nobody was erased any more until the server was started again."""
+    looks = []
+    again = asyncio.Event()
+
+    async def follow(privacy: Privacy) -> list[str]:
+        looks.append(privacy)
+        if len(looks) == 1:
+            raise OSError(errno.ENOSPC, "full")
+        again.set()
+        return []
+
+    monkeypatch.setattr(serving, "RESUMED_EVERY", 0.01)
+    monkeypatch.setattr(Privacy, "follow", follow)
+    async with running_product(tmp_path / "data", ADMIN):
+        await asyncio.wait_for(again.wait(), 10)
