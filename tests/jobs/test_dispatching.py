@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -287,6 +288,33 @@ def test_what_fails_for_good_is_not_tried_again(world: World, monkeypatch: pytes
     world.work()
     world.turn()
     assert world.state(job) is JobState.DEAD
+
+
+@pytest.mark.parametrize("named", ["data", "success_callback_name", "failure_callback_name"])
+def test_whoever_writes_into_redis_has_no_code_run(
+    world: World, connection: Redis, tmp_path: Path, named: str
+) -> None:
+    job, made = world.add(), tmp_path / "made"
+    world.turn()
+    if named != "data":
+        connection.hset(f"rq:job:{job}", named, f"{__name__}.never_called")
+    if named != "success_callback_name":
+        connection.hset(f"rq:job:{job}", "data", json.dumps(["os.mkdir", None, [str(made)], {}]))
+    NEVER_CALLED.clear()
+    world.work()
+    world.turn()
+    assert not made.exists()
+    assert not NEVER_CALLED
+    done = JobState.DONE if named == "success_callback_name" else JobState.PLANNED
+    assert world.state(job) is done
+
+
+NEVER_CALLED: list[object] = []
+
+
+def never_called(*given: object) -> None:
+    """What a job in Redis names."""
+    NEVER_CALLED.append(given)
 
 
 def test_a_full_redis_takes_nothing_and_nothing_is_lost(world: World, connection: Redis) -> None:
