@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -28,49 +26,8 @@ from kompass.feed.sink import (
 from tests.domain.examples import TYPES, docid, full, smallest
 from tests.feed.applying import apply_and_be_killed
 from tests.feed.changes import ALL, OWN, at, batch, change, changed, expected, latest, rev_of, stream
+from tests.feed.harness import SinkHarness, Stored
 from tests.feed.odd_documents import WRONG, Exploding, broken, sound_but_odd, wrong_everywhere
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What a sink has of a document."""
-
-    rev: str
-    channels: frozenset[str]
-    content: object
-    """Everything else it keeps of it, comparable with `==`: rows, fields of an index. Of a customer the text
-    of `companyName` occurs in `str(content)`."""
-
-
-class SinkHarness(ABC):
-    """A place for one sink, empty at first, and another way to look into it than the sink itself."""
-
-    keeps_people = False
-    """Whether it stores `Batch.people`."""
-
-    @property
-    @abstractmethod
-    def again(self) -> tuple[str, str]:
-        """How another process makes a sink on this place: `module:function` and the text it is given."""
-
-    @abstractmethod
-    def make(self) -> Sink:
-        """A sink on this place, not opened. Each call gives another object on the same data."""
-
-    @abstractmethod
-    async def read(self, docid: str) -> Stored | None:
-        """What readers find of a document, now, in the generation that is read."""
-
-    @abstractmethod
-    async def readable(self, person: PersonAccess) -> set[str]:
-        """Ids that somebody finds. Where people are kept, only the name counts."""
-
-    @abstractmethod
-    async def break_it(self) -> None:
-        """What lies behind the sink can't be reached, or can't store, until `mend_it`."""
-
-    @abstractmethod
-    async def mend_it(self) -> None: ...
 
 
 async def take(sink: Sink, changes: Sequence[Change], checkpoint: Checkpoint) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kompass.feed.sink import Batch, Change, Checkpoint, PersonAccess, Sink, SinkUnavailableError
-from tests.feed.conformance import SinkHarness, Stored
+from tests.feed.harness import SinkHarness, Stored
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.feed.conformance import SinkConformance, SinkHarness
+from tests.feed.conformance import SinkConformance
+from tests.feed.harness import SinkHarness
 
 HARNESSES = {
     "reference": "tests.feed.reference:harness",

@@ -16,7 +16,7 @@ import pytest
 
 from kompass.feed.sink import Sink
 from tests.feed.chaos import Chaos
-from tests.feed.conformance import SinkHarness
+from tests.feed.harness import SinkHarness
 from tests.feed.test_conformance import HARNESSES
 from tests.feed.world import SECRET, FeedWorld, feed_world, until
 from tests.in_process import serving

@@ -13,7 +13,7 @@ import apsw
 from kompass.feed.sink import PersonAccess, Sink
 from kompass.jobs.sink import JobsSink
 from kompass.jobs.store import FILE
-from tests.feed.conformance import SinkHarness, Stored
+from tests.feed.harness import SinkHarness, Stored
 
 
 def at(directory: str) -> Sink:

@@ -21,7 +21,7 @@ from kompass.readstore.embedded import Address, EmbeddedPostgres
 from kompass.readstore.names import LIVE
 from kompass.readstore.place import LOGIN, Server, harden
 from kompass.readstore.sink import PostgresSink
-from tests.feed.conformance import SinkHarness, Stored
+from tests.feed.harness import SinkHarness, Stored
 from tests.needs import require
 
 PASSWORD = "only-for-tests"

@@ -11,7 +11,7 @@ from kompass.search.asking import MOST_LIMIT, question
 from kompass.search.embedded.reader import EmbeddedIndex
 from kompass.search.embedded.sink import EmbeddedSink
 from kompass.search.index import IndexUnavailableError
-from tests.feed.conformance import SinkHarness, Stored
+from tests.feed.harness import SinkHarness, Stored
 
 
 def at(directory: str) -> Sink:

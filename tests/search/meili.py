@@ -16,7 +16,7 @@ from kompass.search.index import IndexUnavailableError
 from kompass.search.meilisearch.client import MeiliClient, index_path
 from kompass.search.meilisearch.reader import MeiliIndex
 from kompass.search.meilisearch.sink import MeiliSink, beside
-from tests.feed.conformance import SinkHarness, Stored
+from tests.feed.harness import SinkHarness, Stored
 from tests.in_process import serving
 from tests.needs import MEILI_URL
 from tests.search.meili_contract import KEY, MeiliContract

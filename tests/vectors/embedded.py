@@ -20,7 +20,7 @@ from kompass.vectors.embedders.packaged import NAME, PackagedEmbedder
 from kompass.vectors.meaning import VectorMeaning
 from kompass.vectors.originals import Document, Originals, ServerOriginals
 from kompass.vectors.sink import VectorSink
-from tests.feed.conformance import SinkHarness, Stored
+from tests.feed.harness import SinkHarness, Stored
 from tests.search.embedded import DirectoryHarness
 
 

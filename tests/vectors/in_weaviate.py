@@ -28,7 +28,7 @@ from kompass.vectors.sink import VectorSink
 from kompass.vectors.weaviate.place import Address
 from kompass.vectors.weaviate.reader import WeaviateVectors
 from kompass.vectors.weaviate.store import WeaviateStore
-from tests.feed.conformance import SinkHarness, Stored
+from tests.feed.harness import SinkHarness, Stored
 from tests.needs import require
 from tests.servers import free_port
 from tests.vectors.embedded import embedder, originals
