@@ -12,14 +12,14 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
 
+from kompass.feed.confirming import Confirming
 from kompass.feed.ledger import Ledger, LedgerError, State, Status
 from kompass.feed.sink import Forgetting, Sink, SinkUnavailableError
-from kompass.feed.source import Source, SourceUnavailableError, Tickets
+from kompass.feed.source import Source, SourceUnavailableError
 from kompass.feed.steady import SteadySink
 from kompass.feed.walker import AnotherDatabaseError, Walker, outline
 from replication.replicator.backoff import pause
@@ -31,9 +31,6 @@ REPORT_SECONDS = 0.5
 LOOK_SECONDS = 1.0
 """How often it is looked whether somebody wants documents tried again, or a rebuild."""
 RATE_SECONDS = 30.0
-TICKETS_SECONDS = 20.0
-AGAIN_SECONDS = 5.0
-"""How long it is waited after a confirmation that failed."""
 
 log = structlog.get_logger(__name__)
 
@@ -256,49 +253,6 @@ class Follower:
             self._state = State.STOPPED
             self._next = None
             await self._report(now=True)
-
-
-class Confirming:
-    """Confirms erasures and withdrawals once the sink has what they wrote.
-
-    They reach a sink as any change does: the documents in their new, clean versions. Of erasures the sink
-    then takes earlier versions off its files (`kompass.feed.sink.Forgetting`); until that is done nothing is
-    confirmed.
-    """
-
-    def __init__(self, sink: str, source: Source, forget: Callable[[], Awaitable[None]]) -> None:
-        self.consumer = f"feed-{sink}"
-        self._source = source
-        self._forget = forget
-        self._forgotten = False
-        """Whether the sink has forgotten what those that wait have erased."""
-        self._not_before = 0.0
-        self._enrolled = False
-        self._looked = -TICKETS_SECONDS
-        self._waiting: Tickets | None = None
-        """Those that can be confirmed as soon as the sink is where the database was then."""
-
-    async def look(self, position: int) -> None:
-        """`position` of the sink. What fails is left for the next time: the documents go first."""
-        try:
-            if self._waiting is not None and position >= self._waiting.upto:
-                if time.monotonic() < self._not_before:
-                    return
-                if self._waiting.erases and not self._forgotten:
-                    await self._forget()
-                    self._forgotten = True
-                await self._source.confirm(self.consumer, self._waiting.open)
-                self._waiting, self._forgotten = None, False
-            if self._waiting is None and time.monotonic() - self._looked >= TICKETS_SECONDS:
-                self._looked = time.monotonic()
-                if not self._enrolled:
-                    await self._source.enrol(self.consumer)
-                    self._enrolled = True
-                found = await self._source.tickets(self.consumer)
-                self._waiting = found if found.open else None
-        except (SourceUnavailableError, SinkUnavailableError) as error:
-            self._not_before = time.monotonic() + AGAIN_SECONDS
-            log.warning("tickets can't be confirmed", consumer=self.consumer, why=str(error))
 
 
 def _key(sink: str) -> str:

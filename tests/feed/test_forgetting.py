@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from kompass.feed import follower
-from kompass.feed.follower import Confirming
+from kompass.feed import confirming
+from kompass.feed.confirming import Confirming
 from kompass.feed.sink import Batch, Forgetting, Sink, SinkUnavailableError
 from kompass.feed.source import Source, Tickets
 from kompass.feed.steady import SteadySink
@@ -78,7 +78,7 @@ async def test_a_withdrawal_rewrites_nothing(tmp_path: Path) -> None:
 
 
 async def test_who_can_not_forget_now_confirms_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(confirming, "AGAIN_SECONDS", 0.0)
     failures = [SinkUnavailableError("a table is being read")]
 
     async def forget() -> None:
