@@ -86,7 +86,7 @@ async def test_field_by_field(world: World, client: httpx.AsyncClient) -> None:
     fields = {"phone": "mine", "website": {"value": "both"}}
     answer = await resolve(client, "adm1", one["id"], strategy="manual", fields=fields)
     assert answer.status_code == 200, answer.text
-    body = await world.body(customer(1)) or {}
+    body = await world.live(customer(1))
     assert (body["phone"], body["website"], body["modifiedBy"]) == ("device", "both", "adm1")
     winner = await world.winner(customer(1))
     assert winner is not None
@@ -109,7 +109,7 @@ async def test_one_choice_for_all_fields(
     await clash(world, theirs={"modifiedAt": "2026-03-01T09:00:00.000Z"})
     (one,) = await listed(client, "adm1")
     assert (await resolve(client, "adm1", one["id"], strategy=strategy)).status_code == 200
-    assert (await world.body(customer(1)) or {})["phone"] == phone
+    assert (await world.live(customer(1)))["phone"] == phone
     assert await world.notices("adm1", "conflict") == []
 
 
@@ -122,7 +122,7 @@ async def test_merging_a_field_needs_a_text_or_a_list(world: World, client: http
     assert "size" in answer.json()["detail"]
     answer = await resolve(client, "adm1", one["id"], strategy="manual", fields={**fields, "size": "mine"})
     assert answer.status_code == 200
-    assert (await world.body(customer(1)) or {})["phone"] == "office\ndevice"
+    assert (await world.live(customer(1)))["phone"] == "office\ndevice"
 
 
 async def test_whole_values_and_what_the_conflict_is_not_about(
@@ -136,7 +136,7 @@ async def test_whole_values_and_what_the_conflict_is_not_about(
     data = {"phone": "1", "website": "2"}
     answer = await resolve(client, "adm1", one["id"], strategy="manual", resolvedData=data)
     assert answer.status_code == 200
-    body = await world.body(customer(1)) or {}
+    body = await world.live(customer(1))
     assert (body["phone"], body["website"], body["owner"]) == ("1", "2", "adm1")
 
 
@@ -152,7 +152,7 @@ async def test_from_fifty_thousand_euros_on_management_decides(
     assert [one["status"] for one in for_management] == ["escalated"]
     assert len(await world.notices("adm1", "conflict")) == 1
     # His own later edit doesn't take the decision from management.
-    body = {**(await world.body(docid) or {}), "estimatedValue": 60_000, "modifiedBy": "adm1"}
+    body = {**(await world.live(docid)), "estimatedValue": 60_000, "modifiedBy": "adm1"}
     assert await world.push("adm1", (docid, new(body, await world.path(docid)))) == [""]
     assert len(await world.notices("adm1", "conflict")) == 1
     assert (await resolve(client, "gf1", mine["id"], strategy="server")).status_code == 200
@@ -191,7 +191,7 @@ async def test_a_matrix_takes_from_management_what_it_may_not_read_any_more(
     await world.put("permission-matrix-2", taken)
     assert (await resolve(client, "adm1", one["id"], strategy="server")).status_code == 200
     assert await world.notices("adm1", "conflict") == []
-    assert (await world.body(docid) or {})["estimatedValue"] == 2000
+    assert (await world.live(docid))["estimatedValue"] == 2000
 
 
 async def test_what_management_may_not_read_is_not_left_undecided(
@@ -205,14 +205,14 @@ async def test_what_management_may_not_read_is_not_left_undecided(
     assert await world.notices("gf1", "conflict") == []
     (one,) = await listed(client, "adm1")
     assert (one["escalated"], one["mayResolve"]) == (False, True)
-    body = {**(await world.body(docid) or {}), "modifiedBy": "adm1"}
+    body = {**(await world.live(docid)), "modifiedBy": "adm1"}
     assert await world.push("adm1", (docid, new(body, await world.path(docid)))) == [""]
     assert await world.notices("adm1", "conflict") == []
 
 
 async def test_what_a_rule_decided_is_in_the_history(world: World, client: httpx.AsyncClient) -> None:
     docid = await opportunity(world, 30_000)
-    assert (await world.body(docid) or {})["estimatedValue"] == 2000
+    assert (await world.live(docid))["estimatedValue"] == 2000
     assert await listed(client, "adm1") == []
     (one,) = await listed(client, "adm1", "?state=merged")
     assert one["decided"] == [{"path": "estimatedValue", "rule": "stored", "taken": "theirs", "lost": 30_000}]
@@ -223,7 +223,7 @@ async def test_a_decision_is_judged_as_any_other_edit(world: World, client: http
     """adm1 hands the customer over between the conflict and his decision."""
     await clash(world)
     (one,) = await listed(client, "adm1")
-    await world.put(customer(1), {**(await world.body(customer(1)) or {}), "owner": "adm2"})
+    await world.put(customer(1), {**(await world.live(customer(1))), "owner": "adm2"})
     (mine,) = await listed(client, "adm1")
     assert mine["restricted"]
     assert {field["server"] for field in mine["fields"]} == {None}

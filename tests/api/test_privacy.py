@@ -74,7 +74,7 @@ async def test_an_erasure_and_its_ticket(client: httpx.AsyncClient, world: World
     dry = await client.post(url, json=wish(dryRun=True), auth=of("gf1"))
     assert dry.status_code == 200
     assert contact(1) in {one["id"] for one in dry.json()["documents"]}
-    assert (await world.body(contact(1)) or {})["lastName"] == LAST
+    assert (await world.live(contact(1)))["lastName"] == LAST
     done = await client.post(url, json=wish(), auth=of("gf1"))
     assert done.status_code == 200, done.text
     ticket = done.json()["ticket"]

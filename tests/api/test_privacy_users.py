@@ -94,7 +94,7 @@ async def test_nothing_of_an_erased_user_is_left_but_his_login_name(
     assert done.json()["filesClean"] is True
     assert left(tmp_path) == []
     assert await world.quarantined("adm1") == []
-    body = await world.body("user-adm1") or {}
+    body = await world.live("user-adm1")
     assert (body["displayName"], body["active"]) == ("Gelöschter Benutzer #1", False)
     record = await Records(world.store).find("adm1")
     assert record is not None

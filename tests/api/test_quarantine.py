@@ -103,7 +103,7 @@ async def test_release(world: World, client: httpx.AsyncClient) -> None:
     answer = await client.post(path, auth=of("innen1"), json={"overwrite": True})
     assert answer.status_code == 200
     assert answer.json()["rev"] == (await world.winner(customer(1)) or pytest.fail("no winner")).rev
-    assert (await world.body(customer(1)) or {})["phone"] == "device"
+    assert (await world.live(customer(1)))["phone"] == "device"
     problem(await client.post(path, auth=of("innen1"), json={"overwrite": True}), 409)
 
 

@@ -38,7 +38,7 @@ async def all_of(world: World, doctype: str) -> list[dict[str, Any]]:
             "SELECT id FROM business_docs WHERE type = ? ORDER BY num", (doctype,)
         )
         for (one,) in rows.fetchall():
-            found.append(await world.body(one) or {})
+            found.append(await world.live(one))
     return found
 
 
@@ -89,7 +89,7 @@ async def test_a_deleted_contract_does_not_come_back(world: World) -> None:
 async def test_nothing_names_a_contract_or_project_that_was_deleted(world: World) -> None:
     await has_offer(world)
     await change(world, "gf1", OFFER, status="accepted")
-    assert ((await world.body(OFFER)) or {})["contractId"] == CONTRACT
+    assert (await world.live(OFFER))["contractId"] == CONTRACT
     assert await world.push("gf1", (CONTRACT, new(None, await world.path(CONTRACT)))) == [""]
     accepted = await world.body(OFFER)
     assert accepted is not None
@@ -101,17 +101,17 @@ async def test_nothing_names_a_contract_or_project_that_was_deleted(world: World
     await push_new(world, "gf1", again, made)
     project = docid("project", 1)
     await push_new(world, "gf1", project, body("project", customerId=customer(1), contractId=again))
-    assert ((await world.body(again)) or {})["projectId"] == project
+    assert (await world.live(again))["projectId"] == project
     assert await world.push("gf1", (project, new(None, await world.path(project)))) == [""]
-    assert "projectId" not in ((await world.body(again)) or {})
+    assert "projectId" not in await world.live(again)
 
 
 @pytest.mark.parametrize("door", ["person", "import"])
 async def test_a_contract_or_project_that_comes_back_is_named_again(world: World, door: str) -> None:
     async def goes_and_comes_back(one: str, naming: str, field: str) -> None:
-        known, stored = await world.path(one), await world.body(one) or {}
+        known, stored = await world.path(one), await world.live(one)
         await world.put(one, None)
-        assert field not in (await world.body(naming) or {})
+        assert field not in await world.live(naming)
         if door == "import":
             await world.put(one, {name: value for name, value in stored.items() if name[:1] != "_"})
             return
@@ -124,7 +124,7 @@ async def test_a_contract_or_project_that_comes_back_is_named_again(world: World
     await has_offer(world)
     await change(world, "gf1", OFFER, status="accepted")
     await goes_and_comes_back(CONTRACT, OFFER, "contractId")
-    accepted = await world.body(OFFER) or {}
+    accepted = await world.live(OFFER)
     assert accepted.get("contractId") == CONTRACT
     assert (accepted["modifiedBy"], accepted["status"]) == ("system", "accepted")
     assert is_intact({**accepted, "_id": OFFER})
@@ -133,7 +133,7 @@ async def test_a_contract_or_project_that_comes_back_is_named_again(world: World
     made = body("project", customerId=customer(1), contractId=CONTRACT, name="Umbau", status="planning")
     await push_new(world, "gf1", project, made)
     await goes_and_comes_back(project, CONTRACT, "projectId")
-    signed = await world.body(CONTRACT) or {}
+    signed = await world.live(CONTRACT)
     assert (signed.get("projectId"), signed["status"]) == (project, "active")
     assert is_intact({**signed, "_id": CONTRACT})
 
@@ -141,12 +141,12 @@ async def test_a_contract_or_project_that_comes_back_is_named_again(world: World
 async def test_what_comes_back_takes_no_place_of_a_live_one(world: World) -> None:
     await has_offer(world)
     await change(world, "gf1", OFFER, status="accepted")
-    contract = await world.body(CONTRACT) or {}
+    contract = await world.live(CONTRACT)
     await world.put(CONTRACT, None)
     instead = docid("contract", 2)
     made = body("contract", customerId=customer(1), offerId=OFFER, status="draft")
     await push_new(world, "gf1", instead, made)
-    before = await world.body(OFFER) or {}
+    before = await world.live(OFFER)
     assert before.get("contractId") == instead
     await world.put(CONTRACT, contract)
     assert await world.body(OFFER) == before
@@ -158,7 +158,7 @@ async def test_an_offer_names_no_contract_before_it_is_accepted(world: World) ->
     made = body("contract", customerId=customer(1), offerId=OFFER, status="draft")
     for one in (made, None, made):
         await world.put(docid("contract", 2), one)
-    assert "contractId" not in (await world.body(OFFER) or {})
+    assert "contractId" not in await world.live(OFFER)
 
 
 async def test_other_open_offers_of_the_opportunity_are_superseded(world: World) -> None:
@@ -179,11 +179,11 @@ async def test_one_push_accepts_one_offer_of_an_opportunity(world: World) -> Non
     await push_new(world, "gf1", second, offer())
     await change(world, "gf1", second, status="sent")
     accepted = [
-        (one, new({**(await world.body(one) or {}), "status": "accepted"}, await world.path(one)))
+        (one, new({**(await world.live(one)), "status": "accepted"}, await world.path(one)))
         for one in (OFFER, second)
     ]
     await world.push("gf1", *accepted)
-    found = [await world.body(one) or {} for one in (OFFER, second)]
+    found = [await world.live(one) for one in (OFFER, second)]
     assert [one["status"] for one in found] == ["accepted", "superseded"]
     assert len(await all_of(world, "contract")) == 1
 
@@ -212,7 +212,7 @@ async def test_an_import_of_an_accepted_offer_has_had_its_effects(world: World) 
     stored = await world.body(OFFER)
     await world.put(OFFER, {**(stored or {}), "notes": "aus dem Archiv"})
     assert await world.body(CONTRACT) is None
-    assert ((await world.body(OPPORTUNITY)) or {})["status"] == "negotiation"
+    assert (await world.live(OPPORTUNITY))["status"] == "negotiation"
 
 
 async def test_a_converted_lead_becomes_customer_and_opportunity(world: World) -> None:

@@ -74,7 +74,7 @@ async def test_a_customer_is_final_with_his_first_invoice(world: World) -> None:
     await push_new(world, "gf1", customer(1), customer_body("gf1"))
     invoice = body("invoice", customerId=customer(1), invoiceNumber="R-2026-00001", status="draft")
     await world.put(docid("invoice", 1), invoice)
-    assert "finalized" not in (await world.body(customer(1)) or {})
+    assert "finalized" not in (await world.live(customer(1)))
     await world.put(docid("invoice", 1), {**invoice, "status": "sent"})
     stored = await world.body(customer(1))
     assert stored is not None

@@ -123,7 +123,7 @@ async def test_from_a_signed_contract_to_the_totals_of_its_project(world: World)
         budget=200,
     )
     assert await world.push("plan1", (PROJECT, new(project))) == [""]
-    assert ((await world.body(PROJECT)) or {})["projectNumber"] == "P-2026-B001"
+    assert (await world.live(PROJECT))["projectNumber"] == "P-2026-B001"
     cost_doc = docid("project_cost", 1)
     cost = by(
         "plan1",
@@ -138,7 +138,7 @@ async def test_from_a_signed_contract_to_the_totals_of_its_project(world: World)
     )
     assert await world.push("plan1", (cost_doc, new(cost))) == [""]
     costs = companion_id("project_costs", PROJECT)
-    assert ((await world.body(costs)) or {})["actualTotalCost"] == 0
+    assert (await world.live(costs))["actualTotalCost"] == 0
     assert await edit(world, "gf1", cost_doc, status="ordered") == ""
     assert await edit(world, "plan1", cost_doc, status="received") == ""
     stored = await world.body(cost_doc)
@@ -148,4 +148,4 @@ async def test_from_a_signed_contract_to_the_totals_of_its_project(world: World)
     assert total is not None
     assert (total["actualMaterialCost"], total["budgetStatus"]) == (150, "OnTrack")
     assert await edit(world, "plan1", cost_doc, quantity=4) != ""
-    assert ((await world.body(costs)) or {})["actualTotalCost"] == 150
+    assert (await world.live(costs))["actualTotalCost"] == 150

@@ -205,7 +205,7 @@ async def test_no_number_comes_twice_past_the_gate(
             assert reason == told[1]
     assert await world.winner(second) is None
     assert [entry["action"] for entry in entries_of(world, second)] == ["REJECTED"] * 3
-    changed = {**(await world.body(first) or {}), "notes": "aus dem Archiv"}
+    changed = {**(await world.live(first)), "notes": "aus dem Archiv"}
     if prefix in ("customer", "material"):
         assert await written(world, (first, changed), replicated=replicated) == [""]
     assert problems(world) == []
@@ -228,7 +228,7 @@ async def test_a_number_that_was_given_once_is_taken_for_good(world: World) -> N
 
 async def test_a_document_that_is_changed_in_the_same_batch_frees_no_number(world: World) -> None:
     await push_new(world, "gf1", customer(1), customer_body("gf1"))
-    stored = await world.body(customer(1)) or {}
+    stored = await world.live(customer(1))
     taken = customer_body("gf1", customerNumber="K-00001")
     told = await written(world, (customer(1), {**stored, "customerNumber": "K-7"}), (customer(2), taken))
     assert told[0] == ""

@@ -25,25 +25,25 @@ async def has_offers(world: World, *states: str) -> None:
     for number, state in enumerate(states, 1):
         await push_new(world, "gf1", docid("offer", number), offer(validUntil=UNTIL, opportunityId=None))
         for step in ("sent", state) if state != "draft" else ():
-            if step != (await world.body(docid("offer", number)) or {})["status"]:
+            if step != (await world.live(docid("offer", number)))["status"]:
                 await change(world, "gf1", docid("offer", number), status=step)
 
 
 async def states(world: World, count: int) -> list[Any]:
-    return [(await world.body(docid("offer", n)) or {}).get("status") for n in range(1, count + 1)]
+    return [(await world.live(docid("offer", n))).get("status") for n in range(1, count + 1)]
 
 
 async def test_an_offer_expires_when_its_last_day_is_over(world: World) -> None:
     await has_offers(world, "sent", "viewed", "draft", "accepted", "rejected")
     before = await states(world, 5)
-    sent = await world.body(OFFER) or {}
+    sent = await world.live(OFFER)
     world.clock.now = datetime(2026, 3, 16, 23, 59, tzinfo=UTC)
     await world.gate.housekeep()
     assert await states(world, 5) == before == ["sent", "viewed", "draft", "accepted", "rejected"]
     world.clock.advance(minutes=1)
     await world.gate.housekeep()
     assert await states(world, 5) == ["expired", "expired", "draft", "accepted", "rejected"]
-    expired = await world.body(OFFER) or {}
+    expired = await world.live(OFFER)
     changed = {name for name in expired if expired[name] != sent.get(name)}
     assert changed == {"status", "modifiedBy", "modifiedAt", "version"}
     assert (expired["modifiedBy"], expired["version"]) == ("system", sent["version"] + 1)
@@ -65,7 +65,7 @@ async def test_it_happens_once_and_is_in_the_chain(world: World) -> None:
 
 async def test_a_version_from_the_road_comes_too_late(world: World) -> None:
     await has_offers(world, "sent")
-    known, stored = await world.path(OFFER), await world.body(OFFER) or {}
+    known, stored = await world.path(OFFER), await world.live(OFFER)
     world.clock.advance(days=30)
     await world.gate.housekeep()
     late = new({**stored, "status": "accepted", "modifiedBy": "gf1", "version": 9}, known)

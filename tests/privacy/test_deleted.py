@@ -52,7 +52,7 @@ async def test_nothing_is_left_of_whose_document_was_deleted(tmp_path: Path) -> 
     assert winner is not None
     assert winner.deleted
     assert await world.live_leaves(contact(1)) == []
-    assert (await world.body(OPPORTUNITY) or {})["title"] == "Regale (Gelöschter Kontakt #1)"
+    assert (await world.live(OPPORTUNITY))["title"] == "Regale (Gelöschter Kontakt #1)"
     assert look(tmp_path / "kompass.sqlite").findings == []
 
     assert await world.notices("adm1", "conflict") == []

@@ -61,7 +61,7 @@ async def test_what_only_the_chain_remembers_is_looked_for_too(tmp_path: Path) -
     assert body is not None
     await world.put(contact(1), {**body, "lastName": "Altmanova", "email": "alt@manova.example"})
     await world.put(contact(1), body)
-    other = await world.body(customer(2)) or {}
+    other = await world.live(customer(2))
     await world.put(customer(2), {**other, "notes": "früher ZYXWIKA ALTMANOVA, alt@manova.example"})
     await world.database.compact()
     await erase(world, contact(1))
@@ -134,7 +134,7 @@ async def test_a_legal_hold_stops_all_of_it(tmp_path: Path) -> None:
     with pytest.raises(HeldError) as caught:
         await erase(world, contact(1))
     assert caught.value.docids == (OPPORTUNITY,)
-    assert (await world.body(contact(1)) or {})["lastName"] == "Qvarnblom"
+    assert (await world.live(contact(1)))["lastName"] == "Qvarnblom"
     assert len(await world.quarantined("adm1")) == 2
     await world.close()
 
@@ -159,21 +159,21 @@ async def test_what_is_somebody_else_s_as_well_stays_there(tmp_path: Path) -> No
     await world.put(contact(2), contact_body(customer(2), lastName="Anders", email="zyx@qvarnblom.example"))
     done = await erase(world, contact(1))
     assert done.found.shared == {"zyx@qvarnblom.example": contact(2)}
-    assert (await world.body(contact(2)) or {})["email"] == "zyx@qvarnblom.example"
+    assert (await world.live(contact(2)))["email"] == "zyx@qvarnblom.example"
     await world.close()
 
 
 async def test_a_customer_goes_with_its_contacts_and_keeps_numbers_and_amounts(tmp_path: Path) -> None:
     world = await populated(tmp_path)
-    number = (await world.body(customer(1)) or {}).get("customerNumber")
+    number = (await world.live(customer(1))).get("customerNumber")
     done = await erase(world, customer(1))
     assert [(one.doctype, one.number) for one in done.erasure.subjects] == [("customer", 1), ("contact", 1)]
     assert found_in(raw(tmp_path)) == []
     assert b"Hofladen Rode" not in raw(tmp_path)
-    left = await world.body(customer(1)) or {}
+    left = await world.live(customer(1))
     assert (left["companyName"], left.get("customerNumber")) == ("Gelöschter Kunde #1", number)
     assert left["billingAddress"]["city"] == "Gelöscht"
-    assert (await world.body(OPPORTUNITY) or {})["estimatedValue"] == 1000
+    assert (await world.live(OPPORTUNITY))["estimatedValue"] == 1000
     with pytest.raises(AlreadyErasedError):
         await erase(world, customer(1))
     assert look(tmp_path / "kompass.sqlite").findings == []
@@ -198,7 +198,7 @@ async def test_after_a_restore_erasures_are_done_again(tmp_path: Path) -> None:
     (repeated,) = await privacy(world).replay(journal)
     assert repeated.num == done.erasure.num
     assert found_in(raw(data)) == []
-    assert (await world.body(contact(1)) or {})["lastName"] == "Kontakt #1"
+    assert (await world.live(contact(1)))["lastName"] == "Kontakt #1"
     assert await privacy(world).replay(journal) == []
     with world.database.reading() as reading:
         assert [one.num for one in erasures.listed(reading)] == [1]

@@ -88,7 +88,7 @@ async def test_an_erasure_that_fails_in_its_transaction_has_not_happened(tmp_pat
     world = await populated(tmp_path)
     with failing("the transaction", broken), pytest.raises(OSError, match="disk"):
         await erase(world, contact(1))
-    assert (await world.body(contact(1)) or {})["lastName"] == LAST
+    assert (await world.live(contact(1)))["lastName"] == LAST
     assert len(await world.quarantined("adm1")) == 2
     await world.close()
 
@@ -179,7 +179,7 @@ async def test_a_killed_server_goes_on_when_it_starts_again(tmp_path: Path, step
     else:
         assert marks or step in ("a log", "the note", "attachments left over", "a file")
     assert found_in(raw(tmp_path)) == []
-    assert (await world.body(contact(1)) or {})["lastName"] == "Kontakt #1"
+    assert (await world.live(contact(1)))["lastName"] == "Kontakt #1"
     assert look(tmp_path / "kompass.sqlite").findings == []
     await world.close()
 

@@ -42,7 +42,7 @@ async def test_nothing_is_left_in_odd_places(tmp_path: Path) -> None:
     world = await opened(tmp_path)
     files = {f"Karte {NAME}.pdf": b"abc", f"Karte {LAST}.pdf": b"def"}
     assert await world.push("adm1", (OPPORTUNITY, new(opportunity(), None, "", **files))) == [""]
-    stored = await world.body(customer(1)) or {}
+    stored = await world.live(customer(1))
     consent = {"marketing": True, "wording": f"am Telefon mit {NAME}"}
     await world.put(customer(1), {**stored, "dsgvoConsent": consent})
     await world.put(contact(2), contact_body(customer(2), firstName="Anna", lastName="Berta"))
@@ -80,7 +80,7 @@ async def test_letters_may_be_written_otherwise(tmp_path: Path, text: str) -> No
     await world.put(contact(1), {**person(), "lastName": "Müller-Straße"})
     await noted(world, 2, orjson.dumps(text))
     await erase(world, contact(1))
-    assert (await world.body(customer(2)) or {})["notes"] == "Gelöschter Kontakt #1"
+    assert (await world.live(customer(2)))["notes"] == "Gelöschter Kontakt #1"
     await world.close()
 
 
@@ -93,6 +93,6 @@ async def test_what_is_nested_too_deep_stops_no_erasure(tmp_path: Path) -> None:
     write = DocumentWrite(f"activity-{uuid(7)}", False, sent, path.leaf, path, {})
     await world.push_raw("adm1", [write])
     assert (await erase(world, contact(1))).is_clean
-    assert (await world.body(customer(2)) or {})["notes"] == "[gelöscht]"
+    assert (await world.live(customer(2)))["notes"] == "[gelöscht]"
     assert found_in(raw(tmp_path)) == []
     await world.close()

@@ -83,10 +83,10 @@ async def test_what_was_erased_elsewhere_goes_here_too(tmp_path: Path) -> None:
     other.clock.advance(minutes=2)
     assert await privacy(other).follow() == [contact(1)]
     assert found_in(raw(tmp_path / "other")) == []
-    left = await other.body(contact(1)) or {}
+    left = await other.live(contact(1))
     assert (left["lastName"], left["anonymizedAt"]) == (
         "Kontakt #1",
-        (await one.body(contact(1)) or {})["anonymizedAt"],
+        (await one.live(contact(1)))["anonymizedAt"],
     )
     assert look(tmp_path / "other" / "kompass.sqlite").findings == []
     assert await privacy(other).follow() == []
@@ -145,7 +145,7 @@ async def test_administrators_write_nothing_of_an_erased_person_again(tmp_path: 
     text = contact_body(customer(1), lastName=LAST)
     assert "erased" in await put(new(text, old, "late"), replicated=True)
     clean = await world.path(contact(1))
-    body = await world.body(contact(1)) or {}
+    body = await world.live(contact(1))
     write = DocumentWrite(contact(1), False, orjson.dumps({**body, "lastName": LAST}), clean.leaf)
     (result,) = await world.database.write([write])
     assert isinstance(result, ProtocolError)

@@ -217,6 +217,12 @@ class World:
         value = orjson.loads(found.text)
         return {name: member for name, member in value.items() if name[:1] != "_"}
 
+    async def live(self, docid: str) -> dict[str, Any]:
+        """What the winner says, which lives."""
+        found = await self.body(docid)
+        assert found is not None, f"{docid} isn't there"
+        return found
+
     async def path(self, docid: str) -> Path:
         found = await self.database.winner(docid)
         assert found is not None

@@ -88,7 +88,7 @@ async def test_a_conflict_settled_by_a_new_edit_is_written(world: World) -> None
     assert len(await world.notices("adm1", "conflict")) == 1
     chosen = new(customer_body(phone="both", version=3), await world.path(customer(1)))
     assert await world.push("adm1", (customer(1), chosen)) == [""]
-    assert (await world.body(customer(1)) or {})["phone"] == "both"
+    assert (await world.live(customer(1)))["phone"] == "both"
     assert await world.notices("adm1", "conflict") == []
 
 
@@ -100,7 +100,7 @@ async def test_without_a_base_a_person_decides(world: World) -> None:
     assert await world.database.revision(customer(1), known.leaf) == []
     mine = new(customer_body(phone="0521"), known)
     assert await world.push("adm1", (customer(1), mine)) == [""]
-    assert (await world.body(customer(1)) or {}).get("phone") is None
+    assert (await world.live(customer(1))).get("phone") is None
     (conflict,) = await world.notices("adm1", "conflict")
     assert conflict["baseVersion"] is None
     assert {field["path"] for field in conflict["fields"]} == {"phone", "email"}
@@ -148,7 +148,7 @@ async def test_what_is_right_by_itself_but_not_together_is_asked(tmp_path: File)
         known = await meanwhile(world, email="a@b.example")
         mine = new(customer_body(phone="0521"), known)
         assert await world.push("adm1", (customer(1), mine)) == [""]
-        assert "phone" not in (await world.body(customer(1)) or {})
+        assert "phone" not in (await world.live(customer(1)))
         (conflict,) = await world.notices("adm1", "conflict")
         assert [(field["path"], field["type"]) for field in conflict["fields"]] == [("phone", "together")]
         wrong = new(customer_body(phone="0521", email="x"), known)
@@ -257,7 +257,7 @@ async def test_a_branch_that_goes_on_carries_what_is_open_along(world: World) ->
     assert await world.push("adm1", (customer(1), first)) == [""]
     second = new(customer_body(phone="device", website="office", email="x"), first.path)
     assert await world.push("adm1", (customer(1), second)) == [""]
-    body = await world.body(customer(1)) or {}
+    body = await world.live(customer(1))
     assert (body["phone"], body["website"], body["email"]) == ("office", "office", "x")
     (conflict,) = await world.notices("adm1", "conflict")
     assert [(field["path"], field["local"]) for field in conflict["fields"]] == [("phone", "device")]
@@ -270,7 +270,7 @@ async def test_two_devices_bring_branches_one_after_the_other(world: World) -> N
     other = new(customer_body(phone="2", website="2"), known, "other")
     assert await world.push("adm1", (customer(1), one)) == [""]
     assert await world.push("adm1", (customer(1), other)) == [""]
-    body = await world.body(customer(1)) or {}
+    body = await world.live(customer(1))
     assert (body["phone"], body["fax"], body["website"]) == ("office", "1", "2")
     conflicts = await world.notices("adm1", "conflict")
     assert {field["local"] for each in conflicts for field in each["fields"]} == {"1", "2"}
@@ -280,7 +280,7 @@ async def test_two_devices_bring_branches_one_after_the_other(world: World) -> N
 async def test_an_edit_of_something_else_decides_nothing(world: World) -> None:
     known = await meanwhile(world, phone="office")
     await world.push("adm1", (customer(1), new(customer_body(phone="device"), known)))
-    now = await world.body(customer(1)) or {}
+    now = await world.live(customer(1))
     other = new({**now, "email": "x", "modifiedBy": "adm1"}, await world.path(customer(1)))
     assert await world.push("adm1", (customer(1), other)) == [""]
     assert len(await world.notices("adm1", "conflict")) == 1
@@ -295,7 +295,7 @@ async def test_whoever_loses_the_document_keeps_his_own_text_alone(world: World)
     await world.push("adm1", (customer(1), new(customer_body(phone="device"), known)))
     (before,) = await world.notices("adm1", "conflict")
     assert "the office's secret" in str(before)
-    await world.put(customer(1), {**(await world.body(customer(1)) or {}), "owner": "adm2"})
+    await world.put(customer(1), {**(await world.live(customer(1))), "owner": "adm2"})
     (after,) = await world.notices("adm1", "conflict")
     assert after["restricted"]
     assert "the office's secret" not in str(after)
@@ -303,11 +303,9 @@ async def test_whoever_loses_the_document_keeps_his_own_text_alone(world: World)
     assert after["localDocument"] == before["localDocument"]
     assert [(field["path"], field["local"]) for field in after["fields"]] == [("phone", "device")]
     # The same for somebody whose role is taken.
-    await world.put(customer(1), {**(await world.body(customer(1)) or {}), "owner": "adm1"})
+    await world.put(customer(1), {**(await world.live(customer(1))), "owner": "adm1"})
     known = await world.path(customer(1))
-    await world.put(
-        customer(1), {**(await world.body(customer(1)) or {}), "email": "the office's other secret"}
-    )
+    await world.put(customer(1), {**(await world.live(customer(1))), "email": "the office's other secret"})
     mine = {**customer_body(phone="the office's secret", notes="from the office"), "email": "device"}
     assert await world.push("adm1", (customer(1), new(mine, known))) == [""]
     assert any("other secret" in str(one) for one in await world.notices("adm1", "conflict"))
@@ -329,7 +327,7 @@ async def test_the_owner_is_told_of_what_others_clash_about(world: World) -> Non
     assert await world.push("gf1", (customer(1), mine)) == [""]
     assert len(await world.notices("gf1", "conflict")) == 1
     assert len(await world.notices("adm1", "conflict")) == 1
-    await world.put(customer(1), {**(await world.body(customer(1)) or {}), "owner": "adm2"})
+    await world.put(customer(1), {**(await world.live(customer(1))), "owner": "adm2"})
     assert await world.notices("adm1", "conflict") == []
     assert len(await world.notices("gf1", "conflict")) == 1
 
@@ -340,7 +338,7 @@ async def test_texts_that_merging_may_need_survive_compaction(world: World) -> N
     await world.has_customer(2)
     await world.database.compact()
     assert await world.push("adm1", (customer(1), new(customer_body(phone="0521"), known))) == [""]
-    assert (await world.body(customer(1)) or {})["phone"] == "0521"
+    assert (await world.live(customer(1)))["phone"] == "0521"
     assert await world.notices("adm1", "conflict") == []
 
 
@@ -364,7 +362,7 @@ async def test_the_later_change_of_a_field_counts_not_the_later_version(world: W
     await world.put(entry, at(18, taskDescription="morning", taskId="t"))
     noon = new(at(12, taskDescription="noon"), known)
     assert await world.push("innen1", (entry, noon)) == [""]
-    assert (await world.body(entry) or {})["taskDescription"] == "noon"
+    assert (await world.live(entry))["taskDescription"] == "noon"
 
 
 async def test_a_clock_that_is_years_ahead_wins_nothing(world: World) -> None:
@@ -383,7 +381,7 @@ async def test_a_clock_that_is_years_ahead_wins_nothing(world: World) -> None:
     world.clock.advance(hours=1)
     later = new({**body, "modifiedAt": "2026-03-02T08:30:00.000Z", "taskDescription": "later"}, known)
     assert await world.push("innen1", (entry, later)) == [""]
-    assert (await world.body(entry) or {})["taskDescription"] == "later"
+    assert (await world.live(entry))["taskDescription"] == "later"
 
 
 async def test_the_same_conflict_makes_the_same_revision_on_two_servers(tmp_path: File) -> None:
@@ -437,7 +435,7 @@ async def test_an_app_one_version_behind_changes_what_a_newer_one_has_changed(wo
     await world.put(docid, {**old, **today, "modifiedBy": "gf1"})
     mine = new({**old, "taxRate": 19, "notes": "eilt"}, known)
     assert await world.push("innen1", (docid, mine)) == [""]
-    body = await world.body(docid) or {}
+    body = await world.live(docid)
     assert (body["taxRate"], body["notes"], body["schemaVersion"]) == (0.19, "eilt", 2)
     assert body["lineItems"] == today["lineItems"]
     assert await world.notices("innen1", "conflict") == []
@@ -457,7 +455,7 @@ async def test_an_app_one_version_behind_changes_what_a_newer_one_has_changed(wo
     newer = {name: value for name, value in lead.items() if name != "stage"}
     mine = new({**newer, "status": "new", "schemaVersion": 2, "title": "Tresen"}, known)
     assert await world.push("adm1", (other, mine)) == [""]
-    body = await world.body(other) or {}
+    body = await world.live(other)
     assert (body.get("status"), body.get("title"), body.get("stage")) == ("qualifying", "Tresen", None)
     assert await world.notices("adm1", "conflict") == []
 

@@ -108,7 +108,7 @@ async def test_a_tour_is_moved_in_the_same_push_as_its_meetings(world: World, fi
         await edited(world, meeting, scheduledAt="2026-03-08T08:00:00.000Z", version=2),
     ]
     assert await world.push("adm1", both[first], both[1 - first]) == ["", ""]
-    assert ((await world.body(TOUR)) or {})["startDate"] == "2026-03-08"
+    assert (await world.live(TOUR))["startDate"] == "2026-03-08"
 
 
 async def test_a_tour_ends_in_the_same_push_as_its_meetings(world: World) -> None:
@@ -197,7 +197,7 @@ async def test_an_edit_that_names_a_location_that_comes_later_waits_for_it(world
     assert await world.missing("adm1", (CHANCE, edit)) == set()
     await world.gate.housekeep()
     assert await world.push("adm1", (PLACE, new(place()))) == [""]
-    assert (await world.body(CHANCE) or {})["locationId"] == PLACE
+    assert (await world.live(CHANCE))["locationId"] == PLACE
     assert (await world.path(CHANCE)).revisions()[0] == edit.path.leaf
     assert await world.quarantined("adm1") == []
 
@@ -208,7 +208,7 @@ async def test_an_edit_that_waits_is_merged_with_what_others_did_meanwhile(world
     assert await world.push("adm1", edit) == [""]
     assert await world.push("gf1", await edited(world, CHANCE, title="Tresen", modifiedBy="gf1")) == [""]
     assert await world.push("adm1", (PLACE, new(place()))) == [""]
-    stored = await world.body(CHANCE) or {}
+    stored = await world.live(CHANCE)
     assert (stored["locationId"], stored["title"]) == (PLACE, "Tresen")
     assert len(await world.live_leaves(CHANCE)) == 1
 
@@ -219,14 +219,14 @@ async def test_a_branch_waits_for_what_it_names_seen_by_its_author_or_not(world:
     await world.has_customer(2, owner="adm2")
     hidden, absent = docid("location", 2), docid("location", 3)
     assert await world.push("adm2", (hidden, new(place(2, "adm2")))) == [""]
-    known, stored = await world.path(CHANCE), await world.body(CHANCE) or {}
+    known, stored = await world.path(CHANCE), await world.live(CHANCE)
     assert await world.push("gf1", await edited(world, CHANCE, title="Tresen", modifiedBy="gf1")) == [""]
     for number, named in enumerate((hidden, absent)):
         branch = new({**stored, "locationId": named}, known, salt=number)
         assert await world.push("adm1", (CHANCE, branch)) == [""]
     assert await world.quarantined("adm1") == [(CHANCE, "waiting"), (CHANCE, "waiting")]
     assert await world.notices("adm1", "conflict") == []
-    assert "locationId" not in (await world.body(CHANCE) or {})
+    assert "locationId" not in await world.live(CHANCE)
 
 
 async def test_an_edit_that_waited_too_long_is_refused_and_its_author_is_told(world: World) -> None:
@@ -246,7 +246,7 @@ async def test_a_later_edit_takes_the_place_of_the_one_that_waits(world: World) 
     assert first.body is not None
     later = {name: value for name, value in first.body.items() if name != "locationId"}
     assert await world.push("adm1", (CHANCE, new({**later, "title": "Tresen"}, first.path))) == [""]
-    assert (await world.body(CHANCE) or {})["title"] == "Tresen"
+    assert (await world.live(CHANCE))["title"] == "Tresen"
     assert await world.quarantined("adm1") == []
 
 
@@ -258,7 +258,7 @@ async def online(world: World, user: str, *docs: DocumentWrite) -> list[int]:
 
 async def put(world: World, doc: str, **members: Any) -> DocumentWrite:
     """An online edit of a stored document."""
-    text = orjson.dumps({**(await world.body(doc) or {}), **members})
+    text = orjson.dumps({**(await world.live(doc)), **members})
     return DocumentWrite(doc, False, text, (await world.path(doc)).leaf)
 
 
@@ -270,8 +270,8 @@ async def test_online_one_entry_ends_and_another_begins_in_one_request(world: Wo
     begun = DocumentWrite(SECOND, False, orjson.dumps(entry()))
     docs = [begun, ended] if first == "new" else [ended, begun]
     assert await online(world, "innen1", *docs) == [201, 201]
-    assert (await world.body(SECOND) or {})["status"] == "in_progress"
-    assert (await world.body(FIRST) or {})["status"] == "completed"
+    assert (await world.live(SECOND))["status"] == "in_progress"
+    assert (await world.live(FIRST))["status"] == "completed"
 
 
 async def test_online_documents_may_name_one_another_in_a_circle(world: World) -> None:
@@ -293,7 +293,7 @@ async def test_online_an_edit_names_what_comes_with_it_in_the_same_request(world
     assert await online(world, "adm1", edit) == [403]
     assert await world.quarantined("adm1") == []
     assert await online(world, "adm1", edit, DocumentWrite(PLACE, False, orjson.dumps(place()))) == [201, 201]
-    assert (await world.body(CHANCE) or {})["locationId"] == PLACE
+    assert (await world.live(CHANCE))["locationId"] == PLACE
 
 
 # -- what is final, by the doors of a device -----------------------------------------------------

@@ -37,7 +37,7 @@ class Known(NamedTuple):
 
 
 async def known_now(world: World) -> Known:
-    return Known(await world.path(customer(1)), await world.body(customer(1)) or {})
+    return Known(await world.path(customer(1)), await world.live(customer(1)))
 
 
 async def deleted_meanwhile(world: World, **more: Any) -> tuple[Known, Path]:
@@ -99,7 +99,7 @@ async def test_he_restores_it_with_what_others_had_changed(world: World) -> None
     with pytest.raises(ChoiceError):
         await settle(world, "adm1", one, Answer("manual", {"": "merge"}, {}))
     rev = await settle(world, "adm1", one, Answer("manual", {"": "mine"}, {}))
-    stored = await world.body(customer(1)) or {}
+    stored = await world.live(customer(1))
     assert (stored["email"], stored["website"], stored["modifiedBy"]) == ("a@b.example", "office", "adm1")
     winner = await world.winner(customer(1))
     assert winner is not None
@@ -115,7 +115,7 @@ async def test_he_restores_it_with_what_others_had_changed(world: World) -> None
     assert await world.push(
         "adm1", (customer(1), new({**stored, "phone": "2"}, await world.path(customer(1))))
     ) == [""]
-    assert (await world.body(customer(1)) or {})["phone"] == "2"
+    assert (await world.live(customer(1)))["phone"] == "2"
 
 
 async def test_files_come_back_with_it(world: World) -> None:
@@ -145,9 +145,9 @@ async def test_two_devices_are_asked_each_for_itself(world: World) -> None:
     assert "email" not in second["fields"][0]["base"]
     await settle(world, "adm1", first["id"], answer())
     assert [one["id"] for one in await world.notices("adm1", "conflict")] == [second["id"]]
-    assert "vatNumber" not in (await world.body(customer(1)) or {})
+    assert "vatNumber" not in (await world.live(customer(1)))
     await settle(world, "adm1", second["id"], answer())
-    stored = await world.body(customer(1)) or {}
+    stored = await world.live(customer(1))
     assert (stored["email"], stored["vatNumber"], stored["website"]) == ("one", "DE123456789", "office")
     assert await world.notices("adm1", "conflict") == []
 
@@ -173,7 +173,7 @@ async def test_who_knew_of_the_deletion_brings_nothing_back(world: World) -> Non
     shown = await desk.find(office, entry.id)
     assert shown is not None
     await desk.release(office, shown)
-    stored = await world.body(customer(1)) or {}
+    stored = await world.live(customer(1))
     assert (stored["phone"], stored["createdBy"], stored["modifiedBy"]) == ("1", "adm1", "innen1")
     assert await world.quarantined("adm1") == [(customer(1), "released")]
 
@@ -235,7 +235,7 @@ async def test_who_deletes_what_others_changed_is_asked_the_same_way(world: Worl
     assert await world.push("gf1", (customer(1), new(None, known))) == [""]
     (one,) = [found for found in await world.notices("gf1", "conflict") if "user" in found]
     assert (one["deleted"], one["serverDeleted"]) == (True, False)
-    assert (await world.body(customer(1)) or {})["phone"] == "office"
+    assert (await world.live(customer(1)))["phone"] == "office"
     await settle(world, "gf1", one["id"], answer())
     assert await world.body(customer(1)) is None
     assert await world.notices("gf1", "conflict") == []
@@ -253,7 +253,7 @@ async def test_what_it_names_must_be_there_still(world: World) -> None:
     chance = docid("opportunity", 1)
     deal = body("opportunity", "adm1", customerId=customer(1), owner="adm1", status="new", title="Theke")
     assert await world.push("adm1", (chance, new({**deal, "locationId": place}))) == [""]
-    stored, known = await world.body(chance) or {}, await world.path(chance)
+    stored, known = await world.live(chance), await world.path(chance)
     assert await world.push("gf1", (chance, new(None, known))) == [""]
     assert await world.push("adm1", (chance, new({**stored, "title": "Tresen"}, known))) == [""]
     assert await world.push("gf1", (place, new(None, await world.path(place)))) == [""]

@@ -114,7 +114,7 @@ async def test_a_later_version_takes_the_place_of_the_one_that_waits(world: Worl
     assert await world.push("adm1", (contact(1), second)) == [""]
     assert await world.quarantined("adm1") == [(contact(1), "waiting")]
     await world.push("adm1", (customer(1), new(customer_body())))
-    assert (await world.body(contact(1)) or {})["firstName"] == "Ute"
+    assert (await world.live(contact(1)))["firstName"] == "Ute"
     assert await world.quarantined("adm1") == []
 
 

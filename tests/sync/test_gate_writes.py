@@ -178,7 +178,7 @@ async def test_an_edit_after_a_revocation_is_refused_and_after_a_new_grant_taken
     await world.has_customer(1)
     again = new(customer_body(phone="4"), Path(closing[0], [closing[1], *seen.ids]))
     assert await world.push("adm1", (customer(1), again)) == [""]
-    assert (await world.body(customer(1)) or {})["phone"] == "4"
+    assert (await world.live(customer(1)))["phone"] == "4"
     assert len(await world.live_leaves(customer(1))) == 1
 
 
