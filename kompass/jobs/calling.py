@@ -39,10 +39,14 @@ MOST_CLIENTS = 16
 """Hosts to which connections are kept."""
 
 _GONE = 410
-_WRAPPING = tuple(
-    ipaddress.ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""Where every public IPv6 address is."""
+_SPECIAL = tuple(
+    ipaddress.ip_network(each)
+    for each in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")
 )
-"""IPv6 addresses that lead to IPv4 ones."""
+"""Not anybody's, though not every Python's list says so: protocols' own, among them the metadata of a cloud;
+those that lead to IPv4 ones; examples."""
 
 
 class PublicHosts(AllowedHosts):
@@ -60,10 +64,11 @@ def is_public(text: str) -> bool:
     """Whether an address is anybody's, and not of this machine or its networks."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif any(address in network for network in _WRAPPING):
-            return False
+        address = address.ipv4_mapped or address
+    if address.version == 6 and address not in _UNICAST:
+        return False
+    if any(address in network for network in _SPECIAL):
+        return False
     return address.is_global and not address.is_multicast
 
 

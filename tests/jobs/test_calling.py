@@ -142,6 +142,14 @@ def test_one_address_inside_among_others_is_enough(
         ("::ffff:93.184.216.34", True),
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::", False),
+        ("192.0.0.192", False),
+        ("192.88.99.1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:7f00:1", False),
+        ("fec0::1", False),
+        ("3fff::1", False),
+        ("2001:0:a00:1::1", False),
+        ("2001:4860:4860::8888", True),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
