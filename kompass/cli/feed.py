@@ -113,7 +113,7 @@ def print_status(told: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, 110)
     if not told["running"]:
         console.print("kompass feed does not run.")

@@ -49,7 +49,7 @@ def print_status(told: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, 110)
     late = f", late by {told['late_seconds']:.0f} seconds" if told["late_seconds"] > 1 else ""
     console.print(f"jobs: {told['state']}{late}" + (f" ({told['why']})" if told["why"] else ""))

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from kompass.cli import feed, jobs
 from kompass.cli.app import app
 from kompass.feed.ledger import Ledger, State, Status
 from tests.identity.conftest import ADMIN, put_user
@@ -92,3 +93,14 @@ async def test_what_cannot_be_asked_says_why(url: str, command: tuple[str, ...])
     assert "can't be reached" in str(away.exception)
     elsewhere = await run(f"{url}/kompass/_changes?", "anna", *command)
     assert elsewhere.exit_code == 1
+
+
+def test_reasons_are_told_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "not installed: pip install 'kompass[jobs]', [/data/feed]"
+    follower = {
+        "sink": "search", "state": "unavailable", "rebuild_target": 0, "lag": 0, "lag_seconds": 0, "rate": 0,
+        "errors": 1, "dead": 0, "last_error": why,
+    }  # fmt: skip
+    feed.print_status({"running": True, "sinks": [follower], "absent": {}})
+    jobs.print_status({"state": "unavailable", "late_seconds": 0, "why": why, "queues": {}, "webhooks": {}})
+    assert capsys.readouterr().out.count(why) == 2
