@@ -128,12 +128,7 @@ class Product:
             await self.documents.server.store.get(DATABASE).info()
             # Nothing else: anybody may ask, and how many documents there are is nobody's business.
             answer: dict[str, object] = {"status": "ready"}
-            users = self.identity.sync
-            notes = await asyncio.to_thread(self.feed.notes)
-            notes += await asyncio.to_thread(self.jobs.notes)
-            if users is not None and users.last_error is not None:
-                notes.append("Keycloak's users can't be followed: the server's log tells why.")
-            if notes:
+            if notes := await self._notes():
                 answer["notes"] = notes
             response = JSONResponse(answer)
         except Exception:
@@ -141,6 +136,19 @@ class Product:
             reason = "Documents can't be read: the server's log tells why."
             response = JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
         await response(scope, receive, send)
+
+    async def _notes(self) -> list[str]:
+        notes: list[str] = []
+        for what, look in (("copies of the documents", self.feed.notes), ("jobs", self.jobs.notes)):
+            try:
+                notes += await asyncio.to_thread(look)
+            except Exception:
+                log.exception("what runs beside the server can't be looked at", what=what)
+                notes.append(f"How the {what} are can't be told: the server's log tells why.")
+        users = self.identity.sync
+        if users is not None and users.last_error is not None:
+            notes.append("Keycloak's users can't be followed: the server's log tells why.")
+        return notes
 
 
 async def create_product(

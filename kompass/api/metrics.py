@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,6 +25,8 @@ from kompass.sync.index import FeedIndex
 from replication.http import node, statistics
 from replication.http.access import METRICS_ROLE
 from replication.http.server import Server
+
+log = structlog.get_logger(__name__)
 
 
 class Metrics:
@@ -52,11 +55,20 @@ class Metrics:
         if not call.principal.is_server_admin and METRICS_ROLE not in call.principal.roles:
             raise Problem(403, f"Figures are for administrators of the server and the role {METRICS_ROLE}.")
         documents = bytes((await node.prometheus(call)).body)
-        feed = await asyncio.to_thread(self._feed.statuses)
-        jobs = await asyncio.to_thread(self._jobs.status)
-        lines = [*self._lines(), *_feed_lines(feed, time.time()), *_job_lines(jobs)]
+        lines = list(self._lines())
+        for what, beside in (("feed", self._of_feed), ("jobs", self._of_jobs)):
+            try:
+                lines += await asyncio.to_thread(beside)
+            except Exception:
+                log.exception("there are no figures of what runs beside the server", what=what)
         own = "".join(f"{line}\n" for line in lines)
         return Response(documents + own.encode(), headers={"content-type": statistics.PROMETHEUS_TYPE})
+
+    def _of_feed(self) -> list[str]:
+        return list(_feed_lines(self._feed.statuses(), time.time()))
+
+    def _of_jobs(self) -> list[str]:
+        return list(_job_lines(self._jobs.status()))
 
     def _lines(self) -> Iterator[str]:
         yield from _figure(

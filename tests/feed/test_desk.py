@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from kompass.feed import registry
-from kompass.feed.ledger import Ledger, LedgerError, State, Status
+from kompass.feed.ledger import FILE, Ledger, LedgerError, State, Status
 from kompass.feed.registry import Registered
-from tests.feed.world import DB, FeedWorld, feed_world, until
+from tests.feed.world import DB, FeedWorld, company, feed_world, until
 from tests.identity.conftest import put_user
 from tests.needs import ROOT
 
@@ -107,6 +107,19 @@ async def test_status_and_figures(world: FeedWorld) -> None:
     assert 'kompass_feed_up{sink="reference"} 0' in (await world.admin.get("/metrics")).text
     await world.harness.mend_it()
     await world.settled()
+
+
+async def test_a_list_that_is_broken_keeps_nobody_from_working(tmp_path: Path) -> None:
+    file = tmp_path / "data" / FILE
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"this is no database" * 1000)
+    async with company(tmp_path) as one:
+        ready = await one.admin.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+        assert "copies of the documents" in ready.json()["notes"][0]
+        figures = await one.admin.get("/metrics")
+        assert figures.status_code == 200
+        assert "access_disagreements_total" in figures.text
 
 
 async def test_why_sinks_are_not_there(world: FeedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
