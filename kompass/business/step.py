@@ -220,10 +220,7 @@ class Step:
                 if derivations.cost_id(entry) == document.id:
                     self._costless[entry] = source
         for docid, changes in list(effects.forgotten(before.type, document.id, self._facts, self._now)):
-            write = self._next(docid, changes)
-            if write is not None:
-                write.note = Cause("forgotten", source=source)
-                self._write([write])
+            self._write_one(self._next(docid, changes), "forgotten", source)
 
     def _name_again(self, document: ChangedDocument, body: Body) -> None:
         """Of a document that has come to life. What is new and comes from elsewhere is named there, and what
@@ -236,16 +233,12 @@ class Step:
             stored = self._facts.document(docid)
             assert stored is not None
             write = self._next(docid, differing(named_by, stored))
-            if write is not None:
-                write.note = Cause("named_again", source=self._source(document))
-                self._write([write])
+            if self._write_one(write, "named_again", self._source(document)):
                 self._facts.note(docid, named_by)
 
     def _end(self, docid: str, source: Source) -> None:
         write = server_made(self._writing, docid, b"{}", self._terms.keyed_revision, deleted=True)
-        if write is not None:
-            write.note = Cause(DERIVED, source=source)
-            self._write([write])
+        self._write_one(write, DERIVED, source)
 
     # -- what else follows ---------------------------------------------------------------------
 
@@ -308,9 +301,7 @@ class Step:
                 write = self._first(body)
             else:
                 write = None  # somebody has deleted it: it doesn't come back
-            if write is not None:
-                write.note = Cause(effect.name, source=source)
-                self._write([write])
+            if self._write_one(write, effect.name, source):
                 self._facts.note(docid, body)
 
     def _first(self, body: Body) -> DocumentWrite:
@@ -327,11 +318,7 @@ class Step:
         cost = self._facts.document(cost_id)
         if cost is not None:
             changes = derivations.computed(cost, self._facts)
-            changed = self._next(cost_id, changes) if changes else None
-            if changed is not None:
-                changed.note = Cause(DERIVED, source=source)
-                self._write([changed])
-            return changed is not None
+            return self._write_one(self._next(cost_id, changes) if changes else None, DERIVED, source)
         rate = self._rate_before(cost_id)
         if rate is None:
             rate = derivations.rate_of(self._facts.document(f"user-{entry.get('userId')}"))
@@ -349,9 +336,7 @@ class Step:
         }
         made |= derivations.computed(made, self._facts)
         made = {name: value for name, value in made.items() if value is not derivations.REMOVED}
-        write = self._first(made)
-        write.note = Cause(DERIVED, source=source)
-        self._write([write])
+        self._write_one(self._first(made), DERIVED, source)
         self._facts.note(cost_id, made)
         return True
 
@@ -376,6 +361,14 @@ class Step:
                     write.note = Cause(DERIVED, source=source)
                     writes.append(write)
         self._write(writes)
+
+    def _write_one(self, write: DocumentWrite | None, origin: str, source: Source | None) -> bool:
+        """Writes it, if it is one, because of `source`. Returns whether it was one."""
+        if write is None:
+            return False
+        write.note = Cause(origin, source=source)
+        self._write([write])
+        return True
 
     def _write(self, writes: Iterable[DocumentWrite]) -> None:
         writes = list(writes)
