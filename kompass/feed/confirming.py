@@ -1,7 +1,8 @@
 """Confirms erasures and withdrawals once a sink has what they wrote.
 
 They reach a sink as any change does: the documents in their new, clean versions. Of erasures the sink then
-takes earlier versions off its files (`kompass.feed.sink.Forgetting`); until then nothing is confirmed.
+takes earlier versions off its files (`kompass.feed.sink.Forgetting`); until then nothing is confirmed. So
+does a sink that is there for one purpose, of withdrawals for it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ log = structlog.get_logger(__name__)
 class Confirming:
     """For one sink. `forget`: takes earlier versions off its files."""
 
-    def __init__(self, sink: str, source: Source, forget: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, sink: str, source: Source, forget: Callable[[], Awaitable[None]], purpose: str = ""
+    ) -> None:
+        """`purpose`: see `kompass.feed.registry.Registered`."""
         self.consumer = f"feed-{sink}"
         self._source = source
         self._forget = forget
+        self._purpose = purpose
         self._forgotten = False
         """Whether the sink has forgotten what those that wait have erased."""
         self._not_before = 0.0
@@ -44,7 +49,8 @@ class Confirming:
             if self._waiting is not None and position >= self._waiting.upto:
                 if time.monotonic() < self._not_before:
                     return
-                if self._waiting.erases and not self._forgotten:
+                removes = self._waiting.erases or self._purpose in self._waiting.withdrawn
+                if removes and not self._forgotten:
                     await self._forget()
                     self._forgotten = True
                 await self._source.confirm(self.consumer, self._waiting.open)

@@ -18,6 +18,7 @@ import structlog
 
 from kompass.feed.confirming import Confirming
 from kompass.feed.ledger import Ledger, LedgerError, State, Status
+from kompass.feed.registry import SINKS
 from kompass.feed.sink import Forgetting, Sink, SinkUnavailableError
 from kompass.feed.source import Source, SourceUnavailableError
 from kompass.feed.steady import SteadySink
@@ -57,7 +58,9 @@ class Follower:
         self._before = 0
         self._stale: str | None = None
         """Why the sink must not be walked on; None if it may."""
-        self._tickets = Confirming(self.name, source, self._forget)
+        registered = SINKS.get(self.name)
+        purpose = registered.purpose if registered is not None else ""
+        self._tickets = Confirming(self.name, source, self._forget, purpose)
 
     async def _forget(self) -> None:
         if isinstance(self._sink, Forgetting):

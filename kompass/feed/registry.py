@@ -29,12 +29,15 @@ class Registered:
     extra: str
     """The extra of this package that brings them."""
 
+    purpose: str = ""
+    """What a customer must have agreed to for anything of his to be there, as a withdrawal calls it."""
+
 
 SINKS: Mapping[str, Registered] = {
     "jobs": Registered("kompass.jobs.sink:from_settings", ("croniter", "redis", "rq"), "jobs"),
     "readstore": Registered("kompass.readstore.sink:from_settings", ("psycopg", "alembic"), "readstore"),
     "search": Registered("kompass.search.setup:create_sink", (), "search"),
-    "vectors": Registered("kompass.vectors.setup:create_sink", (), "vectors"),
+    "vectors": Registered("kompass.vectors.setup:create_sink", (), "vectors", "aiProcessing"),
 }
 """By name. Each sink adds its line."""
 

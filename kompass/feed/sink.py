@@ -151,6 +151,7 @@ class Forgetting(Protocol):
     async def forget(self) -> None:
         """Takes the bytes of everything that was replaced or removed so far off its files.
 
-        Called once the sink has what an erasure wrote, before its ticket is confirmed; may be called again.
+        Called once the sink has what an erasure wrote, or a withdrawal of what it is there for, before its
+        ticket is confirmed; may be called again.
         Raises `SinkUnavailableError` if it can't now: then the ticket waits.
         """

@@ -92,6 +92,8 @@ class Tickets:
     """Whoever has read the feed up to there has what they wrote."""
     erases: bool
     """Whether one of them is an erasure: then earlier versions must be nowhere."""
+    withdrawn: frozenset[str] = frozenset()
+    """Purposes for which nothing may be used any more. What was made for them must be nowhere."""
 
 
 class Source:
@@ -223,7 +225,10 @@ class Source:
         found = _decoded(await self._ask("GET", f"{_CONSUMERS}/{consumer}/tickets"))["tickets"]
         upto = max((number_of(one.get("seq", 0)) for one in found), default=0)
         return Tickets(
-            [int(one["ticket"]) for one in found], upto, any(one.get("kind") == "erasure" for one in found)
+            [int(one["ticket"]) for one in found],
+            upto,
+            any(one.get("kind") == "erasure" for one in found),
+            frozenset(str(one["purpose"]) for one in found if one.get("kind") == "withdrawal"),
         )
 
     async def confirm(self, consumer: str, tickets: Sequence[int]) -> None:

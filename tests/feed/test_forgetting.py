@@ -10,6 +10,7 @@ import pytest
 
 from kompass.feed import confirming
 from kompass.feed.confirming import Confirming
+from kompass.feed.registry import SINKS
 from kompass.feed.sink import Batch, Forgetting, Sink, SinkUnavailableError
 from kompass.feed.source import Source, Tickets
 from kompass.feed.steady import SteadySink
@@ -25,14 +26,14 @@ WORD = b"zwetschgenbaron"
 class Waiting:
     """A server with one ticket; at its confirmation it is looked whether the word is in a file."""
 
-    def __init__(self, directory: Path, *, erases: bool = True) -> None:
-        self._directory, self._erases = directory, erases
+    def __init__(self, directory: Path, *, erases: bool = True, withdrawn: str = "aiProcessing") -> None:
+        self._directory, self._erases, self._withdrawn = directory, erases, frozenset({withdrawn})
         self.confirmed: list[bool] = []
 
     async def enrol(self, consumer: str) -> None: ...
 
     async def tickets(self, consumer: str) -> Tickets:
-        return Tickets([] if self.confirmed else [1], 2, self._erases)
+        return Tickets([] if self.confirmed else [1], 2, self._erases, self._withdrawn)
 
     async def confirm(self, consumer: str, tickets: Sequence[int]) -> None:
         self.confirmed.append(said(self._directory))
@@ -74,6 +75,20 @@ async def test_a_withdrawal_rewrites_nothing(tmp_path: Path) -> None:
     await tickets.look(2)
     await tickets.look(2)
     assert server.confirmed == [True]
+    await sink.close()
+
+
+@pytest.mark.parametrize(("withdrawn", "stays"), [("aiProcessing", False), ("marketing", True)])
+async def test_what_is_there_for_a_purpose_is_rewritten_when_that_is_withdrawn(
+    tmp_path: Path, withdrawn: str, stays: bool
+) -> None:
+    sink = SteadySink(EmbeddedSink(tmp_path))
+    await erased(sink)
+    server = Waiting(tmp_path, erases=False, withdrawn=withdrawn)
+    tickets = Confirming("vectors", cast(Source, server), sink.forget, SINKS["vectors"].purpose)
+    await tickets.look(2)
+    await tickets.look(2)
+    assert server.confirmed == [stays]
     await sink.close()
 
 
