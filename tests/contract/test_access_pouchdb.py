@@ -18,7 +18,8 @@ from tests.programs import Length, programs
 from tests.sync.promises.company import PEOPLE, Host, Template
 from tests.sync.promises.device import Device
 from tests.sync.promises.pouchdb import PouchDevice, Tap, tablets_for_all
-from tests.sync.promises.program import STEPS, Run, Step, used
+from tests.sync.promises.program import Run
+from tests.sync.promises.steps import STEPS, Step, used
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 

@@ -25,7 +25,8 @@ from hypothesis import note
 
 from tests.programs import Length, programs, quiet
 from tests.sync.promises.company import Host, Template
-from tests.sync.promises.program import STEPS, Run, Step, used
+from tests.sync.promises.program import Run
+from tests.sync.promises.steps import STEPS, Step, used
 
 LENGTH = Length.asked_for("KOMPASS_TEST_STEPS", usual=2000, each=50)
 PROGRESS = 5000

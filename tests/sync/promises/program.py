@@ -8,100 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import orjson
-from hypothesis import strategies as st
 
 from kompass.sync.notices import rejected_id
 from kompass.sync.quarantine.desk import DeskError
-from kompass.sync.quarantine.entries import State
 from replication.protocol.attachments import digest_of
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Rev, format_rev, parse_rev
+from tests.sync.promises.checking import Promises
 from tests.sync.promises.company import PEOPLE, ROLES, Company
-from tests.sync.promises.device import Break, BrokenPromiseError, Device, NotAdmittedError, Pushed, Version
+from tests.sync.promises.device import Break, BrokenPromiseError, Device, NotAdmittedError, Version
 from tests.sync.promises.oracle import marks
 from tests.sync.promises.probes import PROBES
+from tests.sync.promises.steps import NEW_TYPES, Step
 
 MOST_ROUNDS = 12
 """Rounds of syncing after which nothing may move any more."""
 
-Step = tuple[Any, ...]
-
 _NAMES = tuple(PEOPLE)
-_number = st.integers(0, 40)
-_device = st.integers(0, 2 * len(PEOPLE) - 1)
-_person = st.integers(0, len(PEOPLE) - 1)
-_page = st.integers(1, 3)
-_break = st.sampled_from([one.value for one in Break])
-_batches = st.sampled_from([1, 2, 1000])
-
-NEW_TYPES = (
-    "customer",
-    "contact",
-    "activity",
-    "comment",
-    "location",
-    "opportunity",
-    "user_task",
-    "project_task",
-    "expense",
-    "offer",
-)
-
-OFFICE_STEPS: st.SearchStrategy[Step] = st.one_of(
-    st.tuples(st.just("own"), _number, _person),
-    st.tuples(st.just("team"), _number, st.lists(_person, max_size=2), _person),
-    st.tuples(st.just("roles"), _person, st.integers(0, len(ROLES) - 1), st.integers(0, 5)),
-    st.tuples(st.just("office"), _number),
-    st.tuples(st.just("drop"), _number),
-    st.tuples(st.just("private"), _number, st.booleans()),
-    st.tuples(st.just("move"), _number, _number),
-    st.tuples(st.just("assign"), _number, _person),
-)
-"""What happens elsewhere while a device replicates."""
-
-STEPS: st.SearchStrategy[Step] = st.one_of(
-    st.just(("nothing",)),
-    st.tuples(st.just("edit"), _device, _number, st.integers(0, 3)),
-    st.tuples(st.just("edit"), _device, _number, st.integers(0, 3)),
-    st.tuples(st.just("clash"), _device, _device, _number, st.integers(0, 3), st.integers(0, 3)),
-    st.tuples(st.just("clash"), _device, _device, _number, st.integers(0, 3), st.integers(0, 3)),
-    st.tuples(st.just("create"), _device, st.integers(0, len(NEW_TYPES) - 1), _number, st.booleans()),
-    st.tuples(st.just("remove"), _device, _number),
-    st.tuples(st.just("recreate"), _device, _number),
-    st.tuples(st.just("pull"), _device, _page, _batches, _break),
-    st.tuples(st.just("pull"), _device, st.just(100), st.just(1000), st.just(Break.NEVER.value)),
-    st.tuples(st.just("push"), _device, _page, _batches, _break),
-    st.tuples(st.just("push"), _device, st.just(100), st.just(1000), st.just(Break.NEVER.value)),
-    st.tuples(
-        st.just("forget"), _device, st.sampled_from(["pull", "push"]), st.sampled_from(["here", "there"])
-    ),
-    st.tuples(st.just("replace"), _device),
-    st.tuples(st.just("race"), _device, st.sampled_from(["pull", "push"]), _page, OFFICE_STEPS),
-    st.tuples(st.just("race"), _device, st.sampled_from(["pull", "push"]), st.just(100), OFFICE_STEPS),
-    st.tuples(st.just("settle")),
-    st.tuples(st.just("own"), _number, _person),
-    st.tuples(st.just("team"), _number, st.lists(_person, max_size=2), _person),
-    st.tuples(st.just("roles"), _person, st.integers(0, len(ROLES) - 1), st.integers(0, 5)),
-    st.tuples(st.just("office"), _number),
-    st.tuples(st.just("drop"), _number),
-    st.tuples(st.just("purge"), _number),
-    st.tuples(st.just("revive"), _number),
-    st.tuples(st.just("status"), _number, st.booleans()),
-    st.tuples(st.just("private"), _number, st.booleans()),
-    st.tuples(st.just("move"), _number, _number),
-    st.tuples(st.just("assign"), _number, _person),
-    st.tuples(st.just("online"), _person, _number, st.booleans()),
-    st.tuples(st.just("release"), _person, _number, st.booleans()),
-    st.tuples(st.just("touch")),
-    st.tuples(st.just("housekeep")),
-    st.tuples(st.just("restart")),
-    st.tuples(st.just("probe"), _person, st.integers(0, len(PROBES) - 1), _number, _number),
-    st.tuples(st.just("probe"), _person, st.integers(0, len(PROBES) - 1), _number, _number),
-)
-
 
 _WRITES: Mapping[str, frozenset[str]] = {
     "ADM": frozenset({"customer", "contact", "location", "opportunity"}),
@@ -122,6 +47,7 @@ class Run:
         self.company = company
         self.seen: Counter[str] = Counter()
         """How often what happened."""
+        self._promises = Promises(company, self.seen)
         self._deleted: dict[str, dict[str, Any]] = {}
 
     async def step(self, step: Step) -> None:
@@ -455,14 +381,7 @@ class Run:
 
     async def check(self) -> None:
         """The promises."""
-        self.company.oracle.look(self.company.database)
-        for device in self.company.devices:
-            if self.company.is_active(device.user):
-                await self._check_device(device)
-        await self._check_counts()
-        for work in self.company.pushed:
-            if not work.deleted:
-                await self._check_kept(work)
+        await self._promises.check()
 
     def count(self) -> None:
         """What came of it all: for whoever wonders whether programs try enough."""
@@ -483,112 +402,3 @@ class Run:
                 tombstones = sum(self.company.index.knows_tombstone(docid, leaf) for leaf in tree.leaves())
                 self.seen["tombstones held"] += tombstones
                 self.seen["and the document lives"] += bool(tombstones and docid in device.shown())
-
-    async def _check_device(self, device: Device) -> None:
-        company = self.company
-        expected: dict[str, Rev] = {
-            docid: parse_rev(company.oracle.winners[docid]) for docid in company.oracle.may_see[device.user]
-        }
-        shown = device.shown()
-        for docid, rev in shown.items():
-            if expected.get(docid) == rev:
-                continue
-            held = company.gate.quarantine.known(device.user, [docid]).get((docid, format_rev(rev)))
-            if docid not in expected and held is not None and held.state is State.WAITING:
-                self.seen["shown waiting"] += 1
-                expected[docid] = rev
-                continue
-            raise BrokenPromiseError(
-                f"{device.name} shows {docid} {format_rev(rev)}, not {_named(expected.get(docid))}: "
-                f"{await self._about(device, docid)}"
-            )
-        for docid in expected.keys() - shown.keys():
-            raise BrokenPromiseError(
-                f"{device.name} lacks {docid} {_named(expected[docid])}: {await self._about(device, docid)}"
-            )
-        for docid in device.trees:
-            if len(device.live_leaves(docid)) > (docid in expected):
-                raise BrokenPromiseError(
-                    f"{device.name} has other leaves: {await self._about(device, docid)}"
-                )
-        for docid in expected.keys() & company.oracle.world.keys():
-            version = device.version(docid)
-            if {**version.body, "_id": docid} != company.oracle.world[docid]:
-                raise BrokenPromiseError(
-                    f"{device.name} shows {docid} as {version.body}, not {company.oracle.world[docid]}"
-                )
-            stored = await company.database.attachments(docid, expected[docid])
-            here = {name: digest_of(data) for name, data in version.attachments.items()}
-            if here != {name: info.digest for name, info in stored.items()}:
-                raise BrokenPromiseError(f"{device.name}: attachments of {docid}: {here}, not {stored}")
-
-    async def _about(self, device: Device, docid: str) -> str:
-        tree = device.trees.get(docid)
-        here = tree.to_json() if tree is not None else None
-        with self.company.database.reading() as reading:
-            state = reading.revisions(docid)
-            row = self.company.index.row_of(reading, device.user, docid)
-        there = state.tree.to_json() if state is not None else None
-        lives = self.company.oracle.world.get(docid)
-        return f"\n on the device {here}\n on the server {there}\n in the feed {row}\n {lives}"
-
-    async def _check_counts(self) -> None:
-        for name in PEOPLE:
-            if self.company.is_active(name):
-                info = (await self.company.request(name, "GET", "")).json()
-                # The public design document counts, too.
-                assert info["doc_count"] == len(self.company.oracle.may_see[name]) + 1, (name, info)
-
-    async def _check_kept(self, work: Pushed) -> None:
-        """What was sent is in the document's history, in quarantine, in a notice of a conflict, or went into
-        a later text of its author's that is."""
-        mine = marks(work.text)
-        docid = work.docid
-        if docid not in self.company.gone_for_good and not await self._is_kept(work, mine):
-            raise BrokenPromiseError(
-                f"work of {work.user} is lost: {docid} {format_rev(work.path.leaf)} {work.text!r}"
-            )
-
-    async def _is_kept(self, work: Pushed, mine: set[bytes]) -> bool:
-        company, docid, rev = self.company, work.docid, work.path.leaf
-        known = company.gate.quarantine.known(work.user, [docid])
-        if (docid, format_rev(rev)) in known:
-            return True
-        with company.database.reading() as reading:
-            state = reading.revisions(docid)
-            if state is not None:
-                lineage = {state.winner} | state.tree.ancestors(state.winner)
-                if rev in lineage:
-                    return True
-                if rev in state.tree:
-                    # A closed branch: what it brought is in what the winner comes from, or a person decides.
-                    for one in lineage:
-                        found = reading.revision(docid, one)
-                        if found is not None:
-                            mine = mine - marks(found.text)
-                    for doc in company.oracle.ever.values():
-                        about = (doc["type"], doc.get("user"), doc.get("entityId"))
-                        if about == ("conflict", work.user, docid):
-                            mine = mine - marks(orjson.dumps(doc["localDocument"]))
-                    # Or a rule has decided against it: then it is in the history.
-                    for (decided,) in reading.connection.execute(
-                        "SELECT decided FROM conflicts WHERE doc = ?", (docid,)
-                    ):
-                        mine = mine - marks(decided.encode())
-                    if not mine:
-                        return True
-        later = [
-            one
-            for one in company.pushed
-            if one.docid == docid and one.user == work.user and rev in one.path.revisions()[1:]
-        ]
-        return any([await self._is_kept(one, marks(one.text)) for one in later])
-
-
-def _named(rev: Rev | None) -> str:
-    return "nothing" if rev is None else format_rev(rev)
-
-
-def used(program: list[Step]) -> list[Step]:
-    """A program without what does nothing."""
-    return cast("list[Step]", [step for step in program if step != ("nothing",)])
