@@ -7,8 +7,8 @@ them last. A first generation begins with documents that have been there for lon
 database, or of an older copy of this one.
 
 **A rebuild does nothing twice.** While a new generation is made the old one goes on judging, and the new
-one only looks. When it takes the old one's place, documents that the old one has not seen as they are now
-are compared with what it had seen last.
+one looks, and plans days. When it takes the old one's place, documents that the old one has not seen as they
+are now are compared with what it had seen last.
 
 Days that documents name are planned whenever a document is looked at; the ids of such jobs name the day.
 """
@@ -206,7 +206,7 @@ class JobsSink:
             )  # fmt: skip
         if not doctype or (old is None and new is None):
             return
-        if self._making and baseline is None:
+        if self._making and baseline is None and self._is_behind(connection, change):
             return
         self._judge_one(
             connection,
@@ -219,6 +219,14 @@ class JobsSink:
             known=row is None or row[1] != change.rev,
             now=now,
         )
+
+    def _is_behind(self, connection: apsw.Connection, change: Change) -> bool:
+        """Whether the generation that is read has seen the document as it was later."""
+        query = """
+            SELECT 1 FROM documents JOIN generations ON num = generation
+            WHERE is_read AND id = ? AND documents.position > ?
+        """
+        return bool(fetch(connection, query, (change.id, change.position)))
 
     def _judge_one(
         self,

@@ -148,6 +148,22 @@ async def test_a_rebuild_makes_no_job_again_and_misses_none(world: World) -> Non
     await other.close()
 
 
+async def test_a_rebuild_plans_the_days_that_documents_name_now(world: World) -> None:
+    sink = await opened(world)
+    sent = {"sentAt": "2026-03-08T10:00:00Z"}
+    await sink.apply(batch())
+    await sink.apply(batch(offer(2, "draft", 1), offer(5, "accepted", 2, **sent)))
+    other = await sink.rebuilding()
+    # The first one is sent, which the old one doesn't see any more; of the second it has seen more already.
+    await other.apply(batch(offer(4, "sent", 2, **sent), offer(6, "sent", 1, **sent), latest=9))
+    await other.switch()
+    await sink.close()
+    planned = [one for one in world.store.entries("planned") if one.trigger == "offer.follow_up"]
+    assert {one.doc for one in planned} == {"offer-1"}
+    assert len({one.due for one in planned}) == 4
+    await other.close()
+
+
 async def test_another_database_is_only_looked_at(world: World) -> None:
     sink = await opened(world)
     await sink.apply(batch())
