@@ -5,8 +5,12 @@ what they could not store, for ADMIN.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
+import apsw
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,7 +23,7 @@ from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit import heads
 from kompass.feed.desk import FeedDesk, shown_letter
-from kompass.feed.ledger import Ledger
+from kompass.feed.ledger import Ledger, LedgerError
 from kompass.identity.services import is_feed
 from kompass.sync.index import following
 from kompass.sync.index.following import PersonStanding
@@ -30,6 +34,9 @@ MOST_ASKED = 16 * 1024 * 1024
 """Bytes of a question."""
 MOST_MOVED = 2000
 
+log = structlog.get_logger(__name__)
+
+_NO_CONSUMER = "No consumer of the feed has run on this server's directory."
 _NO_LETTER = "There is no such letter: the document was stored, or the letter dropped."
 
 _ID = Annotated[str, Field(max_length=2048)]
@@ -98,7 +105,8 @@ async def everybody(request: Request) -> Response:
 async def told(request: Request) -> Response:
     """`GET status`: how far each sink is, and why others are not there."""
     desk = _desk(request)
-    return JSONResponse(await asyncio.to_thread(desk.status))
+    with _usable():
+        return JSONResponse(await asyncio.to_thread(desk.status))
 
 
 async def dead(request: Request) -> Response:
@@ -155,15 +163,26 @@ def _desk(request: Request) -> FeedDesk:
         caller_with(request, Role.ADMIN)
     desk = services_of(request).feed
     if desk is None:
-        raise Problem(503, "No consumer of the feed has run on this server's directory.")
+        raise Problem(503, _NO_CONSUMER)
     return desk
 
 
 def _ledger(request: Request) -> Ledger:
-    ledger = _desk(request).ledger
+    desk = _desk(request)
+    with _usable():
+        ledger = desk.ledger
     if ledger is None:
-        raise Problem(503, "No consumer of the feed has run on this server's directory.")
+        raise Problem(503, _NO_CONSUMER)
     return ledger
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    try:
+        yield
+    except (LedgerError, apsw.Error) as error:
+        log.exception("the list of the feed can't be used")
+        raise Problem(503, "The list of the feed can't be used: the server's log tells why.") from error
 
 
 def _state(reading: Reading) -> dict[str, Any]:

@@ -117,6 +117,9 @@ async def test_a_list_that_is_broken_keeps_nobody_from_working(tmp_path: Path) -
         ready = await one.admin.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "ready")
         assert "copies of the documents" in ready.json()["notes"][0]
+        for path in ("/status", "/dead"):
+            told = await one.admin.get(f"{API}{path}")
+            assert (told.status_code, told.headers["content-type"]) == (503, "application/problem+json")
         figures = await one.admin.get("/metrics")
         assert figures.status_code == 200
         assert "access_disagreements_total" in figures.text
