@@ -20,6 +20,7 @@ from kompass.settings import DemoSize
 from tests.product import running_product
 from tests.search.filling import database_of, follow
 from tests.search.relevance import cases, demo
+from tests.vectors.agreeing import filled
 
 PEOPLE = ("adm1", "innen1", "plan1", "buch1", "gf1")
 
@@ -45,6 +46,12 @@ async def _measure(size: DemoSize, rounds: int) -> None:
             print(f"{count:,} documents indexed in {seconds:.1f} s: {count / seconds:,.0f}/s,", end=" ")
             print(f"{used / 1e6:.0f} MB")
             await sink.close()
+            began = time.perf_counter()
+            await filled(product, directory / "vectors", docs)
+            seconds = time.perf_counter() - began
+            used = sum(file.stat().st_size for file in (directory / "vectors").rglob("*") if file.is_file())
+            print(f"{count:,} documents embedded in {seconds:.1f} s: {count / seconds:,.0f}/s,", end=" ")
+            print(f"{used / 1e6:.0f} MB")
             print("\n| who | questions | P50 | P95 | P99 | longest | processor, P50 | P95 |")
             print("|---|---|---|---|---|---|---|---|")
             kinds = {
@@ -53,6 +60,7 @@ async def _measure(size: DemoSize, rounds: int) -> None:
                 "with filters, sorted": [
                     {"q": text, "type": "customer,contact", "sort": "-modifiedAt"} for text in texts
                 ],
+                "by words and meaning": [{"q": text, "mode": "hybrid"} for text in texts],
                 "leafing through everything": [
                     {"limit": "50", "offset": str(at)} for at in range(0, 1000, 50)
                 ],

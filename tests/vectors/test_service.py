@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from kompass.feed.sink import Batch, Change
 from kompass.search.asking import question
 from kompass.search.fusion import FUSED, fused
 from kompass.search.index import IndexUnavailableError, Match
@@ -20,36 +18,14 @@ from kompass.sync.opening import DATABASE
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.meaning import VectorMeaning
-from kompass.vectors.sink import VectorSink
 from tests.attack.world import PEOPLE, World, open_world
-from tests.feed.changes import CONSENT
 from tests.search.asking import answer, search
-from tests.search.filling import database_of, follow
-from tests.vectors.embedded import Documents, embedder, make
+from tests.search.filling import database_of
+from tests.vectors.agreeing import filled
+from tests.vectors.embedded import embedder
 
 ASKED = "MARK Besuch im Hofladen"
 ROLES = [name for name, role in PEOPLE.items() if role]
-
-
-class Agreeing(VectorSink):
-    """A sink to which every customer agrees; of other documents only some come, if those are named."""
-
-    only: frozenset[str] | None = None
-
-    async def apply(self, batch: Batch) -> None:
-        await super().apply(replace(batch, changes=list(self._agreed(batch.changes))))
-
-    def _agreed(self, changes: Iterable[Change]) -> Iterable[Change]:
-        for one in changes:
-            if self.only is not None and one.id not in self.only:
-                continue
-            yield replace(one, doc={**one.doc, "dsgvoConsent": CONSENT}) if one.doc else one
-
-
-def agreeing(directory: Path, world: World) -> Agreeing:
-    docs = {docid: {**doc, "dsgvoConsent": CONSENT} for docid, doc in world.documents.items()}
-    sink = make(directory, Documents(docs))
-    return Agreeing(sink._store, sink._embedder, sink._originals)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -57,16 +33,8 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
     async with AsyncExitStack() as stack:
         directory = tmp_path_factory.mktemp("meaning")
         world = await open_world(directory / "data", stack)
-        await filled(directory / "data" / "vectors", world)
+        await filled(world.product, directory / "data" / "vectors", world.documents.values())
         yield world
-
-
-async def filled(directory: Path, world: World, only: Iterable[str] | None = None) -> None:
-    sink = agreeing(directory, world)
-    sink.only = None if only is None else frozenset(only)
-    await sink.open()
-    await follow(world.product, sink)
-    await sink.close()
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -91,7 +59,7 @@ async def test_what_he_may_not_read_changes_nothing_in_what_he_finds(shared: Wor
     """Neither which documents nor their order: as in an index that has his documents alone."""
     whole = VectorMeaning(EmbeddedVectors(shared_vectors(shared), NAME), embedder())
     for name in ("adm1", "buch1"):
-        await filled(tmp_path / name, shared, shared.truths[name].readable)
+        await filled(shared.product, tmp_path / name, shared.documents.values(), shared.truths[name].readable)
         his = VectorMeaning(EmbeddedVectors(tmp_path / name, NAME), embedder())
         with database_of(shared.product).reading() as reading:
             held = shared.product.sync.index.channels_held(reading, name).keys()
@@ -178,7 +146,7 @@ async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
     monkeypatch.setattr(service, "MEANING_TOOK_TOO_LONG", 0.1)
     async with AsyncExitStack() as stack:
         world = await open_world(tmp_path / "data", stack)
-        await filled(tmp_path / "data" / "vectors", world)
+        await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
         text = await search(world, "gf1", q=ASKED)
         for failing in (slow, broken):
             monkeypatch.setattr(world.product.search.meaning, "nearest", failing)
@@ -191,7 +159,7 @@ async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
 async def test_what_he_lost_a_moment_ago_is_not_shown(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         world = await open_world(tmp_path / "data", stack)
-        await filled(tmp_path / "data" / "vectors", world)
+        await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
         before = await search(world, "gf1", q=ASKED, mode="vector", type="contact", limit=50)
         lost = before["hits"][0]["id"]
         doc: Mapping[str, Any] = {**world.documents[lost], "_deleted": True}
