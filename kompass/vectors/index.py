@@ -18,6 +18,9 @@ from kompass.vectors.entries import Entry, Kept, Known
 NAME = "vectors"
 """Of the sink."""
 
+PIECES_EACH = 8
+"""Pieces that are looked at for each document that is wanted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Write:

@@ -16,6 +16,7 @@ from kompass.search.entries import key, sound
 from kompass.search.generations import Generations
 from kompass.search.index import IndexUnavailableError, Match, Standing
 from kompass.vectors.embedded import schema
+from kompass.vectors.index import PIECES_EACH
 
 AT_ONCE = 2
 """Questions that are worked on at the same time; others wait."""
@@ -48,30 +49,41 @@ class EmbeddedVectors:
         without: Collection[str] = (),
         limit: int = 50,
     ) -> list[Match]:
-        wanted = [f"{schema.FACET_COLUMNS[facet]} IN (SELECT value FROM json_each(?))" for facet in filters]
+        narrowed = [
+            f"AND document IN (SELECT num FROM documents WHERE {schema.FACET_COLUMNS[facet]} IN"
+            " (SELECT value FROM json_each(?)))"
+            for facet in filters
+        ]
+        # Pieces alone are sorted; what they are of is looked up for the nearest.
         query = f"""
-            WITH fitting AS MATERIALIZED (
-                SELECT num, id, base, rev, facet_type FROM documents
-                WHERE num IN (
+            SELECT id, base, rev, facet_type FROM (
+                SELECT document, vec_distance_cosine(vec_int8(vector), vec_int8(?)) AS distance FROM chunks
+                WHERE document IN (
                     SELECT document FROM channels WHERE channel IN (SELECT value FROM json_each(?)))
-                AND key NOT IN (SELECT value FROM json_each(?)) {"".join(f" AND {one}" for one in wanted)})
-            SELECT id, base, rev, facet_type, min(distance) FROM (
-                SELECT document, min(vec_distance_cosine(vec_int8(vector), vec_int8(?))) AS distance
-                FROM chunks WHERE document IN (SELECT num FROM fitting) AND length(vector) = ?
-                GROUP BY document)
-            JOIN fitting ON num = document GROUP BY base ORDER BY 5, base LIMIT ?
+                AND document NOT IN (
+                    SELECT num FROM documents WHERE key IN (SELECT value FROM json_each(?)))
+                {" ".join(narrowed)} AND length(vector) = ?
+                ORDER BY distance LIMIT ?)
+            JOIN documents ON num = document ORDER BY distance, base
         """
         values = (
+            vector,
             schema.listed([sound(one) for one in readable]),
             schema.listed([key(docid) for docid in without]),
             *(schema.listed([sound(one) for one in values]) for values in filters.values()),
-            vector,
             len(vector),
-            limit,
         )
 
         def looking(connection: apsw.Connection) -> list[Match]:
-            return [Match(*row[:4]) for row in connection.execute(query, values)]
+            pieces = PIECES_EACH * limit
+            while True:
+                rows = connection.execute(query, (*values, pieces)).fetchall()
+                found: dict[str, Match] = {}
+                for row in rows:
+                    found.setdefault(str(row[1]), Match(*map(str, row)))
+                if len(found) >= limit or len(rows) < pieces:
+                    return list(found.values())[:limit]
+                pieces *= PIECES_EACH  # a few documents have all of the nearest
 
         return await self._reading(looking)
 

@@ -15,12 +15,11 @@ from kompass.access.audiences import Channel
 from kompass.search.entries import key, sound
 from kompass.search.index import IndexUnavailableError, Match, Standing
 from kompass.vectors.embedders.interface import repacked, unpacked
+from kompass.vectors.index import PIECES_EACH
 from kompass.vectors.weaviate.place import Address, Place, State, one_of
 
 ROUNDS = 3
 """How often a question is asked again because something was written meanwhile."""
-PIECES_EACH = 8
-"""Pieces that are looked at for each document that is wanted."""
 
 ABSENT = "There are no vectors yet: `kompass feed` makes them."
 
