@@ -80,7 +80,7 @@ def test_the_business_at_work_knows_nothing_of_sync(file: Path) -> None:
 
 @pytest.mark.parametrize("file", sources("kompass/sync"), ids=name)
 def test_what_judges_writes_knows_nothing_of_copies(file: Path) -> None:
-    copies = ("kompass.feed", "kompass.jobs", "kompass.readstore", "kompass.search")
+    copies = ("kompass.feed", "kompass.jobs", "kompass.readstore", "kompass.search", "kompass.vectors")
     assert [module for module in imports(file) if module.startswith(copies)] == []
 
 
@@ -100,6 +100,18 @@ def test_jobs_know_the_server_by_its_address_alone(file: Path) -> None:
 def test_what_follows_from_a_change_is_decided_without_io(file: str) -> None:
     used = list(imports(ROOT / "kompass" / "jobs" / file))
     assert [module for module in used if module.split(".")[0] in IO_MODULES] == []
+
+
+@pytest.mark.parametrize("file", sources("kompass/vectors") + sources("kompass/extraction"), ids=name)
+def test_vectors_know_nothing_of_the_server(file: Path) -> None:
+    outside = ("kompass.sync", "kompass.api", "kompass.identity", "replication")
+    assert [module for module in imports(file) if module.startswith(outside)] == []
+
+
+@pytest.mark.parametrize("file", sources("kompass/extraction"), ids=name)
+def test_what_reads_hostile_files_needs_nothing_else_of_this_program(file: Path) -> None:
+    own = [module for module in imports(file) if module.startswith("kompass")]
+    assert [module for module in own if not module.startswith("kompass.extraction")] == []
 
 
 @pytest.mark.parametrize("file", sources("kompass/readstore"), ids=name)
