@@ -2,8 +2,8 @@
 
 A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
 with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
-(`node,clients,chromium,keycloak,postgres,redis,meilisearch,weaviate`) turns such a skip into a failure: a
-machine that is meant to run everything can't quietly run less.
+(`node,keycloak`, names of `NEEDS`) turns such a skip into a failure: a machine that is meant to run
+everything can't quietly run less.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from kompass.jobs import redis
 from kompass.readstore import embedded
 
 ROOT = Path(__file__).parent.parent
+
+COUCHDB_URL = os.environ.get("KOMPASS_TEST_COUCHDB_URL", "").rstrip("/")
+"""Of a CouchDB, with an administrator's name and password."""
 
 MEILI_URL = "KOMPASS_TEST_MEILI_URL"
 """Names a MeiliSearch; `KOMPASS_TEST_MEILI_KEY` its key."""
@@ -71,6 +74,19 @@ def _postgres() -> str:
     return embedded.__file__
 
 
+def _couchdb() -> str:
+    if not COUCHDB_URL:
+        raise Missing("KOMPASS_TEST_COUCHDB_URL names no CouchDB, with an administrator's name and password")
+    return COUCHDB_URL
+
+
+def _pouchdb_server() -> str:
+    found = shutil.which("pouchdb-server")
+    if found is None:
+        raise Missing("no pouchdb-server on PATH: npm install --global pouchdb-server")
+    return found
+
+
 def _meilisearch() -> str:
     url = os.environ.get(MEILI_URL, "")
     if not url:
@@ -106,6 +122,8 @@ NEEDS: dict[str, Callable[[], str]] = {
     "weaviate": _weaviate,
     "redis": _redis,
     "meilisearch": _meilisearch,
+    "couchdb": _couchdb,
+    "pouchdb-server": _pouchdb_server,
 }
 
 

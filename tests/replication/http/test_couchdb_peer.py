@@ -8,7 +8,6 @@ multipart for documents with attachments. KOMPASS_TEST_COUCHDB_URL says where an
 from __future__ import annotations
 
 import gzip
-import os
 import random
 import time
 from base64 import b64encode
@@ -22,13 +21,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.needs import COUCHDB_URL
 from tests.servers import running_server
 
-COUCHDB = os.environ.get("KOMPASS_TEST_COUCHDB_URL", "").rstrip("/")
-
-pytestmark = pytest.mark.skipif(
-    not COUCHDB, reason="KOMPASS_TEST_COUCHDB_URL is not set: the address of a CouchDB with name and password"
-)
+pytestmark = pytest.mark.couchdb
 
 JSON = {"Accept": "application/json"}
 A, B, C, D, OLD = (letter * 32 for letter in "abcd0")
@@ -96,7 +92,7 @@ class Pair:
     def replicate(self, source: Place, target: Place) -> dict[str, Any]:
         """One run of CouchDB's replicator, from where the one before ended."""
         body = {"source": source.url, "target": target.url}
-        response = self.theirs.client.post(f"{COUCHDB}/_replicate", json=body)
+        response = self.theirs.client.post(f"{COUCHDB_URL}/_replicate", json=body)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         assert answer["history"][0]["doc_write_failures"] == 0
@@ -121,7 +117,7 @@ def pair(pair_of_servers: tuple[httpx.Client, str]) -> Iterator[Pair]:
     """An empty database on each side."""
     client, url = pair_of_servers
     name = f"kompass_peer_{token_hex(6)}"
-    pair = Pair(Place(client, f"{url}/{name}"), Place(client, f"{COUCHDB}/{name}"))
+    pair = Pair(Place(client, f"{url}/{name}"), Place(client, f"{COUCHDB_URL}/{name}"))
     for place in (pair.ours, pair.theirs):
         place.send("PUT", "")
     yield pair
@@ -243,7 +239,7 @@ def test_replicating_continuously(pair: Pair) -> None:
     """Attachments arrive while the replication runs, and it stops when it is told to."""
     body = {"source": pair.ours.url, "target": pair.theirs.url, "continuous": True}
     client = pair.theirs.client
-    started = client.post(f"{COUCHDB}/_replicate", json=body)
+    started = client.post(f"{COUCHDB_URL}/_replicate", json=body)
     assert started.status_code == 202, started.text
     try:
         for n in range(3):
@@ -254,5 +250,5 @@ def test_replicating_continuously(pair: Pair) -> None:
                 assert time.monotonic() < deadline, "the change did not arrive"
                 time.sleep(0.2)
     finally:
-        client.post(f"{COUCHDB}/_replicate", json={**body, "cancel": True})
+        client.post(f"{COUCHDB_URL}/_replicate", json={**body, "cancel": True})
     assert pair.theirs.leaves() == pair.ours.leaves()

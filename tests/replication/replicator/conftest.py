@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,9 +16,8 @@ from replication.http import create_app
 from replication.replicator import LocalPeer, Options, connect
 from replication.replicator.peer import Peer
 from replication.store.sqlite import SqliteStore
+from tests.needs import COUCHDB_URL
 from tests.servers import ServerProcess, running_server
-
-COUCHDB_URL = os.environ.get("KOMPASS_TEST_COUCHDB_URL", "").rstrip("/")
 
 
 @dataclass

@@ -16,7 +16,8 @@ from replication.replicator import Options, Progress, ReplicationError, Result, 
 from replication.replicator.checkpoints import MAX_HISTORY
 from replication.replicator.failures import DatabaseMissing, InvalidReplication
 from replication.replicator.options import parse_options
-from tests.replication.replicator.conftest import COUCHDB_URL, Open, Side
+from tests.needs import COUCHDB_URL
+from tests.replication.replicator.conftest import Open, Side
 
 PAIRS = [("local", "local"), ("local", "server"), ("server", "local"), ("server", "server")]
 if COUCHDB_URL:

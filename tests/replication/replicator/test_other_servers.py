@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from base64 import b64encode
@@ -17,11 +16,9 @@ import pytest
 from replication.replicator import Options, replicate
 from replication.replicator.checkpoints import Session, Statistics, find_start
 from replication.replicator.options import parse_options
-from tests.replication.replicator.conftest import COUCHDB_URL, Open, Side
+from tests.needs import COUCHDB_URL, require
+from tests.replication.replicator.conftest import Open, Side
 from tests.servers import ServerProcess, free_port
-
-couchdb = pytest.mark.skipif(not COUCHDB_URL, reason="KOMPASS_TEST_COUCHDB_URL names no CouchDB")
-
 
 # -- CouchDB -------------------------------------------------------------------------------------
 
@@ -40,7 +37,7 @@ async def checkpoints(side: Side) -> dict[str, dict[str, Any]]:
     return {row["id"]: row["doc"] for row in response.json()["rows"]}
 
 
-@couchdb
+@pytest.mark.couchdb
 async def test_couchdbs_checkpoints_are_understood(side: Open) -> None:
     source, target = await side("server"), await side("couchdb")
     await source.put("doc", n=1)
@@ -56,7 +53,7 @@ async def test_couchdbs_checkpoints_are_understood(side: Open) -> None:
     assert find_start(mine, theirs[name]).since == answer["source_last_seq"]
 
 
-@couchdb
+@pytest.mark.couchdb
 async def test_couchdb_goes_on_from_a_checkpoint_of_ours(side: Open) -> None:
     source, target = await side("server"), await side("couchdb")
     await source.put("before", n=1)
@@ -77,7 +74,7 @@ async def test_couchdb_goes_on_from_a_checkpoint_of_ours(side: Open) -> None:
     assert await target.get("behind") is not None
 
 
-@couchdb
+@pytest.mark.couchdb
 async def test_both_replicators_and_a_database_in_between(side: Open) -> None:
     """couchdb -> ours by CouchDB, back by us, with a filter of CouchDB's own language."""
     source, middle, last = await side("couchdb"), await side("server"), await side("couchdb")
@@ -103,9 +100,7 @@ async def test_both_replicators_and_a_database_in_between(side: Open) -> None:
 
 @pytest.fixture(scope="module")
 def pouchdb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = shutil.which("pouchdb-server")
-    if command is None:
-        pytest.skip("no pouchdb-server on PATH: npm install --global pouchdb-server")
+    command = require("pouchdb-server")
     port = free_port()
     process = subprocess.Popen(
         [command, "--in-memory", "--no-stdout-logs", "--port", str(port), "--host", "127.0.0.1"],
