@@ -319,9 +319,13 @@ class JobStore(SqlFile):
         return found
 
     def oldest_due(self, now: float) -> float | None:
-        """Since when a job waits whose time has come; None if none does."""
+        """Since when a job waits whose time has come; None if none does. What waits for a receiver that is
+        left alone isn't late: its webhook is told of."""
         found = self.rows(
-            "SELECT min(due) FROM jobs WHERE state IN ('planned', 'queued') AND due <= ?", (now,)
+            "SELECT min(due) FROM jobs WHERE state IN ('planned', 'queued') AND due <= ? AND NOT"
+            " (queue = 'webhooks' AND substr(action, 9) IN"
+            " (SELECT name FROM webhooks WHERE closed_until > 0))",
+            (now,),
         )
         return None if found[0][0] is None else float(found[0][0])
 

@@ -344,6 +344,13 @@ def test_a_receiver_that_fails_is_left_alone_and_then_one_job_goes_first(world: 
     world.turn()
     world.work()
     assert len(world.calls) == called
+    assert world.store.oldest_due(world.clock) is None
+    other = world.add()
+    assert world.store.oldest_due(world.clock) == NOW
+    world.turn()
+    world.work()
+    world.turn()
+    assert world.state(other) is JobState.DONE
     world.clock += 3600
     world.turn()
     assert world.waiting()[WEBHOOKS] == 1
