@@ -14,7 +14,7 @@ page goes.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -396,7 +396,7 @@ class FeedReader:
         # What was purged and then refused is one revision.
         return [self._tombstones.of(docid, rev) for rev in dict.fromkeys(revs)]
 
-    def closed_leaves(self, docids: Iterable[str]) -> dict[str, set[Rev]]:
+    def closed_leaves(self, docids: Collection[str]) -> dict[str, set[Rev]]:
         """The leaves of documents that he ever saw, as they were each time one became invisible to him."""
         return {
             docid: {

@@ -6,7 +6,7 @@ costs what one costs that doesn't exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from kompass.sync.index.people import Person
@@ -50,7 +50,7 @@ def _statement(asked: str) -> str:
 _BY_ID, _BY_NUMBER = _statement("id"), _statement("num")
 
 
-def of_ids(reading: Reading, who: Person, docids: Iterable[str]) -> dict[str, dict[int, Stay]]:
+def of_ids(reading: Reading, who: Person, docids: Collection[str]) -> dict[str, dict[int, Stay]]:
     """Document -> its numbers in order, one more after each purge -> what was there for him."""
     found: dict[str, dict[int, Stay]] = {}
     for docid, num, place, *span in _rows(reading, _BY_ID, who, docids):
@@ -58,7 +58,7 @@ def of_ids(reading: Reading, who: Person, docids: Iterable[str]) -> dict[str, di
     return {docid: dict(sorted(stays.items())) for docid, stays in found.items()}
 
 
-def of_numbers(reading: Reading, who: Person, numbers: Iterable[int]) -> dict[int, list[Span]]:
+def of_numbers(reading: Reading, who: Person, numbers: Collection[int]) -> dict[int, list[Span]]:
     """Number -> what was there for him."""
     found: dict[int, list[Span]] = {}
     for _, num, _, *span in _rows(reading, _BY_NUMBER, who, numbers):
@@ -66,7 +66,9 @@ def of_numbers(reading: Reading, who: Person, numbers: Iterable[int]) -> dict[in
     return found
 
 
-def _rows(reading: Reading, statement: str, who: Person, asked: Iterable[str] | Iterable[int]) -> Any:
+def _rows(reading: Reading, statement: str, who: Person, asked: Collection[str] | Collection[int]) -> Any:
+    if not asked:
+        return ()
     return reading.connection.execute(statement, {"asked": id_list(asked), "user": who.name})
 
 
