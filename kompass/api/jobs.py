@@ -25,6 +25,7 @@ from kompass.jobs import receivers
 from kompass.jobs.desk import JobsDesk, missing, shown, shown_webhook
 from kompass.jobs.receivers import WebhookError
 from kompass.jobs.store import Entry, JobState, JobStore
+from replication.protocol.errors import ProtocolError
 
 T = TypeVar("T")
 
@@ -112,11 +113,15 @@ async def followed(request: Request) -> Response:
     after = _number(given, "after", 2**53) if given is not None else None
     seconds = _number(request.query_params.get("seconds", str(STREAM_SECONDS)), "seconds", STREAM_SECONDS)
     return StreamingResponse(
-        _events(desk, after, seconds), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+        _events(request, desk, after, seconds),
+        media_type="text/event-stream",
+        headers={"x-accel-buffering": "no"},
     )
 
 
-async def _events(desk: JobsDesk, after: int | None, seconds: float) -> AsyncIterator[bytes]:
+async def _events(
+    request: Request, desk: JobsDesk, after: int | None, seconds: float
+) -> AsyncIterator[bytes]:
     beat = time.monotonic()
     ends = beat + seconds
     yield b"retry: 2000\n\n"
@@ -127,6 +132,8 @@ async def _events(desk: JobsDesk, after: int | None, seconds: float) -> AsyncIte
         entries: list[Entry] = []
         if store is not None:
             entries = await asyncio.to_thread(store.entries, after=after or 0, limit=PAGE)
+        if entries and not await _may_still(request):
+            return
         for entry in entries:
             after = entry.change
             yield b"id: %d\nevent: job\ndata: %s\n\n" % (after, orjson.dumps(shown(entry)))
@@ -231,6 +238,17 @@ def _desk(request: Request, *others: Role) -> JobsDesk:
     if desk is None:
         raise Problem(503, "This server has no jobs.")
     return desk
+
+
+async def _may_still(request: Request) -> bool:
+    """Whether whoever reads a stream would be let in now as well."""
+    call = call_of(request)
+    try:
+        await call.server.identity.renew(call)
+        _desk(request)
+    except (Problem, ProtocolError):
+        return False
+    return True
 
 
 async def _do(request: Request, work: Callable[[JobStore], T], *others: Role) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,24 @@ async def test_jobs_are_listed_replayed_dropped_and_followed(world: World) -> No
         f"{API}/events", params={"seconds": "0"}, headers={"last-event-id": str(number)}
     )
     assert "event: job" not in later.text
+
+
+async def test_who_is_let_in_no_more_follows_no_more(world: World) -> None:
+    store = world.product.jobs.opened()
+
+    async def following(name: str) -> str:
+        params = {"after": "0", "seconds": "2"}
+        return (await world.admin.get(f"{API}/events", params=params, auth=(name, "pw"))).text
+
+    await put_user(world.admin, "admin2", "ADMIN")
+    await world.admin.get(DB, auth=("admin2", "pw"))
+    streams = [asyncio.create_task(following(name)) for name in ("admin1", "admin2")]
+    await asyncio.sleep(0.5)
+    record = await world.get("user-admin1")
+    assert (await world.admin.put(f"{DB}/user-admin1", json={**record, "active": False})).status_code == 201
+    with store.writing() as connection:
+        store.add(connection, [Job("job-1", "offer.sent", "notify", DOCUMENTS, "offer-1", "1-a", 5.0)], 5.0)
+    assert ["event: job" in text for text in await asyncio.gather(*streams)] == [False, True]
 
 
 def test_the_table_is_of_documents_that_people_do_not_need_it_for() -> None:
