@@ -22,7 +22,11 @@ MOST_FACET_VALUES = 50
 
 
 class IndexUnavailableError(Exception):
-    """Nothing can be answered now. The text says why, for people."""
+    """Nothing can be answered now. The text says why, for administrators: it may name files and addresses."""
+
+
+class IndexAbsentError(IndexUnavailableError):
+    """There is none yet. The text may be told to everybody."""
 
 
 @dataclass(frozen=True, slots=True)

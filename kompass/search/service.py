@@ -26,7 +26,7 @@ from kompass.search.asking import MOST_OFFSET, Question, Sort
 from kompass.search.catalogue import SEARCHED, Searched, base_type
 from kompass.search.fusion import FUSED, fused
 from kompass.search.highlighting import Highlighter
-from kompass.search.index import IndexUnavailableError, Match, Meaning, Standing, TextIndex
+from kompass.search.index import IndexAbsentError, IndexUnavailableError, Match, Meaning, Standing, TextIndex
 from kompass.sync.index import FeedIndex, following
 from kompass.sync.positions import position
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
@@ -161,8 +161,7 @@ class Search:
         except TimeoutError:
             raise SearchDownError("The search index didn't answer in time: try again.") from None
         except IndexUnavailableError as error:
-            log.warning("the search index can't answer", reason=str(error))
-            raise SearchDownError(str(error)) from None
+            raise _down(error) from None
 
     async def embedded(
         self, database: SqliteDatabase, access: FeedIndex, principal: Principal, docid: str
@@ -178,7 +177,7 @@ class Search:
         try:
             found = await self.meaning.inspect(docid)
         except IndexUnavailableError as error:
-            raise SearchDownError(str(error)) from None
+            raise _down(error) from None
         if found is None or found["rev"] != winner.rev:
             return Embedded("behind", 0, {})
         unread = {name: problem for name, problem in found["attachments"].items() if problem}
@@ -188,6 +187,13 @@ class Search:
         for one in (self.index, self.meaning):
             if one is not None:
                 await one.close()
+
+
+def _down(error: IndexUnavailableError) -> SearchDownError:
+    """What whoever asks is told: not where an index or a model is, nor how it failed."""
+    log.warning("the search index can't answer", reason=str(error))
+    absent = isinstance(error, IndexAbsentError)
+    return SearchDownError(str(error) if absent else "The search index can't answer now: try again.")
 
 
 @dataclass(frozen=True, slots=True)

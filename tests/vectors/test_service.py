@@ -141,7 +141,7 @@ async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
         raise AssertionError("nobody waits so long")
 
     async def broken(*_: object, **__: object) -> list[Match]:
-        raise IndexUnavailableError("it is broken")
+        raise IndexUnavailableError("http://model.intern:8080 and /srv/vectors are broken")
 
     monkeypatch.setattr(service, "MEANING_TOOK_TOO_LONG", 0.1)
     async with AsyncExitStack() as stack:
@@ -153,7 +153,10 @@ async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
             page = await search(world, "gf1", q=ASKED, mode="hybrid")
             assert page["vectors"] == {"state": "down", "behind": 0}
             assert page["hits"] == text["hits"]
-            assert (await answer(world, "gf1", q=ASKED, mode="vector")).status_code == 503
+            refused = await answer(world, "gf1", q=ASKED, mode="vector")
+            assert refused.status_code == 503
+            assert "try again" in refused.json()["detail"]
+            assert "/" not in refused.json()["detail"], "where things are is nobody's business"
 
 
 async def test_what_he_lost_a_moment_ago_is_not_shown(tmp_path: Path) -> None:

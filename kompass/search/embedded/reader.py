@@ -25,6 +25,7 @@ from kompass.search.generations import Generations
 from kompass.search.index import (
     MOST_FACET_VALUES,
     Found,
+    IndexAbsentError,
     IndexUnavailableError,
     Match,
     Standing,
@@ -116,7 +117,7 @@ class EmbeddedIndex:
             for attempt in (1, 2):
                 generation = self._generations.current()
                 if generation is None:
-                    raise IndexUnavailableError(ABSENT)
+                    raise IndexAbsentError(ABSENT)
                 try:
                     status = (generation / "meta.json").stat()
                     seen = (generation, status.st_mtime_ns, status.st_ino)
@@ -133,7 +134,7 @@ class EmbeddedIndex:
                     self._index = self._generation = None
                     if attempt == 2:
                         if isinstance(error, FileNotFoundError):
-                            raise IndexUnavailableError(ABSENT) from error
+                            raise IndexAbsentError(ABSENT) from error
                         raise
             raise AssertionError("unreachable")
 

@@ -14,7 +14,7 @@ import apsw
 from kompass.access.audiences import Channel
 from kompass.search.entries import key, sound
 from kompass.search.generations import Generations
-from kompass.search.index import IndexUnavailableError, Match, Standing
+from kompass.search.index import IndexAbsentError, IndexUnavailableError, Match, Standing
 from kompass.vectors.embedded import schema
 from kompass.vectors.index import PIECES_EACH
 
@@ -124,7 +124,7 @@ class EmbeddedVectors:
         def doing() -> T:
             generation = self._generations.current()
             if generation is None:
-                raise IndexUnavailableError(ABSENT)
+                raise IndexAbsentError(ABSENT)
             connection = self._connected(generation)
             try:
                 with connection:

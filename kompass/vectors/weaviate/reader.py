@@ -13,7 +13,7 @@ from weaviate.exceptions import WeaviateBaseError
 
 from kompass.access.audiences import Channel
 from kompass.search.entries import key, sound
-from kompass.search.index import IndexUnavailableError, Match, Standing
+from kompass.search.index import IndexAbsentError, IndexUnavailableError, Match, Standing
 from kompass.vectors.embedders.interface import repacked, unpacked
 from kompass.vectors.index import PIECES_EACH
 from kompass.vectors.weaviate.place import Address, Place, State, one_of
@@ -148,7 +148,7 @@ class WeaviateVectors:
         pointer = await place.pointer()
         state = await place.state(pointer.current) if pointer.current else None
         if state is None or state.embedder != self._embedder:
-            raise IndexUnavailableError(ABSENT)
+            raise IndexAbsentError(ABSENT)
         return state
 
     @asynccontextmanager
