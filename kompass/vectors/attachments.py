@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from kompass.extraction.extractor import MOST_BYTES, TOO_LARGE, Extracted, Extractor
 from kompass.search.entries import sound
@@ -11,6 +12,11 @@ from kompass.vectors.originals import Originals
 
 MOST_ATTACHMENTS = 20
 """Of a document, the first by name."""
+
+MOST_NAME = 4000
+"""Bytes of a name in an address."""
+
+UNNAMEABLE = Extracted("", "its name can't stand in an address")
 
 
 class Stub(NamedTuple):
@@ -23,8 +29,14 @@ class Stub(NamedTuple):
     """Whether it is said to be plain text."""
 
     @property
+    def nameable(self) -> bool:
+        """Whether it can be asked for: documents may have attachments of any name."""
+        name = self.name
+        return "\x00" not in name and name not in (".", "..") and len(quote(name, safe="")) <= MOST_NAME
+
+    @property
     def source(self) -> str:
-        return f"{self.digest}/{'text' if self.plain else 'file'}"
+        return f"{self.digest}/{('text' if self.plain else 'file') if self.nameable else 'unnameable'}"
 
 
 def stubs(doc: Mapping[str, Any]) -> Iterator[Stub]:
@@ -58,6 +70,8 @@ class Attachments:
         """
         if stub.length > MOST_BYTES:
             return TOO_LARGE
+        if not stub.nameable:
+            return UNNAMEABLE
         data = await self._originals.attachment(docid, rev, stub.name)
         return None if data is None else await self._extractor.extract(data, plain=stub.plain)
 

@@ -202,11 +202,13 @@ async def test_the_service_fetches_them_from_a_server(tmp_path: Path) -> None:
         assert (await world.admin.get(f"{path}x", auth=("adm1", "pw"))).status_code == 404
         broken = {"content_type": "application/pdf", "data": b64encode(b"%PDF-1.7").decode()}
         body = (await world.admin.get(f"/kompass/{HOF}")).json()
-        await world.put(HOF, **{**body, "_attachments": {"plan.pdf": broken}})
+        unnameable = ("a\x00b.txt", "..", "x" * 9000)
+        await world.put(HOF, **{**body, "_attachments": dict.fromkeys(("plan.pdf", *unnameable), broken)})
 
         async def said() -> bool:
             told = (await world.admin.get(path, auth=("adm1", "pw"))).json()
-            return told["state"] == "current" and "broken PDF" in told["unread"].get("plan.pdf", "")
+            named = "broken PDF" in told["unread"].get("plan.pdf", "")
+            return named and all("its name" in told["unread"][name] for name in unnameable)
 
         await until(said, 20)
         await world.unfollow()
