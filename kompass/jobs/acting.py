@@ -160,6 +160,9 @@ def _did_it_himself(trigger: Trigger, person: str, doc: Mapping[str, Any]) -> bo
 
 def _task(work: Work, action: Task, doc: Mapping[str, Any], means: Means) -> Result:
     for person in people(action.to, doc, means)[:1]:
+        view = means.server.view(person, [work.doc])
+        if view is None or work.doc not in view.documents:
+            return _needless("the person may not read the document")
         day = means.now().astimezone(ZONE).date() + timedelta(days=action.due_in)
         number = doc["offerNumber"] if _is_line(doc.get("offerNumber")) else ""
         body = {

@@ -158,6 +158,10 @@ def test_a_task_is_made_for_the_seller() -> None:
     one.server.refuses = {"adm1"}
     with pytest.raises(NeverError):
         one.act("offer.follow_up_task", "task", "offer-1")
+    one = Told()
+    one.server.readers["adm1"] = {"customer-1", "opportunity-1"}
+    assert one.act("offer.follow_up_task", "task", "offer-1")["outcome"] == "needless"
+    assert one.server.written == {}, "the title would say the number of an offer that he may not read"
 
 
 def test_a_mail_says_what_its_receiver_may_read() -> None:
