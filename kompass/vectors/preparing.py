@@ -16,7 +16,7 @@ from kompass.search.entries import Place, placed
 from kompass.vectors.attachments import Attachments, stubs
 from kompass.vectors.chunks import chunked
 from kompass.vectors.embedders.interface import Embedder, packed
-from kompass.vectors.entries import Attached, Chunk, Entry, Kept, hash_of
+from kompass.vectors.entries import Attached, Chunk, Entry, Kept, Known, hash_of
 from kompass.vectors.index import VectorStore
 from kompass.vectors.passages import Passage, clean, passages, place_of
 
@@ -167,6 +167,8 @@ class Preparing:
                     if extracted is None:
                         continue
                     problem, passage = extracted.problem, Passage(place, clean(extracted.text))
+                    if problem:
+                        known[stub.source] = Known(problem, ())  # to find that out again may take long
                     pieces += await asyncio.to_thread(self._pieces, [passage], stub.source)
                 attached.append(Attached(stub.name, stub.source, problem))
             if attached:

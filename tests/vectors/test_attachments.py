@@ -107,6 +107,13 @@ async def test_a_file_that_can_not_be_read_costs_only_itself(place: Place) -> No
     assert looked_at["b.docx"] == ""
 
 
+async def test_a_broken_file_is_read_once_in_a_batch(place: Place) -> None:
+    doc = with_files(place.server, a_pdf=b"%PDF-1.7 broken", b_pdf=b"%PDF-1.7 broken")
+    await place.sink.apply(batch(changed(doc, 1)))
+    assert place.server.asked.count("a.pdf") + place.server.asked.count("b.pdf") == 1
+    assert all("broken PDF" in problem for problem in (await place.looked_at()).values())
+
+
 async def test_a_file_is_fetched_and_read_once(place: Place) -> None:
     files = {"a_pdf": pdf("Scharniere"), "b_pdf": b"%PDF-1.7 broken"}
     first = with_files(place.server, **files)
