@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from kompass.access import principals
 from kompass.access.principals import Role, known_roles
+from kompass.access.services import AUTHOR
 from kompass.audit import REPLICATOR, Actor, Door, acting_as
 from kompass.identity.devices import (
     ID_HEADER,
@@ -37,6 +38,7 @@ from replication.http.session import address, cleared_cookie
 from replication.protocol import errors
 
 DISABLED = "This account is disabled."
+SERVERS_OWN = f"The server writes as {AUTHOR} itself: nobody else has this name."
 DELETED = "The record of this user was deleted here: an administrator has to make it anew."
 ERASED = "The data of this user was erased here: he needs another account in Keycloak."
 OUTDATED = "Your roles have changed since the token was issued: get a new one."
@@ -196,6 +198,8 @@ class Gate(Identity):
     # -- sessions ----------------------------------------------------------------------------------
 
     async def open_session(self, call: Call, account: Account, *, by_token: bool) -> OpenedSession:
+        if account.name == AUTHOR:
+            raise errors.unauthorized(SERVERS_OWN)
         record = await self.records.find(account.name)
         if record is not None and not record.active and not await self._is_server_admin(account.name):
             raise errors.unauthorized(DISABLED)
@@ -247,6 +251,8 @@ class Gate(Identity):
             if not may_ask(caller.service, call, self._database):
                 raise errors.forbidden(NOT_FOR_SERVICE)
             return
+        if name == AUTHOR:
+            raise errors.unauthorized(SERVERS_OWN)
         record = await self.records.find(name)
         if by in ("jwt", "proxy"):
             call.principal = await self._vouched(call, caller, record)

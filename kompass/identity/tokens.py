@@ -17,6 +17,7 @@ from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
 from kompass.access.principals import Role, known_roles
+from kompass.access.services import AUTHOR
 from kompass.identity.keys import KeySet
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
@@ -143,8 +144,8 @@ def _roles(access: object) -> list[str]:
 
 
 def is_user_name(name: object) -> bool:
-    """Whether `name` may be the name of a user: what `_users` takes, printable and not too long."""
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+    """Whether `name` may be a user's: what `_users` takes, printable, not too long, not the server's."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or name == AUTHOR:
         return False
     return not name.startswith("_") and ":" not in name and name.isprintable() and name == name.strip()
 

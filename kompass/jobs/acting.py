@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
+from kompass.access.services import AUTHOR
 from kompass.jobs.catalogue import BY_NAME
 from kompass.jobs.judging import MAILS, ZONE, action_of, job_id
 from kompass.jobs.letters import Letter, letter
@@ -119,7 +120,7 @@ def _people(one: str, doc: Mapping[str, Any], means: Means) -> Iterator[str]:
     if then and _is_line(value):
         other = means.server.document(str(value))
         value = other.get(then) if other is not None else None
-    if _is_line(value) and value != "system":
+    if _is_line(value) and value != AUTHOR:
         yield str(value)
 
 
@@ -223,7 +224,7 @@ def _call(work: Work, name: str, means: Means) -> Result:
         return _needless("there is no such webhook any more")
     trigger = BY_NAME.get(work.trigger)
     payload: dict[str, Any] = {}
-    user = "system"
+    user = AUTHOR
     if trigger is not None:
         payload = {"id": work.doc, "type": trigger.doctype, "rev": work.rev}
         if not work.trigger.endswith(".deleted"):
@@ -233,7 +234,7 @@ def _call(work: Work, name: str, means: Means) -> Result:
                 return _needless(f"{receiver.person} may not read the document, or it is gone")
             payload["rev"] = seen.get("_rev")
             payload |= {one: seen[one] for one in receiver.fields if one in seen}
-            user = str(seen.get("modifiedBy") or seen.get("createdBy") or "system")
+            user = str(seen.get("modifiedBy") or seen.get("createdBy") or AUTHOR)
     happened = datetime.fromtimestamp(work.args.get("at") or work.made, UTC)
     event = {
         "event_type": work.trigger,
@@ -257,7 +258,7 @@ def _docid(prefix: str, *parts: str) -> str:
 def _made(doctype: str, now: datetime) -> dict[str, Any]:
     at = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
-        "type": doctype, "createdBy": "system", "createdAt": at, "modifiedBy": "system", "modifiedAt": at,
+        "type": doctype, "createdBy": AUTHOR, "createdAt": at, "modifiedBy": AUTHOR, "modifiedAt": at,
         "version": 1,
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from kompass.access.principals import Role
+from kompass.access.services import AUTHOR
 from kompass.audit import SYSTEM, acting_as
 from kompass.audit.signing import FILE as KEYS_FILE
 from kompass.audit.signing import KeysError, SigningKeys
@@ -206,7 +207,7 @@ class Sync:
                 "name": name,
                 "userName": name,
                 "createdAt": now,
-                "createdBy": "system",
+                "createdBy": AUTHOR,
                 "version": 0,
             }
             if before.get(ANONYMIZED) is True:
@@ -261,7 +262,7 @@ def _next(members: Members) -> Members:
     return {
         **members,
         "modifiedAt": timestamp(datetime.now(UTC)),
-        "modifiedBy": "system",
+        "modifiedBy": AUTHOR,
         "version": version + 1 if type(version) is int else 1,
     }
 

@@ -132,6 +132,20 @@ async def test_a_record_disabled_by_hand(client: httpx.AsyncClient) -> None:
     assert answer.json()["reason"] == "Name or password is incorrect."
 
 
+async def test_nobody_goes_by_the_servers_name(client: httpx.AsyncClient, issuer: Issuer) -> None:
+    """What it makes by itself says that name, in documents and in the chain."""
+    await put_user(client, "system", "ADM")
+    answer = await client.post("/_session", json={"name": "system", "password": "pw"})
+    assert answer.status_code == 401
+    assert "nobody else has this name" in answer.json()["reason"]
+    for path in ("/kompass", "/kompass/_changes", "/api/v1/session"):
+        assert (await client.get(path, auth=("system", "pw"))).status_code == 401, path
+    status, reason = await whoami(client, issuer.bearer("system", ("GF",)))
+    assert status == 401
+    assert "can't be the name of a user" in reason
+    assert await roles_of(client, "system") == ["ADM"]
+
+
 async def test_a_deleted_record_is_not_made_again(client: httpx.AsyncClient, issuer: Issuer) -> None:
     await whoami(client, issuer.bearer("anna", ("ADM",)))
     path = "/_users/org.couchdb.user:anna"
