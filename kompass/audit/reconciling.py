@@ -16,6 +16,7 @@ from kompass.audit import schema
 from kompass.audit.canonical import commitment
 from kompass.audit.recording import ADOPT, ERASE, PURGE, REJECTED, RESEAL, SECURITY, SHRED
 from kompass.audit.verifying import Finding, Opened, Row, as_bytes, as_hex
+from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
 
 _PAGE = 500
@@ -39,6 +40,7 @@ class _History:
         self.interior: set[str] = set()
 
     def read(self, row: Row) -> None:
+        """Raises `KeyError`, `TypeError`, `ValueError` and `ProtocolError` for what no chain has by itself."""
         entry: dict[str, Any] = orjson.loads(row.text)
         action = entry["action"]
         if action in (REJECTED, SHRED, ERASE, SECURITY):
@@ -47,13 +49,15 @@ class _History:
             for rev in entry["purged"]:
                 self._purge(rev)
             return
-        rev = entry["after"]
+        rev, before = entry["after"], entry.get("before")
+        for each in (rev,) if before is None else (rev, before):
+            parse_rev(each)
         deleted = bool(entry.get("deleted"))
         if action == RESEAL:
             known = self.revisions.get(rev)
             deleted = known is not None and known.deleted
         else:
-            self.replaced[rev] = entry.get("before")
+            self.replaced[rev] = before
             if action == ADOPT and not entry["leaf"]:
                 self.interior.add(rev)
         self.revisions[rev] = _Known(row, entry["state"], deleted)
@@ -106,7 +110,7 @@ def _history(connection: apsw.Connection, docid: str) -> _History:
         row = Row(num, as_hex(hashed), as_bytes(text), at, user, doc, key, sealed)
         try:
             history.read(row)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, ProtocolError):
             continue  # `verify` has told
     return history
 

@@ -195,6 +195,28 @@ def test_any_single_change_is_found(
     assert look(copy, public).findings, what
 
 
+@pytest.mark.parametrize("member", ["after", "before", "state", "action", "purged", "document"])
+@pytest.mark.parametrize("value", ["x", "-1", "1", "0-a", "", [], {}, [[]], 7, None], ids=repr)
+def test_nonsense_in_an_entry_is_found_and_stops_nothing(
+    original: Original, tmp_path: Path, member: str, value: Any
+) -> None:
+    file, public = original
+    copy = tmp_path / "kompass.sqlite"
+    shutil.copy(file, copy)
+    connection = tampering(copy)
+    rows: Any = connection.execute("SELECT num, text FROM audit_entries ORDER BY num").fetchall()
+    changed = 0
+    for num, text in rows:
+        entry = orjson.loads(text)
+        if member in entry and entry[member] != value:
+            made = canonical({**entry, member: value})
+            connection.execute("UPDATE audit_entries SET text = ? WHERE num = ?", (made, num))
+            changed += 1
+    connection.close()
+    assert changed
+    assert look(copy, public).findings
+
+
 # -- what somebody does who knows how it works -----------------------------------------------------
 
 
