@@ -40,7 +40,7 @@ class _History:
         self.interior: set[str] = set()
 
     def read(self, row: Row) -> None:
-        """Raises `KeyError`, `TypeError`, `ValueError` and `ProtocolError` for what no chain has by itself."""
+        """Raises `KeyError`, `TypeError`, `ValueError`, `ProtocolError` for what no chain has by itself."""
         entry: dict[str, Any] = orjson.loads(row.text)
         action = entry["action"]
         if action in (REJECTED, SHRED, ERASE, SECURITY):

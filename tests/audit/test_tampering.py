@@ -177,6 +177,7 @@ def _rewrite(connection: apsw.Connection, first: int, member: str) -> None:
     connection.execute("UPDATE audit_head SET hash = ?", (previous,))
 
 
+@pytest.mark.slow
 @given(tamper=tamperings())
 @settings(max_examples=250, deadline=None)
 def test_any_single_change_is_found(

@@ -82,6 +82,7 @@ def test_demo_names_its_addresses_and_logins(demo: Server, directory: Path) -> N
     assert (directory / "data" / "demo").is_dir()
 
 
+@pytest.mark.slow
 def test_demo_users_can_log_in_and_read_what_is_theirs(demo: Server) -> None:
     counts = {}
     for person in PEOPLE:

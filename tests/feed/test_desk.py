@@ -132,6 +132,7 @@ async def test_why_sinks_are_not_there(world: FeedWorld, monkeypatch: pytest.Mon
     assert told["absent"] == {"elsewhere": "no_such_module not installed: pip install 'kompass[elsewhere]'"}
 
 
+@pytest.mark.slow
 async def test_a_rebuild_over_rest(world: FeedWorld) -> None:
     world.follow()
     await world.settled()

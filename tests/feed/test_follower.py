@@ -235,6 +235,7 @@ async def test_of_poison_no_older_version_is_left(world: FeedWorld) -> None:
     await world.settled()
 
 
+@pytest.mark.slow
 async def test_a_rebuild_leaves_readers_the_old_one(world: FeedWorld) -> None:
     for number in range(1, 6):
         await world.customer(number, "adm1")

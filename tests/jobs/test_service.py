@@ -315,6 +315,7 @@ async def test_jobs_are_listed_replayed_dropped_and_followed(world: World) -> No
     assert "event: job" not in later.text
 
 
+@pytest.mark.slow
 async def test_who_is_let_in_no_more_follows_no_more(world: World) -> None:
     store = world.product.jobs.opened()
 
