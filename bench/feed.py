@@ -179,7 +179,7 @@ async def _run(documents: int, seconds: float, rate: int, away: float) -> None:
             await bench.caught_up(name)
         _tell(bench.sinks, acknowledged)
         if bench.sinks and away:
-            name = next(iter(bench.sinks))
+            name = "readstore" if "readstore" in bench.sinks else next(iter(bench.sinks))
             print(f"\n{name} is away for {away:.0f} s while the others go on at {rate} writes a second:")
             await bench.stop(name)
             missed = await bench.write(away, rate)
