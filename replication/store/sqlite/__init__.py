@@ -12,6 +12,13 @@ from replication.store.sqlite.extension import (
     Writing,
     WrittenRevision,
 )
+from replication.store.sqlite.journal import (
+    CopyDivergedError,
+    Entry,
+    Journal,
+    JournalGapError,
+    Turn,
+)
 from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.store import SqliteStore
@@ -19,14 +26,19 @@ from replication.store.sqlite.store import SqliteStore
 __all__ = [
     "Ancestor",
     "ChangedDocument",
+    "CopyDivergedError",
     "DirectoryInUseError",
     "Emptied",
+    "Entry",
     "Extension",
+    "Journal",
+    "JournalGapError",
     "Reading",
     "Revisions",
     "Several",
     "SqliteDatabase",
     "SqliteStore",
+    "Turn",
     "Writing",
     "WrittenRevision",
     "id_list",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.edits import drop_bodies
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.transaction import Transaction
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -25,7 +26,8 @@ from replication.store.sqlite import compaction, forgetting, judging, purging, r
 from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.extension import Reading, Writing
 from replication.store.sqlite.indexed import IndexedDatabase
-from replication.store.sqlite.writer import Transaction, storage_error
+from replication.store.sqlite.transaction import Transaction
+from replication.store.sqlite.writer import storage_error
 from replication.store.values import (
     AttachmentInfo,
     Change,
@@ -378,9 +380,33 @@ class SqliteDatabase(IndexedDatabase):
             except apsw.Error as error:
                 raise storage_error(error) from error
 
+        if self._follower is not None:
+            await self._write(_scrub_others)
         return await asyncio.shield(self._writer.submit_alone(run))
+
+    async def save(self, path: Path) -> None:
+        """Writes the file as one commit left it to `path`, which doesn't exist, while the database serves.
+
+        It takes the place of a file of the same database anywhere. Raises `ProtocolError`.
+        """
+        await asyncio.to_thread(self._save, path)
+
+    def _save(self, path: Path) -> None:
+        try:
+            connection = self._connections.open_writer()  # one that only reads may not vacuum
+            try:
+                connection.execute("VACUUM INTO ?", (str(path),))
+            finally:
+                connection.close()
+        except apsw.Error as error:
+            path.unlink(missing_ok=True)
+            raise storage_error(error) from error
 
     def _keeps(self, transaction: Transaction, ancestors: Sequence[Ancestor]) -> AbstractSet[int]:
         if self.extension is None:
             return frozenset()
         return self.extension.keeps(Reading(transaction.connection, self._epochs), ancestors)
+
+
+def _scrub_others(transaction: Transaction) -> None:
+    transaction.scrubbing = True

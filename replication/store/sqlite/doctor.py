@@ -25,7 +25,7 @@ from replication.store.sqlite.entries import ROW, Entry, change_text, leaves_tex
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.schema import UnknownSchemaError, migrate
 from replication.store.sqlite.store import SUFFIX
-from replication.store.sqlite.writer import Counters
+from replication.store.sqlite.transaction import Counters
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from replication.store.sqlite.entries import (
     revisions_text,
 )
 from replication.store.sqlite.reading import id_list
-from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
+from replication.store.sqlite.transaction import ChangedDocument, Transaction, WrittenRevision
 from replication.store.values import Document
 
 _FETCH_ONE = f"SELECT {ROW} FROM docs WHERE id = ?"

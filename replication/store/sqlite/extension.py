@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import apsw
+import orjson
 
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -28,7 +29,7 @@ from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.edits import Batch
 from replication.store.sqlite.forgetting import Emptied
-from replication.store.sqlite.writer import ChangedDocument, Transaction, WrittenRevision
+from replication.store.sqlite.transaction import ChangedDocument, Transaction, WrittenRevision
 from replication.store.values import AttachmentInfo, Document, LocalDocument, Missing
 
 __all__ = [
@@ -195,6 +196,7 @@ class Writing(Reading):
 
     def overwriting(self) -> AbstractContextManager[None]:
         """What is deleted in the block is overwritten in the file."""
+        self._transaction.overwriting = True
         return forgetting.overwriting(self.connection)
 
     def settle(self) -> None:
@@ -230,6 +232,16 @@ class Extension(ABC):
     @abstractmethod
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         """A commit is durable, and readers see it; nobody has been answered yet. `notes`: see `tell`."""
+
+    def shared(self, notes: Sequence[object]) -> str | None:
+        """What the extension must know of these notes in other copies of the database; None for nothing.
+        Called in the transaction."""
+        return None
+
+    def played(self, update_seq: int, shared: str | None) -> None:  # noqa: B027 - few want to know
+        """A commit of another copy is durable here, as `committed` tells of this one's. `shared`: what the
+        extension said there.
+        """
 
     @property
     def checks(self) -> bool:
@@ -298,6 +310,15 @@ class Several(Extension):
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         for extension in self.extensions:
             extension.committed(update_seq, notes)
+
+    def shared(self, notes: Sequence[object]) -> str | None:
+        said = [extension.shared(notes) for extension in self.extensions]
+        return None if said.count(None) == len(said) else orjson.dumps(said).decode()
+
+    def played(self, update_seq: int, shared: str | None) -> None:
+        said = [None] * len(self.extensions) if shared is None else orjson.loads(shared)
+        for extension, one in zip(self.extensions, said, strict=True):
+            extension.played(update_seq, one)
 
     @property
     def checks(self) -> bool:

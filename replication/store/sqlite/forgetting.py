@@ -19,7 +19,7 @@ from replication.protocol.documents import stored_text
 from replication.store.sqlite import indexes
 from replication.store.sqlite.blobs import AttachmentTable
 from replication.store.sqlite.edits import drop_bodies
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.transaction import Transaction
 
 
 class Emptied(NamedTuple):
@@ -65,7 +65,7 @@ def forget(transaction: Transaction, docid: str) -> list[Emptied] | None:
         connection.execute("UPDATE docs SET attached = 0 WHERE id = ? AND rev = ?", (docid, rev))
         transaction.counters.external_size += len(text) - before
         emptied.append(Emptied(rev, text))
-    indexes.forget_outdated(connection, docid, seq)
+    indexes.unindex(transaction, docid, seq)
     return emptied
 
 

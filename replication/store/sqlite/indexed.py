@@ -22,7 +22,7 @@ class IndexedDatabase(OpenDatabase):
 
     async def refresh_index(self, signature: str, mapper: DocumentMapper) -> None:
         await indexes.refresh(
-            self._connections.reader, self._write, lambda: self.update_seq, signature, mapper
+            self._connections.reader, self._write_own, lambda: self.update_seq, signature, mapper
         )
 
     async def scan_index(
@@ -47,7 +47,7 @@ class IndexedDatabase(OpenDatabase):
 
     async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
         await row_indexes.refresh(
-            self._connections.snapshot, self._write, lambda: self.update_seq, signature, mapper
+            self._connections.snapshot, self._write_own, lambda: self.update_seq, signature, mapper
         )
 
     async def scan_rows(
@@ -89,7 +89,7 @@ class IndexedDatabase(OpenDatabase):
     async def keep_reductions(
         self, signature: str, reducer: str, version: IndexVersion, made: Sequence[PartialReduction]
     ) -> bool:
-        return await self._write(
+        return await self._write_own(
             lambda transaction: partials.keep(transaction, signature, reducer, version, made)
         )
 
@@ -98,4 +98,4 @@ class IndexedDatabase(OpenDatabase):
             return row_indexes.state(connection, signature, sized)
 
     async def drop_indexes(self, keep: Sequence[str]) -> None:
-        await self._write(lambda transaction: indexes.drop(transaction.connection, keep))
+        await self._write_own(lambda transaction: indexes.drop(transaction.connection, keep))

@@ -18,7 +18,7 @@ from replication.protocol import jsontext
 from replication.store.interface import DocumentMapper, IndexBehindError
 from replication.store.sqlite import partials
 from replication.store.sqlite.reading import id_list
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.transaction import Transaction
 from replication.store.values import IndexEntry, RowPosition
 
 T = TypeVar("T")
@@ -107,8 +107,23 @@ def note(connection: apsw.Connection, num: int, reached: int, more: int) -> None
     connection.execute("UPDATE indexes SET seq = ?, count = count + ? WHERE num = ?", (reached, more, num))
 
 
-def purge(connection: apsw.Connection, docid: str) -> None:
-    """Removes a document's entries from all indexes."""
+def unindex(transaction: Transaction, docid: str, seq: int = 0) -> None:
+    """Removes a document's entries from all indexes, or, with a number, from those that haven't read its
+    change `seq`, and will.
+    """
+    drop_entries(transaction.connection, docid, seq)
+    transaction.unindexed.append((docid, seq))
+
+
+def drop_entries(connection: apsw.Connection, docid: str, seq: int) -> None:
+    """The same, without a word to other copies of the database."""
+    if seq:
+        _forget_outdated(connection, docid, seq)
+    else:
+        _purge(connection, docid)
+
+
+def _purge(connection: apsw.Connection, docid: str) -> None:
     rows: Any = connection.execute(
         "SELECT index_num, key, id, place FROM index_entries WHERE id = ?", (docid,)
     )
@@ -124,8 +139,7 @@ def purge(connection: apsw.Connection, docid: str) -> None:
     connection.execute("DELETE FROM index_entries WHERE id = ?", (docid,))
 
 
-def forget_outdated(connection: apsw.Connection, docid: str, seq: int) -> None:
-    """Removes a document's entries from indexes that haven't read its change `seq`, and will."""
+def _forget_outdated(connection: apsw.Connection, docid: str, seq: int) -> None:
     behind: Any = connection.execute("SELECT num FROM indexes WHERE seq < ?", (seq,)).fetchall()
     for (num,) in behind:
         found = positions(connection, num, [docid])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,12 +15,16 @@ import apsw
 from replication.protocol.sequences import Epoch, Epochs
 from replication.store.interface import Database
 from replication.store.sqlite.connections import Connections
+from replication.store.sqlite.copies import Copy, Told, prepare
 from replication.store.sqlite.counts import Counts
 from replication.store.sqlite.extension import Extension, Reading, Writing
+from replication.store.sqlite.following import Follower
+from replication.store.sqlite.journal import Journal
 from replication.store.sqlite.schema import migrate
+from replication.store.sqlite.transaction import Counters, Transaction
 from replication.store.sqlite.uploads import Uploads
 from replication.store.sqlite.waiting import Waiting
-from replication.store.sqlite.writer import Counters, Transaction, Writer
+from replication.store.sqlite.writer import Writer
 
 T = TypeVar("T")
 
@@ -37,9 +40,11 @@ class OpenDatabase(Database):
         changed: Callable[[], None],
         opened: Callable[[OpenDatabase], None],
         extension: Extension | None = None,
+        journal: Journal | None = None,
     ) -> None:
         """`changed` is called in a writing thread when documents have changed; `opened`, in any thread, when
-        the database has opened a connection. `extension` keeps tables of its own in the file."""
+        the database has opened a connection. `extension` keeps tables of its own in the file. `journal`: the
+        file is a copy of what it says."""
         self.name = name
         self.reads = 0
         """Documents that were read."""
@@ -50,14 +55,11 @@ class OpenDatabase(Database):
         self._connections = Connections(path, lambda: opened(self))
         connection = apsw.Connection(str(path))
         migrate(connection)
-        rows: Any = connection.execute("SELECT name, value FROM meta")
-        meta: dict[str, Any] = dict(rows)
+        meta = _meta(connection)
         self._uuid = str(meta["uuid"])
         self._created = int(meta["created"])
-        self._revs_limit = int(meta["revs_limit"])
-        self._purge_requests_limit = int(meta["purge_requests_limit"])
-        self._security = bytes(meta["security"])
         self._partitioned = bool(meta.get("partitioned", 0))
+        self._set(meta)
         self._epochs = Epochs(
             [
                 Epoch(name, first)
@@ -68,19 +70,27 @@ class OpenDatabase(Database):
         self._waiting = Waiting()
         self._compacting = False
         self.extension = extension
-        if extension is not None:
-            self._prepare(connection, extension)
-        self._writer = Writer(connection, pool, self._committed, self._connections.open_writer)
+        self._follower: Follower | None = None
+        self.lost: Exception | None = None
+        """Why this file can't follow its journal any more: another copy has to take its place."""
+        copy = None
+        if journal is not None:
+            prepare(connection)
+            copy = Copy(journal, self._shared, self._lose)
+        self._writer = Writer(
+            connection, pool, self._committed, self._connections.open_writer, copy, self._played
+        )
         self._uploads = Uploads(self._connections, self._writer.submit)
+        if extension is not None:
+            self._writer.run_at_once(lambda transaction: self._extended(transaction, extension.prepare))
+        if journal is not None:
+            self._follower = Follower(journal, self._writer)
         opened(self)
 
-    def _prepare(self, connection: apsw.Connection, extension: Extension) -> None:
-        with connection:
-            before = Counters.load(connection)
-            transaction = Transaction(connection, replace(before))
-            self._extended(transaction, extension.prepare)
-            if transaction.counters != before:
-                transaction.counters.save(connection)
+    def _set(self, meta: Mapping[str, Any]) -> None:
+        self._revs_limit = int(meta["revs_limit"])
+        self._purge_requests_limit = int(meta["purge_requests_limit"])
+        self._security = bytes(meta["security"])
 
     def _extended(self, transaction: Transaction, run: Callable[[Writing], T]) -> T:
         """Runs a job, then tells the extension what it has changed, until nothing follows from that."""
@@ -103,6 +113,8 @@ class OpenDatabase(Database):
 
     def close(self) -> None:
         """Waits for writes in flight, ends the feeds, closes the file."""
+        if self._follower is not None:
+            self._follower.close()
         self._connections.refuse()
         self._writer.close()
         self._connections.rest()
@@ -110,8 +122,19 @@ class OpenDatabase(Database):
             self.extension.closed()
         self._waiting.wake()
 
+    async def fresh(self) -> None:
+        """Returns when this file has what any copy had committed before the call; at once if there are no
+        others. Raises `ProtocolError`, 503, if that can't be known.
+        """
+        if self._follower is not None:
+            await self._follower.caught_up()
+
     async def _write(self, run: Callable[[Transaction], T]) -> T:
         return await asyncio.shield(self._writer.submit(run))
+
+    async def _write_own(self, run: Callable[[Transaction], T]) -> T:
+        """For indexes, which are made in each copy of a database."""
+        return await asyncio.shield(self._writer.submit(run, own=True))
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
@@ -142,3 +165,27 @@ class OpenDatabase(Database):
             self.writes += len(moved)
             self._waiting.wake()
             self._changed()
+
+    def _lose(self, error: Exception) -> None:
+        self.lost = self.lost or error
+
+    def _shared(self, notes: Sequence[object]) -> str | None:
+        return None if self.extension is None else self.extension.shared(notes)
+
+    def _played(self, counters: Counters, told: Told) -> None:
+        """Another copy's commit is in this file."""
+        self._counts.committed(
+            counters.update_seq, [(old, new) for old, new in told.moved], [(one, n) for one, n in told.shown]
+        )
+        with self._connections.reader() as connection:
+            self._set(_meta(connection))
+        if self.extension is not None:
+            self.extension.played(counters.update_seq, told.notes)
+        if told.moved:
+            self._waiting.wake()
+            self._changed()
+
+
+def _meta(connection: apsw.Connection) -> dict[str, Any]:
+    rows: Any = connection.execute("SELECT name, value FROM meta")
+    return dict(rows)

@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.transaction import Transaction
 from replication.store.values import IndexVersion, PartialReduction, RowPosition, RowSpan
 
 MOST_REDUCERS = 8

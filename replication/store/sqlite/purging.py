@@ -13,7 +13,7 @@ from replication.protocol.revisions import Rev, format_rev
 from replication.protocol.sequences import Epochs
 from replication.store.sqlite import indexes
 from replication.store.sqlite.edits import Batch, drop_bodies
-from replication.store.sqlite.writer import ChangedDocument, Transaction
+from replication.store.sqlite.transaction import ChangedDocument, Transaction
 from replication.store.values import PurgeRequest
 
 
@@ -37,7 +37,7 @@ def purge(
         stored = batch.stored_bodies(entry)
         kept = {format_rev(rev) for rev in tree}
         drop_bodies(transaction, [at.body for name, at in stored.items() if name not in kept])
-        indexes.purge(connection, docid)
+        indexes.unindex(transaction, docid)
         if docid.startswith(DESIGN_PREFIX):
             transaction.designs = True
         if kept:

@@ -19,7 +19,7 @@ from replication.protocol.documents import with_members
 from replication.protocol.revisions import format_rev
 from replication.store.interface import RowMapper
 from replication.store.sqlite import indexes, partials, reading
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.transaction import Transaction
 from replication.store.values import IndexedDocument, IndexRow, IndexState, RowSpan
 
 DOCUMENTS_A_STEP = 500

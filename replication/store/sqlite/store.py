@@ -18,7 +18,7 @@ import secrets
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -33,6 +33,7 @@ from replication.store.events import DatabaseEvents, EventKind
 from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
+from replication.store.sqlite.journal import Journal
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.opened import OpenDatabase
 from replication.store.sqlite.schema import UnknownSchemaError, create
@@ -69,10 +70,12 @@ class SqliteStore(Store):
         *,
         most_awake: int | None = None,
         extensions: Mapping[str, Extension] | None = None,
+        journals: Callable[[str], Journal] | None = None,
     ) -> None:
         """Opens the directory, making it if need be.
 
         `extensions`: by the name of the database that each one extends, whether it exists yet or not.
+        `journals`: the databases are copies of what these say, each by its name.
 
         `most_awake`: how many databases may hold files open when nobody uses them; by default as many as
         suit the number of files that the process may open. Raises `DirectoryInUseError` if another process
@@ -92,6 +95,7 @@ class SqliteStore(Store):
             self._lock.close()
             raise
         self._extensions = dict(extensions or {})
+        self._journals = journals
         self._events = DatabaseEvents(sorted(self._names))
         self._open: dict[str, SqliteDatabase] = {}
         self._closed_counts = StoreCounts(0, 0, 0, 0)
@@ -110,9 +114,12 @@ class SqliteStore(Store):
         *,
         most_awake: int | None = None,
         extensions: Mapping[str, Extension] | None = None,
+        journals: Callable[[str], Journal] | None = None,
     ) -> SqliteStore:
         """See `__init__`."""
-        return await asyncio.to_thread(cls, Path(directory), most_awake=most_awake, extensions=extensions)
+        return await asyncio.to_thread(
+            partial(cls, Path(directory), most_awake=most_awake, extensions=extensions, journals=journals)
+        )
 
     @property
     def uuid(self) -> str:
@@ -184,6 +191,7 @@ class SqliteStore(Store):
                     changed,
                     self._note_use,
                     self._extensions.get(name),
+                    self._journals(name) if self._journals else None,
                 )
             except apsw.Error as error:
                 raise storage_error(error) from error

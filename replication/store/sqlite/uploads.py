@@ -13,7 +13,7 @@ from replication.protocol.attachments import StagedAttachment
 from replication.store.sqlite.blobs import AttachmentTable, chunk_key
 from replication.store.sqlite.connections import Connections
 from replication.store.sqlite.schema import CHUNK_SIZE
-from replication.store.sqlite.writer import Transaction
+from replication.store.sqlite.transaction import Transaction
 from replication.store.values import AttachmentInfo
 
 T = TypeVar("T")

@@ -4,6 +4,9 @@ Tasks hand in jobs; a thread takes all that are waiting, runs them in one transa
 once, so that concurrent writers share one sync of the disk. A job that fails is rolled back to its own
 savepoint and the others go on. Nobody gets an answer before the commit is on disk. There is no
 thread while there is nothing to write: each round is a task of a shared pool.
+
+The writer of a copy (`replication.store.sqlite.copies`) takes its turn for each commit, plays what others
+have committed meanwhile, and appends its own to the journal before it commits.
 """
 
 from __future__ import annotations
@@ -12,17 +15,21 @@ import asyncio
 import errno
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import apsw
 
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
+from replication.store.sqlite import copies
+from replication.store.sqlite.copies import Copy, Recording, Told
+from replication.store.sqlite.journal import CopyDivergedError, JournalGapError, Turn
+from replication.store.sqlite.transaction import Counters, Transaction
 
 T = TypeVar("T")
 
@@ -33,106 +40,21 @@ CHECKPOINT_PAGES = 4000
 
 
 @dataclass(slots=True)
-class Counters:
-    """The row of `counters`."""
-
-    update_seq: int
-    purge_seq: int
-    doc_count: int
-    deleted_count: int
-    external_size: int
-
-    @classmethod
-    def load(cls, connection: apsw.Connection) -> Counters:
-        row = connection.execute(
-            "SELECT update_seq, purge_seq, doc_count, deleted_count, external_size FROM counters"
-        ).get
-        return cls(*row)
-
-    def save(self, connection: apsw.Connection) -> None:
-        connection.execute(
-            "UPDATE counters SET update_seq = ?, purge_seq = ?, doc_count = ?, deleted_count = ?,"
-            " external_size = ?",
-            (
-                self.update_seq,
-                self.purge_seq,
-                self.doc_count,
-                self.deleted_count,
-                self.external_size,
-            ),
-        )
-
-
-class WrittenRevision(NamedTuple):
-    """A revision that was stored, the winner or not."""
-
-    rev: str
-    deleted: bool
-    text: bytes
-    """As stored."""
-    parent: str | None
-    """The nearest stored revision that it comes from; None if there is none."""
-    parent_body: int
-    """Number of the parent's text, for `Reading.body`; 0 if there is none."""
-    note: object
-    """That of its `DocumentWrite`."""
-
-
-class ChangedDocument(NamedTuple):
-    """A document as a transaction left it."""
-
-    id: str
-    num: int
-    """The document's short name, for good: its first sequence number."""
-    old_seq: int
-    """Its sequence number before, 0 if it is new."""
-    seq: int
-    """0 if it was purged."""
-    rev: str
-    """The winner's."""
-    deleted: bool
-    text: bytes
-    """The winner's, as stored. If the document was purged, its tree as it was (`RevisionTree.to_json`)."""
-    leaves: int
-    written: Sequence[WrittenRevision] = ()
-    """The revisions that were stored, in order, with what each one replaced."""
-    purged: Sequence[str] = ()
-    """The leaves that were purged."""
-
-
-class Transaction:
-    """What a job works with: the connection, and counters that count only if the job succeeds."""
-
-    __slots__ = ("changed", "connection", "counters", "designs", "moved", "notes", "shown")
-
-    def __init__(self, connection: apsw.Connection, counters: Counters) -> None:
-        self.connection = connection
-        self.counters = counters
-        self.moved: list[tuple[int, int]] = []
-        """(old, new) sequence number of every document that changed; 0 for none."""
-        self.shown: list[tuple[str, int]] = []
-        """(id, 1) of every document that appeared, (id, -1) of every one that went."""
-        self.designs = False
-        """Whether a design document changed."""
-        self.changed: list[ChangedDocument] | None = None
-        """Every change, if somebody wants to hear of it."""
-        self.notes: list[object] = []
-        """For whoever hears of the commit."""
-
-
-@dataclass(slots=True)
 class _Job(Generic[T]):
     run: Callable[[Transaction], T]
-    future: asyncio.Future[T]
+    future: asyncio.Future[T] | None
+    """None if somebody waits for it in his own thread."""
     context: Context
     """That of whoever handed the job in: what is said there about him is known to what he has done."""
     alone: Callable[[apsw.Connection], T] | None = None
     """What is run instead, outside of any transaction."""
+    own: bool = False
+    """Whether it changes nothing that other copies have."""
     result: Any = None
     error: BaseException | None = None
 
     def settle(self) -> None:
-        if self.future.done():
+        if self.future is None or self.future.done():
             return
         if self.error is not None:
             self.future.set_exception(self.error)
@@ -149,16 +71,22 @@ class Writer:
         pool: ThreadPoolExecutor,
         committed: Callable[[Counters, list[tuple[int, int]], list[tuple[str, int]], list[object]], None],
         reopen: Callable[[], apsw.Connection],
+        copy: Copy | None = None,
+        played: Callable[[Counters, Told], None] = lambda counters, told: None,
     ) -> None:
         """`committed` is called in the writing thread after each commit, before anyone has his answer;
-        `reopen`, too, for a connection when there is something to write after a `rest`."""
+        `reopen`, too, for a connection when there is something to write after a `rest`. `copy`: the file is
+        one of several; `played` is called as `committed` is, for each commit of another one."""
         self._connection: apsw.Connection | None = connection
         self._pool = pool
         self._committed = committed
         self._reopen = reopen
+        self._copy = copy
+        self._played = played
         self.design_version = 0
         """Counts commits that changed design documents."""
         self._counters = Counters.load(connection)
+        self._position = 0 if copy is None else copies.position(connection)
         self._waiting: deque[_Job[Any]] = deque()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -172,17 +100,34 @@ class Writer:
         return apsw.SQLITE_OK
 
     @property
+    def position(self) -> int:
+        """The number of the last entry of the journal that the file has; 0 if it is no copy."""
+        return self._position
+
+    @property
     def counters(self) -> Counters:
         """As of the last commit."""
         return self._counters
 
-    def submit(self, run: Callable[[Transaction], T]) -> asyncio.Future[T]:
+    def submit(self, run: Callable[[Transaction], T], *, own: bool = False) -> asyncio.Future[T]:
         """Runs a job in the next commit. Must be called in an event loop.
 
         The job runs in a copy of the caller's context (`contextvars`) and may raise `ProtocolError`.
-        Cancelling the future does not undo the job.
+        Cancelling the future does not undo the job. `own`: it writes to indexes only, which each copy of a
+        database has for itself.
         """
-        return self._hand_in(_Job(run, asyncio.get_running_loop().create_future(), copy_context()))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand_in(_Job(run, future, copy_context(), own=own))
+        return future
+
+    def run_at_once(self, run: Callable[[Transaction], T]) -> T:
+        """Runs a job in the caller's thread. Only before anything was handed in."""
+        job = _Job(run, None, copy_context())
+        self._run_together([job])
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        return result
 
     def submit_alone(self, run: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
         """The same for what can't be done in a transaction. Nobody writes meanwhile."""
@@ -190,9 +135,11 @@ class Writer:
         def none(_: Transaction) -> T:
             raise AssertionError
 
-        return self._hand_in(_Job(none, asyncio.get_running_loop().create_future(), copy_context(), run))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand_in(_Job(none, future, copy_context(), run))
+        return future
 
-    def _hand_in(self, job: _Job[T]) -> asyncio.Future[T]:
+    def _hand_in(self, job: _Job[T]) -> None:
         with self._lock:
             if self._closed:
                 raise errors.database_missing()
@@ -200,7 +147,12 @@ class Writer:
             if not self._running:
                 self._running = True
                 self._pool.submit(self._round)
-        return job.future
+
+    def follow(self) -> asyncio.Future[None]:
+        """Plays what other copies have committed, to the journal's end."""
+        copy = self._copy
+        assert copy is not None
+        return self.submit_alone(lambda connection: self._play(connection, copy, None))
 
     def close(self) -> None:
         """Waits for what was handed in, then closes the connection."""
@@ -276,12 +228,48 @@ class Writer:
 
     def _run_together(self, jobs: list[_Job[Any]]) -> None:
         connection = self._connected()
+        copy = self._copy
+        if copy is None or all(job.own for job in jobs):
+            self._run_recorded(connection, jobs, None)
+            return
+        with copy.journal.turn() as turn:
+            self._play(connection, copy, turn)
+            recording = Recording(connection, copy, turn)
+            try:
+                self._run_recorded(connection, jobs, recording)
+            except apsw.Error:
+                if not recording.appended:
+                    raise
+                # The journal has it, which is what counts: this copy gets it as others do.
+                recording.close()
+                self._play(connection, copy, turn)
+            finally:
+                recording.close()
+
+    def _play(self, connection: apsw.Connection, copy: Copy, turn: Turn | None) -> None:
+        try:
+            for told in copies.play(connection, copy.journal.since if turn is None else turn.since):
+                self._counters = Counters.load(connection)
+                self._position += 1
+                if told.designs:
+                    self.design_version += 1
+                self._played(self._counters, told)
+        except (CopyDivergedError, JournalGapError) as error:
+            copy.lost(error)
+            raise errors.unavailable(
+                "This server's copy of the database is out of step and is being replaced. Try again."
+            ) from error
+
+    def _run_recorded(
+        self, connection: apsw.Connection, jobs: list[_Job[Any]], recording: Recording | None
+    ) -> None:
         before = self._counters
         counters = replace(before)
         moved: list[tuple[int, int]] = []
         shown: list[tuple[str, int]] = []
         notes: list[object] = []
-        designs = False
+        unindexed: list[tuple[str, int]] = []
+        designs = overwriting = scrubbing = False
         connection.execute("BEGIN IMMEDIATE")
         try:
             for job in jobs:
@@ -310,15 +298,22 @@ class Writer:
                 moved += transaction.moved
                 shown += transaction.shown
                 notes += transaction.notes
+                unindexed += transaction.unindexed
                 designs = designs or transaction.designs
+                overwriting = overwriting or transaction.overwriting
+                scrubbing = scrubbing or transaction.scrubbing
             if counters != before:
                 counters.save(connection)
+            if recording is not None:
+                recording.append(Told(moved, shown, designs, unindexed, overwriting, scrubbing), notes)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         self._counters = counters
+        if recording is not None and recording.appended:
+            self._position += 1
         if designs:
             self.design_version += 1
         self._committed(counters, moved, shown, notes)
@@ -333,7 +328,8 @@ class Writer:
 def _settle(jobs: list[_Job[Any]]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
     for job in jobs:
-        by_loop.setdefault(job.future.get_loop(), []).append(job)
+        if job.future is not None:
+            by_loop.setdefault(job.future.get_loop(), []).append(job)
     for loop, group in by_loop.items():
         # A closed loop is gone with whoever waited in it. The writes are done all the same.
         with suppress(RuntimeError):

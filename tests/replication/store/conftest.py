@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,11 +10,16 @@ import pytest
 
 from replication.store.interface import Database, Store
 from replication.store.sqlite import SqliteStore
+from tests.replication.store.journals import MemoryJournal
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "copy"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store = await SqliteStore.open(tmp_path / "data")
+    """`copy`: each database follows a journal."""
+    journals: defaultdict[str, MemoryJournal] = defaultdict(MemoryJournal)
+    store = await SqliteStore.open(
+        tmp_path / "data", journals=journals.__getitem__ if request.param == "copy" else None
+    )
     yield store
     await store.close()
 

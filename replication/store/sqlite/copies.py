@@ -1,0 +1,165 @@
+"""A database file as a copy of what a journal says: what a commit records, how an entry is played.
+
+Tables of indexes belong to each copy: it makes its own from the documents. All others are recorded, those
+of extensions too, if they have a primary key.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import apsw
+import orjson
+
+from replication.store.sqlite import forgetting, indexes
+from replication.store.sqlite.journal import CopyDivergedError, Entry, Journal, JournalGapError, Turn
+
+OWN_TABLES = frozenset({"copy", "indexes", "index_entries", "row_partials"})
+"""What isn't the same in every copy."""
+_TABLE = """
+CREATE TABLE IF NOT EXISTS copy (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
+INSERT OR IGNORE INTO copy VALUES (1, 0);
+"""
+_LEVEL = 1
+"""Of zlib: entries are written once and read by a few, over a fast network."""
+
+
+class Told(NamedTuple):
+    """What the players of an entry do beside changing rows, in the order of the fields."""
+
+    moved: Sequence[Sequence[int]] = ()
+    shown: Sequence[Sequence[Any]] = ()
+    designs: bool = False
+    """These three: see `Transaction`."""
+    unindexed: Sequence[Sequence[Any]] = ()
+    """Documents whose entries go from all indexes, or, with a number, from those that haven't read it."""
+    overwriting: bool = False
+    """What is deleted is overwritten in the file."""
+    scrubbing: bool = False
+    """The file is written anew, so that nothing deleted is left in it."""
+    notes: str | None = None
+    """What extensions said, for those of other copies: see `Extension.shared`."""
+
+
+def prepare(connection: apsw.Connection) -> None:
+    """Makes a file a copy, of an empty journal unless it is one already."""
+    connection.execute(_TABLE)
+
+
+def position(connection: apsw.Connection) -> int:
+    """The number of the last entry that the file has."""
+    return int(connection.execute("SELECT position FROM copy").get)
+
+
+def _set_position(connection: apsw.Connection, num: int) -> None:
+    connection.execute("UPDATE copy SET position = ?", (num,))
+
+
+class Copy:
+    """The part of a writer that keeps its file one of several. Called in the writing thread."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        shared: Callable[[Sequence[object]], str | None] = lambda notes: None,
+        lost: Callable[[Exception], None] = lambda error: None,
+    ) -> None:
+        """`shared`: what other copies must know of notes. `lost` is called when the file can't follow."""
+        self.journal = journal
+        self.shared = shared
+        self.lost = lost
+
+
+class Recording:
+    """What the next transaction of a connection changes."""
+
+    def __init__(self, connection: apsw.Connection, copy: Copy, turn: Turn) -> None:
+        self._connection = connection
+        self._copy = copy
+        self._turn = turn
+        self.appended = False
+        """Whether the journal has it."""
+        self._session = apsw.Session(connection, "main")
+        self._session.table_filter(lambda table: table not in OWN_TABLES)
+        self._session.attach()
+
+    def append(self, told: Told, notes: Sequence[object]) -> None:
+        """Appends it to the journal, before it is committed, unless there is nothing to say."""
+        changes = self._session.changeset()
+        told = told._replace(notes=self._copy.shared(notes))
+        if not changes and not any(told):
+            return
+        num = position(self._connection) + 1
+        self._turn.append(
+            num, zlib.compress(changes, _LEVEL) if changes else b"", orjson.dumps(told._asdict())
+        )
+        self.appended = True
+        _set_position(self._connection, num)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def play(connection: apsw.Connection, since: Callable[[int], Iterable[Entry]]) -> Iterator[Told]:
+    """Brings a copy up to date, each entry in a transaction of its own that is durable when it is yielded.
+
+    `since` gives what comes after an entry, or the first of it. Raises `CopyDivergedError`,
+    `JournalGapError`.
+    """
+    at = position(connection)
+    reached = -1
+    while reached < at:
+        reached = at
+        for entry in since(at):
+            if entry.num != at + 1:
+                raise JournalGapError(f"entry {entry.num} comes after {at}")
+            told = Told(**orjson.loads(entry.told))
+            _play(connection, entry, told)
+            at = entry.num
+            yield told
+
+
+def _play(connection: apsw.Connection, entry: Entry, told: Told) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        with _as_told(connection, told):
+            if entry.changes:
+                _apply(connection, entry)
+            for docid, seq in told.unindexed:
+                indexes.drop_entries(connection, docid, seq)
+        _set_position(connection, entry.num)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    if told.scrubbing:
+        # Without room for another file the bytes go as their pages are used again.
+        with suppress(apsw.Error):
+            forgetting.scrub(connection)
+
+
+@contextmanager
+def _as_told(connection: apsw.Connection, told: Told) -> Iterator[None]:
+    if told.overwriting:
+        with forgetting.overwriting(connection):
+            yield
+    else:
+        yield
+
+
+def _apply(connection: apsw.Connection, entry: Entry) -> None:
+    met: list[str] = []
+
+    def conflict(_reason: int, change: Any) -> int:
+        met.append(str(change.name))
+        return int(apsw.SQLITE_CHANGESET_ABORT)
+
+    try:
+        apsw.Changeset.apply(zlib.decompress(entry.changes), connection, conflict=conflict)
+    except (apsw.AbortError, apsw.SchemaChangeError, zlib.error) as error:
+        where = f"table {met[0]}" if met else str(error)
+        raise CopyDivergedError(f"entry {entry.num} doesn't fit this copy: {where}") from error

@@ -1,0 +1,342 @@
+"""Copies of a database that follow one journal are the same, whichever of them wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replication.protocol.attachments import InlineAttachment, digest_of
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import Path as History
+from replication.protocol.revisions import parse_rev
+from replication.store.sqlite import ChangedDocument, Extension, SqliteDatabase, SqliteStore, Writing
+from replication.store.sqlite.copies import OWN_TABLES
+from replication.store.values import KeyRange, RowSpan
+from tests.replication.store.journals import MemoryJournal
+from tests.replication.store.test_row_indexes import _rows
+from tests.replication.store.writes import branch, doc, edit, replicate
+
+
+class Heard(Extension):
+    """Keeps ids in a table, and what it hears of commits."""
+
+    def __init__(self) -> None:
+        self.committed_notes: list[object] = []
+        self.played_notes: list[str | None] = []
+
+    def prepare(self, writing: Writing) -> None:
+        writing.connection.execute("CREATE TABLE IF NOT EXISTS heard (seq INTEGER PRIMARY KEY, id TEXT)")
+
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        for document in documents:
+            writing.connection.execute("DELETE FROM heard WHERE seq = ?", (document.old_seq,))
+            if document.seq:
+                writing.connection.execute("INSERT INTO heard VALUES (?, ?)", (document.seq, document.id))
+            writing.tell(document.id)
+
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        self.committed_notes += notes
+
+    def shared(self, notes: Sequence[object]) -> str | None:
+        return ",".join(map(str, notes)) or None
+
+    def played(self, update_seq: int, shared: str | None) -> None:
+        self.played_notes.append(shared)
+
+
+class Copies:
+    """The same database in several stores."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.journal = MemoryJournal()
+        self.stores: list[SqliteStore] = []
+        self.heard: list[Heard] = []
+
+    async def add(self) -> SqliteDatabase:
+        directory = self.directory / f"copy{len(self.stores)}"
+        if self.stores:
+            directory.mkdir()
+            await self[0].save(directory / "db.sqlite")
+        heard = Heard()
+        store = await SqliteStore.open(
+            directory, extensions={"db": heard}, journals=lambda name: self.journal
+        )
+        if not self.stores:
+            await store.create("db")
+        self.stores.append(store)
+        self.heard.append(heard)
+        return self[-1]
+
+    def __getitem__(self, number: int) -> SqliteDatabase:
+        database = self.stores[number].get("db")
+        assert isinstance(database, SqliteDatabase)
+        return database
+
+    async def contents(self) -> list[dict[str, Any]]:
+        """All rows that all must have, of each copy."""
+        found = []
+        for number in range(len(self.stores)):
+            await self[number].fresh()
+            found.append(tables(self[number]))
+        return found
+
+    async def close(self) -> None:
+        for store in self.stores:
+            await store.close()
+
+
+def tables(database: SqliteDatabase) -> dict[str, Any]:
+    with database.reading() as reading:
+        names: Any = reading.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        return {
+            name: sorted(reading.connection.execute(f'SELECT * FROM "{name}"'), key=repr)
+            for (name,) in names.fetchall()
+            if name not in OWN_TABLES
+        }
+
+
+@pytest.fixture
+async def copies(tmp_path: Path) -> AsyncIterator[Copies]:
+    made = Copies(tmp_path)
+    await made.add()
+    await edit(made[0], "before")
+    await made.add()
+    yield made
+    await made.close()
+
+
+async def same(copies: Copies) -> dict[str, Any]:
+    first, *others = await copies.contents()
+    for other in others:
+        assert other == first
+    return first
+
+
+async def test_what_one_copy_writes_is_in_the_other(copies: Copies) -> None:
+    rev = await edit(copies[0], "a", n=1)
+    await copies[1].fresh()
+    found = await copies[1].winner("a")
+    assert found is not None
+    assert found.rev == rev
+    await edit(copies[1], "a", rev, n=2)
+    assert await copies[1].write([doc("a", rev)]) != await copies[0].write([doc("b")])
+    both = await same(copies)
+    assert both["counters"][0][1] == copies[0].update_seq == copies[1].update_seq == 4
+
+
+async def test_a_writer_sees_what_another_has_written_first(copies: Copies) -> None:
+    copies.journal.silent = True
+    rev = await edit(copies[0], "a")
+    (again,) = await copies[1].write([doc("a")])
+    assert isinstance(again, ProtocolError)
+    assert again.error == "conflict"
+    assert isinstance((await copies[1].write([doc("a", rev)]))[0], str)
+
+
+async def test_feeds_of_other_copies_wake(copies: Copies) -> None:
+    since = copies[1].update_seq
+    waiting = asyncio.create_task(copies[1].wait_for_change(since))
+    await asyncio.sleep(0)
+    await edit(copies[0], "a")
+    await asyncio.wait_for(waiting, 10)
+    rows = await copies[1].change_rows(since, 10)
+    assert [row.id for row in rows] == ["a"]
+    assert await copies[1].pending(0) == 2
+    assert await copies[1].count_before(KeyRange(start="b")) == 1
+
+
+async def test_extensions_hear_what_others_said(copies: Copies) -> None:
+    await edit(copies[0], "a")
+    await copies[1].write([doc("b"), doc("c")])
+    await same(copies)
+    assert copies.heard[0].committed_notes[-1] == "a"
+    assert copies.heard[1].played_notes[-1] == "a"
+    assert copies.heard[0].played_notes == ["b,c"]
+
+
+async def test_settings_follow(copies: Copies) -> None:
+    await copies[0].set_security(b'{"admins":{"names":["x"]}}')
+    await copies[0].set_revs_limit(7)
+    await copies[0].set_purge_requests_limit(3)
+    await copies[1].fresh()
+    assert await copies[1].security() == b'{"admins":{"names":["x"]}}'
+    assert await copies[1].revs_limit() == 7
+    assert await copies[1].purge_requests_limit() == 3
+
+
+async def test_each_copy_makes_its_indexes_and_purges_reach_all(copies: Copies) -> None:
+    rev = await edit(copies[0], "a", k=["x"])
+    await replicate(copies[0], branch("a", 2, "f" * 32, rev.partition("-")[2], k=["y"]))
+    await same(copies)
+    before = len(copies.journal.entries)
+    for copy in (copies[0], copies[1]):
+        await copy.refresh_rows("v", _rows)
+        assert [row.id for row in await copy.scan_rows("v", RowSpan())] == ["a"]
+    assert len(copies.journal.entries) == before, "an index is nobody else's business"
+    await copies[0].purge({"a": [(2, "f" * 32)]})
+    await same(copies)
+    assert await copies[1].scan_rows("v", RowSpan()) == []
+    state = await copies[1].index_state("v")
+    assert state is not None
+    assert state.entries == 0
+
+
+async def test_attachments_follow(copies: Copies) -> None:
+    data = random.Random(1).randbytes(700_000)
+    attached = InlineAttachment("x/y", data, digest_of(data))
+    (rev,) = await copies[0].write([DocumentWrite("a", False, b"{}", None, attachments={"f": attached})])
+    assert isinstance(rev, str)
+    await copies[1].fresh()
+    info = (await copies[1].attachments("a", parse_rev(rev)))["f"]
+    assert b"".join([piece async for piece in copies[1].read_attachment(info)]) == data
+
+
+async def test_what_is_forgotten_is_forgotten_in_every_file(copies: Copies) -> None:
+    rev = await edit(copies[0], "a", text="Rike-Behn-0815")
+    await edit(copies[0], "a", rev, text="nobody")
+
+    def run(writing: Writing) -> None:
+        with writing.overwriting():
+            writing.forget("a")
+
+    await same(copies)
+    await copies[0].transact(run)
+    assert await copies[0].scrub()
+    await same(copies)
+    for number in range(2):
+        files = [path for path in (copies.directory / f"copy{number}").rglob("*") if path.is_file()]
+        assert files
+        assert not any(b"Rike-Behn-0815" in path.read_bytes() for path in files), number
+
+
+async def test_an_unreachable_journal_refuses_writes_and_changes_nothing(copies: Copies) -> None:
+    before = tables(copies[0])
+    copies.journal.reachable = False
+    with pytest.raises(ProtocolError) as caught:
+        await copies[0].write([doc("a")])
+    assert caught.value.status == 503
+    with pytest.raises(ProtocolError) as caught:
+        await copies[0].fresh()
+    assert caught.value.status == 503
+    assert tables(copies[0]) == before
+    assert await copies[0].winner("before") is not None, "reading what is there goes on"
+    copies.journal.reachable = True
+    await edit(copies[0], "a")
+    await same(copies)
+
+
+async def test_an_append_whose_answer_is_lost_is_found_by_the_next_turn(copies: Copies) -> None:
+    copies.journal.answers = False
+    with pytest.raises(ProtocolError) as caught:
+        await copies[0].write([doc("a")])
+    assert caught.value.status == 503
+    copies.journal.answers = True
+    (again,) = await copies[0].write([doc("a")])
+    assert isinstance(again, ProtocolError)
+    assert again.error == "conflict", "it was written"
+    await same(copies)
+
+
+async def test_one_of_several_jobs_that_fails_leaves_no_trace(copies: Copies) -> None:
+    def fail(writing: Writing) -> None:
+        writing.write([doc("gone")])
+        raise ValueError("no")
+
+    done = await asyncio.gather(
+        copies[0].write([doc("a")]),
+        copies[0].transact(fail),
+        copies[0].write([doc("b")]),
+        return_exceptions=True,
+    )
+    assert isinstance(done[1], ValueError)
+    found = await same(copies)
+    assert [row[0] for row in found["docs"]] == ["a", "b", "before"]
+
+
+async def test_a_copy_that_is_too_old_says_so(copies: Copies) -> None:
+    copies.journal.silent = True
+    for number in range(4):
+        await edit(copies[0], f"d{number}")
+    copies.journal.forget(3)
+    with pytest.raises(ProtocolError) as caught:
+        await copies[1].write([doc("a")])
+    assert caught.value.status == 503
+    assert copies[1].lost is not None
+
+
+async def test_a_copy_that_was_changed_behind_the_journal_says_so(copies: Copies) -> None:
+    copies.journal.silent = True
+    rev = await edit(copies[0], "a")
+    await copies[1].fresh()
+    await edit(copies[0], "a", rev, n=1)
+    await copies[1]._write_own(  # as nobody should
+        lambda transaction: transaction.connection.execute("UPDATE docs SET rev = '1-x' WHERE id = 'a'")
+    )
+    with pytest.raises(ProtocolError):
+        await copies[1].fresh()
+    assert "docs" in str(copies[1].lost)
+
+
+async def step(source: random.Random, database: SqliteDatabase) -> None:
+    docid = f"d{source.randrange(12)}"
+    found = await database.winner(docid)
+    choice = source.random()
+    if choice < 0.4:
+        parent = None if found is None or found.deleted else found.rev
+        await database.write([doc(docid, parent, k=[source.choice("xyz")], _deleted=source.random() < 0.2)])
+    elif choice < 0.6:
+        ids = [source.choice("abc") * 32 for _ in range(source.randrange(1, 4))]
+        write = branch(docid, len(ids), *ids, k=[source.choice("xyz")], deleted=source.random() < 0.3)
+        write.path = History(len(ids), ids)
+        await database.write([write], replicated=True)
+    elif choice < 0.7 and found is not None:
+        await database.purge({docid: [parse_rev(one.rev) for one in await database.leaves(docid)]})
+    elif choice < 0.8:
+        await database.put_local(docid, source.randrange(5), b'{"n":1}')
+    elif choice < 0.85:
+        await database.delete_local(docid)
+    elif choice < 0.9:
+        await database.refresh_rows("v", _rows)
+    elif choice < 0.95:
+
+        def forget(writing: Writing) -> None:
+            writing.forget(docid)
+
+        await database.transact(forget)
+    else:
+        await database.compact()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_is_written_where_copies_are_the_same(copies: Copies, seed: int) -> None:
+    source = random.Random(seed)
+    await copies.add()
+    for number in range(120):
+        copies.journal.silent = source.random() < 0.5
+        copies.journal.answers = source.random() > 0.05
+        jobs = [step(source, copies[source.randrange(3)]) for _ in range(source.randrange(1, 4))]
+        for result in await asyncio.gather(*jobs, return_exceptions=True):
+            assert result is None or (isinstance(result, ProtocolError) and result.status == 503), result
+        copies.journal.answers = True
+        if number % 20 == 19:
+            await same(copies)
+    answers = []
+    for number in range(3):
+        await copies[number].fresh()
+        await copies[number].refresh_rows("v", _rows)
+        rows = [(row.key, row.id) for row in await copies[number].scan_rows("v", RowSpan())]
+        await copies[number].drop_indexes([])
+        await copies[number].refresh_rows("v", _rows)
+        made_anew = [(row.key, row.id) for row in await copies[number].scan_rows("v", RowSpan())]
+        assert rows == made_anew
+        answers.append(
+            (rows, await copies[number].pending(0), await copies[number].count_before(KeyRange(start="d5")))
+        )
+    assert answers[0] == answers[1] == answers[2]
