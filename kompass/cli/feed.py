@@ -123,6 +123,8 @@ def print_status(told: dict[str, Any]) -> None:
         state = str(one["state"])
         if one["rebuild_target"]:
             state += f" {100 * one['rebuild_position'] // max(one['rebuild_target'], 1)} %"
+        if one["busy"]:
+            state += f", {one['busy']}"
         figures = (one["lag"], one["lag_seconds"], one["rate"], one["errors"], one["dead"])
         table.add_row(one["sink"], state, *map(str, figures))
     for name, why in told["absent"].items():

@@ -29,6 +29,8 @@ LINGER = 0.04
 """Seconds in which changes gather before a page is read: each commit of a sink has its price."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 REPORT_SECONDS = 0.5
+BUSY_SECONDS = 5.0
+"""How often it is told how far a sink is while it works at one batch."""
 LOOK_SECONDS = 1.0
 """How often it is looked whether somebody wants documents tried again, or a rebuild."""
 RATE_SECONDS = 30.0
@@ -68,6 +70,7 @@ class Follower:
 
     async def run(self) -> None:
         failures = 0
+        reporting = asyncio.create_task(self._report_while_busy(), name=f"feed {self.name} reports")
         try:
             while True:
                 try:
@@ -82,6 +85,7 @@ class Follower:
                     await self._failed(f"a defect: {outline(error)}", failures)
                 failures += 1
         finally:
+            reporting.cancel()
             await self._close()
 
     async def _turn(self) -> None:
@@ -212,7 +216,7 @@ class Follower:
         else:
             if self._behind_since is None:
                 self._behind_since = now
-            if self._walker is not None and not self._walker.near:
+            if self._walker is not None and (self._walker.busy or not self._walker.near):
                 self._state = State.CATCHING_UP
         assert self._walker is not None
         applied = self._walker.applied - self._before
@@ -221,6 +225,15 @@ class Follower:
             self._done.append((clock, applied))
         while self._done and self._done[0][0] < clock - RATE_SECONDS:
             self._done.popleft()
+
+    async def _report_while_busy(self) -> None:
+        while True:
+            await asyncio.sleep(BUSY_SECONDS)
+            walker = self._walker
+            if walker is not None and time.monotonic() - self._reported >= BUSY_SECONDS:
+                if self._behind_since is None and walker.position < walker.target:
+                    self._behind_since = time.time()
+                await self._report(now=True)
 
     async def _report(self, *, now: bool = False, position: int = 0, target: int = 0) -> None:
         clock = time.monotonic()
@@ -241,6 +254,7 @@ class Follower:
             walker.applied if walker is not None else 0,
             self._errors + (walker.errors if walker is not None else 0),
             (walker.last_error if walker is not None else "") or self._last_error,
+            next((one.busy for one in (walker, building) if one is not None and one.busy), ""),
             building.position if building is not None else 0,
             building.target if building is not None else 0,
             os.getpid(),

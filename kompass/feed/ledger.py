@@ -81,6 +81,8 @@ class Status:
     errors: int = 0
     """Since the consumer was started."""
     last_error: str = ""
+    busy: str = ""
+    """What takes it so long; empty if nothing does."""
     rebuild_position: int = 0
     rebuild_target: int = 0
     """Of a generation in the making; 0 without one."""

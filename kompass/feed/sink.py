@@ -11,7 +11,7 @@ database. A sink keeps three promises, and `tests/feed/conformance.py` holds eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +24,14 @@ class SinkError(Exception):
 
 class SinkUnavailableError(SinkError):
     """It can't be reached or can't store anything now. The same batch is tried again until it can."""
+
+
+class TooMuchError(SinkError):
+    """It is more than the sink does at once, and no document is at fault.
+
+    Nothing of it is stored, but what was worked out is kept, also if the process is killed: the same batch,
+    or less, gets further the next time. The text says what takes so long.
+    """
 
 
 class DocumentRejectedError(SinkError):
@@ -120,8 +128,9 @@ class Sink(Protocol):
     async def apply(self, batch: Batch) -> None:
         """Stores all of it and its checkpoint, or nothing.
 
-        Raises `SinkUnavailableError` if it can't store now, `DocumentRejectedError` if it never will store
-        one of them; anything else is taken for a document that it can't store, which is then looked for.
+        Raises `SinkUnavailableError` if it can't store now, `TooMuchError` if it has to do it in parts,
+        `DocumentRejectedError` if it never will store one of them; anything else is taken for a document that
+        it can't store, which is then looked for.
         """
 
     async def rebuilding(self) -> Sink:
@@ -155,3 +164,15 @@ class Forgetting(Protocol):
         ticket is confirmed; may be called again.
         Raises `SinkUnavailableError` if it can't now: then the ticket waits.
         """
+
+
+@runtime_checkable
+class Revisiting(Protocol):
+    """A sink that has stored documents without something that it may get another time.
+
+    Optional: of a sink without it, a stored document comes again when it changes.
+    """
+
+    async def due(self) -> Collection[str]:
+        """Ids of some documents that it wants again now, as they are. They come as any change does; one that
+        isn't named any more after it was applied is settled. Raises `SinkUnavailableError`."""

@@ -6,7 +6,9 @@ again, under the hands of what still works on it.
 
 from __future__ import annotations
 
-from kompass.feed.sink import Batch, Checkpoint, Forgetting, Sink
+from collections.abc import Collection
+
+from kompass.feed.sink import Batch, Checkpoint, Forgetting, Revisiting, Sink
 from kompass.finishing import to_the_end
 
 
@@ -33,6 +35,10 @@ class SteadySink:
         """Nothing if the sink has nothing to forget."""
         if isinstance(self._sink, Forgetting):
             await to_the_end(self._sink.forget())
+
+    async def due(self) -> Collection[str]:
+        """None if the sink wants nothing again."""
+        return await to_the_end(self._sink.due()) if isinstance(self._sink, Revisiting) else ()
 
     async def rebuilding(self) -> SteadySink:
         return SteadySink(await to_the_end(self._sink.rebuilding()))

@@ -7,6 +7,9 @@ of its own, and what was purged, is added.
 A document that the sink can't store is looked for by halving. It is tried again later, beside the others, and
 then left to people (`Ledger`). Until it is stored nothing of it is in the sink: an older version might show
 what its readers must not see any more.
+
+A page that is too much for the sink at once is read again with fewer changes, so that its checkpoint moves on
+with each that it has.
 """
 
 from __future__ import annotations
@@ -20,15 +23,17 @@ from pathlib import Path
 
 import structlog
 
-from kompass.feed.ledger import LONGEST_POSTPONED, DeadLetter, Ledger
+from kompass.feed.ledger import LONGEST_POSTPONED, Ledger
 from kompass.feed.sink import (
     Batch,
     Change,
     Checkpoint,
     DocumentRejectedError,
     PersonAccess,
+    Revisiting,
     Sink,
     SinkUnavailableError,
+    TooMuchError,
 )
 from kompass.feed.source import AccessAnswer, Page, Row, Source, epoch_of
 from replication.replicator.backoff import pause
@@ -64,6 +69,8 @@ class Walker:
         self._limit = FIRST_LIMIT
         self._at: Checkpoint | None = None
         self._failed: set[str] = set()
+        self._aside: dict[str, tuple[str, int]] = {}
+        """What could not be stored beyond the checkpoint: a page that comes again tries none twice."""
         self.position = 0
         self.target = 0
         self.applied = 0
@@ -71,6 +78,8 @@ class Walker:
         """Whether the latest page was not full: the rest is what was written meanwhile."""
         self.errors = 0
         self.last_error = ""
+        self.busy = ""
+        """What takes the sink so long that it does the page in parts; empty if nothing does."""
 
     async def begin(self) -> None:
         """Finds out where the sink is; makes the first checkpoint of an empty one, with all people.
@@ -114,7 +123,15 @@ class Walker:
         after = _checkpoint(at.epoch, access.until, access.history, access.position)
         self.target = access.update_seq
         if changes or access.people or access.position != at.position:
-            await self._deliver(changes, after, access.people)
+            untried = [one for one in changes if self._aside.get(one.id) != (one.rev, one.position)]
+            try:
+                await self._deliver(untried, after, access.people)
+            except TooMuchError as error:
+                self.busy = str(error)
+                self._limit = max(1, len(page.rows) // 2)
+                return False
+        self.busy = ""
+        self._aside = {docid: one for docid, one in self._aside.items() if one[1] > access.position}
         self._at = after
         self.position = access.position
         self.applied += len(changes)
@@ -150,7 +167,7 @@ class Walker:
         assert self._at is not None
         try:
             await self.sink.apply(Batch(changes, after, people, self.target))
-        except SinkUnavailableError:
+        except (SinkUnavailableError, TooMuchError):
             raise
         except DocumentRejectedError as error:
             bad = next((one for one in changes if one.id == error.docid), None)
@@ -186,6 +203,7 @@ class Walker:
             due = time.time() + pause(attempts - 1, first=FIRST_RETRY, longest=LONGEST_RETRY)
             await self._ledger.do(self._ledger.postpone, self.key, change.id, due)
         self._failed.add(change.id)
+        self._aside[change.id] = change.rev, change.position
         try:
             gone = replace(change, doc=None, channels=frozenset())
             await self.sink.apply(Batch([gone], self._at, latest=self.target))
@@ -200,35 +218,44 @@ class Walker:
         if mended:
             await self._ledger.do(self._ledger.resolve, self.key, mended)
             self._failed -= mended
+            for docid in mended:
+                self._aside.pop(docid, None)
 
     def _adapt(self, page: Page) -> None:
         if page.rows:
             fitting = PAGE_SIZE * len(page.rows) // max(page.size, 1)
             self._limit = max(1, min(fitting, 2 * self._limit, MOST_ROWS))
 
-    # -- documents that could not be stored ------------------------------------------------------
+    # -- documents that come again without having changed ----------------------------------------
 
-    async def retry(self) -> int:
-        """Tries those again that are due, as they are now. How many there were."""
+    async def retry(self) -> None:
+        """Tries those again that could not be stored and are due, and those that the sink wants again, all as
+        they are now.
+        """
         letters = await self._ledger.do(self._ledger.due, self.key, MOST_RETRIED)
-        if not letters:
-            return 0
+        positions = {one.id: one.position for one in letters}
+        self._failed.update(positions)
+        if isinstance(self.sink, Revisiting):
+            positions |= {docid: 0 for docid in await self.sink.due() if docid not in positions}
+        if not positions:
+            return
         since = self.since
-        access = await self._source.access([one.id for one in letters], since, since, None)
-        wanted = {one.id: rev for one in letters if (rev := access.revs.get(one.id)) is not None}
+        access = await self._source.access(list(positions), since, since, None)
+        wanted = {docid: rev for docid in positions if (rev := access.revs.get(docid)) is not None}
         documents = await self._source.documents(wanted)
-        for letter in letters:
-            await self._retry(letter, access, documents.get(letter.id))
-        return len(letters)
+        try:
+            for docid, position in positions.items():
+                await self._retry(docid, position, access, documents.get(docid))
+        except TooMuchError:
+            return  # the page goes first; the rest is still due
 
-    async def _retry(self, letter: DeadLetter, access: AccessAnswer, doc: object) -> None:
+    async def _retry(self, docid: str, position: int, access: AccessAnswer, doc: object) -> None:
         assert self._at is not None
-        self._failed.add(letter.id)
-        rev = access.revs.get(letter.id)
+        rev = access.revs.get(docid)
         if rev is None:
-            change = Change(letter.id, max(letter.position, access.positions.get(letter.id, 0)), "", None)
+            change = Change(docid, max(position, access.positions.get(docid, 0)), "", None)
         elif isinstance(doc, dict):
-            change = _stated(letter.id, rev, doc, access)
+            change = _stated(docid, rev, doc, access)
         else:
             return  # it has just changed, and is on its way
         await self._deliver([change], self._at, ())

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kompass.feed import follower
+from kompass.feed import follower, walker
 from kompass.feed.ledger import State
-from kompass.feed.sink import Batch, DocumentRejectedError, SinkUnavailableError
+from kompass.feed.sink import Batch, DocumentRejectedError, SinkUnavailableError, TooMuchError
 from kompass.privacy import enrolments, tickets
 from kompass.sync.index import verifying
 from replication.store.sqlite import Writing
@@ -37,6 +37,10 @@ class Picky(ReferenceSink):
         self.tried = 0
 
     async def apply(self, batch: Batch) -> None:
+        self.refuse(batch)
+        await super().apply(batch)
+
+    def refuse(self, batch: Batch) -> None:
         for change in batch.changes:
             if (
                 self.refuses
@@ -48,7 +52,6 @@ class Picky(ReferenceSink):
                 if self.by_name:
                     raise DocumentRejectedError(change.id, "it is poison")
                 raise RuntimeError("poison")
-        await super().apply(batch)
 
 
 async def test_what_is_there_and_what_comes(world: FeedWorld) -> None:
@@ -140,6 +143,92 @@ async def test_what_is_repaired_by_hand_reaches_it(world: FeedWorld) -> None:
     await world.settled()
     assert world.harness.documents()[customer(1)][1]
     assert f"sales:customer:{customer(1)}" in world.harness.people()["adm1"]
+
+
+class Slow(Picky):
+    """Reads one document at a time, which takes it long, and keeps what it has read."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.read: list[str] = []
+        self.at: list[int] = []
+        self.wanted: set[str] = set()
+        self.given: list[str] = []
+
+    async def apply(self, batch: Batch) -> None:
+        self.refuse(batch)
+        unread = [one for one in batch.changes if one.type == "customer" and one.id not in self.read]
+        if unread:
+            self.read.append(unread[0].id)
+            raise TooMuchError("reading slowly")
+        await super().apply(batch)
+        self.given += (one.id for one in batch.changes)
+        self.wanted.difference_update(self.given)
+        self.at.append(batch.checkpoint.position)
+
+    async def due(self) -> set[str]:
+        return self.wanted
+
+
+async def test_what_is_slow_goes_on_document_by_document(
+    world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walker, "FIRST_RETRY", 60.0)
+    for number in range(1, 9):
+        await world.customer(number, "adm1", "Gift" if number == 2 else "Hof")
+    sink = Slow(world.directory / "sink")
+    world.follow(sink)
+
+    async def there() -> bool:
+        return len([each for each in world.harness.documents() if each.startswith("customer-")]) == 7
+
+    await until(there, 20)
+    assert sorted(sink.read) == sorted(set(sink.read)), "nothing is read again"
+    assert len(set(sink.at)) >= 3, "its checkpoint moves on before the end"
+    (letter,) = world.ledger.letters()
+    assert (letter.id, letter.attempts) == (customer(2), 1)
+    await world.state(State.FOLLOWING)
+
+
+async def test_it_says_what_takes_so_long(world: FeedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(sink: Slow, batch: Batch) -> None:
+        if not batch.changes:
+            return await ReferenceSink.apply(sink, batch)
+        await asyncio.sleep(0.02)
+        raise TooMuchError("reading slowly")
+
+    monkeypatch.setattr(Slow, "apply", never)
+    monkeypatch.setattr(follower, "REPORT_SECONDS", 0.01)
+    await world.customer(1, "adm1")
+    world.follow(Slow(world.directory / "sink"))
+
+    async def told() -> bool:
+        status = world.ledger.statuses().get("reference")
+        return status is not None and status.busy == "reading slowly"
+
+    await until(told, 10)
+    status = world.ledger.statuses()["reference"]
+    assert (status.state, status.errors, world.ledger.letters()) == (State.CATCHING_UP, 0, [])
+    assert status.lag > 0
+    assert status.behind_since is not None
+
+
+async def test_what_a_sink_wants_again_comes_again(world: FeedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.05)
+    await world.customer(1, "adm1")
+    sink = Slow(world.directory / "sink")
+    world.follow(sink)
+    await world.settled()
+    sink.given.clear()
+    sink.wanted = {customer(1), customer(77)}
+
+    async def given() -> bool:
+        return {customer(1), customer(77)} <= set(sink.given)
+
+    await until(given, 10)
+    assert customer(1) in world.harness.documents()
+    assert customer(77) not in world.harness.documents()
+    assert sink.given.count(customer(1)) == 1
 
 
 class Full(ReferenceSink):
