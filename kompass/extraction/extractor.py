@@ -29,6 +29,9 @@ TOO_LARGE = Extracted("", f"larger than {MOST_BYTES >> 20} MB")
 TOO_LONG = Extracted("", "reading it takes too long")
 DIED = Extracted("", "reading it takes too much memory or time")
 
+PASSING = frozenset({TOO_LONG.problem, DIED.problem})
+"""Problems that may be the machine's and not the file's: another time it may be read."""
+
 
 class Extractor:
     """One for a process. Files are read one after the other."""

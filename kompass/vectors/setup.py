@@ -33,12 +33,14 @@ def create_sink(settings: Settings) -> Sink:
     if why is not None:
         raise SinkAbsentError(why)
     from kompass.vectors.originals import ServerOriginals
+    from kompass.vectors.readings import Readings
     from kompass.vectors.sink import VectorSink
 
     embedder = _embedder(settings)
     secret = settings.feed_secret.get_secret_value() if settings.feed_secret else ""
     originals = ServerOriginals(settings.feed_server or f"http://127.0.0.1:{settings.port}", secret)
-    return VectorSink(_store(settings, embedder.name), embedder, originals)
+    readings = Readings(settings.directory / "vectors", embedder.name)
+    return VectorSink(_store(settings, embedder.name), embedder, originals, readings)
 
 
 def create_meaning(settings: Settings) -> tuple[Meaning | None, str]:

@@ -8,28 +8,45 @@ follow in the same write: their vectors go, or they are fetched and come in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from kompass.domain.changes import Body
 from kompass.domain.consent import Purpose, may_process
 from kompass.feed.sink import Batch, Change, Checkpoint, Sink, SinkUnavailableError
 from kompass.feed.source import SourceUnavailableError
+from kompass.vectors.attaching import SECONDS, Attaching
 from kompass.vectors.attachments import Attachments
+from kompass.vectors.drafts import CUSTOMER, Customers, Draft, again, allowed, drafted, named
 from kompass.vectors.embedders.interface import Embedder, EmbedderUnavailableError
+from kompass.vectors.embedding import Embedding
 from kompass.vectors.index import NAME, VectorStore, Write
 from kompass.vectors.originals import Originals
-from kompass.vectors.preparing import CUSTOMER, Customers, Draft, Preparing, again, allowed, drafted, named
+from kompass.vectors.preparing import Preparing
+from kompass.vectors.readings import Readings
 
 
 class VectorSink:
     """See `kompass.feed.sink.Sink`."""
 
-    def __init__(self, store: VectorStore, embedder: Embedder, originals: Originals) -> None:
+    def __init__(
+        self,
+        store: VectorStore,
+        embedder: Embedder,
+        originals: Originals,
+        readings: Readings,
+        *,
+        seconds: float = SECONDS,
+    ) -> None:
+        """`seconds`: for which attachments are read before `apply` raises `TooMuchError`."""
         self._store = store
         self._embedder = embedder
         self._originals = originals
+        self._readings = readings
+        self._seconds = seconds
         self._attachments = Attachments(originals)
-        self._preparing = Preparing(store, embedder, self._attachments)
+        embedding = Embedding(store, embedder)
+        attaching = Attaching(store, self._attachments, readings, embedding, seconds=seconds)
+        self._preparing = Preparing(embedding, attaching)
 
     @property
     def name(self) -> str:
@@ -45,7 +62,13 @@ class VectorSink:
         # What a document says is read before anything is asked or written: a fault in it concerns only it.
         drafts = await asyncio.to_thread(drafted, batch.changes)
         try:
-            await self._store.write(await self._written(batch, drafts))
+            write = await self._written(batch, drafts)
+            await self._store.write(write)
+            await self._readings.stored(
+                {change.id: () for change, one in zip(batch.changes, drafts, strict=True) if one is None}
+                | dict.fromkeys(write.stripped, ())
+                | {one.id: one.attached for one in write.entries}
+            )
         except (SourceUnavailableError, EmbedderUnavailableError, OSError) as error:
             raise SinkUnavailableError(str(error)) from error
 
@@ -95,11 +118,18 @@ class VectorSink:
             [one.id for one in going if one.id not in here],
         )
 
+    async def due(self) -> Collection[str]:
+        return await self._readings.due()
+
     async def forget(self) -> None:
+        await self._readings.forget()
         await self._store.forget()
 
     async def rebuilding(self) -> Sink:
-        return VectorSink(await self._store.rebuilding(), self._embedder, self._originals)
+        store = await self._store.rebuilding()
+        if await store.checkpoint() is None:
+            await self._readings.begin_again()
+        return VectorSink(store, self._embedder, self._originals, self._readings, seconds=self._seconds)
 
     async def switch(self) -> None:
         await self._store.switch()
@@ -110,6 +140,7 @@ class VectorSink:
     async def close(self) -> None:
         await self._store.close()
         await self._attachments.close()
+        await self._readings.close()
         await self._originals.close()
         await self._embedder.close()
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from kompass.feed.sink import (
     PersonAccess,
     Sink,
     SinkUnavailableError,
+    TooMuchError,
 )
 from tests.domain.examples import TYPES, docid, full, smallest
 from tests.feed.applying import apply_and_be_killed
@@ -319,6 +321,31 @@ class SinkConformance:
             await sink.close()
         assert reached > 0
 
+    async def test_what_is_too_much_at_once_is_done_in_parts(self, harness: SinkHarness) -> None:
+        changes = [with_files(change(number, number, f"Hofladen {number}"), 2) for number in range(1, 4)]
+        rounds = 0
+        while True:
+            sink = harness.make_slow()  # as after a kill: what was worked out before isn't lost
+            await sink.open()
+            said = ""
+            try:
+                await sink.apply(batch(*changes))
+            except TooMuchError as error:
+                said = str(error) or "nothing"
+            if not said:
+                break
+            assert said != "nothing"
+            assert await sink.checkpoint() is None
+            assert not any((await everything(harness, 3)).values())
+            await sink.close()
+            rounds += 1
+            assert rounds <= 6, "it gets no further"
+        await sink.close()
+        sink = await opened(harness)
+        assert await sink.checkpoint() == at(3)
+        assert all((await everything(harness, 3)).values())
+        await sink.close()
+
     # -- generations ---------------------------------------------------------------------------
 
     async def test_a_new_generation_is_seen_when_it_is_switched_to(self, harness: SinkHarness) -> None:
@@ -447,6 +474,21 @@ class SinkConformance:
         assert await take(sink, gone, at(position + 2)) == {}, what
         for doc in docs:
             assert await harness.read(doc["_id"]) is None, what
+
+
+def with_files(one: Change, many: int) -> Change:
+    """The same with so many attachments, each with content of its own."""
+    stubs = {
+        f"{number}.txt": {
+            "stub": True,
+            "digest": f"md5-{one.id}-{number}",
+            "length": 9,
+            "content_type": "text/plain",
+            "revpos": 1,
+        }
+        for number in range(many)
+    }
+    return replace(one, doc={**(one.doc or {}), "_attachments": stubs})
 
 
 def knows(channels: frozenset[str], name: str = "jemand") -> PersonAccess:

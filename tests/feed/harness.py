@@ -34,6 +34,11 @@ class SinkHarness(ABC):
     def make(self) -> Sink:
         """A sink on this place, not opened. Each call gives another object on the same data."""
 
+    def make_slow(self) -> Sink:
+        """Another one, with attachments for every stub, that does the least it can at once. As `make` where
+        nothing is ever too much."""
+        return self.make()
+
     @abstractmethod
     async def read(self, docid: str) -> Stored | None:
         """What readers find of a document, now, in the generation that is read."""

@@ -11,6 +11,7 @@ from kompass.server import Product
 from kompass.vectors.embedded.store import EmbeddedStore
 from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.originals import Document
+from kompass.vectors.readings import Readings
 from kompass.vectors.sink import VectorSink
 from tests.feed.changes import CONSENT
 from tests.search.filling import follow
@@ -37,7 +38,8 @@ async def filled(
 ) -> None:
     """`documents`: what the server has, of which customers are looked up."""
     there = {doc["_id"]: {**doc, "dsgvoConsent": CONSENT} for doc in documents}
-    sink = Agreeing(EmbeddedStore(directory, NAME), embedder(), Documents(there))
+    store, readings = EmbeddedStore(directory, NAME), Readings(directory, NAME)
+    sink = Agreeing(store, embedder(), Documents(there), readings)
     sink.only = None if only is None else frozenset(only)
     await sink.open()
     await follow(product, sink)

@@ -13,12 +13,14 @@ import apsw
 from kompass.feed.sink import PersonAccess, Sink
 from kompass.search.asking import question
 from kompass.search.index import IndexUnavailableError
+from kompass.vectors.attaching import SECONDS
 from kompass.vectors.embedded import schema
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedded.store import EmbeddedStore
 from kompass.vectors.embedders.packaged import NAME, PackagedEmbedder
 from kompass.vectors.meaning import VectorMeaning
 from kompass.vectors.originals import Document, Originals, ServerOriginals
+from kompass.vectors.readings import Readings
 from kompass.vectors.sink import VectorSink
 from tests.feed.harness import SinkHarness, Stored
 from tests.search.embedded import DirectoryHarness
@@ -43,6 +45,14 @@ class Documents:
     async def close(self) -> None: ...
 
 
+class AnyFile(Documents):
+    """Has every attachment that it is asked for, as a text that says what it is called."""
+
+    async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
+        self.asked.append(f"{docid}/{name}")
+        return f"Was in {name} steht".encode()
+
+
 @cache
 def embedder() -> PackagedEmbedder:
     """One for all tests of a process: to read the model takes half a second."""
@@ -55,8 +65,9 @@ def originals() -> Originals:
     return ServerOriginals(url, secret) if url else Documents()
 
 
-def make(directory: Path, documents: Originals | None = None) -> VectorSink:
-    return VectorSink(EmbeddedStore(directory, NAME), embedder(), documents or originals())
+def make(directory: Path, documents: Originals | None = None, *, seconds: float = SECONDS) -> VectorSink:
+    store, readings = EmbeddedStore(directory, NAME), Readings(directory, NAME)
+    return VectorSink(store, embedder(), documents or originals(), readings, seconds=seconds)
 
 
 def at(directory: str) -> Sink:
@@ -78,6 +89,9 @@ class EmbeddedHarness(DirectoryHarness):
 
     def make(self) -> Sink:
         return make(self._directory)
+
+    def make_slow(self) -> Sink:
+        return make(self._directory, AnyFile(), seconds=0)
 
     async def read(self, docid: str) -> Stored | None:
         try:

@@ -22,8 +22,11 @@ import httpx
 from kompass.feed.sink import PersonAccess, Sink
 from kompass.search.asking import question
 from kompass.search.index import IndexUnavailableError
+from kompass.vectors.attaching import SECONDS
 from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.meaning import VectorMeaning
+from kompass.vectors.originals import Originals
+from kompass.vectors.readings import Readings
 from kompass.vectors.sink import VectorSink
 from kompass.vectors.weaviate.place import Address
 from kompass.vectors.weaviate.reader import WeaviateVectors
@@ -31,7 +34,7 @@ from kompass.vectors.weaviate.store import WeaviateStore
 from tests.feed.harness import SinkHarness, Stored
 from tests.needs import require
 from tests.servers import free_port
-from tests.vectors.embedded import embedder, originals
+from tests.vectors.embedded import AnyFile, embedder, originals
 
 START_SECONDS = 60.0
 
@@ -80,8 +83,16 @@ def _stop(process: subprocess.Popen[bytes], directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def at(address: str) -> Sink:
-    return VectorSink(WeaviateStore(Address(**json.loads(address)), NAME), embedder(), originals())
+def at(place: str) -> Sink:
+    found = json.loads(place)
+    return make(Address(**found["address"]), Path(found["directory"]))
+
+
+def make(
+    address: Address, directory: Path, documents: Originals | None = None, *, seconds: float = SECONDS
+) -> VectorSink:
+    store, readings = WeaviateStore(address, NAME), Readings(directory, NAME)
+    return VectorSink(store, embedder(), documents or originals(), readings, seconds=seconds)
 
 
 class Relay:
@@ -130,8 +141,9 @@ async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 class WeaviateHarness(SinkHarness):
     """Breaks it by closing the way to it."""
 
-    def __init__(self, address: Address, http: Relay, grpc: Relay) -> None:
-        self._direct = address
+    def __init__(self, address: Address, directory: Path, http: Relay, grpc: Relay) -> None:
+        self.address = address
+        self._directory = directory
         self._relays = (http, grpc)
         self._address = replace(address, url=f"http://127.0.0.1:{http.port}", grpc_port=grpc.port)
         self.index = WeaviateVectors(address, NAME)
@@ -139,10 +151,14 @@ class WeaviateHarness(SinkHarness):
 
     @property
     def again(self) -> tuple[str, str]:
-        return "tests.vectors.in_weaviate:at", json.dumps(asdict(self._direct))
+        place = {"address": asdict(self.address), "directory": str(self._directory)}
+        return "tests.vectors.in_weaviate:at", json.dumps(place)
 
     def make(self) -> Sink:
-        return at(json.dumps(asdict(self._address)))
+        return make(self._address, self._directory)
+
+    def make_slow(self) -> Sink:
+        return make(self._address, self._directory, AnyFile(), seconds=0)
 
     async def read(self, docid: str) -> Stored | None:
         try:
@@ -174,13 +190,13 @@ class WeaviateHarness(SinkHarness):
 
 
 @asynccontextmanager
-async def harness(_: Path) -> AsyncIterator[SinkHarness]:
+async def harness(directory: Path) -> AsyncIterator[SinkHarness]:
     found = await asyncio.to_thread(server)
     address = replace(found, tenant=f"t{secrets.token_hex(6)}")
     relays = Relay(int(address.url.rpartition(":")[2])), Relay(address.grpc_port)
     for relay in relays:
         await relay.open()
-    one = WeaviateHarness(address, *relays)
+    one = WeaviateHarness(address, directory, *relays)
     try:
         yield one
     finally:

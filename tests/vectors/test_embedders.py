@@ -23,6 +23,7 @@ from kompass.vectors.embedders.interface import EmbedderRefusedError, EmbedderUn
 from kompass.vectors.embedders.openai import OpenAIEmbedder
 from kompass.vectors.embedders.packaged import PackagedEmbedder
 from kompass.vectors.embedders.transformers import TransformersEmbedder
+from kompass.vectors.readings import Readings
 from kompass.vectors.setup import absent, create_meaning, create_sink
 from kompass.vectors.sink import VectorSink
 from tests.domain.examples import docid
@@ -151,7 +152,9 @@ async def test_a_text_that_it_refuses_is_the_texts_fault() -> None:
 
 async def test_a_sink_waits_for_a_service_that_is_away(tmp_path: Path) -> None:
     async with service() as (server, made):
-        sink = VectorSink(EmbeddedStore(tmp_path, made.name), made, Documents())
+        sink = VectorSink(
+            EmbeddedStore(tmp_path, made.name), made, Documents(), Readings(tmp_path, made.name)
+        )
         await sink.open()
         server.instead = ANSWERS["a fault of its own"]
         with pytest.raises(SinkUnavailableError, match="500"):
@@ -169,7 +172,9 @@ async def test_a_sink_waits_for_a_service_that_is_away(tmp_path: Path) -> None:
 
 async def test_only_what_was_agreed_to_leaves_the_house(tmp_path: Path) -> None:
     async with service() as (server, made):
-        sink = VectorSink(EmbeddedStore(tmp_path, made.name), made, Documents())
+        sink = VectorSink(
+            EmbeddedStore(tmp_path, made.name), made, Documents(), Readings(tmp_path, made.name)
+        )
         await sink.open()
         await sink.apply(batch(change(1, 1, "Zwetschgenbaron", dsgvoConsent=None), change(2, 2, "Hofladen")))
         assert "Zwetschgenbaron" not in str(server.asked)

@@ -11,6 +11,7 @@ from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedded.store import EmbeddedStore
 from kompass.vectors.embedders.interface import Vectors
 from kompass.vectors.embedders.packaged import NAME, PackagedEmbedder
+from kompass.vectors.readings import Readings
 from kompass.vectors.sink import VectorSink
 from tests.domain.examples import docid
 from tests.feed.changes import batch, change
@@ -31,7 +32,8 @@ class Counting(PackagedEmbedder):
 
 def counted(directory: Path) -> tuple[VectorSink, Counting]:
     embedder = Counting()
-    return VectorSink(EmbeddedStore(directory, NAME), embedder, Documents()), embedder
+    store, readings = EmbeddedStore(directory, NAME), Readings(directory, NAME)
+    return VectorSink(store, embedder, Documents(), readings), embedder
 
 
 async def test_the_same_text_is_embedded_once(tmp_path: Path) -> None:

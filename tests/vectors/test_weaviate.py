@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.index import Write
 from kompass.vectors.meaning import VectorMeaning
+from kompass.vectors.readings import Readings
 from kompass.vectors.sink import VectorSink
 from kompass.vectors.weaviate.place import Address, Place
 from kompass.vectors.weaviate.reader import WeaviateVectors
@@ -32,12 +32,13 @@ pytestmark = pytest.mark.slow
 async def address(tmp_path: Path) -> AsyncIterator[Address]:
     async with harness(tmp_path) as one:
         assert isinstance(one, WeaviateHarness)
-        yield Address(**json.loads(one.again[1]))
+        yield one.address
 
 
 def sink_at(address: Address) -> tuple[VectorSink, Counting]:
     counting = Counting()
-    return VectorSink(WeaviateStore(address, NAME), counting, Documents()), counting
+    readings = Readings(Path("nowhere"), NAME)  # no document here has attachments
+    return VectorSink(WeaviateStore(address, NAME), counting, Documents(), readings), counting
 
 
 async def test_it_finds_what_the_embedded_index_finds(address: Address, tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ _TABLES = f"""
     CREATE TABLE IF NOT EXISTS attachments (
         document INTEGER, name TEXT, source TEXT NOT NULL, problem TEXT NOT NULL,
         PRIMARY KEY (document, name)) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS attachments_source ON attachments (source);
+    DROP INDEX IF EXISTS attachments_source;
+    CREATE INDEX IF NOT EXISTS attachments_read ON attachments (source, problem);
     CREATE INDEX IF NOT EXISTS chunks_source ON chunks (source) WHERE source IS NOT NULL;
     CREATE INDEX IF NOT EXISTS chunks_document ON chunks (document);
     CREATE INDEX IF NOT EXISTS chunks_hash ON chunks (hash);

@@ -183,7 +183,7 @@ def _vectors(connection: apsw.Connection, hashes: Collection[bytes]) -> dict[byt
 def _attachments(connection: apsw.Connection, sources: Collection[str]) -> dict[str, Known]:
     found: dict[str, Known] = {}
     for one in sources:
-        query = "SELECT document, name, problem FROM attachments WHERE source = ? LIMIT 1"
+        query = "SELECT document, name, problem FROM attachments WHERE source = ? ORDER BY problem LIMIT 1"
         for document, name, problem in connection.execute(query, (one,)):
             pieces = connection.execute(
                 "SELECT hash, vector FROM chunks WHERE document = ? AND source = ? AND place = ?"

@@ -98,20 +98,10 @@ class WeaviateStore:
     async def attachments(self, sources: Collection[str]) -> Mapping[str, Known]:
         found: dict[str, Known] = {}
         async with self._working() as (place, state):
-            for row, _ in await _rows(place.documents(state), one_of("sources", sources)) if sources else ():
-                for name, source, problem in json.loads(row["attached"]):
-                    if source not in sources or source in found:
-                        continue
-                    pieces: list[tuple[bytes, bytes]] = []
-                    if row["doctype"] in state.types:
-                        asked = one_of("key", [row["key"]]) & one_of("source", [source])
-                        there = await _rows(place.pieces(state, row["doctype"]), asked, vectors=True)
-                        pieces = [
-                            (bytes.fromhex(one["hash"]), repacked(vector))
-                            for one, vector in there
-                            if one["place"] == place_of(name)
-                        ]
-                    found[source] = Known(problem, tuple(pieces))
+            for where in filter(None, (state, self._before)):
+                missing = [one for one in sources if one not in found]
+                if missing:
+                    found |= await _attachments(place, where, missing)
         return found
 
     async def write(self, write: Write) -> None:
@@ -276,6 +266,26 @@ async def _known(collection: Objects, hashes: Sequence[bytes]) -> dict[bytes, by
     for one in answer.objects:
         vector: Any = one.vector["default"]
         found[names[str(one.properties["hash"])]] = repacked(vector)
+    return found
+
+
+async def _attachments(place: Place, state: State, sources: Collection[str]) -> dict[str, Known]:
+    """Where one of two documents has a problem with the same content, it is the other that counts."""
+    found: dict[str, Known] = {}
+    for row, _ in await _rows(place.documents(state), one_of("sources", sources)):
+        for name, source, problem in json.loads(row["attached"]):
+            if source not in sources or (source in found and (problem or not found[source].problem)):
+                continue
+            pieces: list[tuple[bytes, bytes]] = []
+            if not problem and row["doctype"] in state.types:
+                asked = one_of("key", [row["key"]]) & one_of("source", [source])
+                there = await _rows(place.pieces(state, row["doctype"]), asked, vectors=True)
+                pieces = [
+                    (bytes.fromhex(one["hash"]), repacked(vector))
+                    for one, vector in there
+                    if one["place"] == place_of(name)
+                ]
+            found[source] = Known(problem, tuple(pieces))
     return found
 
 

@@ -1,0 +1,180 @@
+"""Attachments that take long to read hold nothing up for good, and are given up for good by nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from kompass.extraction.extractor import TOO_LONG, Extracted, Extractor
+from kompass.feed.sink import Sink, TooMuchError
+from kompass.vectors.embedded.reader import EmbeddedVectors
+from kompass.vectors.embedded.store import EmbeddedStore
+from kompass.vectors.embedders.packaged import NAME
+from kompass.vectors.readings import PAUSES, Readings
+from kompass.vectors.sink import VectorSink
+from tests.domain.examples import docid
+from tests.feed.changes import batch, changed, customer
+from tests.feed.conformance import with_files
+from tests.vectors.embedded import AnyFile, embedder, make
+from tests.vectors.test_sink import said
+
+HOF = docid("customer", 1)
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Place:
+    def __init__(self, directory: Path) -> None:
+        self.clock = Clock()
+        self.server = AnyFile()
+        readings = Readings(directory, NAME, now=self.clock)
+        self.sink = VectorSink(EmbeddedStore(directory, NAME), embedder(), self.server, readings)
+        self.index = EmbeddedVectors(directory, NAME)
+
+    async def problems(self, number: int = 1) -> list[str]:
+        found = await self.index.inspect(docid("customer", number))
+        assert found is not None
+        return list(found["attachments"].values())
+
+    async def close(self) -> None:
+        await self.index.close()
+        await self.sink.close()
+
+
+@pytest.fixture
+def too_long(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """As long as there is something in it no file can be read in time."""
+    reasons = ["the machine is busy"]
+    really = Extractor.extract
+
+    async def extract(extractor: Extractor, data: bytes, *, plain: bool) -> Extracted:
+        return TOO_LONG if reasons else await really(extractor, data, plain=plain)
+
+    monkeypatch.setattr(Extractor, "extract", extract)
+    return reasons
+
+
+async def rounds(sinks: Sequence[Sink], number: int = 1, files: int = 3) -> int:
+    """How often it was too much until it is stored. Each sink gets one attempt, the last one the rest."""
+    for attempt in range(20):
+        sink = sinks[min(attempt, len(sinks) - 1)]
+        try:
+            await sink.apply(batch(with_files(changed(customer(number, "Hof"), number), files)))
+        except TooMuchError:
+            continue
+        return attempt
+    raise AssertionError("it gets no further")
+
+
+async def test_nothing_is_read_again_after_a_kill(tmp_path: Path) -> None:
+    server = AnyFile()
+    sinks = [make(tmp_path, server, seconds=0) for _ in range(4)]  # none of them is closed in between
+    assert await rounds(sinks, files=4) == 3
+    assert sorted(server.asked) == [f"{HOF}/{number}.txt" for number in range(4)]
+    index = EmbeddedVectors(tmp_path, NAME)
+    found = await index.inspect(HOF)
+    assert found is not None
+    assert set(found["attachments"].values()) == {""}
+    assert {place for place, *_ in found["chunks"]} == {
+        "title", *(f"attachment/{number}.txt" for number in range(4)),
+    }  # fmt: skip
+    await index.close()
+    for sink in sinks:
+        await sink.close()
+
+
+async def test_what_was_read_goes_with_its_document(tmp_path: Path) -> None:
+    server = AnyFile()
+    sink = make(tmp_path, server, seconds=0)
+    readings = Readings(tmp_path, NAME)
+    for last in (changed({**customer(1, "Hof"), "dsgvoConsent": None}, 2), changed(customer(1, "Hof"), 3)):
+        slow = with_files(changed(customer(1, "Hof"), 1), 2)
+        sources = {f"{stub['digest']}/text" for stub in dict(slow.doc or {})["_attachments"].values()}
+        with pytest.raises(TooMuchError):
+            await sink.apply(batch(slow))
+        assert len(await readings.known(sources)) == 1
+        await sink.apply(batch(last))
+        assert await readings.known(sources) == {}
+        sink, before = make(tmp_path / str(last.position), server, seconds=0), sink
+        await before.close()
+        await readings.close()
+        readings = Readings(tmp_path / str(last.position), NAME)
+    await readings.close()
+    await sink.close()
+
+
+async def test_an_erasure_leaves_nothing_of_what_was_read(tmp_path: Path) -> None:
+    sink = make(tmp_path, AnyFile(), seconds=0)
+    slow = with_files(changed(customer(1, "Hof"), 1), 2)
+    with pytest.raises(TooMuchError):
+        await sink.apply(batch(slow))
+    readings = Readings(tmp_path, NAME)
+    sources = {f"{stub['digest']}/text" for stub in dict(slow.doc or {})["_attachments"].values()}
+    (known,) = (await readings.known(sources)).values()
+    vectors = [vector for _, vector in known.pieces]
+    await readings.close()
+    assert said(tmp_path, *vectors)
+    await sink.forget()
+    assert not said(tmp_path, *vectors)
+    assert await rounds([sink], files=2) == 1
+    await sink.close()
+
+
+async def test_what_took_too_long_is_tried_again_later(tmp_path: Path, too_long: list[str]) -> None:
+    place = Place(tmp_path)
+    one, other = (with_files(changed(customer(number, "Hof"), number), 1) for number in (1, 2))
+    assert one.doc is not None
+    assert other.doc is not None
+    other.doc["_attachments"]["0.txt"]["digest"] = one.doc["_attachments"]["0.txt"]["digest"]
+    await place.sink.apply(batch(one, other))
+    assert place.server.asked == [f"{HOF}/0.txt"]
+    assert await place.problems(1) == await place.problems(2) == [TOO_LONG.problem]
+    assert await place.sink.due() == []
+    await place.sink.apply(batch(one))
+    assert len(place.server.asked) == 1, "not yet"
+    for tries, pause in enumerate(PAUSES, 2):
+        place.clock.now += pause + 1
+        assert set(await place.sink.due()) == {one.id, other.id}
+        await place.sink.apply(batch(one))
+        assert len(place.server.asked) == tries
+        assert await place.sink.due() == []
+    place.clock.now += 100 * max(PAUSES)
+    assert await place.sink.due() == [], "that was often enough"
+    await place.sink.apply(batch(one))
+    assert len(place.server.asked) == 1 + len(PAUSES)
+    # A new generation tries it once more. Then it is there for both, and has been read once.
+    too_long.clear()
+    rebuilt = await place.sink.rebuilding()
+    await rebuilt.apply(batch(one, other))
+    await rebuilt.switch()
+    assert len(place.server.asked) == 2 + len(PAUSES)
+    assert await place.problems(1) == await place.problems(2) == [""]
+    assert await place.sink.due() == []
+    await rebuilt.close()
+    await place.close()
+
+
+async def test_once_it_can_be_read_all_that_lack_it_get_it(tmp_path: Path, too_long: list[str]) -> None:
+    place = Place(tmp_path)
+    one, other = (with_files(changed(customer(number, "Hof"), number), 1) for number in (1, 2))
+    assert one.doc is not None
+    assert other.doc is not None
+    other.doc["_attachments"]["0.txt"]["digest"] = one.doc["_attachments"]["0.txt"]["digest"]
+    await place.sink.apply(batch(one, other))
+    place.clock.now += PAUSES[0] + 1
+    too_long.clear()
+    await place.sink.apply(batch(one))
+    assert await place.problems(1) == [""]
+    assert await place.sink.due() == [other.id]
+    await place.sink.apply(batch(other))
+    assert await place.problems(2) == [""]
+    assert await place.sink.due() == []
+    assert len(place.server.asked) == 2
+    await place.close()
