@@ -123,7 +123,7 @@ def print_status(told: dict[str, Any]) -> None:
         state = str(one["state"])
         if one["rebuild_target"]:
             state += f" {100 * one['rebuild_position'] // max(one['rebuild_target'], 1)} %"
-        if one["busy"]:
+        if one.get("busy"):
             state += f", {one['busy']}"
         figures = (one["lag"], one["lag_seconds"], one["rate"], one["errors"], one["dead"])
         table.add_row(one["sink"], state, *map(str, figures))
