@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from typing import NamedTuple
@@ -15,6 +16,8 @@ SECONDS = 10.0
 """Of processor time for a file, and twice that by the clock."""
 MOST_FILES = 200
 """That one process reads before a fresh one takes its place."""
+IDLE_SECONDS = 10.0
+"""After which a process that has nothing to read is ended: it has 24 MB."""
 MOST_ANSWER = 4 * 1024 * 1024
 
 
@@ -36,11 +39,14 @@ PASSING = frozenset({TOO_LONG.problem, DIED.problem})
 class Extractor:
     """One for a process. Files are read one after the other."""
 
-    def __init__(self, *, seconds: float = SECONDS) -> None:
+    def __init__(self, *, seconds: float = SECONDS, idle: float = IDLE_SECONDS) -> None:
         self._seconds = seconds
+        self._idle = idle
         self._lock = asyncio.Lock()
         self._process: Process | None = None
         self._files = 0
+        self._used = 0.0
+        self._ending: asyncio.Task[None] | None = None
 
     async def extract(self, data: bytes, *, plain: bool) -> Extracted:
         """The text of a file. `plain`: it is said to be plain text; else its bytes tell what it is.
@@ -67,6 +73,7 @@ class Extractor:
                 return DIED
             found = json.loads(line)
             self._files += 1
+            self._used = time.monotonic()
             if found.get("end") or self._files >= MOST_FILES:
                 await self._end()
             return Extracted(found.get("text") or "", found.get("problem", ""))
@@ -74,6 +81,8 @@ class Extractor:
     async def close(self) -> None:
         async with self._lock:
             await self._end()
+            if self._ending is not None:
+                self._ending.cancel()
 
     async def _answer(self, process: Process, data: bytes, plain: bool) -> bytes:
         assert process.stdin is not None
@@ -95,7 +104,17 @@ class Extractor:
                 start_new_session=True,
             )
             self._files = 0
+            self._used = time.monotonic()
+            if self._ending is None or self._ending.done():
+                self._ending = asyncio.create_task(self._end_when_idle())
         return self._process
+
+    async def _end_when_idle(self) -> None:
+        while self._process is not None:
+            await asyncio.sleep(max(0.0, self._used + self._idle - time.monotonic()))
+            async with self._lock:
+                if time.monotonic() - self._used >= self._idle:
+                    await self._end()
 
     async def _end(self) -> None:
         process, self._process = self._process, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import random
@@ -189,3 +190,20 @@ async def test_a_reader_that_is_busy_for_too_long_is_ended_by_the_system() -> No
     assert found.problem
     assert (await extractor.extract(docx("Brief"), plain=False)).text.split() == ["Brief"]
     await extractor.close()
+
+
+async def test_a_process_with_nothing_to_read_is_ended_and_another_one_reads_the_next_file() -> None:
+    extractor = Extractor(idle=0.3)
+    try:
+        first = await read(extractor, b"Eiche", plain=True)
+        assert extractor._process is not None
+        process = psutil.Process(extractor._process.pid)
+        async with asyncio.timeout(10):
+            while process.is_running():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert (first, await read(extractor, b"Buche", plain=True)) == (
+            Extracted("Eiche"),
+            Extracted("Buche"),
+        )
+    finally:
+        await extractor.close()
