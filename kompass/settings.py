@@ -23,6 +23,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from replication.loopback import is_loopback
+
 if TYPE_CHECKING:
     from kompass.domain.series import SeriesTable
     from replication.accounts.tokens import TokenSettings
@@ -431,9 +433,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _demo_stays_here(self) -> Settings:
-        # Imported here: it brings the whole server along, which `kompass --version` needn't wait for.
-        from replication.server import is_loopback
-
         if self.demo and not is_loopback(self.host):
             raise ValueError(
                 f"demo data is served on the loopback address only, not on {self.host}: "

@@ -12,9 +12,10 @@ from starlette.types import ASGIApp
 from replication.accounts.tokens import TokenSettings
 from replication.http.app import create_app
 from replication.http.config import LOCKOUT_THRESHOLD, ServerConfig
+from replication.loopback import is_loopback
 from replication.protocol.errors import ProtocolError
 from replication.replicator.hosts import LOOPBACK
-from replication.server import CannotServeError, is_loopback, run, set_up_logging
+from replication.server import CannotServeError, run, set_up_logging
 from replication.store.sqlite import DirectoryInUseError, SqliteStore
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True)

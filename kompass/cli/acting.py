@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 
-from kompass.audit import Actor, Door, acting_as
-
 
 def act_here() -> None:
     """What this command writes is written by whoever runs it."""
+    # Imported here: most commands, and the processes beside the server, know nothing of the chain.
+    from kompass.audit import Actor, Door, acting_as
+
     try:
         name = getpass.getuser()
     except (KeyError, OSError):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import TYPE_CHECKING
 
 from kompass.feed.registry import SinkAbsentError
 from kompass.feed.sink import Sink
-from kompass.search.service import Search
 from kompass.settings import Settings
+
+if TYPE_CHECKING:
+    from kompass.search.service import Search
 
 NOT_INSTALLED = "tantivy is not installed: pip install 'kompass[search]'"
 
@@ -27,6 +30,9 @@ def create_sink(settings: Settings) -> Sink:
 
 def create_search(settings: Settings) -> Search:
     """For a server."""
+    # Imported here: the consumer needs nothing of what answers people (35 MB).
+    from kompass.search.service import Search
+
     if settings.meilisearch_url is not None:
         from kompass.search.meilisearch.reader import MeiliIndex
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from kompass.vectors.chunks import chunked
-from kompass.vectors.embedders.interface import Embedder, packed
+from kompass.vectors.embedders.interface import Embedder
 from kompass.vectors.entries import hash_of
 from kompass.vectors.index import VectorStore
 from kompass.vectors.passages import Passage
@@ -51,6 +51,9 @@ class Embedding:
         `doctypes`: of the documents that they are of. Raises `EmbedderUnavailableError`, and what the store
         raises.
         """
+        # Imported here: a server asks which sinks there are, and makes no vectors.
+        from kompass.vectors.packing import packed
+
         texts = {piece.hash: piece.text for piece in pieces}
         found = dict(await self._store.vectors(texts.keys(), doctypes)) if texts else {}
         missing = [name for name in texts if name not in found]

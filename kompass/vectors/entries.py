@@ -18,7 +18,7 @@ class Chunk:
     hash: bytes
     """Of its text: the same text has the same vector."""
     vector: bytes
-    """See `kompass.vectors.embedders.interface.packed`."""
+    """See `kompass.vectors.packing.packed`."""
     source: str | None = None
     """The attachment that it was read from: see `Attached`."""
 

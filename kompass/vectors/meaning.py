@@ -12,7 +12,6 @@ from kompass.vectors.embedders.interface import (
     Embedder,
     EmbedderRefusedError,
     EmbedderUnavailableError,
-    packed,
 )
 from kompass.vectors.index import VectorIndex
 from kompass.vectors.passages import clean
@@ -44,9 +43,13 @@ class VectorMeaning:
         if not text or not readable:
             return []
         try:
-            vector = packed((await self._embedder.question(text))[0])
+            made = await self._embedder.question(text)
         except (EmbedderUnavailableError, EmbedderRefusedError) as error:
             raise IndexUnavailableError(str(error)) from error
+        # Imported here: a server has numpy in memory once somebody has asked so (15 MB).
+        from kompass.vectors.packing import packed
+
+        vector = packed(made[0])
         if vector is None:
             return []
         return await self.index.nearest(

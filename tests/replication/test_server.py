@@ -19,7 +19,8 @@ import jwt
 import pytest
 
 from replication.http import connections, create_app
-from replication.server import CannotServeError, OneLineFormatter, bind, is_loopback, serve, url_of
+from replication.loopback import is_loopback
+from replication.server import CannotServeError, OneLineFormatter, bind, serve, url_of
 from replication.store.sqlite import SqliteStore
 from tests.needs import ROOT
 

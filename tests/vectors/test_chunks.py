@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kompass.search.catalogue import SEARCHED
 from kompass.vectors.chunks import OVERLAP, TOKENS, chunked
-from kompass.vectors.embedders.interface import packed, unpacked
+from kompass.vectors.packing import packed, unpacked
 from kompass.vectors.passages import passages
 from tests.domain.examples import full
 from tests.vectors.embedded import embedder

@@ -9,8 +9,8 @@ from kompass.feed.sink import Forgetting
 from kompass.feed.steady import SteadySink
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedded.store import EmbeddedStore
-from kompass.vectors.embedders.interface import Vectors
 from kompass.vectors.embedders.packaged import NAME, PackagedEmbedder
+from kompass.vectors.packing import Vectors
 from kompass.vectors.readings import Readings
 from kompass.vectors.sink import VectorSink
 from tests.domain.examples import docid

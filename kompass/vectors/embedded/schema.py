@@ -6,12 +6,12 @@ little faster, but leave deleted vectors in their blocks, and what isn't read th
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from hashlib import blake2b
 from pathlib import Path
 
 import apsw
-import sqlite_vec
 
 from kompass.feed.sink import Checkpoint
 from kompass.search.catalogue import FACETS
@@ -59,7 +59,7 @@ def opened(generation: Path, *, writing: bool = False) -> apsw.Connection:
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.enable_load_extension(True)
-        connection.load_extension(sqlite_vec.loadable_path())
+        connection.load_extension(str(_extension()))
         connection.enable_load_extension(False)
         if writing:
             connection.execute("PRAGMA journal_mode = wal")
@@ -73,6 +73,16 @@ def opened(generation: Path, *, writing: bool = False) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def _extension() -> Path:
+    """The package's library. Not imported: that brings numpy along, which a server needs when it is asked by
+    meaning."""
+    spec = importlib.util.find_spec("sqlite_vec")
+    places = (spec.submodule_search_locations or ()) if spec is not None else ()
+    for place in places:
+        return Path(place) / "vec0"  # SQLite adds the ending of the system
+    raise apsw.ExtensionLoadingError("sqlite-vec is not installed: pip install 'kompass[vectors]'")
 
 
 def checkpoint_of(connection: apsw.Connection) -> Checkpoint | None:

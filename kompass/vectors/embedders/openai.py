@@ -16,9 +16,9 @@ import orjson
 from kompass.vectors.embedders.interface import (
     EmbedderRefusedError,
     EmbedderUnavailableError,
-    Vectors,
     prefixes,
 )
+from kompass.vectors.packing import Vectors
 
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 MOST_ANSWER = 64 * 1024 * 1024

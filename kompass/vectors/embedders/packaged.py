@@ -2,7 +2,7 @@
 
 Its files are read directly: to import the package brings libraries that nobody needs here, and changes the
 settings of logging for the whole process. The table stays in half precision and on the disk (16 MB, of which
-what is used is in memory, once for all processes).
+what is used is in memory, once for all processes). Libraries are loaded with the first text.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ import importlib.util
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-from tokenizers import Tokenizer
+from kompass.vectors.embedders.interface import EmbedderUnavailableError
 
-from kompass.vectors.embedders.interface import EmbedderUnavailableError, Vectors
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from tokenizers import Tokenizer
+
+    from kompass.vectors.packing import Vectors
+
+    _Table = npt.NDArray[np.float16]
 
 DIMENSIONS = 256
 NAME = f"wordllama/l2_supercat_{DIMENSIONS}"
@@ -25,8 +31,6 @@ _WEIGHTS = f"weights/l2_supercat_{DIMENSIONS}.safetensors"
 _TOKENS = "tokenizers/l2_supercat_tokenizer_config.json"
 WEIGHT = 0.1
 """It knows little German: with more it would bring names that are written right out of order."""
-
-_Table = npt.NDArray[np.float16]
 
 
 class PackagedEmbedder:
@@ -53,6 +57,8 @@ class PackagedEmbedder:
     async def close(self) -> None: ...
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
+        import numpy as np
+
         tokenizer, table = self._model()
         found = np.zeros((len(texts), DIMENSIONS), np.float32)
         for row, encoded in enumerate(tokenizer.encode_batch(list(texts), add_special_tokens=False)):
@@ -68,6 +74,8 @@ class PackagedEmbedder:
 
 
 def _load() -> tuple[Tokenizer, _Table]:
+    from tokenizers import Tokenizer
+
     found = importlib.util.find_spec("wordllama")
     if found is None or not found.submodule_search_locations:
         raise EmbedderUnavailableError("wordllama not installed: pip install 'kompass[vectors]'")
@@ -86,6 +94,8 @@ def _load() -> tuple[Tokenizer, _Table]:
 
 def _table(file: Path) -> _Table:
     """The only tensor of a safetensors file: eight bytes of length, a header in JSON, numbers."""
+    import numpy as np
+
     with file.open("rb") as opened:
         start = 8 + int.from_bytes(opened.read(8), "little")
     return np.memmap(file, np.float16, "r", offset=start).reshape(-1, DIMENSIONS)

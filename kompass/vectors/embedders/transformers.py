@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kompass.vectors.embedders.interface import EmbedderUnavailableError, Vectors, prefixes
+from kompass.vectors.embedders.interface import EmbedderUnavailableError, prefixes
+from kompass.vectors.packing import Vectors
 
 
 class TransformersEmbedder:

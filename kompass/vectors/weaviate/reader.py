@@ -14,8 +14,8 @@ from weaviate.exceptions import WeaviateBaseError
 from kompass.access.audiences import Channel
 from kompass.search.entries import key, sound
 from kompass.search.index import IndexAbsentError, IndexUnavailableError, Match, Standing
-from kompass.vectors.embedders.interface import repacked, unpacked
 from kompass.vectors.index import PIECES_EACH
+from kompass.vectors.packing import repacked, unpacked
 from kompass.vectors.weaviate.place import Address, Place, State, one_of
 
 ROUNDS = 3

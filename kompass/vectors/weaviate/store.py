@@ -15,9 +15,9 @@ from weaviate.exceptions import WeaviateBaseError, WeaviateInsertManyAllFailedEr
 
 from kompass.feed.sink import Checkpoint, SinkUnavailableError
 from kompass.search.entries import key, sound
-from kompass.vectors.embedders.interface import repacked, unpacked
 from kompass.vectors.entries import Entry, Kept, Known
 from kompass.vectors.index import Write
+from kompass.vectors.packing import repacked, unpacked
 from kompass.vectors.passages import place_of
 from kompass.vectors.weaviate.place import (
     MOST_ROWS,
