@@ -239,6 +239,19 @@ def _by_name(generation: Generation, alias: str, name: str) -> str:
     )
 
 
+def _companion(generation: Generation, alias: str, table: str, refers: str, to: str, *names: str) -> str:
+    """Joins the companion of a document; of several the one with the first id.
+
+    All companions that somebody may read are gone through once, for a query of their own each row would be
+    looked for among all of them.
+    """
+    columns = ", ".join(names)
+    return (
+        f" LEFT JOIN (SELECT DISTINCT ON ({refers}) {refers}, {columns} FROM {generation.data}.{table}"
+        f" ORDER BY {refers}, id) {alias} ON {alias}.{refers} = {to}"
+    )
+
+
 def date_key(day: str) -> str:
     return f"to_char({day}, 'YYYYMMDD')::integer"
 
@@ -290,8 +303,7 @@ def _sales(generation: Generation) -> str:
                     FROM {data}.offer o
                     CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(o.doc->'lineItems')
                         = 'array' THEN o.doc->'lineItems' ELSE '[]' END) WITH ORDINALITY AS i(item, line)
-                    LEFT JOIN LATERAL (SELECT cost_basis_eur FROM {data}.offer_margin x
-                        WHERE x.offer_id = o.id ORDER BY x.id LIMIT 1) m ON true
+                    {_companion(generation, "m", "offer_margin", "offer_id", "o.id", "cost_basis_eur")}
                     LEFT JOIN {data}.opportunity op ON op.id = o.opportunity_id
                     WHERE o.status = 'accepted'
                 ) l
@@ -306,6 +318,7 @@ def _sales(generation: Generation) -> str:
 def _projects(generation: Generation) -> str:
     """A row for every project. Its revenue is what its contract has before tax, else its `contractValue`."""
     data = generation.data
+    costs = ("actual_total_cost", "budget_status")
     return f"""
         SELECT p.id AS project_id, p.project_number, p.name, p.status,
             {date_key("coalesce(p.start_date, " + day_of("p.created_at") + ")")} AS date_key,
@@ -318,8 +331,7 @@ def _projects(generation: Generation) -> str:
                 THEN round(100 * (p.revenue - k.actual_total_cost) / p.revenue, 2) END AS margin_percent
         FROM (SELECT x.*, coalesce(v.subtotal_eur, x.contract_value) AS revenue
             FROM {data}.project x LEFT JOIN {data}.contract v ON v.id = x.contract_id) p
-        LEFT JOIN LATERAL (SELECT actual_total_cost, budget_status FROM {data}.project_costs x
-            WHERE x.project_id = p.id ORDER BY x.id LIMIT 1) k ON true
+        {_companion(generation, "k", "project_costs", "project_id", "p.id", *costs)}
         LEFT JOIN (SELECT project_id, round(sum(duration_minutes) / 60.0, 2) AS hours
             FROM {data}.time_entry GROUP BY project_id) t ON t.project_id = p.id
         CROSS JOIN (SELECT {reads_margins(generation)} AS reads) m
@@ -354,14 +366,14 @@ def _interactions(generation: Generation) -> str:
 
 def _invoices(generation: Generation) -> str:
     data = generation.data
+    amounts = ("net_amount", "tax_amount", "gross_amount", "paid_amount")
     return f"""
         SELECT i.id AS invoice_id, i.invoice_number, i.invoice_type, {date_key("i.invoice_date")} AS date_key,
             i.customer_id, c.customer_key, i.project_id, a.net_amount AS subtotal, a.tax_amount,
             a.gross_amount AS total_amount, a.paid_amount, i.status, i.invoice_date, i.due_date, i.paid_date,
             i.paid_date - i.invoice_date AS days_to_payment
         FROM {data}.invoice i
-        LEFT JOIN LATERAL (SELECT * FROM {data}.invoice_amount x WHERE x.invoice_id = i.id
-            ORDER BY x.id LIMIT 1) a ON true
+        {_companion(generation, "a", "invoice_amount", "invoice_id", "i.id", *amounts)}
         {_at(generation, CUSTOMERS, "c", "i.customer_id", "i.invoice_date")}
     """
 
@@ -369,14 +381,15 @@ def _invoices(generation: Generation) -> str:
 def _project_costs(generation: Generation) -> str:
     """A row for every project and category that has a plan or costs."""
     data = generation.data
+    kinds = ("material", "labor", "subcontractor", "expenses")
+    actual = [f"actual_{kind}_cost" for kind in kinds]
     return f"""
         SELECT p.id || '/' || v.category AS cost_id, p.id AS project_id, p.customer_id, c.customer_key,
             {date_key("coalesce(p.start_date, " + day_of("p.created_at") + ")")} AS date_key,
             v.category AS cost_category, v.budgeted AS budgeted_cost, v.actual AS actual_cost,
             v.actual - v.budgeted AS variance
         FROM {data}.project p
-        LEFT JOIN LATERAL (SELECT * FROM {data}.project_costs x WHERE x.project_id = p.id
-            ORDER BY x.id LIMIT 1) k ON true
+        {_companion(generation, "k", "project_costs", "project_id", "p.id", *actual)}
         CROSS JOIN LATERAL (VALUES
             ('material', p.estimated_material_cost, k.actual_material_cost),
             ('labor', p.estimated_labor_cost, k.actual_labor_cost),

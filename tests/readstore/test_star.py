@@ -332,6 +332,55 @@ async def test_an_invoices_amounts_follow_what_is_written(world: World) -> None:
     assert world.ask("gf1", query) == [("paid", D(119), D(119))]
 
 
+COMPANIONS = {
+    "fact_sales": "offer_margin",
+    "fact_projects": "project_costs",
+    "fact_invoices": "invoice_amount",
+    "fact_project_costs": "project_costs",
+}
+
+
+async def test_of_several_companions_the_first_counts(world: World) -> None:
+    second = {"_id": "invoice-amount-0", "type": "invoice_amount", "invoiceId": "invoice-1", "netAmount": 7}
+    costs = {
+        "_id": "project-costs-0",
+        "type": "project_costs",
+        "projectId": "project-1",
+        "actualTotalCost": 9,
+    }
+    other = {**margin(1, 5), "_id": "offer-margin-0"}
+    await world.put(customer(), *invoice(1, "sent", TODAY, 119), second, project(), PROJECT_COSTS, costs)
+    await world.put(offer(1, [(1, 100)]), margin(1, 60), other)
+    assert world.ask("gf1", "SELECT subtotal FROM fact_invoices") == [(D(7),)]
+    assert world.ask("gf1", "SELECT actual_cost FROM fact_projects") == [(D(9),)]
+    assert world.ask("gf1", "SELECT cost FROM fact_sales") == [(D(5),)]
+    assert world.ask("gf1", "SELECT count(*) FROM fact_project_costs") == [(2,)]
+
+
+async def test_companions_are_gone_through_once(world: World) -> None:
+    """And not once for each row: a fact of thousands would take seconds."""
+    docs = [customer()]
+    for number in range(1, 41):
+        docs += invoice(number, "sent", TODAY, 119)
+        docs += [offer(number, [(1, 100)]), margin(number, 60), project(_id=f"project-{number}")]
+        named = {"_id": f"project-costs-{number}", "projectId": f"project-{number}"}
+        docs.append({**PROJECT_COSTS, **named})
+    await world.put(*docs)
+
+    def nodes(plan: Any) -> Any:
+        yield plan
+        for one in plan.get("Plans", ()):
+            yield from nodes(one)
+
+    for view, companion in COMPANIONS.items():
+        ((told,),) = world.ask("gf1", f"EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM {view}")
+        assert told[0]["Plan"]["Actual Rows"] >= 40
+        loops = [
+            one["Actual Loops"] for one in nodes(told[0]["Plan"]) if one.get("Relation Name") == companion
+        ]
+        assert loops == [1], view
+
+
 def opportunity(number: int, status: str, value: float, probability: int | None, **more: Any) -> Document:
     return {
         **authored(), "_id": f"opportunity-{number}", "type": "opportunity", "title": "Umbau",
