@@ -1,7 +1,8 @@
 """Everything that can be set, in one class.
 
-A value comes from, in this order: the command line, a `KOMPASS_…` environment variable, `kompass.toml` in
-the working directory (or the file named by `KOMPASS_CONFIG`), the default. An unknown name in the file is an
+A value comes from, in this order: the command line, a `KOMPASS_…` environment variable or the file that
+`KOMPASS_…_FILE` names, `kompass.toml` in the working directory (or the file named by `KOMPASS_CONFIG`), the
+default. An unknown name in the file is an
 error: a misspelt setting would silently do nothing. `docs/settings.md` lists them; a test compares the two.
 """
 
@@ -23,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from kompass.settings_files import FilesSource
 from replication.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -70,7 +72,10 @@ class SameSite(StrEnum):
 class Settings(BaseSettings):
     """The product's settings. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="KOMPASS_", extra="forbid", frozen=True)
+    # An error quotes no input: it may be a secret.
+    model_config = SettingsConfigDict(
+        env_prefix="KOMPASS_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
@@ -453,7 +458,7 @@ class Settings(BaseSettings):
         if named and not Path(named).is_file():
             raise FileNotFoundError(f"KOMPASS_CONFIG names {named}, which is not a file")
         file = TomlConfigSettingsSource(settings_cls, Path(named or "kompass.toml"))
-        return init_settings, env_settings, file
+        return init_settings, env_settings, FilesSource(settings_cls), file
 
     @property
     def admins(self) -> dict[str, str]:

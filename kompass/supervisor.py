@@ -23,6 +23,7 @@ import orjson
 import structlog
 
 from kompass.files import replace_file
+from kompass.settings_files import merged
 from replication.replicator.backoff import pause
 
 STOP_SECONDS = 15.0
@@ -90,7 +91,7 @@ class Child:
                 self._process = await asyncio.create_subprocess_exec(
                     *self.command.arguments,
                     stdin=PIPE,
-                    env={**FRUGAL, **os.environ, **self.command.environment},
+                    env=merged({**FRUGAL, **os.environ}, self.command.environment),
                     # Ctrl+C in a terminal reaches the server, which ends its children.
                     start_new_session=True,
                 )

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from kompass.settings import Settings
+from kompass.settings_files import merged
 from tests.needs import ROOT
 
 
@@ -15,6 +16,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(f"KOMPASS_{name.upper()}", raising=False)
+        monkeypatch.delenv(f"KOMPASS_{name.upper()}_FILE", raising=False)
     monkeypatch.delenv("KOMPASS_CONFIG", raising=False)
 
 
@@ -89,3 +91,86 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
         shown = "" if default in (None, ()) else f"`{_shown(default)}`"
         expected[name] = (f"KOMPASS_{name.upper()}", shown, field.description)
     assert documented == expected
+
+
+def test_a_setting_can_be_the_text_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in (
+        ("admin", "boss:pass word\n"),
+        ("port", "9000\r\n"),
+        ("mail_from", "A <a@b.example>\n\n"),
+    ):
+        (tmp_path / name).write_bytes(text.encode())
+        monkeypatch.setenv(f"KOMPASS_{name.upper()}_FILE", str(tmp_path / name))
+    (tmp_path / "kompass.toml").write_text("port = 1\n")
+    settings = Settings()
+    # One newline is the editor's; another one would be the value's own.
+    assert (settings.admins, settings.port, settings.mail_from) == (
+        {"boss": "pass word"},
+        9000,
+        "A <a@b.example>\n",
+    )
+    assert Settings(port=2).port == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file or directory"),
+        (b"", "give NAME:PASSWORD"),
+        (b"s3cret-without-colon", "give NAME:PASSWORD"),
+        (b"boss:s3cret\xff", "UTF-8"),
+        (b"boss:s3cret" + bytes(70_000), "more than 65536 bytes"),
+    ],
+)
+def test_a_file_that_is_no_setting_is_named_and_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("KOMPASS_ADMIN_FILE", str(file))
+    with pytest.raises(ValueError, match=r"(?i)admin") as caught:
+        Settings()
+    assert why in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    if "NAME:PASSWORD" not in why:
+        assert str(file) in str(caught.value)
+
+
+def test_a_directory_is_no_file_of_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KOMPASS_PROXY_SECRET_FILE", str(tmp_path))
+    with pytest.raises(ValueError, match=r"KOMPASS_PROXY_SECRET_FILE names .* Is a directory"):
+        Settings()
+
+
+def test_a_variable_and_its_file_are_not_both_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("1")
+    monkeypatch.setenv("KOMPASS_PORT_FILE", str(tmp_path / "port"))
+    monkeypatch.setenv("KOMPASS_PORT", "2")
+    with pytest.raises(ValueError, match="KOMPASS_PORT and KOMPASS_PORT_FILE are both set"):
+        Settings()
+
+
+def test_a_child_gets_a_secret_in_place_of_the_file_that_the_server_was_given() -> None:
+    environment = {
+        "KOMPASS_FEED_SECRET_FILE": "/run/feed",
+        "KOMPASS_ADMIN_FILE": "/run/admin",
+        "PATH": "/bin",
+    }
+    assert merged(environment, {"KOMPASS_FEED_SECRET": "x"}) == {
+        "KOMPASS_ADMIN_FILE": "/run/admin",
+        "PATH": "/bin",
+        "KOMPASS_FEED_SECRET": "x",
+    }
+
+
+def test_no_setting_is_called_as_the_file_of_another_one() -> None:
+    names = Settings.model_fields.keys()
+    assert not {f"{name}_file" for name in names} & names
+
+
+def test_an_error_quotes_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOMPASS_FEED_SECRET", "too-short-s3cret")
+    with pytest.raises(ValidationError, match="feed_secret") as caught:
+        Settings()
+    assert "s3cret" not in str(caught.value)
