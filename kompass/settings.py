@@ -72,9 +72,12 @@ class SameSite(StrEnum):
 class Settings(BaseSettings):
     """The product's settings. Times are in seconds."""
 
-    # An error quotes no input: it may be a secret.
     model_config = SettingsConfigDict(
-        env_prefix="KOMPASS_", extra="forbid", frozen=True, hide_input_in_errors=True
+        env_prefix="KOMPASS_",
+        env_ignore_empty=True,  # what starts containers can set a variable to nothing, but not leave it out
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,  # the input may be a secret
     )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on")

@@ -29,7 +29,7 @@ class FilesSource(PydanticBaseSettingsSource):
         path = os.environ.get(variable + SUFFIX)
         if not path:
             return None, field_name, False
-        if os.environ.get(variable) is not None:
+        if os.environ.get(variable):
             raise ValueError(f"{variable} and {variable + SUFFIX} are both set: which one is right?")
         return _content(variable + SUFFIX, Path(path)), field_name, False
 

@@ -18,6 +18,8 @@ from tests.needs import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = (
     "requirements.lock",
+    "requirements-image.lock",
+    "requirements-server.lock",
     "requirements-node.lock",
     "pwa-contract/package-lock.json",
     "pwa-contract/clients/package-lock.json",
@@ -73,6 +75,25 @@ def test_the_lock_covers_every_dependency() -> None:
     declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["dev"])
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     assert declared <= locked
+
+
+def locked(lock: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Package -> version and hashes."""
+    found = {}
+    for entry in re.split(r"\n(?=[a-z0-9])", (ROOT / lock).read_text()):
+        if named := re.match(r"([a-z0-9._-]+==\S+)(?: *; *([^\\\n]+))?", entry):
+            name, _, version = named[1].partition("==")
+            found[f"{name} {version}"] = (version, frozenset(re.findall(r"sha256:[0-9a-f]{64}", entry)))
+    return found
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    tested, image = locked("requirements.lock"), locked("requirements-server.lock")
+    assert image.items() <= tested.items()
+    # Nothing of what tests alone need.
+    assert not {name.partition(" ")[0] for name in image} & {"pytest", "hypothesis", "hatchling", "mypy"}
+    for lock in ("requirements-server.lock", "requirements-image.lock"):
+        assert all(hashes for _, hashes in locked(lock).values())
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -174,3 +174,12 @@ def test_an_error_quotes_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="feed_secret") as caught:
         Settings()
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("1")
+    monkeypatch.setenv("KOMPASS_PORT_FILE", str(tmp_path / "port"))
+    for name in ("KOMPASS_PORT", "KOMPASS_MEILISEARCH_URL", "KOMPASS_ADMIN_FILE"):
+        monkeypatch.setenv(name, "")
+    settings = Settings()
+    assert (settings.port, settings.meilisearch_url, settings.admin) == (1, None, None)
