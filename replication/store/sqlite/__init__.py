@@ -21,14 +21,17 @@ from replication.store.sqlite.journal import (
 )
 from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.reading import id_list
+from replication.store.sqlite.shared import Catalogue, Entered, SharedStore
 from replication.store.sqlite.store import SqliteStore
 
 __all__ = [
     "Ancestor",
+    "Catalogue",
     "ChangedDocument",
     "CopyDivergedError",
     "DirectoryInUseError",
     "Emptied",
+    "Entered",
     "Entry",
     "Extension",
     "Journal",
@@ -36,6 +39,7 @@ __all__ = [
     "Reading",
     "Revisions",
     "Several",
+    "SharedStore",
     "SqliteDatabase",
     "SqliteStore",
     "Turn",

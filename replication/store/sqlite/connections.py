@@ -18,9 +18,11 @@ STATEMENTS = 200
 
 
 class Connections:
-    def __init__(self, path: Path, opened: Callable[[], None]) -> None:
-        """`opened` is called, in any thread, after a connection was opened."""
+    def __init__(self, path: Path, opened: Callable[[], None], *, durable: bool = True) -> None:
+        """`opened` is called, in any thread, after a connection was opened. Not `durable`: a loss of power
+        may take the latest commits, which are kept elsewhere."""
         self._path = path
+        self._durable = durable
         self._opened = opened
         self._idle: deque[apsw.Connection] = deque()
         self._closed = False
@@ -57,9 +59,15 @@ class Connections:
     def open_writer(self) -> apsw.Connection:
         """One more that writes. There is only ever one at a time: see `Writer`."""
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-        configure(connection)
+        self.configure(connection)
         self._opened()
         return connection
+
+    def configure(self, connection: apsw.Connection) -> None:
+        """Of one that writes."""
+        configure(connection)
+        if not self._durable:
+            connection.execute("PRAGMA synchronous = NORMAL")
 
     def is_closed(self) -> bool:
         return self._closed

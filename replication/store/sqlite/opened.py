@@ -52,9 +52,10 @@ class OpenDatabase(Database):
         """Documents that were changed."""
         self.commits = 0
         self._changed = changed
-        self._connections = Connections(path, lambda: opened(self))
+        self._connections = Connections(path, lambda: opened(self), durable=journal is None)
         connection = apsw.Connection(str(path))
         migrate(connection)
+        self._connections.configure(connection)
         meta = _meta(connection)
         self._uuid = str(meta["uuid"])
         self._created = int(meta["created"])

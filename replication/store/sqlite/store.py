@@ -106,6 +106,8 @@ class SqliteStore(Store):
         self._most_awake = most_awake or _affordable()
         self._pool = ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="writer")
         self._structure = asyncio.Lock()
+        self._opening = threading.Lock()
+        """Held while a database is opened or goes, so that none is opened of which the file goes."""
 
     @classmethod
     async def open(
@@ -150,7 +152,7 @@ class SqliteStore(Store):
     async def set_settings(self, text: bytes) -> None:
         async with self._structure:
             try:
-                await asyncio.to_thread(_replace_file, self.directory / "settings.json", text)
+                await asyncio.to_thread(replace_text, self.directory / "settings.json", text)
             except OSError as error:
                 raise storage_error(error) from error
 
@@ -170,36 +172,37 @@ class SqliteStore(Store):
             if name in self._names:
                 raise errors.database_exists()
             try:
-                await asyncio.to_thread(_create_file, path, security, partitioned)
+                await asyncio.to_thread(create_file, path, security, partitioned)
             except (apsw.Error, OSError) as error:
                 raise storage_error(error) from error
-            self._names.add(name)
-            self._events.record(EventKind.CREATED, name)
+            self.appear(name)
         return self.get(name)
 
     def get(self, name: str) -> Database:
         database = self._open.get(name)
         if database is None:
-            if name not in self._names:
-                raise errors.database_missing()
-            try:
-                changed = partial(self._events.record, EventKind.UPDATED, name)
-                database = SqliteDatabase(
-                    name,
-                    self._path(name),
-                    self._pool,
-                    changed,
-                    self._note_use,
-                    self._extensions.get(name),
-                    self._journals(name) if self._journals else None,
-                )
-            except apsw.Error as error:
-                raise storage_error(error) from error
-            except UnknownSchemaError as error:
-                raise errors.internal(f"Database {name} can't be opened: {error}.") from error
-            self._open[name] = database
+            with self._opening:
+                if name not in self._names:
+                    raise errors.database_missing()
+                database = self._open[name] = self._opened(name)
         self._note_use(database)
         return database
+
+    def _opened(self, name: str) -> SqliteDatabase:
+        try:
+            return SqliteDatabase(
+                name,
+                self._path(name),
+                self._pool,
+                partial(self._events.record, EventKind.UPDATED, name),
+                self._note_use,
+                self._extensions.get(name),
+                self._journals(name) if self._journals else None,
+            )
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        except UnknownSchemaError as error:
+            raise errors.internal(f"Database {name} can't be opened: {error}.") from error
 
     def _note_use(self, database: OpenDatabase) -> None:
         """A database may have opened files: the one that was left alone for longest closes its own."""
@@ -213,6 +216,14 @@ class SqliteStore(Store):
             one.rest()
 
     async def delete(self, name: str) -> None:
+        await self.check_drop(name)
+        async with self._structure:
+            if name not in self._names:
+                raise errors.database_missing()
+            await asyncio.to_thread(self.disappear, name)
+
+    async def check_drop(self, name: str) -> None:
+        """Raises `forbidden` for a database that has to be kept."""
         extension = self._extensions.get(name)
         refusal = None if extension is None else extension.check_drop()
         if extension is not None and refusal is not None:
@@ -220,20 +231,27 @@ class SqliteStore(Store):
             assert isinstance(there, SqliteDatabase)
             await there.transact(lambda writing: extension.drop_refused(writing, refusal))
             raise refusal
-        async with self._structure:
-            if name not in self._names:
-                raise errors.database_missing()
+
+    def appear(self, name: str) -> None:
+        """A database's file is there now."""
+        if name not in self._names:
+            self._names.add(name)
+            self._events.record(EventKind.CREATED, name)
+
+    def disappear(self, name: str) -> None:
+        """Closes a database and removes its files. It may take a while, so not in the event loop's thread."""
+        with self._opening:
             self._names.discard(name)
             database = self._open.pop(name, None)
-            with self._awake_lock:
-                self._awake.pop(name, None)
-            await asyncio.to_thread(self._delete_files, name, database)
-            if database is not None:
-                _, reads, writes, commits = self._closed_counts
-                self._closed_counts = StoreCounts(
-                    0, reads + database.reads, writes + database.writes, commits + database.commits
-                )
-            self._events.record(EventKind.DELETED, name)
+        with self._awake_lock:
+            self._awake.pop(name, None)
+        self._delete_files(name, database)
+        if database is not None:
+            _, reads, writes, commits = self._closed_counts
+            self._closed_counts = StoreCounts(
+                0, reads + database.reads, writes + database.writes, commits + database.commits
+            )
+        self._events.record(EventKind.DELETED, name)
 
     def _delete_files(self, name: str, database: SqliteDatabase | None) -> None:
         if database is not None:
@@ -242,7 +260,7 @@ class SqliteStore(Store):
         gone = path.with_name(f"{path.name}{_GONE}{secrets.token_hex(4)}")
         path.rename(gone)
         _sync_directory(self.directory)
-        _remove(path)
+        remove_file(path)
         gone.unlink(missing_ok=True)
 
     async def close(self) -> None:
@@ -253,7 +271,7 @@ class SqliteStore(Store):
         self._lock.close()
 
 
-def _create_file(path: Path, security: bytes, partitioned: bool) -> None:
+def create_file(path: Path, security: bytes, partitioned: bool) -> None:
     """Makes the file whole under another name first: a crash leaves no half database.
 
     A log beside a file that isn't there is what a crash left while a database of that name was being deleted.
@@ -266,15 +284,15 @@ def _create_file(path: Path, security: bytes, partitioned: bool) -> None:
             create(connection, security, partitioned=partitioned)
         finally:
             connection.close()
-        _remove(path)
+        remove_file(path)
         draft.rename(path)
     except BaseException:
-        _remove(draft)
+        remove_file(draft)
         raise
     _sync_directory(path.parent)
 
 
-def _remove(path: Path) -> None:
+def remove_file(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         with suppress(OSError):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
@@ -296,11 +314,11 @@ def _identity(path: Path) -> dict[str, str]:
         known: dict[str, str] = json.loads(path.read_text("ascii"))
         return known
     identity = {"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)}
-    _replace_file(path, json.dumps(identity).encode("ascii"))
+    replace_text(path, json.dumps(identity).encode("ascii"))
     return identity
 
 
-def _replace_file(path: Path, text: bytes) -> None:
+def replace_text(path: Path, text: bytes) -> None:
     """Writes a small file whole, durable when it returns, for its owner's eyes only."""
     draft = path.with_suffix(".new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

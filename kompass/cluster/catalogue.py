@@ -1,0 +1,182 @@
+"""Which databases a cluster has, the files that their copies begin with, and small texts in common."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from kompass.cluster.connections import Connections
+from kompass.cluster.journal import PostgresJournal
+from kompass.cluster.listening import Listener
+from replication.protocol import errors
+from replication.store.sqlite import Catalogue, Entered, Journal
+
+PIECE = 4 * 1024 * 1024
+"""Bytes of a file that are one piece, before they are compressed."""
+BASES_KEPT = 2
+
+
+class BaseDamagedError(Exception):
+    """A saved file doesn't have the bytes that were saved."""
+
+
+class PostgresCatalogue(Catalogue):
+    """The databases of a cluster."""
+
+    def __init__(self, connections: Connections, listener: Listener) -> None:
+        self._connections = connections
+        self._listener = listener
+
+    def identity(self, made: bytes) -> bytes:
+        with self._connections.use() as connection:
+            connection.execute("INSERT INTO texts VALUES ('identity', %s) ON CONFLICT DO NOTHING", (made,))
+            row = connection.execute("SELECT content FROM texts WHERE name = 'identity'").fetchone()
+        assert row is not None
+        return bytes(row[0])
+
+    def settings(self) -> bytes:
+        with self._connections.use() as connection:
+            row = connection.execute("SELECT content FROM texts WHERE name = 'settings'").fetchone()
+        return b"{}" if row is None else bytes(row[0])
+
+    def set_settings(self, text: bytes) -> None:
+        with self._connections.use() as connection:
+            connection.execute(
+                "INSERT INTO texts VALUES ('settings', %s)"
+                " ON CONFLICT (name) DO UPDATE SET content = excluded.content",
+                (text,),
+            )
+
+    def databases(self) -> dict[str, Entered]:
+        with self._connections.use() as connection:
+            rows = connection.execute("SELECT DISTINCT name, lineage, kept, head FROM known").fetchall()
+        return {row[0]: Entered(*row) for row in rows}
+
+    def journal(self, name: str) -> Journal:
+        with self._connections.use() as connection:
+            number = _number(connection, name)
+        return PostgresJournal(self._connections, self._listener, number)
+
+    def add(self, name: str, file: Path, num: int = 0) -> Entered:
+        """`num`: the entry up to which the file has them, if it was a copy before."""
+        with self._connections.use() as connection, connection.transaction():
+            made = Entered(name, secrets.token_hex(8), num, num)
+            row = connection.execute(
+                "INSERT INTO databases (name, lineage, head) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING RETURNING id",
+                (name, made.lineage, num),
+            ).fetchone()
+            if row is None:
+                raise errors.database_exists()
+            _store(connection, row[0], num, file)
+            _tell(connection)
+        return made
+
+    def remove(self, name: str) -> None:
+        with self._connections.use() as connection, connection.transaction():
+            connection.execute("DELETE FROM databases WHERE id = %s", (_number(connection, name),))
+            _tell(connection)
+
+    def fetch(self, name: str, path: Path) -> Entered:
+        """Raises `BaseDamagedError`, too."""
+        draft = path.with_name(f"{path.name}.new")
+        with self._connections.use() as connection:
+            row = connection.execute(
+                "SELECT number, base, sha256, lineage, kept, head FROM known"
+                " WHERE name = %s ORDER BY base DESC LIMIT 1",
+                (name,),
+            ).fetchone()
+            if row is None:
+                raise errors.database_missing()
+            number, base, wanted, *entered = row
+            digest = hashlib.sha256()
+            with draft.open("wb") as file:
+                for piece in _pieces(connection, number, base):
+                    digest.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        if digest.digest() != wanted:
+            draft.unlink()
+            raise BaseDamagedError(f"the saved file of {name} at {base} is damaged")
+        draft.replace(path)
+        return Entered(name, *entered)
+
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        return self._listener.listen(Listener.DATABASES, heard)
+
+    def add_base(self, name: str, num: int, file: Path, *, keep: int = BASES_KEPT) -> None:
+        """Saves a file that has the entries up to `num`, and drops what nobody needs then: bases but the
+        latest ones, and the entries before those. With `keep` 1 nothing from before `num` is left.
+        """
+        with self._connections.use() as connection, connection.transaction():
+            number = _number(connection, name)
+            connection.execute("DELETE FROM bases WHERE database = %s AND num = %s", (number, num))
+            _store(connection, number, num, file)
+            connection.execute(
+                "DELETE FROM bases WHERE database = %s AND num NOT IN"
+                " (SELECT num FROM bases WHERE database = %s ORDER BY num DESC LIMIT %s)",
+                (number, number, keep),
+            )
+            connection.execute(
+                "DELETE FROM entries WHERE database = %s AND num <="
+                " (SELECT min(num) FROM bases WHERE database = %s)",
+                (number, number),
+            )
+
+
+def _number(connection: psycopg.Connection[Any], name: str) -> int:
+    row = connection.execute("SELECT id FROM databases WHERE name = %s", (name,)).fetchone()
+    if row is None:
+        raise errors.database_missing()
+    return int(row[0])
+
+
+def _tell(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("SELECT pg_notify(%s, %s)", (Listener.CHANNEL, Listener.DATABASES))
+
+
+def _store(connection: psycopg.Connection[Any], database: int, num: int, file: Path) -> None:
+    connection.execute(
+        "INSERT INTO bases (database, num, size, sha256) VALUES (%s, %s, 0, '')", (database, num)
+    )
+    digest = hashlib.sha256()
+    size = place = 0
+    with file.open("rb") as source:
+        while piece := source.read(PIECE):
+            digest.update(piece)
+            size += len(piece)
+            connection.execute(
+                "INSERT INTO base_pieces VALUES (%s, %s, %s, %s)",
+                (database, num, place, zlib.compress(piece, 1)),
+                binary=True,
+            )
+            place += 1
+    connection.execute(
+        "UPDATE bases SET size = %s, sha256 = %s WHERE database = %s AND num = %s",
+        (size, digest.digest(), database, num),
+    )
+
+
+def _pieces(connection: psycopg.Connection[Any], database: int, num: int) -> Iterator[bytes]:
+    place = 0
+    while True:
+        row = connection.execute(
+            "SELECT data FROM base_pieces WHERE database = %s AND num = %s AND place = %s",
+            (database, num, place),
+            binary=True,
+        ).fetchone()
+        if row is None:
+            return
+        try:
+            yield zlib.decompress(row[0])
+        except zlib.error as error:
+            raise BaseDamagedError(f"piece {place} of a saved file is damaged") from error
+        place += 1

@@ -1,0 +1,109 @@
+"""Connections to the PostgreSQL of a cluster, from any thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+import structlog
+
+from replication.protocol import errors
+from replication.protocol.errors import ProtocolError
+
+TURN_SECONDS = 15
+"""How long a commit waits for its turn."""
+HELD_SECONDS = 60
+"""After that PostgreSQL takes the turn away from a process that does nothing with it."""
+CONNECT_SECONDS = 5
+STUCK_SECONDS = 15
+"""After that a server that doesn't acknowledge what was sent counts as gone."""
+_MOST_IDLE = 4
+
+log = structlog.get_logger(__name__)
+
+
+class Connections:
+    """Opened when one is needed, kept for the next who needs one."""
+
+    def __init__(self, dsn: str, name: str = "kompass") -> None:
+        """`name`: as what PostgreSQL lists them."""
+        self._dsn = dsn
+        self._name = name
+        self._idle: deque[psycopg.Connection[Any]] = deque()
+        self._closed = False
+
+    def open(self) -> psycopg.Connection[Any]:
+        """A new one, the caller's, which commits each statement. Raises `psycopg.Error`."""
+        options = {
+            "timezone": "UTC",
+            "client_min_messages": "error",
+            "search_path": "kompass_cluster",
+            "lock_timeout": f"{TURN_SECONDS}s",
+            "idle_in_transaction_session_timeout": f"{HELD_SECONDS}s",
+            # A commit is durable when it is answered, whatever the server's default is.
+            "synchronous_commit": "on",
+        }
+        return psycopg.connect(
+            self._dsn,
+            autocommit=True,
+            options=" ".join(f"-c {name}={value}" for name, value in options.items()),
+            connect_timeout=CONNECT_SECONDS,
+            tcp_user_timeout=STUCK_SECONDS * 1000,
+            application_name=self._name,
+        )
+
+    @contextmanager
+    def use(self) -> Iterator[psycopg.Connection[Any]]:
+        """One that is nobody else's meanwhile. In the block `psycopg.Error` becomes a `ProtocolError`, 503.
+
+        A connection that is left in a transaction or broken is closed.
+        """
+        try:
+            connection = self._taken() or self.open()
+        except psycopg.Error as error:
+            raise unreachable(error) from error
+        kept = False
+        try:
+            yield connection
+            kept = True
+        except psycopg.Error as error:
+            raise unreachable(error) from error
+        finally:
+            idle = psycopg.pq.TransactionStatus.IDLE
+            if kept and not self._closed and connection.info.transaction_status == idle:
+                self._give_back(connection)
+            else:
+                with suppress(psycopg.Error):
+                    connection.close()
+
+    def _taken(self) -> psycopg.Connection[Any] | None:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if not connection.closed:
+                    return connection
+        return None
+
+    def _give_back(self, connection: psycopg.Connection[Any]) -> None:
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Those in use are closed after their use."""
+        self._closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+
+def unreachable(error: Exception) -> ProtocolError:
+    """What a client is told. The server's own words, which may have addresses in them, go to the log."""
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return errors.unavailable("Too many writes are waiting: nothing was written. Try again.")
+    log.warning("PostgreSQL failed", error=str(error).strip(), state=getattr(error, "sqlstate", None))
+    return errors.unavailable("The journal of writes can't be reached at the moment. Try again.")

@@ -1,0 +1,116 @@
+"""A journal in PostgreSQL.
+
+The turn is the lock of the database's row, in a transaction that the append belongs to: a process that loses
+its connection, or hangs for longer than PostgreSQL waits, has lost the turn and can't append any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL
+
+from kompass.cluster.connections import Connections
+from kompass.cluster.listening import Listener
+from replication.protocol import errors
+from replication.store.sqlite import Entry, Journal, JournalGapError, Turn
+
+PAGE_ENTRIES = 500
+PAGE_BYTES = 8_000_000
+"""Entries that are read at once: no more than this, but at least one."""
+
+_BEGIN = SQL("BEGIN; SELECT head FROM databases WHERE id = {} FOR UPDATE")
+_SINCE = """
+SELECT num, changes, told FROM (
+    SELECT num, changes, told, sum(length(changes) + length(told)) OVER (ORDER BY num) AS upto,
+        row_number() OVER (ORDER BY num) AS place
+    FROM (SELECT * FROM entries WHERE database = %s AND num > %s ORDER BY num LIMIT %s) AS first
+) AS sized WHERE upto <= %s OR place = 1 ORDER BY num
+"""
+
+
+class PostgresJournal(Journal):
+    """Of one database."""
+
+    def __init__(self, connections: Connections, listener: Listener, database: int) -> None:
+        self._connections = connections
+        self._listener = listener
+        self._database = database
+
+    @contextmanager
+    def turn(self) -> Iterator[Turn]:
+        with self._connections.use() as connection:
+            # One message. In a pipeline PostgreSQL doesn't look how long a transaction is left alone.
+            cursor = connection.execute(_BEGIN.format(self._database))
+            cursor.nextset()
+            turn = _PostgresTurn(connection, self._database, _head(cursor))
+            try:
+                yield turn
+            finally:
+                if not turn.ended and not connection.closed:
+                    connection.execute("ROLLBACK")
+
+    def head(self) -> int:
+        with self._connections.use() as connection:
+            return _head(connection.execute("SELECT head FROM databases WHERE id = %s", (self._database,)))
+
+    def since(self, num: int) -> list[Entry]:
+        with self._connections.use() as connection:
+            return _since(connection, self._database, num, None)
+
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        return self._listener.listen(self._database, heard)
+
+
+class _PostgresTurn(Turn):
+    def __init__(self, connection: psycopg.Connection[Any], database: int, head: int) -> None:
+        self._connection = connection
+        self._database = database
+        self._head = head
+        self.ended = False
+
+    def since(self, num: int) -> list[Entry]:
+        return [] if num == self._head else _since(self._connection, self._database, num, self._head)
+
+    def append(self, num: int, changes: bytes, told: bytes) -> None:
+        assert num == self._head + 1, "the copy wasn't up to date"
+        with self._connection.pipeline():
+            self._connection.execute(
+                "INSERT INTO entries (database, num, changes, told) VALUES (%s, %s, %s, %s)",
+                (self._database, num, changes, told),
+                binary=True,
+            )
+            self._connection.execute("UPDATE databases SET head = %s WHERE id = %s", (num, self._database))
+            self._connection.execute("SELECT pg_notify(%s, %s)", (Listener.CHANNEL, str(self._database)))
+            self._connection.execute("COMMIT")
+        self._head = num
+        self.ended = True
+
+
+def _head(cursor: psycopg.Cursor[Any]) -> int:
+    row = cursor.fetchone()
+    if row is None:
+        raise errors.database_missing()
+    return int(row[0])
+
+
+def _since(connection: psycopg.Connection[Any], database: int, num: int, head: int | None) -> list[Entry]:
+    rows = connection.execute(_SINCE, (database, num, PAGE_ENTRIES, PAGE_BYTES), binary=True).fetchall()
+    entries = [Entry(*row) for row in rows]
+    if entries:
+        return entries
+    if head is None:
+        head = _head(connection.execute("SELECT head FROM databases WHERE id = %s", (database,)))
+        if head > num:
+            # Something may have come since the first look; else it isn't kept any more.
+            later = connection.execute(
+                "SELECT 1 FROM entries WHERE database = %s AND num = %s", (database, num + 1)
+            ).fetchone()
+            if later is not None:
+                return []
+    if head != num:
+        raise JournalGapError(f"this copy is at {num}, the journal at {head}, without what lies between")
+    return []

@@ -1,0 +1,99 @@
+"""The tables in PostgreSQL that the processes of a cluster have in common.
+
+- `databases` has one row for each: its name, the number of its last entry (`head`), and its `lineage`,
+  another one whenever its journal begins anew. The row's lock is the turn to append.
+- `entries` are the journals. `changes` and `told` are as `replication.store.sqlite.journal` has them.
+- `bases` are saved files: a new copy begins with one and plays the entries after it. Their bytes are in
+  `base_pieces`, compressed.
+- `texts` are small things that a data directory has in files: the server's name and secret, settings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+VERSION = 1
+_KEY = 0x6B6F6D7061737331
+"""Of the lock under which tables are made."""
+
+_TABLES = """
+CREATE SCHEMA IF NOT EXISTS kompass_cluster;
+CREATE TABLE kompass_cluster.version (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), number integer NOT NULL);
+INSERT INTO kompass_cluster.version (number) VALUES (1);
+CREATE TABLE kompass_cluster.databases (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    lineage text NOT NULL,
+    head bigint NOT NULL DEFAULT 0,
+    made timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE kompass_cluster.entries (
+    database integer NOT NULL REFERENCES kompass_cluster.databases ON DELETE CASCADE,
+    num bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    changes bytea NOT NULL,
+    told bytea NOT NULL,
+    PRIMARY KEY (database, num)
+);
+ALTER TABLE kompass_cluster.entries ALTER changes SET STORAGE EXTERNAL;
+CREATE TABLE kompass_cluster.bases (
+    database integer NOT NULL REFERENCES kompass_cluster.databases ON DELETE CASCADE,
+    num bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    size bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    PRIMARY KEY (database, num)
+);
+CREATE TABLE kompass_cluster.base_pieces (
+    database integer NOT NULL,
+    num bigint NOT NULL,
+    place integer NOT NULL,
+    data bytea NOT NULL,
+    PRIMARY KEY (database, num, place),
+    FOREIGN KEY (database, num) REFERENCES kompass_cluster.bases ON DELETE CASCADE
+);
+ALTER TABLE kompass_cluster.base_pieces ALTER data SET STORAGE EXTERNAL;
+CREATE VIEW kompass_cluster.known AS
+    SELECT d.id AS number, d.name, d.lineage, d.head, b.num AS base, b.sha256,
+        min(b.num) OVER (PARTITION BY d.id) AS kept
+    FROM kompass_cluster.databases AS d JOIN kompass_cluster.bases AS b ON b.database = d.id;
+CREATE TABLE kompass_cluster.texts (name text PRIMARY KEY, content bytea NOT NULL);
+"""
+
+
+class ClusterSchemaError(Exception):
+    """The tables aren't those that this program knows. The text says what to do, for people."""
+
+
+def prepare(connection: psycopg.Connection[Any]) -> bool:
+    """Makes the tables; False if they are there. Raises `ClusterSchemaError` if others are."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_KEY,))
+        if _version(connection) is not None:
+            check(connection)
+            return False
+        connection.execute(_TABLES.encode("ascii"))
+    return True
+
+
+def check(connection: psycopg.Connection[Any]) -> None:
+    """Raises `ClusterSchemaError` if the tables aren't there, or are those of another version."""
+    found = _version(connection)
+    if found is None:
+        raise ClusterSchemaError("The tables of the cluster aren't there: run `kompass init` first.")
+    if found != VERSION:
+        raise ClusterSchemaError(
+            f"The tables of the cluster have version {found}, this program knows {VERSION}:"
+            " run all processes with the same version of the program, the newer one first."
+        )
+
+
+def _version(connection: psycopg.Connection[Any]) -> int | None:
+    there = connection.execute("SELECT to_regclass(%s)", ("kompass_cluster.version",)).fetchone()
+    if there is None or there[0] is None:
+        return None
+    row = connection.execute("SELECT number FROM kompass_cluster.version").fetchone()
+    return None if row is None else int(row[0])

@@ -1,0 +1,222 @@
+"""A store of copies: several processes serve the same databases, each from a directory of its own.
+
+What they have in common is behind a `Catalogue`: which databases there are, each one's journal, and a file
+that a new copy begins with. The directory is no more than a cache. What in it doesn't belong to the
+catalogue's databases, or can't follow their journals, is dropped at the next start and fetched anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+import orjson
+
+from replication.protocol import errors
+from replication.protocol.errors import ProtocolError
+from replication.protocol.names import check_database_name
+from replication.store.interface import Database
+from replication.store.sqlite import copies
+from replication.store.sqlite.database import SqliteDatabase
+from replication.store.sqlite.extension import Extension
+from replication.store.sqlite.journal import Journal
+from replication.store.sqlite.store import SUFFIX, SqliteStore, create_file, remove_file, replace_text
+from replication.store.sqlite.writer import storage_error
+
+_ORIGIN = ".origin"
+"""Beside a copy: the lineage that it belongs to."""
+
+
+class Entered(NamedTuple):
+    """A database as the catalogue has it."""
+
+    name: str
+    lineage: str
+    """Another one whenever its journal begins anew: copies of before can't follow."""
+    kept: int
+    """A copy that has this entry can follow."""
+    head: int
+    """The number of the last entry."""
+
+
+class Catalogue(ABC):
+    """Methods block; they are called in any thread, and raise `ProtocolError`, 503, if they can't answer."""
+
+    @abstractmethod
+    def identity(self, made: bytes) -> bytes:
+        """The name and secret of the server, JSON: `made` if there is none yet."""
+
+    @abstractmethod
+    def settings(self) -> bytes:
+        """See `Store.settings`."""
+
+    @abstractmethod
+    def set_settings(self, text: bytes) -> None: ...
+
+    @abstractmethod
+    def databases(self) -> Mapping[str, Entered]: ...
+
+    @abstractmethod
+    def journal(self, name: str) -> Journal: ...
+
+    @abstractmethod
+    def add(self, name: str, file: Path) -> Entered:
+        """A new database, whose copies begin with this file. Raises `database_exists`."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Raises `database_missing`."""
+
+    @abstractmethod
+    def fetch(self, name: str, path: Path) -> Entered:
+        """Writes the file that a copy begins with, whole or not at all. Raises `database_missing`."""
+
+    @abstractmethod
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        """`heard` is called, in any thread, when databases may have come or gone. Returns what ends it."""
+
+
+class SharedStore(SqliteStore):
+    """Databases of a catalogue, as copies in a directory that no other process uses."""
+
+    def __init__(
+        self,
+        directory: Path,
+        catalogue: Catalogue,
+        *,
+        extensions: Mapping[str, Extension] | None = None,
+    ) -> None:
+        """Fetches what is missing. Raises as `SqliteStore` does, and `ProtocolError`, 503, if the catalogue
+        can't be reached.
+        """
+        self.catalogue = catalogue
+        directory.mkdir(parents=True, exist_ok=True)
+        for left in (*directory.glob("*.draft*"), *directory.glob("*.new")):
+            left.unlink(missing_ok=True)
+        made = orjson.dumps({"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)})
+        replace_text(directory / "server.json", catalogue.identity(made))
+        super().__init__(directory, extensions=extensions, journals=catalogue.journal)
+        self._entered: dict[str, str] = {}
+        """The lineage of each database that is here."""
+        self._looking = threading.Lock()
+        try:
+            self._look()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._end = catalogue.listen(self._heard)
+
+    # -- following the catalogue ---------------------------------------------------------------
+
+    def _heard(self) -> None:
+        """In a thread of the catalogue's, which mustn't wait."""
+        threading.Thread(target=self._look_again, name="databases", daemon=True).start()
+
+    def _look_again(self) -> None:
+        with suppress(ProtocolError):  # it is told again when it can be reached
+            self._look()
+
+    def _look(self) -> None:
+        """Fetches databases that have come, and drops those that have gone."""
+        with self._looking:
+            entered = self.catalogue.databases()
+            for name in list(self._names):
+                if name not in entered or self._entered.get(name, "") not in ("", entered[name].lineage):
+                    self._drop(name)
+            for name, one in entered.items():
+                if name not in self._entered:
+                    self._take(name, one)
+
+    def _take(self, name: str, entered: Entered) -> None:
+        path = self._path(name)
+        if not _follows(path, entered):
+            remove_file(path)
+            with suppress(ProtocolError):  # gone meanwhile
+                self._enter(name, self.catalogue.fetch(name, path))
+        else:
+            self._enter(name, entered)
+
+    def _enter(self, name: str, entered: Entered) -> None:
+        replace_text(_origin(self._path(name)), entered.lineage.encode("ascii"))
+        self._entered[name] = entered.lineage
+        self.appear(name)
+
+    def _drop(self, name: str) -> None:
+        self._entered.pop(name, None)
+        self.disappear(name)
+        _origin(self._path(name)).unlink(missing_ok=True)
+
+    # -- the store -----------------------------------------------------------------------------
+
+    async def settings(self) -> bytes:
+        return await asyncio.to_thread(self.catalogue.settings)
+
+    async def set_settings(self, text: bytes) -> None:
+        await asyncio.to_thread(self.catalogue.set_settings, text)
+
+    async def create(self, name: str, *, security: bytes = b"{}", partitioned: bool = False) -> Database:
+        check_database_name(name)
+        await asyncio.to_thread(self._create, name, security, partitioned)
+        return self.get(name)
+
+    def _create(self, name: str, security: bytes, partitioned: bool) -> None:
+        with self._looking:
+            if name in self._names or name in self.catalogue.databases():
+                raise errors.database_exists()
+            path = self._path(name)
+            draft = path.with_name(f"{secrets.token_hex(8)}.draft")
+            try:
+                create_file(draft, security, partitioned)
+                # The tables of extensions are in the file that all copies begin with.
+                SqliteDatabase(
+                    name, draft, self._pool, lambda: None, lambda _: None, self._extensions.get(name)
+                ).close()
+                entered = self.catalogue.add(name, draft)
+                remove_file(path)
+                draft.replace(path)
+            except (apsw.Error, OSError) as error:
+                raise storage_error(error) from error
+            finally:
+                remove_file(draft)
+            self._enter(name, entered)
+
+    async def delete(self, name: str) -> None:
+        await self.check_drop(name)
+        await asyncio.to_thread(self.catalogue.remove, name)
+        await asyncio.to_thread(self._look)
+
+    def lost(self) -> Mapping[str, Exception]:
+        """Databases whose copy can't follow any more, and why: the process has to begin anew."""
+        return {name: one.lost for name, one in self._open.items() if one.lost is not None}
+
+    async def close(self) -> None:
+        self._end()
+        lost = self.lost()
+        await super().close()
+        for name in lost:
+            _origin(self._path(name)).unlink(missing_ok=True)
+
+
+def _origin(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(SUFFIX) + _ORIGIN)
+
+
+def _follows(path: Path, entered: Entered) -> bool:
+    """Whether a file is a copy that can go on where it stands."""
+    try:
+        if _origin(path).read_text("ascii") != entered.lineage:
+            return False
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            return entered.kept <= copies.position(connection) <= entered.head
+        finally:
+            connection.close()
+    except (OSError, apsw.Error):
+        return False

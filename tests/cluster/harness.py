@@ -1,0 +1,66 @@
+"""A cluster's PostgreSQL for tests, and stores that follow its journals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from kompass.cluster import schema
+from kompass.cluster.catalogue import PostgresCatalogue
+from kompass.cluster.connections import Connections
+from kompass.cluster.listening import Listener
+from replication.store.sqlite import Extension, SharedStore
+from tests.readstore import harness
+
+
+class Member:
+    """What a process has of the cluster."""
+
+    def __init__(self, dsn: str) -> None:
+        self.connections = Connections(dsn)
+        self.listener = Listener(self.connections)
+        self.catalogue = PostgresCatalogue(self.connections, self.listener)
+        self.listener.start()
+
+    def close(self) -> None:
+        self.listener.close()
+        self.connections.close()
+
+
+class Cluster:
+    """A database of a PostgreSQL."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.members: list[Member] = []
+        connections = Connections(dsn)
+        with connections.use() as connection:
+            schema.prepare(connection)
+        connections.close()
+
+    def member(self) -> Member:
+        self.members.append(Member(self.dsn))
+        return self.members[-1]
+
+    async def open(
+        self, directory: Path, *, extensions: Mapping[str, Extension] | None = None
+    ) -> SharedStore:
+        """A store as another process would have it."""
+        catalogue = self.member().catalogue
+        return await asyncio.to_thread(partial(SharedStore, directory, catalogue, extensions=extensions))
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """An empty one; gone afterwards."""
+    address = harness.make_database(template="template1")
+    made = Cluster(address.dsn)
+    try:
+        yield made
+    finally:
+        for member in made.members:
+            member.close()
+        harness.drop_database(address)
