@@ -15,6 +15,7 @@ import httpx
 import orjson
 
 from kompass.access.audiences import Channel
+from kompass.answers import Again, again
 from kompass.feed.sink import PersonAccess
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
@@ -34,6 +35,14 @@ class SourceUnavailableError(Exception):
     def __init__(self, said: str, *, status: int = 0) -> None:
         """`status` of its answer, if there was one."""
         super().__init__(said)
+        self.status = status
+
+
+class SourceRefusedError(Exception):
+    """The server answers, and doesn't give this one thing out. The text says with which status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the server answers {status}")
         self.status = status
 
 
@@ -207,14 +216,20 @@ class Source:
         return {row["id"]: row["doc"] for row in rows if row.get("doc") and not row.get("deleted")}
 
     async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
-        """The content of an attachment; None if it isn't there any more."""
+        """The content of an attachment; None if it isn't there any more.
+
+        Raises `SourceRefusedError` if it isn't given out, or can't be, while the server is up.
+        """
         path = "/".join(quote(part, safe="") for part in (self._database, docid, name))
         try:
             return await self._ask("GET", f"/{path}", params={"rev": rev})
         except SourceUnavailableError as error:
             if error.status == 404:
                 return None
-            raise
+            # Without a status nobody answered; with 401 the service is let in nowhere.
+            if error.status in (0, 401) or again(error.status) is Again.LATER:
+                raise
+            raise SourceRefusedError(error.status) from error
 
     async def enrol(self, consumer: str) -> None:
         """Erasures and withdrawals wait for this consumer from now on; again it changes nothing."""

@@ -17,6 +17,7 @@ from kompass.access.services import AUTHOR
 from kompass.jobs.catalogue import BY_NAME
 from kompass.jobs.judging import MAILS, ZONE, action_of, job_id
 from kompass.jobs.letters import Letter, letter
+from kompass.jobs.outcomes import NeverError
 from kompass.jobs.service import Receiver, RefusedError, View
 from kompass.jobs.triggers import Action, At, Mail, Notify, Task, To, Trigger
 from replication.protocol import jsontext
@@ -63,14 +64,6 @@ class Means:
     """Calls a receiver with an id and a body; gives `status`, `milliseconds`, `error`, and `never` if it
     isn't to be tried again."""
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-
-
-class NeverError(Exception):
-    """However often it is tried, it fails. The text says why, and quotes no document."""
-
-
-class LaterError(Exception):
-    """It failed, and may go later. The text as above."""
 
 
 Result = dict[str, Any]

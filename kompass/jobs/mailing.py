@@ -11,8 +11,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from urllib.parse import unquote, urlsplit
 
-from kompass.jobs.acting import LaterError, NeverError
 from kompass.jobs.letters import Letter
+from kompass.jobs.outcomes import LaterError, NeverError
 
 SECONDS = 20.0
 """For each step of a delivery."""

@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import httpx
 
+from kompass.answers import Again, again
+from kompass.jobs.outcomes import LaterError, NeverError
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 
@@ -25,7 +27,7 @@ _API = "/api/v1/jobs/service"
 
 
 class ServerUnavailableError(Exception):
-    """It can't be reached, or not now, or doesn't let the service in. The text is for people."""
+    """It can't be reached, or not now, whatever is asked. The text is for people."""
 
 
 class RefusedError(Exception):
@@ -55,7 +57,10 @@ class Receiver:
 
 
 class Server:
-    """One connection. Blocking; everything raises `ServerUnavailableError`."""
+    """One connection. Blocking. Everything raises `ServerUnavailableError` as long as it isn't up to it;
+    `LaterError` if this question was turned away or failed, and that may be mended; `NeverError` if it always
+    will be.
+    """
 
     def __init__(
         self,
@@ -81,7 +86,7 @@ class Server:
     def document(self, docid: str) -> Mapping[str, Any] | None:
         """The document as it is now, whole; None if there is none."""
         answer = self._ask("GET", f"/{self._database}/{quote(docid, safe='')}")
-        if answer.status_code == 404:
+        if _absent(answer):
             return None
         found = self._value(answer)
         return found if isinstance(found, dict) else None
@@ -89,7 +94,7 @@ class Server:
     def view(self, person: str, docids: Sequence[str]) -> View | None:
         """None if there is no such person."""
         answer = self._ask("POST", f"{_API}/view", {"person": person, "ids": list(docids)})
-        if answer.status_code == 404:
+        if _absent(answer):
             return None
         found = self._value(answer)
         return View(found["active"], found["email"], found["name"], found["documents"])
@@ -107,7 +112,7 @@ class Server:
             return known
         answer = self._ask("GET", f"{_API}/webhooks/{quote(name, safe='')}")
         receiver = None
-        if answer.status_code != 404:
+        if not _absent(answer):
             found = self._value(answer)
             receiver = Receiver(found["url"], found["secret"], found["fields"], found["person"])
         self._receivers[name] = now, receiver
@@ -116,8 +121,8 @@ class Server:
     def write(self, docid: str, body: Mapping[str, Any]) -> bool:
         """False if it was there already. Raises `RefusedError`."""
         answer = self._ask("PUT", f"{_API}/documents/{quote(docid, safe='')}", body)
-        if answer.status_code in (403, 422):
-            raise RefusedError(_detail(answer))
+        if answer.status_code in (403, 422) and (why := _detail(answer)):
+            raise RefusedError(why)
         self._value(answer)
         return answer.status_code == 201
 
@@ -130,12 +135,24 @@ class Server:
             raise ServerUnavailableError(f"the server can't be reached: {type(error).__name__}") from error
 
     def _value(self, answer: httpx.Response) -> Any:
-        if answer.status_code >= 300:
-            raise ServerUnavailableError(f"the server answers {answer.status_code}: {_detail(answer)}")
+        if not answer.is_success:
+            said = f"the server answers {answer.status_code}: {_detail(answer) or 'no reason'}"
+            match again(answer.status_code):
+                case Again.LATER:
+                    raise ServerUnavailableError(said)
+                case Again.MENDED:
+                    raise LaterError(said)
+                case Again.NEVER:
+                    raise NeverError(said)
         try:
             return jsontext.decode(answer.content)
         except ProtocolError as error:
-            raise ServerUnavailableError("the server's answer is no JSON") from error
+            raise LaterError("the server's answer is no JSON: something else answers") from error
+
+
+def _absent(answer: httpx.Response) -> bool:
+    """Whether the server says that there is none; something in between that knows no such way doesn't."""
+    return answer.status_code == 404 and bool(_detail(answer))
 
 
 def _detail(answer: httpx.Response) -> str:

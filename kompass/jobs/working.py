@@ -29,7 +29,8 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseTimeoutException
 
 from kompass.feed.walker import outline
-from kompass.jobs.acting import LaterError, Means, NeverError, Work, act
+from kompass.jobs.acting import Means, Work, act
+from kompass.jobs.outcomes import LaterError, NeverError
 from kompass.jobs.queues import TIMEOUTS, WORK, Queues, QueuesUnavailableError, connect
 from kompass.jobs.service import ServerUnavailableError
 from replication.replicator.backoff import pause

@@ -11,9 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kompass.extraction.extractor import PASSING
 from kompass.feed.sink import TooMuchError
-from kompass.vectors.attachments import Attachments, Stub, stubs
+from kompass.vectors.attachments import PASSING, Attachments, Refused, Stub, stubs
 from kompass.vectors.drafts import Draft
 from kompass.vectors.embedding import Embedding, Piece
 from kompass.vectors.entries import Attached, Chunk, Known
@@ -66,13 +65,20 @@ class Attaching:
         if not wanted:
             return {}
         known = await self._known({stub.source for found in wanted.values() for stub in found})
-        await self._read([one for one in drafts if one.id in wanted], wanted, known)
+        refused = await self._read([one for one in drafts if one.id in wanted], wanted, known)
         answer: dict[str, tuple[list[Attached], list[Chunk]]] = {}
         for docid, found in wanted.items():
             there = [(stub, known[stub.source]) for stub in found if stub.source in known]
-            if there:
+            not_there = [stub for stub in found if (docid, stub.refused) in refused]
+            if there or not_there:
+                attached = [Attached(stub.name, stub.source, one.problem) for stub, one in there]
+                attached += [
+                    Attached(stub.name, stub.refused, refused[docid, stub.refused].problem)
+                    for stub in not_there
+                    if stub.source not in known
+                ]
                 answer[docid] = (
-                    [Attached(stub.name, stub.source, one.problem) for stub, one in there],
+                    attached,
                     [
                         Chunk(place_of(stub.name), name, vector, stub.source)
                         for stub, one in there
@@ -90,8 +96,9 @@ class Attaching:
 
     async def _read(
         self, drafts: Sequence[Draft], wanted: Mapping[str, Sequence[Stub]], known: dict[str, Known]
-    ) -> None:
-        """Adds to `known` what isn't."""
+    ) -> dict[tuple[str, str], Known]:
+        """Adds to `known` what isn't. Gives what the server doesn't give out, by document and `refused`."""
+        refused: dict[tuple[str, str], Known] = {}
         began = kept = time.monotonic()
         some = False
         pending: dict[str, _Read] = {}
@@ -110,11 +117,17 @@ class Attaching:
                 extracted = await self._attachments.read(one.id, one.rev, stub)
                 if extracted is None:
                     continue
+                if isinstance(extracted, Refused):
+                    refused[one.id, stub.refused] = Known(extracted.problem, ())
+                    continue
                 some = True
                 passage = Passage(place_of(stub.name), clean(extracted.text))
                 pieces = await asyncio.to_thread(self._embedding.pieces, [passage])
                 pending[stub.source] = _Read(one, stub.source, extracted.problem, pieces)
         known |= await self._keep(pending)
+        if refused:
+            await self._readings.keep(refused)
+        return refused
 
     async def _keep(self, read: Mapping[str, _Read]) -> dict[str, Known]:
         """Makes the vectors, and keeps them."""

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from kompass.answers import Again, again
+from kompass.extraction import extractor
 from kompass.extraction.extractor import MOST_BYTES, TOO_LARGE, Extracted, Extractor
+from kompass.feed.source import SourceRefusedError
 from kompass.search.entries import sound
 from kompass.vectors.originals import Originals
 
@@ -17,6 +20,19 @@ MOST_NAME = 4000
 """Bytes of a name in an address."""
 
 UNNAMEABLE = Extracted("", "its name can't stand in an address")
+
+_REFUSED = "the server doesn't give it out: it answers {}"
+
+PASSING = extractor.PASSING | {
+    _REFUSED.format(status) for status in range(300, 600) if again(status) is Again.MENDED
+}
+"""Problems that may not be the file's: another time it may be read."""
+
+
+class Refused(NamedTuple):
+    """Nothing is known of its content."""
+
+    problem: str
 
 
 class Stub(NamedTuple):
@@ -37,6 +53,11 @@ class Stub(NamedTuple):
     @property
     def source(self) -> str:
         return f"{self.digest}/{('text' if self.plain else 'file') if self.nameable else 'unnameable'}"
+
+    @property
+    def refused(self) -> str:
+        """Instead of `source`, where this name isn't given out: under another its content may be."""
+        return f"{self.source}/refused"
 
 
 def stubs(doc: Mapping[str, Any]) -> Iterator[Stub]:
@@ -63,7 +84,7 @@ class Attachments:
         self._originals = originals
         self._extractor = Extractor()
 
-    async def read(self, docid: str, rev: str, stub: Stub) -> Extracted | None:
+    async def read(self, docid: str, rev: str, stub: Stub) -> Extracted | Refused | None:
         """None if it isn't there any more: then its document comes again, or has gone.
 
         Raises `SourceUnavailableError` and `OSError`.
@@ -72,7 +93,10 @@ class Attachments:
             return TOO_LARGE
         if not stub.nameable:
             return UNNAMEABLE
-        data = await self._originals.attachment(docid, rev, stub.name)
+        try:
+            data = await self._originals.attachment(docid, rev, stub.name)
+        except SourceRefusedError as error:
+            return Refused(_REFUSED.format(error.status))
         return None if data is None else await self._extractor.extract(data, plain=stub.plain)
 
     async def close(self) -> None:

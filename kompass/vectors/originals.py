@@ -21,7 +21,7 @@ class Originals(Protocol):
         """As they are now; those that aren't there any more are left out."""
 
     async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
-        """None if it isn't there any more."""
+        """None if it isn't there any more. Raises `kompass.feed.source.SourceRefusedError`, too."""
 
     async def close(self) -> None: ...
 

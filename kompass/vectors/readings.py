@@ -16,10 +16,10 @@ from typing import TypeVar
 
 import apsw
 
-from kompass.extraction.extractor import PASSING
 from kompass.feed.sink import SinkUnavailableError
 from kompass.search.entries import sound
 from kompass.sqlfile import SqlFile
+from kompass.vectors.attachments import PASSING
 from kompass.vectors.entries import Attached, Known
 
 FILE = "readings.sqlite"
@@ -81,7 +81,7 @@ class Readings:
         """Those that took too long and aren't to be tried now."""
 
         def looking(file: SqlFile) -> set[str]:
-            query = f"SELECT 1 FROM tries WHERE source = ? AND NOT {_DUE}"  # noqa: S608 - constants
+            query = f"SELECT 1 FROM tries WHERE source = ?1 AND NOT {_DUE}"  # noqa: S608 - constants
             return {one for one in sources if file.rows(query, (one, *self._times()))}
 
         return await self._reading(looking, set())
@@ -102,7 +102,7 @@ class Readings:
                         [(name, source, each, vector) for each, vector in known.pieces],
                     )
                     if known.problem in PASSING:
-                        _count(connection, source, self._now())
+                        self._count(connection, source)
 
         await self._in_thread(lambda: keeping(self._opened()))
 
@@ -127,8 +127,8 @@ class Readings:
 
         def looking(file: SqlFile) -> list[str]:
             query = "SELECT DISTINCT document FROM lacking JOIN tries USING (source)"
-            query += f" WHERE {_DUE} LIMIT ?"
-            return [document for (document,) in file.rows(query, (*self._times(), MOST_DUE))]
+            query += f" WHERE {_DUE} LIMIT ?1"
+            return [document for (document,) in file.rows(query, (MOST_DUE, *self._times()))]
 
         return await self._reading(looking, [])
 
@@ -160,6 +160,17 @@ class Readings:
                 file.close()
 
         await asyncio.to_thread(closing)
+
+    def _count(self, connection: apsw.Connection, source: str) -> None:
+        """One more attempt, unless it wasn't due: then another document has the same content."""
+        counting = f"""
+            INSERT INTO tries VALUES (?1, 1, NULL) ON CONFLICT (source) DO UPDATE
+            SET attempts = attempts + 1 WHERE {_DUE} RETURNING attempts
+        """  # noqa: S608 - constants
+        for (value,) in connection.execute(counting, (source, *self._times())).fetchall():
+            attempts = int(value or 0)
+            due = self._now() + PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
+            connection.execute("UPDATE tries SET due = ? WHERE source = ?", (due, source))
 
     def _times(self) -> tuple[float, float]:
         """For `_DUE`. What is due later than anything can be was put off by a clock that was wrong."""
@@ -198,21 +209,9 @@ class Readings:
             raise SinkUnavailableError(f"{self._path}: {error}") from error
 
 
-_DUE = "ifnull(due <= ? OR due > ?, false)"
+_DUE = "ifnull(due <= ?2 OR due > ?3, false)"
 _LEAVE = (
     "DELETE FROM readings WHERE document = ?",
     "DELETE FROM pieces WHERE document = ?",
     "DELETE FROM lacking WHERE document = ?",
 )
-
-
-def _count(connection: apsw.Connection, source: str, now: float) -> None:
-    attempts = int(
-        connection.execute(
-            "INSERT INTO tries VALUES (?, 1, NULL) ON CONFLICT (source) DO UPDATE SET attempts = attempts + 1"
-            " RETURNING attempts",
-            (source,),
-        ).get
-    )
-    due = now + PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
-    connection.execute("UPDATE tries SET due = ? WHERE source = ?", (due, source))

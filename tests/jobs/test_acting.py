@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from kompass.access.services import decide
-from kompass.jobs.acting import Means, NeverError, Work, act
+from kompass.jobs.acting import Means, Work, act
 from kompass.jobs.letters import Letter
+from kompass.jobs.outcomes import NeverError
 from kompass.jobs.service import Receiver, RefusedError, View
 from kompass.sync.gate.shape import misnamed
 

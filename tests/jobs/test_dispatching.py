@@ -13,9 +13,10 @@ from redis import Redis
 
 from kompass.jobs import queues as queues_module
 from kompass.jobs import receivers
-from kompass.jobs.acting import Means, NeverError
+from kompass.jobs.acting import Means
 from kompass.jobs.dispatching import ATTEMPTS, Dispatcher
 from kompass.jobs.judging import DAY, DOCUMENTS, QUEUES, WEBHOOKS, Job, job_id
+from kompass.jobs.outcomes import LaterError, NeverError
 from kompass.jobs.queues import Queues, QueuesUnavailableError, connect
 from kompass.jobs.receivers import FIRST_REST, PATIENCE
 from kompass.jobs.service import Receiver, RefusedError, ServerUnavailableError, View
@@ -43,10 +44,13 @@ class Documents:
         }
         self.written: dict[str, dict[str, Any]] = {}
         self.down = False
+        self.fails: Exception | None = None
 
     def document(self, docid: str) -> Mapping[str, Any] | None:
         if self.down:
             raise ServerUnavailableError("it is down")
+        if self.fails is not None:
+            raise self.fails
         return self.documents.get(docid)
 
     def view(self, person: str, docids: Any) -> View | None:
@@ -233,6 +237,27 @@ def test_a_server_that_is_down_costs_no_attempt(world: World) -> None:
     assert entry is not None
     assert (entry.state, entry.attempts) == (JobState.PLANNED, 0)
     world.server.down = False
+    world.turn()
+    world.work()
+    world.turn()
+    assert world.state(job) is JobState.DONE
+
+
+@pytest.mark.slow
+def test_what_is_turned_away_is_given_up_in_the_end_and_replayed(world: World) -> None:
+    job = world.add()
+    world.server.fails = LaterError("the server answers 403: not yours")
+    for _ in range(ATTEMPTS[DOCUMENTS]):
+        assert world.state(job) is JobState.PLANNED
+        world.turn()
+        world.work()
+        world.turn()
+        world.clock += 6 * 3600
+    entry = world.store.entry(job)
+    assert entry is not None
+    assert (entry.state, entry.reason) == (JobState.DEAD, "the server answers 403: not yours")
+    world.server.fails = None
+    assert world.store.replay(job)
     world.turn()
     world.work()
     world.turn()

@@ -12,10 +12,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from kompass.jobs.acting import LaterError, NeverError
 from kompass.jobs.catalogue import BY_NAME
 from kompass.jobs.letters import Letter, letter
 from kompass.jobs.mailing import sender
+from kompass.jobs.outcomes import LaterError, NeverError
 from kompass.jobs.service import View
 from tests.servers import free_port
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
 from kompass.extraction.extractor import TOO_LONG, Extracted, Extractor
 from kompass.feed.sink import Sink, TooMuchError
+from kompass.feed.source import Source, SourceRefusedError, SourceUnavailableError
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedded.store import EmbeddedStore
 from kompass.vectors.embedders.packaged import NAME
@@ -31,9 +33,9 @@ class Clock:
 
 
 class Place:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, server: AnyFile | None = None) -> None:
         self.clock = Clock()
-        self.server = AnyFile()
+        self.server = server or AnyFile()
         readings = Readings(directory, NAME, now=self.clock)
         self.sink = VectorSink(EmbeddedStore(directory, NAME), embedder(), self.server, readings)
         self.index = EmbeddedVectors(directory, NAME)
@@ -178,3 +180,69 @@ async def test_once_it_can_be_read_all_that_lack_it_get_it(tmp_path: Path, too_l
     assert await place.sink.due() == []
     assert len(place.server.asked) == 2
     await place.close()
+
+
+class Refusing(AnyFile):
+    """Gives some attachments not out."""
+
+    def __init__(self, **statuses: int) -> None:
+        super().__init__()
+        self.statuses = {f"{name[1:]}.txt": status for name, status in statuses.items()}
+
+    async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
+        found = await super().attachment(docid, rev, name)
+        if name in self.statuses:
+            raise SourceRefusedError(self.statuses[name])
+        return found
+
+
+async def test_what_the_server_gives_not_out_costs_only_itself(tmp_path: Path) -> None:
+    server = Refusing(_0=414, _1=403)
+    place = Place(tmp_path, server)
+    one = with_files(changed(customer(1, "Hof"), 1), 3)
+    await place.sink.apply(batch(one))
+    said = "the server doesn't give it out: it answers"
+    assert await place.problems() == [f"{said} 414", f"{said} 403", ""]
+    # Rights may be mended, a name that is too long will not get shorter.
+    assert await place.sink.due() == []
+    for pause in PAUSES:
+        place.clock.now += pause + 1
+        assert await place.sink.due() == [HOF]
+        await place.sink.apply(batch(one))
+        assert await place.sink.due() == []
+    place.clock.now += 100 * max(PAUSES)
+    assert await place.sink.due() == []
+    # Under another name the same content is read.
+    other = with_files(changed(customer(2, "Hof"), 2), 3)
+    assert one.doc is not None
+    assert other.doc is not None
+    stubs = other.doc["_attachments"]
+    stubs["2.txt"]["digest"] = one.doc["_attachments"]["0.txt"]["digest"]
+    del stubs["0.txt"], stubs["1.txt"]
+    await place.sink.apply(batch(other))
+    assert await place.problems(2) == [""]
+    # And once it is given out it is there.
+    server.statuses.clear()
+    await place.sink.apply(batch(one))
+    assert await place.problems() == ["", "", ""]
+    await place.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [
+        (414, True),
+        (400, True),
+        (431, True),
+        (403, True),
+        (500, True),
+        (401, False),
+        (429, False),
+        (503, False),
+    ],
+)
+async def test_which_answers_are_about_one_attachment(status: int, refused: bool) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status))
+    async with Source("http://server", "x", transport=transport) as source:
+        with pytest.raises(SourceRefusedError if refused else SourceUnavailableError, match=str(status)):
+            await source.attachment("customer-1", "1-a", "a.txt")
