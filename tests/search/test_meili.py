@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -13,9 +14,11 @@ from kompass.search.asking import question
 from kompass.search.entries import key
 from kompass.search.index import IndexUnavailableError
 from kompass.search.meilisearch import form
-from kompass.search.meilisearch.client import MeiliClient
+from kompass.search.meilisearch.client import MeiliClient, MeiliError
 from kompass.search.meilisearch.reader import MeiliIndex
 from kompass.search.meilisearch.sink import MeiliSink, beside
+from tests.feed.changes import change
+from tests.feed.conformance import take
 from tests.in_process import serving
 from tests.search.finding import ALL, customer
 from tests.search.meili_contract import KEY, MeiliContract
@@ -155,3 +158,23 @@ async def test_what_was_ordered_before_a_kill_is_waited_for(
     await again.open()
     assert await again.checkpoint() == Checkpoint("e", "5-e", 5)
     await again.close()
+
+
+async def test_what_is_too_large_on_the_way_is_taken_in_smaller_parts(
+    contract: MeiliContract, sink: MeiliSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something in between takes less than MeiliSearch does: that never changes by waiting."""
+    ask = MeiliClient.ask
+
+    async def limited(client: MeiliClient, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        if path.endswith("/documents") and len(json.dumps(body)) > 20_000:
+            raise MeiliError("MeiliSearch answers 413", status=413)
+        return await ask(client, method, path, body, **query)
+
+    monkeypatch.setattr(MeiliClient, "ask", limited)
+    small = [change(number, number, "Hofladen", notes="Apfel " * 300) for number in range(1, 9)]
+    large = change(9, 9, "Hofladen", notes="Apfel " * 10_000)
+    rejected = await take(sink, [*small, large], Checkpoint("e", "9-e", 9))
+    assert list(rejected) == [large.id]
+    assert {key(one.id) for one in small} <= set(contract.indexes[INDEX].documents)
+    assert await sink.checkpoint() == Checkpoint("e", "9-e", 9)

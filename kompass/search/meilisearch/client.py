@@ -22,9 +22,11 @@ LONGEST_TASK = 600.0
 class MeiliError(Exception):
     """An answer that is no success. The text says what was asked and what was answered."""
 
-    def __init__(self, said: str, *, code: str = "", kind: str = "") -> None:
-        """`code` and `kind` as MeiliSearch names them: `index_not_found`, `invalid_request`."""
+    def __init__(self, said: str, *, code: str = "", kind: str = "", status: int = 0) -> None:
+        """`code` and `kind` as MeiliSearch names them: `index_not_found`, `invalid_request`. `status` of the
+        answer, if there was one."""
         super().__init__(said)
+        self.status = status
         self.code = code
         self.kind = kind
 
@@ -56,6 +58,7 @@ class MeiliClient:
             f"MeiliSearch answers {answer.status_code} to {method} {path}: {told.get('message', '')}",
             code=str(told.get("code", "")),
             kind=str(told.get("type", "")),
+            status=answer.status_code,
         )
 
     async def found(self, method: str, path: str, **query: str | int) -> Any | None:

@@ -22,6 +22,8 @@ _FAULTS_OF_DOCUMENTS = (
     "missing_document_id",
     "invalid_document_fields",
 )
+_TOO_LARGE = 413
+"""MeiliSearch says it, or something in between that takes less: one of the documents is too large, or all."""
 
 
 class MeiliSink:
@@ -131,7 +133,7 @@ class MeiliSink:
             yield self._client
         except MeiliError as error:
             self._ready = False
-            if error.code in _FAULTS_OF_DOCUMENTS:
+            if error.code in _FAULTS_OF_DOCUMENTS or error.status == _TOO_LARGE:
                 raise
             raise SinkUnavailableError(str(error)) from error
 
