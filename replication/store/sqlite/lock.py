@@ -1,7 +1,7 @@
-"""One process per data directory.
+"""One process per data directory, and none on a half-restored one.
 
-The lock is the operating system's, on an open file, so it goes away with the process however that
-ends. The file tells who holds it.
+The lock is the operating system's, on an open file, so it goes away with the process however that ends. The
+file tells who holds it. Whoever fills a directory leaves `UNFINISHED` in it until everything is there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,27 @@ class DirectoryInUseError(Exception):
     """Another process serves this data directory."""
 
 
-def lock_directory(directory: Path) -> IO[str]:
-    """Takes the lock and returns the file that holds it until closed. Raises `DirectoryInUseError`."""
+class DirectoryUnfinishedError(DirectoryInUseError):
+    """A restore into this data directory was cut off."""
+
+
+UNFINISHED = "RESTORE-UNFINISHED"
+"""The file that says so."""
+
+
+def check_finished(directory: Path) -> None:
+    """Raises `DirectoryUnfinishedError`."""
+    if (directory / UNFINISHED).exists():
+        raise DirectoryUnfinishedError(
+            f"{directory} is being restored, or that was cut off: it isn't whole. Run the restore again."
+        )
+
+
+def lock_directory(directory: Path, *, unfinished: bool = False) -> IO[str]:
+    """Takes the lock and returns the file that holds it until closed. Raises `DirectoryInUseError`.
+
+    `unfinished`: whoever fills the directory, which nobody else may use before it is whole.
+    """
     path = directory / "LOCK"
     handle = path.open("a+", encoding="ascii")
     try:
@@ -30,6 +49,12 @@ def lock_directory(directory: Path) -> IO[str]:
             f"{directory} is in use by another process (id {holder}). "
             "Stop that one, or choose another data directory."
         ) from None
+    if not unfinished:
+        try:
+            check_finished(directory)
+        except DirectoryUnfinishedError:
+            handle.close()
+            raise
     handle.seek(0)
     handle.truncate()
     handle.write(f"{os.getpid()}\n")
