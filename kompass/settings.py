@@ -129,6 +129,13 @@ class Settings(BaseSettings):
         description="File, best on another machine, to which each signed checkpoint of the chain of writes is"
         " added",
     )
+    backup_repository: str | None = Field(
+        default=None,
+        description="Directory with the backups of this server, for `kompass backup` and its like",
+    )
+    backup_key_file: Path | None = Field(
+        default=None, description="File with the secret that opens it; see docs/backup.md"
+    )
     same_site: SameSite = Field(
         default=SameSite.STRICT,
         description="`strict`, `lax` or `none`: whether the session cookie goes along with what other sites"

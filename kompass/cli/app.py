@@ -9,6 +9,7 @@ import typer
 
 from kompass import __version__
 from kompass.cli.audit import audit
+from kompass.cli.backup import backup
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
@@ -20,10 +21,12 @@ from kompass.cli.privacy import privacy
 from kompass.cli.readstore import readstore
 from kompass.cli.rebuild import rebuild
 from kompass.cli.replicate import replicate
+from kompass.cli.restore import restore
 from kompass.cli.schemas import schemas
 from kompass.cli.serve import serve
 from kompass.cli.status import status
 from kompass.cli.verify_audit import verify_audit
+from kompass.cli.verify_backup import verify_backup
 from kompass.cli.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -33,6 +36,9 @@ app.command()(replicate)
 app.command()(explain)
 app.command()(schemas)
 app.command("verify-audit")(verify_audit)
+app.command()(backup)
+app.command()(restore)
+app.command("verify-backup")(verify_backup)
 app.command()(status)
 app.command()(worker)
 app.add_typer(feed, name="feed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,21 +22,14 @@ def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
 ) -> None:
     """Check a server's directory while no server runs on it. Ends with code 1 if something stays wrong."""
-    # Imported here: `kompass --help` needn't wait for the store.
     from replication.store.sqlite import DirectoryInUseError
-    from replication.store.sqlite.doctor import examine
 
     settings = settings_there(data)
     directory = settings.directory
     wrong = mended = 0
     try:
-        for finding in examine(directory, repair=repair):
-            outcome = "repaired" if finding.repaired else finding.advice
-            typer.echo(f"{finding.database}: {finding.what} – {outcome}")
-            mended += finding.repaired
-            wrong += not finding.repaired
-        for what, outcome, is_mended in asyncio.run(_examine_documents(settings, repair=repair)):
-            typer.echo(f"kompass: {what} – {outcome}")
+        for what, outcome, is_mended in examined(settings, repair=repair):
+            typer.echo(f"{what} – {outcome}")
             mended += is_mended
             wrong += not is_mended
     except DirectoryInUseError as error:
@@ -44,6 +38,21 @@ def doctor(
         typer.echo(f"{wrong} wrong, {mended} repaired in {directory}")
         raise typer.Exit(1)
     typer.echo(f"{directory} is in order" + (f", {mended} repaired" if mended else ""))
+
+
+def examined(settings: Settings, *, repair: bool = False) -> Iterator[tuple[str, str, bool]]:
+    """What is wrong in a directory: (what, what became of it or is to do, whether it was mended).
+
+    Raises `DirectoryInUseError`.
+    """
+    # Imported here: `kompass --help` needn't wait for the store.
+    from replication.store.sqlite.doctor import examine
+
+    for finding in examine(settings.directory, repair=repair):
+        outcome = "repaired" if finding.repaired else finding.advice
+        yield f"{finding.database}: {finding.what}", outcome, finding.repaired
+    for what, outcome, is_mended in asyncio.run(_examine_documents(settings, repair=repair)):
+        yield f"kompass: {what}", outcome, is_mended
 
 
 async def _examine_documents(settings: Settings, *, repair: bool) -> list[tuple[str, str, bool]]:

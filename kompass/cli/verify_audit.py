@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json, Password
 from kompass.cli.place import database_file
+from kompass.cli.progress import Bar
 from kompass.cli.telling import tell_json
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def verify_audit(
         anchored = [] if anchor is None else read_anchor(anchor)
     except KeysError as error:
         raise UsableError(str(error)) from None
-    with opened(stored) as connection, _Bar(quiet=as_json) as progress:
+    with opened(stored) as connection, Bar(quiet=as_json) as progress:
         report = inspect(
             connection, public, start=start, expected=_expected(expect), anchored=anchored, progress=progress
         )
@@ -110,30 +111,6 @@ def _expected(given: list[str] | None) -> dict[int, str]:
             raise UsableError(f"--expect {one}: give NUMBER:HASH, with the 64 hex digits of the hash")
         found[int(match[1])] = match[2]
     return found
-
-
-class _Bar:
-    """Shows on a terminal how far it is."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import Progress, TaskID
-
-        console = Console(stderr=True)
-        self._progress = Progress(console=console, transient=True, disable=quiet or not console.is_terminal)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def __call__(self, what: str, done: int, of: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=of)
-        self._progress.update(self._tasks[what], completed=done, total=of)
 
 
 def tell(report: Report, *, as_json: bool, told: str = "") -> None:
