@@ -32,14 +32,23 @@ def pause(
     return jittered if asked is None else max(jittered, min(asked, LONGEST_ASKED))
 
 
-async def retrying(attempt: Callable[[], Awaitable[T]], retries: int) -> T:
-    """What `attempt` returns. It is made again, `retries` times at most, while the peer can't be reached."""
+def always(_: PeerUnavailable) -> bool:
+    return True
+
+
+async def retrying(
+    attempt: Callable[[], Awaitable[T]], retries: int, worth: Callable[[PeerUnavailable], bool] = always
+) -> T:
+    """What `attempt` returns. It is made again, `retries` times at most, while the peer can't be reached.
+
+    `worth`: whether a failure allows another attempt at all.
+    """
     number = 0
     while True:
         try:
             return await attempt()
         except PeerUnavailable as error:
-            if number >= retries:
+            if number >= retries or not worth(error):
                 raise
             await asyncio.sleep(pause(number, error.wait))
             number += 1

@@ -21,7 +21,7 @@ import httpx
 from replication.protocol import jsontext
 from replication.protocol.errors import ProtocolError
 from replication.replicator.authentication import authentication
-from replication.replicator.backoff import retrying
+from replication.replicator.backoff import always, retrying
 from replication.replicator.failures import (
     MissingStub,
     PeerLied,
@@ -48,6 +48,8 @@ _PACE_SECONDS = 60.0
 _PACE_BYTES = 1024
 """At least so many bytes have to come in so much waiting."""
 _MAX_CONNECTIONS = 20
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Raised before anything of a request was sent."""
 
 Body = bytes | Callable[[], AsyncIterator[bytes]]
 """A stream is made anew for each attempt."""
@@ -72,7 +74,7 @@ def _beginning(body: bytes) -> str:
 
 
 class Connection:
-    """A client of one database."""
+    """A client of one database, or of all that a server has."""
 
     def __init__(
         self,
@@ -82,11 +84,18 @@ class Connection:
         retries: int = 5,
         timeout: float = 30.0,
         transport: httpx.AsyncBaseTransport | None = None,
+        whole_server: bool = False,
+        pool_wait: float = _TOTAL_SECONDS,
     ) -> None:
-        """`transport`: instead of one that connects to allowed hosts."""
+        """`transport`: instead of one that connects to allowed hosts.
+
+        `whole_server`: the endpoint is no database but what all databases of a server are below.
+        `pool_wait`: seconds that a request may wait for one of the transport's connections.
+        """
         self.shown = endpoint.url
         self._url = endpoint.url.rstrip("/")
-        self._server = self._url.rpartition("/")[0]
+        self._server = self._url if whole_server else self._url.rpartition("/")[0]
+        self._pool_wait = pool_wait
         self._retries = retries
         self._timeout = timeout
         self._headers = dict(endpoint.headers)
@@ -110,11 +119,12 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         limit: int = MAX_ANSWER,
         total: float = _TOTAL_SECONDS,
+        worth: Callable[[PeerUnavailable], bool] = always,
     ) -> Answer:
         """The answer to a request below the database, with a status of 2xx.
 
-        Raises `PeerUnavailable` after the last attempt, `PeerRefused` for a status of 4xx, `TooLarge` for
-        413 and for an answer over `limit` bytes.
+        `worth`: which failures allow another attempt. Raises `PeerUnavailable` after the last attempt,
+        `PeerRefused` for a status of 4xx, `TooLarge` for 413 and for an answer over `limit` bytes.
         """
         sent = {"accept": "application/json", **(headers or {})}
         if json is not None:
@@ -132,7 +142,7 @@ class Connection:
             except TimeoutError:
                 raise self._slow(total) from None
 
-        return await retrying(attempt, self._retries)
+        return await retrying(attempt, self._retries, worth)
 
     @asynccontextmanager
     async def stream(
@@ -148,12 +158,12 @@ class Connection:
                 raise self._slow(_TOTAL_SECONDS) from None
             yield response
 
-    async def raw(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def raw(self, response: httpx.Response, *, may_trickle: bool = False) -> AsyncIterator[bytes]:
         """The bytes as they were sent.
 
-        Raises `PeerUnavailable` when the connection breaks, and when bytes merely trickle: a peer that is
-        never silent for long but sends next to nothing would be read for years. The caller's own time
-        does not count.
+        Raises `PeerUnavailable` when the connection breaks, and, unless they `may_trickle`, when bytes
+        merely do so: a peer that is never silent for long but sends next to nothing would be read for
+        years. The caller's own time does not count.
         """
         assert isinstance(response.stream, httpx.AsyncByteStream)
         pieces = aiter(response.stream)
@@ -167,7 +177,7 @@ class Connection:
                 waited += time.monotonic() - began
                 got += len(piece)
                 if waited >= _PACE_SECONDS:
-                    if got < _PACE_BYTES:
+                    if got < _PACE_BYTES and not may_trickle:
                         raise PeerUnavailable(
                             f"{self.shown} sent {got} bytes in {waited:.0f} s: that is too slow to wait for"
                         )
@@ -214,7 +224,7 @@ class Connection:
             **await self._authentication.headers(),
             **headers,
         }
-        timeout = {"connect": 10.0, "read": self._timeout, "write": self._timeout, "pool": _TOTAL_SECONDS}
+        timeout = {"connect": 10.0, "read": self._timeout, "write": self._timeout, "pool": self._pool_wait}
         content = body if body is None or isinstance(body, bytes) else body()
         try:
             request = httpx.Request(
@@ -244,7 +254,9 @@ class Connection:
         # A request that can't be sent is quoted by its error, credentials included.
         mine = isinstance(error, httpx.LocalProtocolError)
         what = "the request can't be sent" if mine else str(error) or type(error).__name__
-        return PeerUnavailable(f"no connection to {self.shown}: {quoted(what)}")
+        return PeerUnavailable(
+            f"no connection to {self.shown}: {quoted(what)}", undone=mine or isinstance(error, _UNSENT)
+        )
 
     async def _failure(self, method: str, path: str, response: httpx.Response) -> ReplicationError:
         status = response.status_code
@@ -264,7 +276,10 @@ class Connection:
         if status in (413, 414):
             return TooLarge(told)
         if status in (408, 429) or (status >= 500 and status != 501):
-            return PeerUnavailable(told, wait=_retry_after(response))
+            wait = _retry_after(response)
+            # Who is told when to come back has been turned away at the door.
+            undone = status == 429 or (status == 503 and wait is not None)
+            return PeerUnavailable(told, wait=wait, undone=undone, status=status)
         return PeerRefused(told, status=status, error=error, reason=reason)
 
     async def _log_in(self, name: str, password: str) -> list[str]:

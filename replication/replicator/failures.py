@@ -26,10 +26,16 @@ class PeerUnavailable(ReplicationError):
 
     kind = "peer_unavailable"
 
-    def __init__(self, message: str, *, wait: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, wait: float | None = None, undone: bool = False, status: int | None = None
+    ) -> None:
         super().__init__(message)
+        self.status = status
+        """Of the peer's answer, if there was one."""
         self.wait = wait
         """Seconds that the peer asked to wait."""
+        self.undone = undone
+        """Whether it is certain that the peer has done nothing of what it was asked."""
 
 
 class PeerRefused(ReplicationError):

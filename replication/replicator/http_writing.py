@@ -10,14 +10,12 @@ document is sent again whole.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from replication.protocol import jsontext
-from replication.protocol.documents import revisions_member, stored_text, with_members
-from replication.protocol.multipart import Writer, disposition
 from replication.protocol.revisions import format_rev
 from replication.replicator.attachment_streams import SMALL, collected
 from replication.replicator.backoff import retrying
@@ -33,12 +31,10 @@ from replication.replicator.failures import (
 )
 from replication.replicator.http_reading import identity_bytes
 from replication.replicator.peer import BATCH_BYTES, Refusal, Revision, SourceAttachment
+from replication.replicator.related import RelatedDocument, entry_of, request_text
 
 _LARGEST_INLINE = 8 * 1024 * 1024
 """Bytes of attachments that go inside a document to a peer that takes no multipart."""
-
-_SLOWEST = 10_000
-"""Bytes a second of an upload that is still waited for."""
 
 _POISON = frozenset({400, 403, 413, 417})
 """Statuses of a request that may be the fault of a single document in it."""
@@ -203,14 +199,14 @@ class HttpWriter:
     async def _text(self, revision: Revision, kept: frozenset[str]) -> bytes:
         """The document as JSON, its attachments inside."""
         if not revision.attachments:
-            return _document(revision, b"")
+            return request_text(revision.write, b"")
         entries: dict[str, Any] = {}
         size = 0
         for name, attachment in _identity(revision).items():
             if name in kept:
-                entries[name] = {**_entry(revision.attachments[name]), "stub": True}
+                entries[name] = {**entry_of(revision.attachments[name]), "stub": True}
                 continue
-            entry = _entry(attachment)
+            entry = entry_of(attachment)
             size += attachment.length
             if size > _LARGEST_INLINE:
                 raise TooLarge(
@@ -219,37 +215,21 @@ class HttpWriter:
                 )
             data = await retrying(partial(_collect, attachment), _ATTACHMENT_RETRIES)
             entries[name] = {**entry, "data": b64encode(data).decode("ascii")}
-        return _document(revision, jsontext.encode(entries))
+        return request_text(revision.write, jsontext.encode(entries))
 
     # -- one by itself ---------------------------------------------------------------------------
 
     async def _store_alone(self, revision: Revision, kept: frozenset[str]) -> list[Refusal]:
         """Sends a document as `multipart/related`."""
-        writer = Writer()
-        head, following = _head(writer, revision, kept)
-        size = _size_of(head, following, writer.boundary)
-        headers = {"content-type": writer.content_type()}
-        if size is not None:
-            headers["content-length"] = str(size)
-
-        async def body() -> AsyncIterator[bytes]:
-            # A writer makes one body: for another attempt a new one, with the same boundary.
-            fresh = Writer(writer.boundary)
-            yield _head(fresh, revision, kept)[0]
-            for name, attachment in following:
-                yield fresh.part(_part_headers(name, attachment))
-                async for piece in attachment.open():
-                    yield piece
-            yield fresh.end()
-
+        related = RelatedDocument(revision.write, revision.attachments, kept)
         try:
             await self._connection.request(
                 "PUT",
                 document_path(revision.write.id),
                 query={"new_edits": "false"},
-                body=body,
-                headers=headers,
-                total=300 + (size or 1024**3) / _SLOWEST,
+                body=related.body,
+                headers=related.headers,
+                total=related.patience,
             )
         except MissingStub:
             if not kept:
@@ -306,67 +286,6 @@ def _goes_inline(revision: Revision, kept: frozenset[str]) -> bool:
                 return False
             sizes += attachment.length
     return sizes <= SMALL
-
-
-def _entry(attachment: SourceAttachment) -> dict[str, Any]:
-    entry: dict[str, Any] = {"content_type": attachment.content_type}
-    if attachment.digest:
-        entry["digest"] = attachment.digest
-    if attachment.revpos is not None:
-        entry["revpos"] = attachment.revpos
-    return entry
-
-
-def _document(revision: Revision, attachments: bytes) -> bytes:
-    write = revision.write
-    assert write.path is not None
-    text = stored_text(
-        jsontext.quote(write.id), format_rev(write.path.leaf), write.deleted, write.body, attachments
-    )
-    return with_members(text, [b'"_revisions":' + revisions_member(write.path)])
-
-
-def _head(
-    writer: Writer, revision: Revision, kept: frozenset[str]
-) -> tuple[bytes, list[tuple[str, SourceAttachment]]]:
-    """The part with the document, and the attachments whose parts follow it, in their order."""
-    entries: dict[str, Any] = {}
-    following = []
-    for name, attachment in revision.attachments.items():
-        entry = _entry(attachment)
-        if name in kept:
-            entries[name] = {**entry, "stub": True}
-            continue
-        entry |= {"follows": True, "length": attachment.length}
-        if attachment.encoding is not None:
-            entry["encoding"] = attachment.encoding
-            if attachment.stored_length is not None:
-                entry["encoded_length"] = attachment.stored_length
-        entries[name] = entry
-        following.append((name, attachment))
-    text = _document(revision, jsontext.encode(entries))
-    return writer.part({"Content-Type": "application/json"}) + text, following
-
-
-def _part_headers(name: str, attachment: SourceAttachment) -> Mapping[str, str]:
-    headers = {"Content-Disposition": disposition(name), "Content-Type": attachment.content_type}
-    if attachment.stored_length is not None:
-        headers["Content-Length"] = str(attachment.stored_length)
-    if attachment.encoding is not None:
-        headers["Content-Encoding"] = attachment.encoding
-    return headers
-
-
-def _size_of(head: bytes, following: Sequence[tuple[str, SourceAttachment]], boundary: str) -> int | None:
-    """Bytes of the whole body; None if an attachment does not tell its own."""
-    sizer = Writer(boundary)
-    sizer.part({})
-    size = len(head)
-    for name, attachment in following:
-        if attachment.stored_length is None:
-            return None
-        size += len(sizer.part(_part_headers(name, attachment))) + attachment.stored_length
-    return size + len(sizer.end())
 
 
 def _rev(revision: Revision) -> str:

@@ -32,6 +32,12 @@ class Counts:
             if self._ranks is not None:
                 self._ranks.move(update_seq, shown)
 
+    def forget(self) -> None:
+        """What there was to count is gone: the next question counts anew."""
+        with self._counting:
+            self._histogram = None
+            self._ranks = None
+
     async def ids_before(self, span: KeyRange) -> int:
         """How many live documents come before the start of the span, in its direction."""
         if span.start is None:

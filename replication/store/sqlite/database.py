@@ -20,18 +20,15 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Rev, parse_rev
-from replication.protocol.sequences import Epochs
 from replication.store.interface import WriteCheck
 from replication.store.sqlite import compaction, forgetting, judging, purging, reading
 from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.extension import Reading, Writing
-from replication.store.sqlite.indexed import IndexedDatabase
+from replication.store.sqlite.listed import ListedDatabase
 from replication.store.sqlite.transaction import Transaction
 from replication.store.sqlite.writer import storage_error
 from replication.store.values import (
     AttachmentInfo,
-    Change,
-    ChangesPage,
     DatabaseInfo,
     Document,
     KeyRange,
@@ -40,11 +37,10 @@ from replication.store.values import (
     MissingRevision,
     PartitionInfo,
     PurgeRequest,
-    RowsPage,
 )
 
 
-class SqliteDatabase(IndexedDatabase):
+class SqliteDatabase(ListedDatabase):
     """One file. `path` exists and has its tables."""
 
     # -- facts ---------------------------------------------------------------------------------
@@ -79,14 +75,6 @@ class SqliteDatabase(IndexedDatabase):
     def _partition_info(self, partition: str) -> PartitionInfo:
         with self._connections.snapshot() as connection:
             return reading.partition_info(connection, partition)
-
-    @property
-    def epochs(self) -> Epochs:
-        return self._epochs
-
-    @property
-    def update_seq(self) -> int:
-        return self._writer.counters.update_seq
 
     async def security(self) -> bytes:
         return self._security
@@ -225,83 +213,11 @@ class SqliteDatabase(IndexedDatabase):
 
     # -- listings ------------------------------------------------------------------------------
 
-    async def all_docs(
-        self, span: KeyRange, *, skip: int = 0, limit: int = 1000, include_docs: bool = False
-    ) -> RowsPage:
-        with self._connections.reader() as connection:
-            page = reading.all_docs(connection, span, skip, limit, include_docs)
-        self.reads += page.count if include_docs else 0
-        return page
-
-    async def count_before(self, span: KeyRange) -> int:
-        return await self._counts.ids_before(span)
-
     async def documents(self, span: KeyRange, *, skip: int = 0, limit: int = 1000) -> list[Document]:
         with self._connections.reader() as connection:
             found = reading.documents(connection, span, skip, limit)
         self.reads += len(found)
         return found
-
-    async def changes(
-        self,
-        since: int,
-        limit: int,
-        *,
-        all_leaves: bool = False,
-        include_docs: bool = False,
-        descending: bool = False,
-    ) -> ChangesPage:
-        with self._connections.reader() as connection:
-            page = reading.changes(
-                connection,
-                since,
-                limit,
-                all_leaves=all_leaves,
-                include_docs=include_docs,
-                descending=descending,
-            )
-        self.reads += page.count if include_docs else 0
-        return page
-
-    async def change_rows(
-        self,
-        since: int,
-        limit: int,
-        *,
-        all_leaves: bool = False,
-        include_docs: bool = False,
-        descending: bool = False,
-        docids: Sequence[str] | None = None,
-    ) -> list[Change]:
-        with self._connections.reader() as connection:
-            return reading.change_rows(
-                connection,
-                since,
-                limit,
-                all_leaves=all_leaves,
-                include_docs=include_docs,
-                descending=descending,
-                docids=docids,
-            )
-
-    async def pending(self, since: int) -> int:
-        if since >= self.update_seq:
-            return 0
-        return await self._counts.changes_after(since)
-
-    async def wait_for_change(self, since: int) -> None:
-        await self._waiting.until(partial(self._has_change, since))
-
-    def _has_change(self, since: int) -> bool:
-        """True also for a closed database: there is nothing to wait for."""
-        if self._connections.is_closed():
-            return True
-        if self.update_seq <= since:
-            return False
-        # A purge uses up numbers without leaving a row, so the number alone does not tell.
-        with self._connections.reader() as connection:
-            found = connection.execute("SELECT 1 FROM changes WHERE seq > ? LIMIT 1", (since,)).get
-        return found is not None
 
     # -- local documents -----------------------------------------------------------------------
 

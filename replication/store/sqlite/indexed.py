@@ -47,8 +47,18 @@ class IndexedDatabase(OpenDatabase):
 
     async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
         await row_indexes.refresh(
-            self._connections.snapshot, self._write_own, lambda: self.update_seq, signature, mapper
+            self._connections.snapshot,
+            self._write_own,
+            lambda: self.update_seq,
+            signature,
+            mapper,
+            self._page_to_index,
         )
+
+    async def _page_to_index(self, signature: str) -> row_indexes.Page | None:
+        """Where the texts of documents come from."""
+        with self._connections.snapshot() as connection:
+            return row_indexes.read_page(connection, signature)
 
     async def scan_rows(
         self,

@@ -7,7 +7,7 @@ or something was purged in between, the page is read again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +28,7 @@ BYTES_A_PAGE = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
+class Page:
     """Changes that an index has not seen, and where it stood when they were read."""
 
     num: int
@@ -40,7 +40,7 @@ class _Page:
     """Sequence and document of each."""
     documents: list[IndexedDocument]
 
-    def cut(self, count: int) -> _Page:
+    def cut(self, count: int) -> Page:
         """The same with the first `count` documents only."""
         if count >= len(self.documents):
             return self
@@ -61,8 +61,9 @@ async def refresh(
     update_seq: Callable[[], int],
     signature: str,
     mapper: RowMapper,
+    read: Callable[[str], Awaitable[Page | None]],
 ) -> None:
-    """See `Database.refresh_rows`."""
+    """See `Database.refresh_rows`. `read` gives the next page for a signature, None if its index is gone."""
     with snapshot() as connection:
         seq = _seq(connection, signature)
     if seq is not None and seq >= update_seq():
@@ -71,8 +72,7 @@ async def refresh(
         await write(lambda transaction: indexes.make(transaction.connection, signature))
     complete = False
     while not complete:
-        with snapshot() as connection:
-            page = _read(connection, signature)
+        page = await read(signature)
         if page is None:
             return
         rows = await mapper(page.documents) if page.documents else []
@@ -85,7 +85,8 @@ def _seq(connection: apsw.Connection, signature: str) -> int | None:
     return seq
 
 
-def _read(connection: apsw.Connection, signature: str) -> _Page | None:
+def read_page(connection: apsw.Connection, signature: str) -> Page | None:
+    """The changes that an index has not seen, with the texts in this file."""
     row: Any = connection.execute(
         "SELECT num, seq, update_seq, purge_seq FROM indexes, counters WHERE signature = ?", (signature,)
     ).fetchone()
@@ -111,7 +112,7 @@ def _read(connection: apsw.Connection, signature: str) -> _Page | None:
             if size > BYTES_A_STEP:
                 break
     complete = len(changes) < DOCUMENTS_A_STEP and size <= BYTES_A_STEP
-    return _Page(num, seq, purge_seq, update_seq if complete else reached, complete, changes, documents)
+    return Page(num, seq, purge_seq, update_seq if complete else reached, complete, changes, documents)
 
 
 def _conflicts(connection: apsw.Connection, docid: str) -> list[bytes]:
@@ -128,9 +129,7 @@ def _conflicts(connection: apsw.Connection, docid: str) -> list[bytes]:
     return members
 
 
-def _writing(
-    signature: str, page: _Page, rows: Sequence[Sequence[IndexRow]]
-) -> Callable[[Transaction], bool]:
+def _writing(signature: str, page: Page, rows: Sequence[Sequence[IndexRow]]) -> Callable[[Transaction], bool]:
     def run(transaction: Transaction) -> bool:
         """False if the page is out of date."""
         connection = transaction.connection

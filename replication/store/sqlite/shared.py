@@ -22,12 +22,13 @@ import orjson
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import check_database_name
+from replication.store.files import replace_text
 from replication.store.interface import Database
 from replication.store.sqlite import copies
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.journal import Journal
-from replication.store.sqlite.store import SUFFIX, SqliteStore, create_file, remove_file, replace_text
+from replication.store.sqlite.store import SUFFIX, SqliteStore, create_file, remove_file
 from replication.store.sqlite.writer import storage_error
 
 _ORIGIN = ".origin"

@@ -12,8 +12,6 @@ NAME.sqlite.gone-… a database that is being made or deleted; removed at the ne
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import secrets
 import sys
 import threading
@@ -30,6 +28,7 @@ import apsw
 from replication.protocol import errors
 from replication.protocol.names import check_database_name
 from replication.store.events import DatabaseEvents, EventKind
+from replication.store.files import identity, replace_text, sync_directory
 from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
@@ -85,9 +84,9 @@ class SqliteStore(Store):
         self.directory = directory
         self._lock = lock_directory(directory)
         try:
-            identity = _identity(directory / "server.json")
-            self._uuid = identity["uuid"]
-            self._secret = bytes.fromhex(identity["secret"])
+            known = identity(directory / "server.json")
+            self._uuid = known["uuid"]
+            self._secret = bytes.fromhex(known["secret"])
             for left in directory.glob(f"*{_GONE}*"):
                 left.unlink(missing_ok=True)
             self._names = {unquote(path.name.removesuffix(SUFFIX)) for path in directory.glob(f"*{SUFFIX}")}
@@ -259,7 +258,7 @@ class SqliteStore(Store):
         path = self._path(name)
         gone = path.with_name(f"{path.name}{_GONE}{secrets.token_hex(4)}")
         path.rename(gone)
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
         remove_file(path)
         gone.unlink(missing_ok=True)
 
@@ -289,42 +288,10 @@ def create_file(path: Path, security: bytes, partitioned: bool) -> None:
     except BaseException:
         remove_file(draft)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def remove_file(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         with suppress(OSError):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "nt":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _identity(path: Path) -> dict[str, str]:
-    """The name and the secret of the server, made when there are none."""
-    if path.exists():
-        known: dict[str, str] = json.loads(path.read_text("ascii"))
-        return known
-    identity = {"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)}
-    replace_text(path, json.dumps(identity).encode("ascii"))
-    return identity
-
-
-def replace_text(path: Path, text: bytes) -> None:
-    """Writes a small file whole, durable when it returns, for its owner's eyes only."""
-    draft = path.with_suffix(".new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    _sync_directory(path.parent)
