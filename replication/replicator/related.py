@@ -64,7 +64,7 @@ class RelatedDocument:
                     entry["encoded_length"] = attachment.stored_length
             entries[name] = entry
             self._following.append((name, attachment))
-        self._text = request_text(write, jsontext.encode(entries))
+        self.text = request_text(write, jsontext.encode(entries))
         size = _size_of(self._head(Writer(self._boundary)), self._following, self._boundary)
         self.headers = {"content-type": Writer(self._boundary).content_type()}
         if size is not None:
@@ -83,7 +83,7 @@ class RelatedDocument:
         yield writer.end()
 
     def _head(self, writer: Writer) -> bytes:
-        return writer.part({"Content-Type": "application/json"}) + self._text
+        return writer.part({"Content-Type": "application/json"}) + self.text
 
 
 def _part_headers(name: str, attachment: SourceAttachment) -> Mapping[str, str]:

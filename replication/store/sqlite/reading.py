@@ -225,7 +225,7 @@ def partition_info(connection: apsw.Connection, partition: str) -> PartitionInfo
     return PartitionInfo(counts[0], counts[1], active + external + attached, external)
 
 
-def _span(span: KeyRange) -> tuple[str, list[str], str]:
+def id_span(span: KeyRange) -> tuple[str, list[str], str]:
     """WHERE and ORDER of a range of ids."""
     bounds = [
         (span.start, "<" if span.descending else ">", span.inclusive_start),
@@ -249,7 +249,7 @@ _ROW_HEAD = (
 def all_docs(
     connection: apsw.Connection, span: KeyRange, skip: int, limit: int, include_docs: bool
 ) -> RowsPage:
-    where, args, order = _span(span)
+    where, args, order = id_span(span)
     if include_docs:
         inner = (
             f"SELECT id, {_ROW_HEAD} || ',\"doc\":' || text || '}}' AS line"
@@ -269,7 +269,7 @@ def all_docs(
 
 
 def documents(connection: apsw.Connection, span: KeyRange, skip: int, limit: int) -> list[Document]:
-    where, args, order = _span(span)
+    where, args, order = id_span(span)
     return [
         _document(*row)
         for row in connection.execute(
@@ -366,7 +366,7 @@ def local_document(docid: str, rev: int, body: bytes) -> LocalDocument:
 def local_documents(
     connection: apsw.Connection, span: KeyRange, skip: int, limit: int
 ) -> Iterator[LocalDocument]:
-    where, args, order = _span(span)
+    where, args, order = id_span(span)
     for row in connection.execute(
         f"SELECT id, rev, body FROM local WHERE true{where} ORDER BY {order} LIMIT ? OFFSET ?",
         (*args, limit, skip),

@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from replication.protocol.attachments import InlineAttachment, as_stored
 from replication.protocol.revisions import parse_rev
 from replication.store.interface import Database
+from replication.store.packing import stage_packed
+from tests.replication.store.traits import Traits
 from tests.replication.store.writes import doc, edit, status
 
 
@@ -19,13 +22,16 @@ async def _read(
     return b"".join([piece async for piece in db.read_attachment(info, start, end)])
 
 
-async def test_an_attachment_lives_on_as_a_stub(db: Database) -> None:
-    rev = await edit(db, "a", _attachments={"t": {"data": "aGVsbG8=", "content_type": "text/plain"}})
+@pytest.mark.parametrize("content_type", ["image/png", "text/plain"])
+async def test_an_attachment_lives_on_as_a_stub(db: Database, content_type: str, traits: Traits) -> None:
+    if content_type == "text/plain" and not traits.stores_text_as_given:
+        pytest.skip("this driver's server packs text by itself")
+    rev = await edit(db, "a", _attachments={"t": {"data": "aGVsbG8=", "content_type": content_type}})
     rev = await edit(db, "a", rev, n=1, _attachments={"t": {"stub": True}})
     found = await db.winner("a")
     assert found is not None
     assert json.loads(found.text)["_attachments"]["t"] == {
-        "content_type": "text/plain",
+        "content_type": content_type,
         "revpos": 1,
         "digest": "md5-XUFAKrxLKna5cZ2REBfFkg==",
         "length": 5,
@@ -35,6 +41,27 @@ async def test_an_attachment_lives_on_as_a_stub(db: Database) -> None:
     assert await _read(db, "a", rev, "t", 1, 3) == b"el"
     rev = await edit(db, "a", rev, n=2)
     assert await db.attachments("a", parse_rev(rev)) == {}
+
+
+async def test_packed_text_stays_as_it_came(db: Database) -> None:
+    """As the HTTP layer gives it to every driver: packed by CouchDB's rules."""
+    packed = as_stored(InlineAttachment("text/plain", b"hello" * 1000, ""))
+    assert packed.encoding == "gzip"
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"hello" * 1000
+
+    inline, staged = doc("inline"), doc("staged")
+    inline.attachments = {"t": packed}
+    staged.attachments = {"t": await stage_packed(db, chunks(), content_type="text/plain")}
+    for write in (inline, staged):
+        [rev] = await db.write([write])
+        assert isinstance(rev, str)
+        info = (await db.attachments(write.id, parse_rev(rev)))["t"]
+        assert (info.encoding, info.length, info.stored_length) == ("gzip", 5000, len(packed.data))
+        assert info.digest == packed.digest
+        assert await _read(db, write.id, rev, "t") == packed.data
+        assert await _read(db, write.id, rev, "t", 2, 9) == packed.data[2:9]
 
 
 @pytest.mark.parametrize(

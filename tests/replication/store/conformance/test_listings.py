@@ -10,6 +10,7 @@ import pytest
 from replication.protocol.revisions import parse_rev
 from replication.store.interface import Database
 from replication.store.values import IndexEntry, KeyRange
+from tests.replication.store.traits import Traits
 from tests.replication.store.writes import doc, edit
 
 # -- listings ----------------------------------------------------------------------------------------
@@ -58,10 +59,10 @@ async def test_count_before_a_range(db: Database) -> None:
     assert await db.count_before(KeyRange()) == 0
 
 
-async def test_count_before_follows_every_change(db: Database) -> None:
+async def test_count_before_follows_every_change(db: Database, traits: Traits) -> None:
     random = Random(5)
     live: set[str] = set()
-    for step in range(30):
+    for step in range(traits.rounds):
         names = [f"{random.randrange(10**6):06d}" for _ in range(400 if step % 10 else 3000)]
         for name, result in zip(names, await db.write([doc(name) for name in names]), strict=True):
             if isinstance(result, str):
