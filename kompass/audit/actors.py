@@ -28,6 +28,8 @@ class Door(StrEnum):
     """A server administrator wrote it by CouchDB's protocol, past the gate."""
     REPLICATOR = "replicator"
     """A replication that this server runs."""
+    FOREIGN = "foreign"
+    """Somebody wrote to the CouchDB behind the server, past it."""
     SERVER = "server"
     """The server itself."""
     IMPORT = "import"
@@ -52,6 +54,9 @@ SYSTEM = Actor("system")
 
 REPLICATOR = Actor("replicator", door=Door.REPLICATOR)
 """A replication that the server runs by itself."""
+
+FOREIGN = Actor("foreign", door=Door.FOREIGN)
+"""Whoever writes to the CouchDB behind the server: nobody here knows who that is."""
 
 _actor: ContextVar[Actor] = ContextVar("kompass_actor", default=SYSTEM)
 

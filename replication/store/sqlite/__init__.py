@@ -23,6 +23,7 @@ from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.shared import Catalogue, Entered, SharedStore
 from replication.store.sqlite.store import SqliteStore
+from replication.store.sqlite.witness import Witness
 
 __all__ = [
     "Ancestor",
@@ -43,6 +44,7 @@ __all__ = [
     "SqliteDatabase",
     "SqliteStore",
     "Turn",
+    "Witness",
     "Writing",
     "WrittenRevision",
     "id_list",

@@ -194,7 +194,7 @@ class SqliteDatabase(ListedDatabase):
         def run(transaction: Transaction) -> dict[str, list[str]] | ProtocolError:
             return self._extended(transaction, partial(purge, transaction))
 
-        purged = await self._write(run)
+        purged = await self._witnessed(run)
         if isinstance(purged, ProtocolError):
             raise purged  # now that what the extension wrote about it is durable
         return purged

@@ -73,6 +73,14 @@ class Reading:
     def winners(self, docids: Iterable[str]) -> dict[str, Document]:
         return reading.winners(self.connection, docids)
 
+    def changed_ids(self, numbers: Iterable[int]) -> list[str]:
+        """The documents whose latest change has one of these numbers."""
+        rows: Any = self.connection.execute(
+            "SELECT changes.id FROM json_each(?) CROSS JOIN changes ON seq = value",
+            (reading.id_list(numbers),),
+        )
+        return [docid for (docid,) in rows]
+
     def revisions(self, docid: str) -> Revisions | None:
         found = reading.entry(self.connection, docid)
         return None if found is None else Revisions(found.tree, found.winner, bool(found.deleted), found.seq)

@@ -24,6 +24,7 @@ from replication.store.sqlite.schema import migrate
 from replication.store.sqlite.transaction import Counters, Transaction
 from replication.store.sqlite.uploads import Uploads
 from replication.store.sqlite.waiting import Waiting
+from replication.store.sqlite.witness import Witness
 from replication.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -41,10 +42,11 @@ class OpenDatabase(Database):
         opened: Callable[[OpenDatabase], None],
         extension: Extension | None = None,
         journal: Journal | None = None,
+        witness: Witness | None = None,
     ) -> None:
         """`changed` is called in a writing thread when documents have changed; `opened`, in any thread, when
         the database has opened a connection. `extension` keeps tables of its own in the file. `journal`: the
-        file is a copy of what it says."""
+        file is a copy of what it says. `witness`: has documents before anybody is answered."""
         self.name = name
         self.reads = 0
         """Documents that were read."""
@@ -71,6 +73,7 @@ class OpenDatabase(Database):
         self._waiting = Waiting()
         self._compacting = False
         self.extension = extension
+        self._witness = witness
         self._follower: Follower | None = None
         self.lost: Exception | None = None
         """Why this file can't follow its journal any more: another copy has to take its place."""
@@ -149,7 +152,16 @@ class OpenDatabase(Database):
         Everything `run` writes is committed together; what it raises (`ProtocolError`) undoes it. Others
         share the commit, so it must not take long. Cancelling the caller doesn't undo it.
         """
-        return await self._write(lambda transaction: self._extended(transaction, run))
+        return await self._witnessed(lambda transaction: self._extended(transaction, run))
+
+    async def _witnessed(self, run: Callable[[Transaction], T]) -> T:
+        """As `_write`, for what changes documents."""
+        if self._witness is None:
+            return await self._write(run)
+        self._witness.ask()
+        result = await self._write(run)
+        await self._witness.has_all()
+        return result
 
     def _committed(
         self,
@@ -162,6 +174,8 @@ class OpenDatabase(Database):
         self.commits += 1
         if self.extension is not None:
             self.extension.committed(counters.update_seq, notes)
+        if self._witness is not None:
+            self._witness.committed([new for _, new in moved if new])
         if moved:
             self.writes += len(moved)
             self._waiting.wake()

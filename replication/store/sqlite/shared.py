@@ -29,6 +29,7 @@ from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.journal import Journal
 from replication.store.sqlite.store import SUFFIX, SqliteStore, create_file, remove_file
+from replication.store.sqlite.witness import Witness
 from replication.store.sqlite.writer import storage_error
 
 _ORIGIN = ".origin"
@@ -93,6 +94,7 @@ class SharedStore(SqliteStore):
         catalogue: Catalogue,
         *,
         extensions: Mapping[str, Extension] | None = None,
+        witnesses: Callable[[str], Witness | None] | None = None,
     ) -> None:
         """Fetches what is missing. Raises as `SqliteStore` does, and `ProtocolError`, 503, if the catalogue
         can't be reached.
@@ -103,7 +105,7 @@ class SharedStore(SqliteStore):
             left.unlink(missing_ok=True)
         made = orjson.dumps({"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)})
         replace_text(directory / "server.json", catalogue.identity(made))
-        super().__init__(directory, extensions=extensions, journals=catalogue.journal)
+        super().__init__(directory, extensions=extensions, journals=catalogue.journal, witnesses=witnesses)
         self._entered: dict[str, str] = {}
         """The lineage of each database that is here."""
         self._looking = threading.Lock()

@@ -36,6 +36,7 @@ from replication.store.sqlite.journal import Journal
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.opened import OpenDatabase
 from replication.store.sqlite.schema import UnknownSchemaError, create
+from replication.store.sqlite.witness import Witness
 from replication.store.sqlite.writer import storage_error
 from replication.store.values import StoreCounts
 
@@ -70,11 +71,13 @@ class SqliteStore(Store):
         most_awake: int | None = None,
         extensions: Mapping[str, Extension] | None = None,
         journals: Callable[[str], Journal] | None = None,
+        witnesses: Callable[[str], Witness | None] | None = None,
     ) -> None:
         """Opens the directory, making it if need be.
 
         `extensions`: by the name of the database that each one extends, whether it exists yet or not.
-        `journals`: the databases are copies of what these say, each by its name.
+        `journals`: the databases are copies of what these say, each by its name. `witnesses` have documents
+        before anybody is answered, each those of a database by its name.
 
         `most_awake`: how many databases may hold files open when nobody uses them; by default as many as
         suit the number of files that the process may open. Raises `DirectoryInUseError` if another process
@@ -95,6 +98,7 @@ class SqliteStore(Store):
             raise
         self._extensions = dict(extensions or {})
         self._journals = journals
+        self._witnesses = witnesses
         self._events = DatabaseEvents(sorted(self._names))
         self._open: dict[str, SqliteDatabase] = {}
         self._closed_counts = StoreCounts(0, 0, 0, 0)
@@ -116,11 +120,18 @@ class SqliteStore(Store):
         most_awake: int | None = None,
         extensions: Mapping[str, Extension] | None = None,
         journals: Callable[[str], Journal] | None = None,
+        witnesses: Callable[[str], Witness | None] | None = None,
     ) -> SqliteStore:
         """See `__init__`."""
-        return await asyncio.to_thread(
-            partial(cls, Path(directory), most_awake=most_awake, extensions=extensions, journals=journals)
+        opened = partial(
+            cls,
+            Path(directory),
+            most_awake=most_awake,
+            extensions=extensions,
+            journals=journals,
+            witnesses=witnesses,
         )
+        return await asyncio.to_thread(opened)
 
     @property
     def uuid(self) -> str:
@@ -197,6 +208,7 @@ class SqliteStore(Store):
                 self._note_use,
                 self._extensions.get(name),
                 self._journals(name) if self._journals else None,
+                self._witnesses(name) if self._witnesses else None,
             )
         except apsw.Error as error:
             raise storage_error(error) from error

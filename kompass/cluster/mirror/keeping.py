@@ -1,0 +1,155 @@
+"""The leader's part: CouchDB gets what no process could show it, and what comes there otherwise is judged.
+
+Outward, whatever CouchDB lacks of a database is replicated to it from the last checkpoint on: what a process
+had no time for before it ended, what CouchDB couldn't take, everything after a move. Inward, revisions that
+nobody here has written are let in by the door where strangers write, so that the rules of what is final hold
+and the chain of writes says that somebody went round the gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from kompass.audit import FOREIGN, acting
+from kompass.cluster.mirror.status import Refused, Strange
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.names import DESIGN_PREFIX
+from replication.protocol.revisions import Rev, format_rev, parse_rev
+from replication.replicator import LocalPeer, Options, ReplicationError, replicate
+from replication.replicator.local_peer import Rules
+from replication.replicator.peer import Feed, Peer
+from replication.store.interface import Database, Store
+from replication.store.sqlite import SqliteDatabase
+
+EVERY_SECONDS = 5.0
+"""How often the leader looks in both directions."""
+_BUSINESS = {"$or": [{"_id": {"$lt": DESIGN_PREFIX}}, {"_id": {"$gt": DESIGN_PREFIX + "\ufff0"}}]}
+"""Design documents stay where they are: the ones here are for this engine, those there for CouchDB's."""
+
+log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    """Of one database."""
+
+    def __init__(self, store: Store, name: str, remote: Peer, purger: Purger | None = None) -> None:
+        """`remote` is the database in CouchDB; `purger` the same for what replication doesn't carry."""
+        self._store = store
+        self._name = name
+        self._remote = remote
+        self._purger = purger
+        self._purges: list[object] = []
+        self._strangers = _Strangers()
+
+    @property
+    def strange(self) -> Strange:
+        return self._strangers.strange
+
+    async def keep(self) -> None:
+        """Until it is cancelled."""
+        told = ""
+        while True:
+            try:
+                await self.look()
+                told = ""
+            except (ReplicationError, ProtocolError) as error:
+                if str(error) != told:
+                    log.warning("CouchDB isn't kept up at the moment", database=self._name, error=str(error))
+                    told = str(error)
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def look(self) -> None:
+        """Once in both directions, to the end."""
+        await self.purge()
+        local = LocalPeer(self._store, self._name)
+        await replicate(local, self._remote, Options(feed=Feed(selector=_BUSINESS)))
+        judged = LocalPeer(self._store, self._name, rules=self._strangers)
+        with acting(FOREIGN):
+            await replicate(self._remote, judged, Options())
+
+    async def purge(self) -> None:
+        """What was purged here is purged there."""
+        if self._purger is None:
+            return
+        database = self._store.get(self._name)
+        await _fresh(database)
+        requests = await database.purge_requests()
+        if requests == self._purges:
+            return
+        gone = await _gone(database, [(one.id, [parse_rev(rev) for rev in one.revs]) for one in requests])
+        lacking = await self._remote.lacking(gone)
+        there = {
+            docid: [rev for rev in revs if docid not in lacking or rev not in lacking[docid].missing]
+            for docid, revs in gone.items()
+        }
+        there = {docid: revs for docid, revs in there.items() if revs}
+        if there:
+            await self._purger.purge(there)
+            log.info("purged in CouchDB as well", database=self._name, documents=len(there))
+        self._purges = list(requests)
+
+
+class Purger:
+    """What of CouchDB isn't replication."""
+
+    async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> None:
+        raise NotImplementedError
+
+
+class _Strangers(Rules):
+    """How revisions come in that nobody here has written."""
+
+    def __init__(self) -> None:
+        self.strange = Strange()
+
+    async def write(self, database: Database, docs: Sequence[DocumentWrite]) -> Sequence[str | ProtocolError]:
+        await _fresh(database)
+        outcomes: dict[int, str | ProtocolError] = {}
+        judged: list[tuple[int, DocumentWrite]] = []
+        purged = {(one.id, parse_rev(rev)) for one in await database.purge_requests() for rev in one.revs}
+        for number, doc in enumerate(docs):
+            assert doc.path is not None
+            leaf = doc.path.leaf
+            if doc.id.startswith(DESIGN_PREFIX) or (doc.id, leaf) in purged:
+                outcomes[number] = format_rev(leaf)  # not taken, and not asked about again
+            else:
+                judged.append((number, doc))
+        results = await database.write([doc for _, doc in judged], replicated=True) if judged else []
+        for (number, doc), result in zip(judged, results, strict=True):
+            outcomes[number] = result
+            self._note(doc, result)
+        return [outcomes[number] for number in range(len(docs))]
+
+    def _note(self, doc: DocumentWrite, result: str | ProtocolError) -> None:
+        assert doc.path is not None
+        rev = format_rev(doc.path.leaf)
+        if isinstance(result, ProtocolError):
+            if result.status < 500:
+                self.strange = self.strange.refused_one(Refused(doc.id, rev, result.reason))
+            log.error(
+                "a document in CouchDB, written past this server, is refused",
+                id=doc.id,
+                rev=rev,
+                reason=result.reason,
+            )
+        else:
+            self.strange = self.strange.took_one()
+            log.warning("a document was written in CouchDB, past this server", id=doc.id, rev=rev)
+
+
+async def _fresh(database: Database) -> None:
+    if isinstance(database, SqliteDatabase):
+        await database.fresh()
+
+
+async def _gone(database: Database, asked: Sequence[tuple[str, Sequence[Rev]]]) -> dict[str, list[Rev]]:
+    """Those of these revisions that the database doesn't have: one may have come again."""
+    merged: dict[str, list[Rev]] = {}
+    for docid, revs in asked:
+        merged.setdefault(docid, []).extend(revs)
+    missing = await database.missing_revisions(merged)
+    return {docid: [parse_rev(rev) for rev in one.missing] for docid, one in missing.items()}
