@@ -15,7 +15,8 @@ from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.search.asking import MOST_LIMIT, MOST_OFFSET, MOST_QUESTION, Question, Sort, question
 from kompass.search.catalogue import FACETS, SEARCHED, base_type
-from kompass.search.service import Answer, Hit, Mode, SearchDownError, State
+from kompass.search.finding import Mode, State
+from kompass.search.service import Answer, Hit, SearchDownError
 from replication.protocol import jsontext
 
 LIMIT = 20

@@ -10,9 +10,8 @@ nothing is counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -22,9 +21,9 @@ from kompass.access.principals import Principal
 from kompass.domain.registry import LABELS
 from kompass.feed.sink import Checkpoint
 from kompass.search import fields
-from kompass.search.asking import MOST_OFFSET, Question, Sort
+from kompass.search.asking import MOST_OFFSET, Question
 from kompass.search.catalogue import SEARCHED, Searched, base_type
-from kompass.search.fusion import FUSED, fused
+from kompass.search.finding import MOST_LOOKED_AT, Finding, Mode, Page, State
 from kompass.search.highlighting import Highlighter
 from kompass.search.index import IndexAbsentError, IndexUnavailableError, Match, Meaning, Standing, TextIndex
 from kompass.sync.index import FeedIndex, following
@@ -38,19 +37,10 @@ from replication.store.values import Document
 MOST_CHANGED = 2000
 """Changed documents up to which it is found out who sees them, so that totals are right."""
 
-MOST_LOOKED_AT = 1200
-"""Hits that are looked at for one answer where nothing is counted."""
-
 MOST_HIGHLIGHTS = 3
 
 TOOK_TOO_LONG = 5.0
 """Seconds after which an index is given up."""
-
-MEANING_TOOK_TOO_LONG = 3.0
-"""Seconds after which the vectors are given up, and the full text answers alone."""
-
-MOST_NEAR = 50
-"""Documents that are found by meaning."""
 
 ROUNDS = 3
 
@@ -84,15 +74,6 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """`current`, `behind`, or `rebuilding`: a new index is being made."""
-
-    state: str
-    behind: int
-    """Documents of his that have changed and aren't in the index yet."""
-
-
-@dataclass(frozen=True, slots=True)
 class Embedded:
     """What the vectors have of a document."""
 
@@ -112,16 +93,9 @@ class Answer:
     more: bool
     """Whether there are hits after these."""
     index: State
+    """How far the full text is."""
     vectors: State | None = None
-    """The same of the vectors, where they were to be asked: `absent` and `down` beside the others."""
-
-
-class Mode(StrEnum):
-    """How it is searched."""
-
-    TEXT = "text"
-    VECTOR = "vector"
-    HYBRID = "hybrid"
+    """The same of the vectors, where they were to be asked."""
 
 
 @dataclass
@@ -152,11 +126,11 @@ class Search:
         that are sorted by relevance; others go to the full text."""
         if mode is Mode.VECTOR and self.meaning is None:
             raise SearchDownError(f"This server has no search by meaning: {self.no_meaning}")
-        if self.index is None:
+        if self.index is None and (mode is Mode.TEXT or self.meaning is None):
             raise SearchDownError(self.absent)
         try:
             async with asyncio.timeout(TOOK_TOO_LONG):
-                asking = _Asking(self, self.index, database, access, principal, question, mode)
+                asking = _Asking(self, database, access, principal, question, mode)
                 return await asking.answer(limit, offset)
         except TimeoutError:
             raise SearchDownError("The search index didn't answer in time: try again.") from None
@@ -196,150 +170,91 @@ def _down(error: IndexUnavailableError) -> SearchDownError:
     return SearchDownError(str(error) if absent else "The search index can't answer now: try again.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Hits that nobody has judged yet."""
-
-    matches: list[Match]
-    total: int | None
-    facets: Mapping[str, Mapping[str, int]] | None
-    more: bool
+_Shown = tuple[list[Hit], int | None, Mapping[str, Mapping[str, int]] | None, bool]
+"""The first members of `Answer`."""
 
 
 class _Asking:
     def __init__(
         self,
         search: Search,
-        index: TextIndex,
         database: SqliteDatabase,
         access: FeedIndex,
         principal: Principal,
         question: Question,
         mode: Mode,
     ) -> None:
-        self._mode = mode
-        self._vectors: State | None = None
         self._search = search
-        self._index = index
+        self._mode = mode
         self._database = database
         self._access = access
         self._principal = principal
-        self._question = question
-        self._marking = Highlighter(question, index.stem)
+        index = search.index
+        self._finding = Finding(index, search.absent, search.meaning, question, mode, self._documents)
+        self._marking = Highlighter(question, index.stem if index is not None else str)
 
     async def answer(self, limit: int, offset: int) -> Answer:
-        standing = await self._index.standing()
-        meaning = await self._meaning_standing()
+        finding = self._finding
+        text = await finding.text_standing()
+        meaning = await finding.meaning_standing()
         with self._database.reading() as reading:
             admit(self._access, reading, self._principal)
             held = self._access.channels_held(reading, self._principal.name).keys()
-            since = _since(reading, standing.checkpoint)
-            changed = following.concerned(reading, since, MOST_CHANGED + 1)
-            countable = len(changed) <= MOST_CHANGED
-            seen = self._access.sees(reading, self._principal.name, changed) if countable else set()
-            state = self._state(reading, standing, since)
-            if meaning is not None:
-                self._vectors = self._state(reading, meaning, _since(reading, meaning.checkpoint))
-        if countable:
-            answer = await self._counted(held, set(changed) - seen, limit, offset, state)
+            near = self._hidden(reading, meaning)
+            hidden = near if text is None or self._mode is Mode.VECTOR else self._hidden(reading, text)
+            state, vectors = self._state(reading, text), self._state(reading, meaning)
+        if hidden is not None:
+            found = await self._counted(frozenset(held), hidden, near, limit, offset)
         else:
-            answer = await self._leafed(held, limit, offset, state)
-        return replace(answer, vectors=self._vectors)
+            found = await self._leafed(frozenset(held), near, limit, offset)
+        self._search.refused += finding.refused
+        index = finding.no_text or state
+        assert index is not None
+        return Answer(*found, index, finding.no_vectors or vectors)
+
+    def _hidden(self, reading: Reading, standing: Standing | None) -> set[str] | None:
+        """What has changed since an index was so far, and he doesn't see now. None where that is too much to
+        be looked through."""
+        if standing is None:
+            return None
+        changed = following.concerned(reading, _since(reading, standing.checkpoint), MOST_CHANGED + 1)
+        if len(changed) > MOST_CHANGED:
+            return None
+        return set(changed) - self._access.sees(reading, self._principal.name, changed)
 
     async def _counted(
-        self, held: Iterable[str], hidden: set[str], limit: int, offset: int, state: State
-    ) -> Answer:
+        self, held: frozenset[str], hidden: set[str], near: set[str] | None, limit: int, offset: int
+    ) -> _Shown:
         """What he doesn't see any more is left out of the question, so that nothing of it is counted."""
-        page, documents = _Page([], 0, {}, False), dict[str, Document]()
+        page, documents = Page([], 0, {}, False), dict[str, Document]()
         for _ in range(ROUNDS):
-            page = await self._find(frozenset(held), hidden, limit, offset)
+            page = await self._finding.find(held, hidden, near, limit, offset)
             documents = self._documents(page.matches)
             refused = {match.id for match in page.matches} - documents.keys()
             if not refused:
                 break
             self._search.refused += len(refused)
-            hidden = hidden | refused
+            hidden, near = hidden | refused, None if near is None else near | refused
         hits = await self._hits((match, documents) for match in page.matches if match.id in documents)
         if len(hits) < len(page.matches):
             # Something is wrong with the channels themselves: what is counted can't be trusted either.
-            return Answer(hits, None, None, len(page.matches) == limit, state)
-        return Answer(hits, page.total, page.facets, page.more, state)
+            return hits, None, None, len(page.matches) == limit
+        return hits, page.total, page.facets, page.more
 
-    async def _leafed(self, held: Iterable[str], limit: int, offset: int, state: State) -> Answer:
+    async def _leafed(self, held: frozenset[str], near: set[str] | None, limit: int, offset: int) -> _Shown:
         """Hits one by one from the first, so that a page says nothing of those that are left out."""
-        size, held = 200, frozenset(held)
+        size = 200
         wanted = min(offset + limit, MOST_OFFSET + limit) + 1
         kept: list[tuple[Match, dict[str, Document]]] = []
         for at in range(0, MOST_LOOKED_AT, size):
-            page = await self._find(held, frozenset(), size, at, facets=False)
+            page = await self._finding.find(held, None, near, size, at)
             documents = self._documents(page.matches)
             kept += [(match, documents) for match in page.matches if match.id in documents]
             self._search.refused += sum(match.id not in documents for match in page.matches)
             if len(kept) >= wanted or len(page.matches) < size:
                 break
         hits = await self._hits(kept[offset : offset + limit])
-        return Answer(hits, None, None, len(kept) > offset + limit, state)
-
-    # -- words and meaning -------------------------------------------------------------------------
-
-    async def _meaning_standing(self) -> Standing | None:
-        """How far the vectors are; None where they aren't asked, and why in `_vectors`."""
-        if self._mode is Mode.TEXT:
-            return None
-        if self._search.meaning is None:
-            self._vectors = State("absent", 0)
-            return None
-        try:
-            return await self._search.meaning.standing()
-        except IndexUnavailableError as error:
-            self._no_vectors(error)
-            return None
-
-    def _no_vectors(self, error: Exception) -> None:
-        if self._mode is Mode.VECTOR:
-            raise error
-        log.warning("the vectors can't answer", reason=str(error))
-        self._vectors = State("down", 0)
-
-    async def _find(
-        self, held: frozenset[str], hidden: Collection[str], limit: int, offset: int, *, facets: bool = True
-    ) -> _Page:
-        """Hits as the indexes have them, in the order of the mode."""
-        near = await self._nearest(held, hidden)
-        if near is None:
-            found = await self._index.find(
-                self._question, held, without=hidden, limit=limit, offset=offset, facets=facets
-            )
-            more = offset + len(found.matches) < found.total
-            return _Page(found.matches, found.total, found.facets, more)
-        if self._mode is Mode.VECTOR:
-            return _Page(near[offset : offset + limit], None, None, len(near) > offset + limit)
-        assert self._search.meaning is not None
-        most = max(FUSED, offset + limit)
-        found = await self._index.find(self._question, held, without=hidden, limit=most, facets=facets)
-        order = fused(found.matches, near, self._search.meaning.weight)
-        more = offset + limit < max(len(order), found.total)
-        return _Page(order[offset : offset + limit], None, found.facets, more)
-
-    async def _nearest(self, held: frozenset[str], hidden: Collection[str]) -> list[Match] | None:
-        """The nearest by meaning; None where the full text is to answer alone."""
-        words = [term for term in self._question.terms if not term.code]
-        if self._mode is Mode.TEXT or self._question.sort is not Sort.RELEVANCE:
-            return None
-        if self._mode is Mode.HYBRID and (not words or self._question.number):
-            return None  # a number means nothing
-        if self._search.meaning is None or (self._vectors is not None and self._vectors.state == "down"):
-            return None
-        try:
-            async with asyncio.timeout(MEANING_TOOK_TOO_LONG):
-                return await self._search.meaning.nearest(
-                    self._question, held, without=hidden, limit=MOST_NEAR
-                )
-        except TimeoutError:
-            self._no_vectors(IndexUnavailableError("The vectors didn't answer in time: try again."))
-        except IndexUnavailableError as error:
-            self._no_vectors(error)
-        return None
+        return hits, None, None, len(kept) > offset + limit
 
     # -- who may read what -----------------------------------------------------------------------
 
@@ -358,8 +273,10 @@ class _Asking:
             found = self._access.readable(reading, self._principal.name, ids)
             return {docid: winner for docid, winner in found.items() if not winner.deleted}
 
-    def _state(self, reading: Reading, standing: Standing, since: int) -> State:
-        behind = 0
+    def _state(self, reading: Reading, standing: Standing | None) -> State | None:
+        if standing is None:
+            return None
+        since, behind = _since(reading, standing.checkpoint), 0
         if since < reading.update_seq:
             behind = self._access.pending(reading, self._principal.name, position(since))
         if standing.rebuilding or standing.checkpoint is None:

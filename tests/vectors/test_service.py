@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from kompass.search import finding, service
 from kompass.search.asking import question
 from kompass.search.fusion import FUSED, fused
 from kompass.search.index import IndexUnavailableError, Match
@@ -134,8 +135,6 @@ async def test_without_vectors_the_full_text_answers_and_says_so(tmp_path: Path)
 async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kompass.search import service
-
     async def slow(*_: object, **__: object) -> list[Match]:
         await asyncio.sleep(60)
         raise AssertionError("nobody waits so long")
@@ -143,7 +142,7 @@ async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
     async def broken(*_: object, **__: object) -> list[Match]:
         raise IndexUnavailableError("http://model.intern:8080 and /srv/vectors are broken")
 
-    monkeypatch.setattr(service, "MEANING_TOOK_TOO_LONG", 0.1)
+    monkeypatch.setattr(finding, "ONE_TOOK_TOO_LONG", 0.1)
     async with AsyncExitStack() as stack:
         world = await open_world(tmp_path / "data", stack)
         await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
@@ -172,6 +171,78 @@ async def test_what_he_lost_a_moment_ago_is_not_shown(tmp_path: Path) -> None:
             hit["id"] for hit in before["hits"] if hit["id"] != lost
         ]
         assert after["vectors"] == {"state": "behind", "behind": 1}
+
+
+async def test_what_he_lost_takes_nobodys_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where more has changed than is looked through beforehand."""
+    async with AsyncExitStack() as stack:
+        world = await open_world(tmp_path / "data", stack)
+        await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
+        asked = {"q": ASKED, "mode": "vector", "type": "contact,activity"}
+        before = [hit["id"] for hit in (await search(world, "gf1", **asked, limit=40))["hits"]]
+        assert len(before) >= 8
+        admin = await world.admin()
+        for docid in before[:3]:
+            doc: Mapping[str, Any] = {**world.documents[docid], "_deleted": True}
+            assert (await admin.put(f"/{DATABASE}/{docid}", json=doc)).is_success
+        monkeypatch.setattr(finding, "MOST_NEAR", 4)
+        for most in (2000, 0):
+            monkeypatch.setattr(service, "MOST_CHANGED", most)
+            page = await search(world, "gf1", **asked, limit=20)
+            left = [docid for docid in before if docid not in before[:3]]
+            assert [hit["id"] for hit in page["hits"]] == left[:4], most
+            assert not page["more"]
+
+
+async def test_without_the_full_text_what_is_near_is_shown_and_it_is_said(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        world = await open_world(tmp_path / "data", stack)
+        await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
+        near = await search(world, "adm1", q=ASKED, mode="vector", limit=50)
+        assert near["hits"]
+        index = world.product.search.index
+        (tmp_path / "data" / "search").rename(tmp_path / "away")
+        for state, mode in (
+            ("down", "hybrid"),
+            ("down", "vector"),
+            ("absent", "hybrid"),
+            ("absent", "vector"),
+        ):
+            world.product.search.index = index if state == "down" else None
+            page = await search(world, "adm1", q=ASKED, mode=mode, limit=50)
+            ids = [[hit["id"] for hit in each["hits"]] for each in (page, near)]
+            assert ids[0] == ids[1], (state, mode)
+            assert page["index"] == {"state": state, "behind": 0}
+            assert page["vectors"]["state"] == "current"
+            assert page["total"] is page["facets"] is None
+            # What only words can find nobody answers.
+            for parameters in ({"q": "R-2026-00001", "mode": "hybrid"}, {"q": ASKED}):
+                assert (await answer(world, "adm1", **parameters)).status_code == 503
+        world.product.search.index = index
+
+
+async def test_a_full_text_that_fails_in_the_midst_leaves_what_is_near(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(*_: object, **__: object) -> list[Match]:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits so long")
+
+    async def broken(*_: object, **__: object) -> list[Match]:
+        raise IndexUnavailableError("it is broken")
+
+    monkeypatch.setattr(finding, "ONE_TOOK_TOO_LONG", 0.3)
+    async with AsyncExitStack() as stack:
+        world = await open_world(tmp_path / "data", stack)
+        await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
+        near = await search(world, "gf1", q=ASKED, mode="vector")
+        for failing in (slow, broken):
+            monkeypatch.setattr(world.product.search.index, "find", failing)
+            page = await search(world, "gf1", q=ASKED, mode="hybrid")
+            assert page["index"] == {"state": "down", "behind": 0}
+            assert [hit["id"] for hit in page["hits"]] == [hit["id"] for hit in near["hits"]]
+        monkeypatch.setattr(world.product.search.meaning, "nearest", broken)
+        assert (await answer(world, "gf1", q=ASKED, mode="hybrid")).status_code == 503
 
 
 # -- fusion --------------------------------------------------------------------------------------
