@@ -69,6 +69,13 @@ class SameSite(StrEnum):
     NONE = "none"
 
 
+_SCHEMES = {
+    "redis_url": ("redis", "rediss", "unix"),
+    "mail_server": ("smtp", "smtps"),
+    "couchdb_url": ("https", "http"),
+}
+
+
 class Settings(BaseSettings):
     """The product's settings. Times are in seconds."""
 
@@ -238,6 +245,15 @@ class Settings(BaseSettings):
     )
     feed_attempts: int = Field(
         default=5, ge=1, le=100, description="How often a document that a sink can't store is tried"
+    )
+    journal_dsn: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL in which the processes of a cluster have their journal, as"
+        " `postgresql://NAME:PASSWORD@HOST/DATABASE`; see docs/operations",
+    )
+    couchdb_url: SecretStr | None = Field(
+        default=None,
+        description="CouchDB that has a cluster's documents, as `https://NAME:PASSWORD@HOST:6984`",
     )
     readstore: bool = Field(
         default=True,
@@ -415,12 +431,12 @@ class Settings(BaseSettings):
             raise ValueError("give it as the tokens have it: https://HOST/realms/REALM")
         return value.rstrip("/")
 
-    @field_validator("redis_url", "mail_server")
+    @field_validator("redis_url", "mail_server", "couchdb_url")
     @classmethod
     def _server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None:
             parts = urlsplit(value.get_secret_value())
-            schemes = ("redis", "rediss", "unix") if info.field_name == "redis_url" else ("smtp", "smtps")
+            schemes = _SCHEMES[str(info.field_name)]
             if parts.scheme not in schemes or not (parts.hostname or parts.path):
                 raise ValueError(f"give an address that begins with {' or '.join(schemes)}://")
         return value

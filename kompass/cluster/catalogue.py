@@ -112,6 +112,12 @@ class PostgresCatalogue(Catalogue):
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         return self._listener.listen(Listener.DATABASES, heard)
 
+    def latest_bases(self) -> dict[str, int]:
+        """The number of the last entry that each database's latest file has."""
+        with self._connections.use() as connection:
+            rows = connection.execute("SELECT name, max(base) FROM known GROUP BY name").fetchall()
+        return dict(rows)
+
     def add_base(self, name: str, num: int, file: Path, *, keep: int = BASES_KEPT) -> None:
         """Saves a file that has the entries up to `num`, and drops what nobody needs then: bases but the
         latest ones, and the entries before those. With `keep` 1 nothing from before `num` is left.

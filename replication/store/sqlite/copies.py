@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
@@ -52,6 +53,15 @@ def prepare(connection: apsw.Connection) -> None:
 def position(connection: apsw.Connection) -> int:
     """The number of the last entry that the file has."""
     return int(connection.execute("SELECT position FROM copy").get)
+
+
+def position_of(path: Path) -> int:
+    """The same of a file that nobody has open."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        return position(connection)
+    finally:
+        connection.close()
 
 
 def _set_position(connection: apsw.Connection, num: int) -> None:

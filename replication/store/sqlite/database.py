@@ -23,6 +23,7 @@ from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import WriteCheck
 from replication.store.sqlite import compaction, forgetting, judging, purging, reading
 from replication.store.sqlite.compaction import Ancestor
+from replication.store.sqlite.copies import position_of
 from replication.store.sqlite.extension import Reading, Writing
 from replication.store.sqlite.listed import ListedDatabase
 from replication.store.sqlite.transaction import Transaction
@@ -300,20 +301,22 @@ class SqliteDatabase(ListedDatabase):
             await self._write(_scrub_others)
         return await asyncio.shield(self._writer.submit_alone(run))
 
-    async def save(self, path: Path) -> None:
+    async def save(self, path: Path) -> int:
         """Writes the file as one commit left it to `path`, which doesn't exist, while the database serves.
 
-        It takes the place of a file of the same database anywhere. Raises `ProtocolError`.
+        It takes the place of a file of the same database anywhere. Returns the number of the last entry of
+        the journal that it has, 0 if this is no copy. Raises `ProtocolError`.
         """
-        await asyncio.to_thread(self._save, path)
+        return await asyncio.to_thread(self._save, path)
 
-    def _save(self, path: Path) -> None:
+    def _save(self, path: Path) -> int:
         try:
             connection = self._connections.open_writer()  # one that only reads may not vacuum
             try:
                 connection.execute("VACUUM INTO ?", (str(path),))
             finally:
                 connection.close()
+            return 0 if self._follower is None else position_of(path)
         except apsw.Error as error:
             path.unlink(missing_ok=True)
             raise storage_error(error) from error

@@ -216,10 +216,6 @@ def _follows(path: Path, entered: Entered) -> bool:
     try:
         if _origin(path).read_text("ascii") != entered.lineage:
             return False
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            return entered.kept <= copies.position(connection) <= entered.head
-        finally:
-            connection.close()
+        return entered.kept <= copies.position_of(path) <= entered.head
     except (OSError, apsw.Error):
         return False

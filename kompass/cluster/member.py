@@ -1,0 +1,95 @@
+"""What a process of a cluster has of it: the journal, its copies, the way to CouchDB."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from kompass.cluster import schema
+from kompass.cluster.catalogue import PostgresCatalogue
+from kompass.cluster.connections import Connections
+from kompass.cluster.listening import Listener
+from kompass.cluster.mirror.keeping import Keeper
+from kompass.cluster.mirror.showing import Mirror
+from kompass.settings import Settings
+from replication.replicator import connect
+from replication.replicator.http_peer import HttpPeer
+from replication.store.sqlite import Extension, SharedStore, Witness
+
+
+class NoClusterError(Exception):
+    """The settings don't name a cluster. The text says what is missing, for people."""
+
+
+class Member:
+    """From its making, which connects to nothing, to `leave`."""
+
+    def __init__(self, journal_dsn: str, couchdb_url: str | None = None, *, name: str = "kompass") -> None:
+        """`couchdb_url` with name and password of the service user; without it documents are in the journal
+        and its copies only. `name`: as what PostgreSQL lists the process.
+        """
+        self.connections = Connections(journal_dsn, name)
+        self._listener = Listener(self.connections)
+        self.catalogue = PostgresCatalogue(self.connections, self._listener)
+        self._couchdb_url = couchdb_url
+        self._peers: dict[str, HttpPeer] = {}
+        self.mirrors: dict[str, Mirror] = {}
+        """Of the databases that are open, by name."""
+        self._store: SharedStore | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> Member:
+        """Raises `NoClusterError`."""
+        if settings.journal_dsn is None:
+            raise NoClusterError("Name the PostgreSQL of the cluster with KOMPASS_JOURNAL_DSN.")
+        url = settings.couchdb_url.get_secret_value() if settings.couchdb_url else None
+        return cls(settings.journal_dsn.get_secret_value(), url, name=name)
+
+    def join(self) -> None:
+        """Begins to listen. Blocks. Raises `ClusterSchemaError`, and `ProtocolError`, 503."""
+        with self.connections.use() as connection:
+            schema.check(connection)
+        self._listener.start()
+
+    async def open_store(self, directory: Path, extensions: Mapping[str, Extension]) -> SharedStore:
+        """The copies, in a directory that no other process uses. Raises as `SharedStore` does."""
+        self._store = await asyncio.to_thread(
+            partial(SharedStore, directory, self.catalogue, extensions=extensions, witnesses=self._witness)
+        )
+        return self._store
+
+    def remote(self, name: str) -> HttpPeer | None:
+        """A database in CouchDB; None for one that has no place there: those of accounts and settings."""
+        if self._couchdb_url is None or name.startswith("_"):
+            return None
+        if name not in self._peers:
+            self._peers[name] = connect(f"{self._couchdb_url.rstrip('/')}/{quote(name, safe='')}")
+        return self._peers[name]
+
+    def _witness(self, name: str) -> Witness | None:
+        remote = self.remote(name)
+        if remote is None:
+            return None
+        self.mirrors[name] = Mirror(self._opened, name, remote)
+        return self.mirrors[name]
+
+    def _opened(self) -> SharedStore:
+        assert self._store is not None
+        return self._store
+
+    def keeper(self, name: str) -> Keeper | None:
+        """For the leader: what sees that a database and CouchDB's agree; None for one without."""
+        remote = self.remote(name)
+        return None if remote is None else Keeper(self._opened(), name, remote)
+
+    async def leave(self) -> None:
+        """After the store is closed."""
+        for mirror in self.mirrors.values():
+            await mirror.close()
+        for peer in self._peers.values():
+            await peer.close()
+        await asyncio.to_thread(self._listener.close)
+        self.connections.close()
