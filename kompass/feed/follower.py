@@ -26,7 +26,9 @@ from kompass.feed.walker import AnotherDatabaseError, Walker, outline
 from replication.replicator.backoff import pause
 
 LINGER = 0.04
-"""Seconds in which changes gather before a page is read: each commit of a sink has its price."""
+"""Seconds in which changes gather before a page is read: each costs requests, and a commit of the sink."""
+PACE = 0.2
+"""Seconds from one page to the next while changes keep coming."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 REPORT_SECONDS = 0.5
 BUSY_SECONDS = 5.0
@@ -55,7 +57,7 @@ class Follower:
         self._behind_since: float | None = time.time()
         self._errors = 0
         self._last_error = ""
-        self._reported = self._looked = 0.0
+        self._reported = self._looked = self._moved = 0.0
         self._done: deque[tuple[float, int]] = deque()
         self._before = 0
         self._stale: str | None = None
@@ -98,9 +100,9 @@ class Follower:
         if due:
             self._looked = time.monotonic()
             await self._look()
-        caught_up, moved = True, False
+        caught_up = True
         if self._walker is not None and self._stale is None:
-            before = self._walker.position
+            before, began = self._walker.position, time.monotonic()
             try:
                 if due:
                     await self._walker.retry()
@@ -108,17 +110,22 @@ class Follower:
             except AnotherDatabaseError as error:
                 await self._another(str(error))
                 return
-            moved = self._walker.position != before
+            if self._walker.position != before:
+                self._moved = began
             self._seen(caught_up)
         if self._next is not None:
             caught_up = await self._rebuild() and caught_up
         await self._report()
         if caught_up and self._walker is not None:
             await self._tickets.look(self._walker.position)
-            if not moved and await self._source.news(self._walker.since):
-                await asyncio.sleep(LINGER)
+            if await self._source.news(self._walker.since):
+                await self._gather()
         elif not caught_up and self._next is None and self._walker is not None and self._walker.near:
-            await asyncio.sleep(LINGER)
+            await self._gather()
+
+    async def _gather(self) -> None:
+        """Lets changes come together: what is alone goes at once, what comes in a stream goes in pages."""
+        await asyncio.sleep(max(LINGER, self._moved + PACE - time.monotonic()))
 
     # -- generations ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 
 from kompass.domain.changes import Body
 from kompass.domain.consent import Purpose, may_process
@@ -53,6 +54,8 @@ class VectorSink:
         return NAME
 
     async def open(self) -> None:
+        # What vectors are computed with, in a thread: it takes a while, and the other sinks go on.
+        await asyncio.to_thread(import_module, "kompass.vectors.packing")
         await self._store.open()
 
     async def checkpoint(self) -> Checkpoint | None:
