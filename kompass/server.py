@@ -29,6 +29,7 @@ from kompass.jobs.desk import JobsDesk
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
 from kompass.readstore.reading import ReadStore
+from kompass.revocations.replaying import replay
 from kompass.search.service import Search
 from kompass.search.setup import create_search
 from kompass.settings import Settings
@@ -203,6 +204,7 @@ async def create_product(
     gate = await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
     for erasure in await Privacy(gate, Accounts(store)).replay(sync.journal):
         log.warning("the database was restored: an erasure was done again", erasure=erasure.num)
+    await replay(store, sync.revocations, DATABASE)
     identity.records.hooks.append(sync.roles_changed)
     identity.records.is_erased = sync.is_erased
     identity.records.description_hooks.append(sync.described)

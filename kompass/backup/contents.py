@@ -17,10 +17,11 @@ from pathlib import Path
 from kompass.audit.signing import FILE as KEYS
 from kompass.jobs.store import FILE as JOBS
 from kompass.privacy.journal import FILE as ERASURES
+from kompass.revocations.log import FILE as REVOCATIONS
 from replication.store.sqlite.store import SUFFIX
 
 SERVER = "server.json"
-LOGS = (ERASURES,)
+LOGS = (ERASURES, REVOCATIONS)
 """Files that lines are added to, and that outlive a restore: what they say counts after it as well."""
 SMALL = (SERVER, "settings.json", KEYS, *LOGS)
 """Files that are replaced whole, or that lines are added to."""

@@ -73,6 +73,9 @@ async def _sync(settings: Settings) -> SyncOutcome:
     from kompass.identity.records import Records
     from kompass.identity.setup import keycloak_directory
     from kompass.identity.sync import KeycloakSync
+    from kompass.revocations.log import RevocationLog, RevocationLogError
+    from kompass.revocations.watching import watching
+    from kompass.sync.opening import DATABASE
     from replication.accounts.directory import Accounts
     from replication.protocol.errors import ProtocolError
     from replication.store.sqlite import DirectoryInUseError, SqliteStore
@@ -83,17 +86,19 @@ async def _sync(settings: Settings) -> SyncOutcome:
             raise UsableError(
                 "set KOMPASS_KEYCLOAK_ISSUER and KOMPASS_KEYCLOAK_CLIENT_SECRET: who else is to be asked?"
             )
-        store = await SqliteStore.open(settings.directory)
+        revocations = RevocationLog(settings.directory)
+        store = await SqliteStore.open(settings.directory, extensions=watching(revocations, DATABASE))
     except DirectoryInUseError as error:
         raise UsableError(f"{error} A server that runs follows Keycloak by itself.") from error
     except KeycloakError as error:
         raise UsableError(str(error)) from error
     try:
+        revocations.load()
         accounts = Accounts(store, admins={})
         await accounts.prepare()
         accounts.close()
         return await KeycloakSync(directory, Records(store)).list_all()
-    except (KeycloakError, ProtocolError) as error:
+    except (KeycloakError, ProtocolError, RevocationLogError) as error:
         raise UsableError(str(error)) from error
     finally:
         await store.close()

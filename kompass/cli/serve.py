@@ -47,6 +47,7 @@ def _run(settings: Settings) -> None:
     from kompass.demo.load import RealDataError
     from kompass.identity.keycloak import KeycloakError
     from kompass.privacy.journal import JournalError
+    from kompass.revocations.log import RevocationLogError
     from kompass.server import create_product
     from kompass.supervisor import Supervisor
     from kompass.sync.serving import Sync
@@ -104,6 +105,7 @@ def _run(settings: Settings) -> None:
         KeysError,
         ProtocolError,
         RealDataError,
+        RevocationLogError,
     ) as error:
         raise UsableError(str(error)) from error
     except OSError as error:

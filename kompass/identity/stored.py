@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from kompass.access.services import AUTHOR
+from kompass.domain.stamps import timestamp
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import parse_document
 from replication.store.interface import Database
@@ -36,3 +39,14 @@ async def change_document(
         if outcome.status != 409:
             raise outcome
     raise errors.unavailable(f"{docid} is being changed by others all the time: try again.")
+
+
+def next_version(members: Members) -> Members:
+    """The next version of a document, by the server."""
+    version = members.get("version")
+    return {
+        **members,
+        "modifiedAt": timestamp(datetime.now(UTC)),
+        "modifiedBy": AUTHOR,
+        "version": version + 1 if type(version) is int else 1,
+    }

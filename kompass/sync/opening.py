@@ -18,6 +18,8 @@ from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
 from kompass.privacy.journal import Journal
 from kompass.privacy.register import Register
+from kompass.revocations.log import RevocationLog
+from kompass.revocations.watching import watching
 from kompass.sync import quarantine
 from kompass.sync.conflicts.extension import Conflicts
 from kompass.sync.gate import records
@@ -63,14 +65,19 @@ def extensions(
     series: SeriesTable | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     journal: Journal | None = None,
+    revocations: RevocationLog | None = None,
 ) -> Mapping[str, Extension]:
     """What `SqliteStore.open` must be given, by database. `series` are the forms of numbers.
 
     The documents have the rules of the business, the index of who sees what, the chain of writes, by default
     one without signatures, the conflicts, and the register of what people want done with their data, whose
-    erasures go into the `journal`; the quarantine has its own index.
+    erasures go into the `journal`; the quarantine has its own index. What is taken from people, here and
+    from logins and devices, goes into the log of `revocations`.
     """
+    watches = {} if revocations is None else watching(revocations, index.database_name)
+    own = watches.pop(index.database_name, None)
     return {
+        **watches,
         index.database_name: Several(
             BusinessExtension(
                 index.keyed_revision, business, series=series, may_read=index.may_read, now=now
@@ -80,6 +87,7 @@ def extensions(
             audit or AuditExtension(),
             Conflicts(index, now),
             Register(now) if journal is None else Register(now, journal.add, journal.reword),
+            *(() if own is None else (own,)),
         ),
         quarantine.DATABASE: QuarantineIndex(),
     }

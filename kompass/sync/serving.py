@@ -21,11 +21,12 @@ from kompass.domain.personal import ANONYMIZED
 from kompass.domain.series import SeriesTable
 from kompass.domain.stamps import timestamp
 from kompass.identity.records import Record, RoleChange
-from kompass.identity.stored import Members, change_document
+from kompass.identity.stored import Members, change_document, next_version
 from kompass.privacy import erasures
 from kompass.privacy.accounts import Accounts, identity_digest
 from kompass.privacy.journal import Journal
 from kompass.privacy.service import Privacy, outline
+from kompass.revocations.log import RevocationLog, RevocationLogError
 from kompass.sync.gate import records
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.ports import Business
@@ -73,6 +74,8 @@ class Sync:
         self.keys = SigningKeys(directory / KEYS_FILE)
         self._now = now
         self.audit = chain_of(self.keys, anchor, disposable=disposable, now=now)
+        self.revocations = RevocationLog(directory)
+        """Of what was taken from people: taken again before anybody is served if a database lacks it."""
         self.journal = Journal(directory)
         """Of erasures, which are done again before anybody is served if the database lacks them."""
         self._store: SqliteStore | None = None
@@ -85,11 +88,21 @@ class Sync:
         """For `create_app`."""
 
     async def open_store(self) -> SqliteStore:
-        """The store, whose databases keep the index and the quarantine's tables."""
+        """The store, whose databases keep the index and the quarantine's tables.
+
+        Raises `RevocationLogError`.
+        """
         extended = extensions(
-            self.index, audit=self.audit, series=self._series, now=self._now, journal=self.journal
-        )
-        return await SqliteStore.open(self._directory, extensions=extended)
+            self.index, audit=self.audit, series=self._series, now=self._now, journal=self.journal,
+            revocations=self.revocations,
+        )  # fmt: skip
+        store = await SqliteStore.open(self._directory, extensions=extended)
+        try:
+            self.revocations.load()
+        except RevocationLogError:
+            await store.close()
+            raise
+        return store
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
         """Opens the gate, which it returns, and goes on with what was left to do: erasures first, before
@@ -214,7 +227,7 @@ class Sync:
                 return None  # whoever was erased doesn't come back
             after = {**before, "roles": sorted(roles), "active": active}
             # What it lacks still (email, displayName, primaryRole) follows in the same transaction.
-            return None if after == members else _next(after)
+            return None if after == members else next_version(after)
 
         await change_document(gate.database, _document_id(name), changed)
 
@@ -226,7 +239,7 @@ class Sync:
 
         def changed(members: Members | None) -> Members | None:
             said = {} if members is None else users.described(members, email, display_name)
-            return _next({**(members or {}), **said}) if said else None
+            return next_version({**(members or {}), **said}) if said else None
 
         await change_document(gate.database, _document_id(name), changed)
 
@@ -254,17 +267,6 @@ class Sync:
             task.cancel()
         if self._toucher is not None:
             self._toucher.cancel()
-
-
-def _next(members: Members) -> Members:
-    """The next version of a document, by the server."""
-    version = members.get("version")
-    return {
-        **members,
-        "modifiedAt": timestamp(datetime.now(UTC)),
-        "modifiedBy": AUTHOR,
-        "version": version + 1 if type(version) is int else 1,
-    }
 
 
 def _document_id(name: str) -> str:
