@@ -31,7 +31,7 @@ class FilesSource(PydanticBaseSettingsSource):
             return None, field_name, False
         if os.environ.get(variable):
             raise ValueError(f"{variable} and {variable + SUFFIX} are both set: which one is right?")
-        return _content(variable + SUFFIX, Path(path)), field_name, False
+        return content(variable + SUFFIX, Path(path)), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         found = (self.get_field_value(field, name) for name, field in self.settings_cls.model_fields.items())
@@ -49,7 +49,10 @@ def merged(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str
     return {**kept, **given}
 
 
-def _content(variable: str, path: Path) -> str:
+def content(variable: str, path: Path) -> str:
+    """The text of a file that `variable` names, without one newline at its end. Raises `ValueError`, which
+    names both and quotes nothing.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -14,6 +14,7 @@ from kompass.cli.errors import UsableError
 from kompass.cli.options import Data
 from kompass.cli.place import settings_there
 from kompass.settings import Settings
+from kompass.settings_files import content
 
 if TYPE_CHECKING:
     from kompass.identity.sync import SyncOutcome
@@ -37,6 +38,14 @@ def realm(
     demo: Annotated[
         bool, typer.Option("--demo/--no-demo", help="With the demo's users, whose password is public.")
     ] = True,
+    client_secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="File with the secret of the server's client, which is then in the realm."
+            " Without it Keycloak makes one.",
+        ),
+    ] = None,
 ) -> None:
     """Write a realm for Keycloak to import: roles, clients, and the demo's users."""
     text = files("kompass.identity").joinpath("realm.json").read_text("utf-8")
@@ -48,11 +57,24 @@ def realm(
     if url:
         page = next(each for each in exported["clients"] if each.get("publicClient"))
         page["redirectUris"] = [f"{each.rstrip('/')}/app/*" for each in url]
+    if client_secret_file is not None:
+        server = next(each for each in exported["clients"] if each.get("serviceAccountsEnabled"))
+        server["secret"] = _secret(client_secret_file)
     try:
         output.write_text(json.dumps(exported, indent=2, ensure_ascii=False) + "\n", "utf-8")
     except OSError as error:
         raise UsableError(f"cannot write {output}: {error.strerror or error}") from error
     typer.echo(f"{output}: realm {exported['realm']}. Import it, then set KOMPASS_KEYCLOAK_ISSUER.")
+
+
+def _secret(file: Path) -> str:
+    try:
+        secret = content("--client-secret-file", file)
+    except ValueError as error:
+        raise UsableError(str(error)) from error
+    if not secret:
+        raise UsableError(f"--client-secret-file names {file}, which is empty")
+    return secret
 
 
 @keycloak.command()

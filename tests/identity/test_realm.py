@@ -49,6 +49,26 @@ def test_for_production_without_the_demo(tmp_path: Path) -> None:
     assert page["redirectUris"] == ["https://sales.example/app/*"]
 
 
+def test_the_secret_of_the_server_s_client_comes_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("between us\n")
+    realm = written(tmp_path, "--no-demo", "--client-secret-file", str(tmp_path / "secret"))
+    secrets = {client["clientId"]: client.get("secret") for client in realm["clients"]}
+    assert secrets == {"kompass-pwa": None, "kompass-server": "between us"}
+
+
+@pytest.mark.parametrize("text", [None, "", "\n"])
+def test_without_that_secret_no_realm_is_written(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "secret").write_text(text)
+    output = tmp_path / "realm.json"
+    result = CliRunner().invoke(
+        cli, ["keycloak", "realm", f"--output={output}", f"--client-secret-file={tmp_path / 'secret'}"]
+    )
+    assert result.exit_code == 1
+    assert str(tmp_path / "secret") in str(result.exception)
+    assert not output.exists()
+
+
 def test_sync_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(cli, ["keycloak", "sync", "--data", str(tmp_path)])
