@@ -31,7 +31,7 @@ PACE = 0.2
 """Seconds from one page to the next while changes keep coming."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 REPORT_SECONDS = 0.5
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 2.0
 """How often it is told how far a sink is while it works at one batch."""
 LOOK_SECONDS = 1.0
 """How often it is looked whether somebody wants documents tried again, or a rebuild."""
@@ -237,10 +237,13 @@ class Follower:
         while True:
             await asyncio.sleep(BUSY_SECONDS)
             walker = self._walker
-            if walker is not None and time.monotonic() - self._reported >= BUSY_SECONDS:
-                if self._behind_since is None and walker.position < walker.target:
-                    self._behind_since = time.time()
-                await self._report(now=True)
+            if walker is None or time.monotonic() - self._reported < BUSY_SECONDS:
+                continue
+            with suppress(SourceUnavailableError):
+                walker.target = max(walker.target, await self._source.latest())
+            if self._behind_since is None and walker.position < walker.target:
+                self._behind_since = time.time()
+            await self._report(now=True)
 
     async def _report(self, *, now: bool = False, position: int = 0, target: int = 0) -> None:
         clock = time.monotonic()

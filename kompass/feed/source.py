@@ -160,6 +160,10 @@ class Source:
         content = await self._ask("GET", f"/{self._database}/_changes", params=query)
         return str(_decoded(content)["last_seq"]) != since
 
+    async def latest(self) -> int:
+        """Where the database is now, as a position."""
+        return number_of(_decoded(await self._ask("GET", f"/{self._database}"))["update_seq"])
+
     async def access(self, ids: Sequence[str], since: str, until: str, history: str | None) -> AccessAnswer:
         """What else has to be known of a page with these documents. At most 2,000 of them."""
         assert len(ids) <= _MOST_ASKED

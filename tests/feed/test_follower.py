@@ -213,6 +213,34 @@ async def test_it_says_what_takes_so_long(world: FeedWorld, monkeypatch: pytest.
     assert status.behind_since is not None
 
 
+async def test_while_it_works_at_one_batch_its_lag_is_true(
+    world: FeedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def working(sink: Slow, batch: Batch) -> None:
+        if any(one.id == customer(1) for one in batch.changes):
+            await goes_on.wait()
+        await ReferenceSink.apply(sink, batch)
+
+    monkeypatch.setattr(Slow, "apply", working)
+    monkeypatch.setattr(follower, "BUSY_SECONDS", 0.05)
+    world.follow(Slow(world.directory / "sink"))
+    await world.settled()
+    for number in range(1, 7):
+        await world.customer(number, "adm1")
+
+    async def told() -> bool:
+        status = world.ledger.statuses()["reference"]
+        behind = (await world.source.latest()) - status.position
+        return status.lag == behind >= 6 and status.behind_since is not None
+
+    await until(told, 10)
+    goes_on.set()
+    await world.settled()
+    await world.state(State.FOLLOWING)
+
+
 async def test_what_a_sink_wants_again_comes_again(world: FeedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follower, "LOOK_SECONDS", 0.05)
     await world.customer(1, "adm1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -53,6 +54,20 @@ class AnyFile(Documents):
         return f"Was in {name} steht".encode()
 
 
+class SlowFile(AnyFile):
+    """Takes a while, and writes down in a file of the directory what it was asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self.asked_in = directory / "asked"
+
+    async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
+        with self.asked_in.open("a") as file:
+            file.write(f"{docid}/{name}\n")
+        await asyncio.sleep(0.1)
+        return await super().attachment(docid, rev, name)
+
+
 @cache
 def embedder() -> PackagedEmbedder:
     """One for all tests of a process: to read the model takes half a second."""
@@ -72,6 +87,10 @@ def make(directory: Path, documents: Originals | None = None, *, seconds: float 
 
 def at(directory: str) -> Sink:
     return make(Path(directory))
+
+
+def slow_at(directory: str) -> Sink:
+    return make(Path(directory), SlowFile(Path(directory)), seconds=0)
 
 
 class EmbeddedHarness(DirectoryHarness):

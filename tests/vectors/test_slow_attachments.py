@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from kompass.vectors.sink import VectorSink
 from tests.domain.examples import docid
 from tests.feed.changes import batch, changed, customer
 from tests.feed.conformance import with_files
+from tests.needs import ROOT
 from tests.vectors.embedded import AnyFile, embedder, make
 from tests.vectors.test_sink import said
 
@@ -90,6 +95,55 @@ async def test_nothing_is_read_again_after_a_kill(tmp_path: Path) -> None:
     await index.close()
     for sink in sinks:
         await sink.close()
+
+
+READ = """
+import asyncio, sys
+from kompass.feed.sink import TooMuchError
+from tests.feed.changes import batch, changed, customer
+from tests.feed.conformance import with_files
+from tests.needs import ROOT
+from tests.vectors.embedded import slow_at
+
+async def read(directory):
+    sink = slow_at(directory)
+    await sink.open()
+    print("open", flush=True)
+    documents = [with_files(changed(customer(number, "Hof"), number), 4) for number in range(1, 6)]
+    while True:
+        try:
+            await sink.apply(batch(*documents))
+            print("stored", flush=True)
+            return
+        except TooMuchError:
+            pass
+
+asyncio.run(read(sys.argv[1]))
+"""
+
+
+@pytest.mark.crash
+def test_killed_at_any_moment_it_reads_on(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    kills = 0
+    while True:
+        command = [sys.executable, "-c", READ, str(tmp_path)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            killing = threading.Timer(chance.uniform(0.3, 1.2), process.kill)
+            killing.start()
+            said = process.stdout.readline()
+            killing.cancel()
+            process.kill()
+        if said:
+            break
+        kills += 1
+        assert kills < 40
+    asked = (tmp_path / "asked").read_text().split()
+    assert len(set(asked)) == 20
+    assert kills
+    assert len(asked) <= 20 + kills, "each kill costs the file that was being read, and no other"
 
 
 async def test_what_was_read_goes_with_its_document(tmp_path: Path) -> None:
