@@ -1,7 +1,8 @@
-"""`python -m replication serve`: the document server alone."""
+"""`python -m replication serve`: the document server alone; `init` makes a CouchDB ready to be its store."""
 
 from __future__ import annotations
 
+import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +16,11 @@ from replication.http.config import LOCKOUT_THRESHOLD, ServerConfig
 from replication.loopback import is_loopback
 from replication.protocol.errors import ProtocolError
 from replication.replicator.hosts import LOOPBACK
+from replication.replicator.options import Basic, Endpoint, Session
 from replication.server import CannotServeError, run, set_up_logging
-from replication.store.sqlite import DirectoryInUseError, SqliteStore
+from replication.store.couchdb.setup import OWN, Plan, set_up
+from replication.store.sqlite import DirectoryInUseError
+from replication.stores import ADMIN_VARIABLE, LOGIN_VARIABLE, endpoint_of, open_store
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -64,9 +68,47 @@ def parse_keys(values: list[str]) -> dict[str, str]:
     return keys
 
 
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="REPLICATION_STORE",
+        help="CouchDB that has the databases; --data is then for what is kept here. Without a password:"
+        f" {LOGIN_VARIABLE} has it, as NAME:PASSWORD, basic NAME:PASSWORD or bearer TOKEN.",
+    ),
+]
+LoginFile = Annotated[
+    Path | None,
+    typer.Option("--store-login-file", metavar="FILE", help=f"File with the same as {LOGIN_VARIABLE}."),
+]
+Prefix = Annotated[
+    str,
+    typer.Option(
+        "--store-prefix", envvar="REPLICATION_STORE_PREFIX", help="Names of databases begin with it there."
+    ),
+]
+
+
+def parse_server(url: str, file: Path | None, variable: str) -> Endpoint:
+    try:
+        return endpoint_of(url, file, variable)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint="--store") from error
+
+
 @cli.command()
 def serve(
     data: Annotated[Path, typer.Option(help="Directory of the databases; made if it isn't there.")],
+    store: Server = None,
+    store_login_file: LoginFile = None,
+    store_prefix: Prefix = "",
+    store_database: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A database there, if the service user may not list them; may be repeated."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
@@ -145,7 +187,8 @@ def serve(
     ] = "",
     log_level: Annotated[LogLevel, typer.Option(help="Requests are logged at info.")] = LogLevel.WARNING,
 ) -> None:
-    """Serve the databases of a directory until stopped."""
+    """Serve the databases of a directory, or of a CouchDB, until stopped."""
+    server = None if store is None else parse_server(store, store_login_file, LOGIN_VARIABLE)
     admins = parse_admins(admin or [])
     if not admins and not is_loopback(host):
         raise typer.BadParameter(
@@ -174,14 +217,16 @@ def serve(
     set_up_logging(log_level.value)
 
     async def make_app() -> ASGIApp:
-        return create_app(await SqliteStore.open(data), config)
+        databases = [*OWN, *store_database] if store_database else []
+        opened = await open_store(data, server, prefix=store_prefix, databases=databases)
+        return create_app(opened, config)
 
     try:
         run(
             make_app,
             host,
             port,
-            ready=lambda url: typer.echo(f"Serving {data} on {url}"),
+            ready=lambda url: typer.echo(f"Serving {data if server is None else server.url} on {url}"),
             certfile=certfile,
             keyfile=keyfile,
             trusted_proxies=trusted_proxies,
@@ -191,6 +236,60 @@ def serve(
         raise typer.Exit(1) from error
     except OSError as error:
         typer.echo(f"Error: cannot use {data}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@cli.command()
+def init(
+    store: Annotated[str, typer.Option(metavar="URL", envvar="REPLICATION_STORE", help="The CouchDB.")],
+    database: Annotated[
+        list[str], typer.Option(metavar="NAME", help="A database that is to be there; may be repeated.")
+    ],
+    service: Annotated[
+        str, typer.Option(metavar="NAME", help="The service user, unless the login says who he is.")
+    ] = "",
+    store_login_file: LoginFile = None,
+    store_admin_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Login of an administrator there; or {ADMIN_VARIABLE} has it."),
+    ] = None,
+    store_prefix: Prefix = "",
+    partitioned: Annotated[bool, typer.Option(help="Make partitioned databases.")] = False,
+    index: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD,FIELD", help="A Mango index for each database; may be repeated."),
+    ] = None,
+) -> None:
+    """Make a CouchDB ready for `serve --store`: databases, who gets in, and that nobody else writes.
+
+    Needs an administrator's login; may be run again at any time.
+    """
+    login = parse_server(store, store_login_file, LOGIN_VARIABLE).credentials
+    admin = parse_server(store, store_admin_file, ADMIN_VARIABLE)
+    if admin.credentials is None:
+        raise typer.BadParameter(f"give an administrator's login by {ADMIN_VARIABLE}", param_hint="--store")
+    known = isinstance(login, Basic | Session)
+    if not service and not known:
+        raise typer.BadParameter(
+            f"name the user, or give his login by {LOGIN_VARIABLE}", param_hint="--service"
+        )
+    plan = Plan(
+        service=service or (login.name if isinstance(login, Basic | Session) else ""),
+        databases=database,
+        password=login.password if isinstance(login, Basic | Session) else None,
+        prefix=store_prefix,
+        partitioned=partitioned,
+        indexes=[each.split(",") for each in index or []],
+    )
+
+    async def run_it() -> None:
+        async for line in set_up(admin, plan):
+            typer.echo(line)
+
+    try:
+        asyncio.run(run_it())
+    except ProtocolError as error:
+        typer.echo(f"Error: {error.reason}", err=True)
         raise typer.Exit(1) from error
 
 

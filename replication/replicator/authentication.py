@@ -13,9 +13,10 @@ from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 
-from replication.replicator.failures import PeerLied
-from replication.replicator.options import Basic, Bearer, Credentials, Session
+from replication.replicator.failures import PeerLied, PeerUnavailable
+from replication.replicator.options import Basic, Bearer, BearerFile, Credentials, Session
 
 _COOKIE = "AuthSession"
 _LONGEST_COOKIE = 4096
@@ -50,6 +51,30 @@ class _Fixed(Authentication):
 
     async def headers(self) -> Mapping[str, str]:
         return self._headers
+
+
+class _FromFile(Authentication):
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._token = ""
+
+    async def headers(self) -> Mapping[str, str]:
+        if not self._token:
+            self._token = await self._read()
+        return {"authorization": f"Bearer {self._token}"}
+
+    async def refused(self) -> bool:
+        before, self._token = self._token, await self._read()
+        return self._token != before
+
+    async def _read(self) -> str:
+        try:
+            text = (await asyncio.to_thread(self._path.read_text, "ascii")).strip()
+        except (OSError, UnicodeError):
+            raise PeerUnavailable("the file with the token can't be read", undone=True) from None
+        if not text.isprintable() or not text:
+            raise PeerUnavailable("the file with the token holds something else", undone=True)
+        return text
 
 
 class _BySession(Authentication):
@@ -111,5 +136,7 @@ def authentication(credentials: Credentials | None, log_in: LogIn) -> Authentica
             return _Fixed("Basic " + b64encode(f"{name}:{password}".encode()).decode("ascii"))
         case Bearer(token):
             return _Fixed(f"Bearer {token}")
+        case BearerFile(path):
+            return _FromFile(path)
         case Session():
             return _BySession(credentials, log_in)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -50,7 +51,14 @@ class Bearer:
     token: str = field(repr=False)
 
 
-Credentials = Basic | Session | Bearer
+@dataclass(frozen=True, slots=True)
+class BearerFile:
+    """A token in a file that somebody renews: read again when it is refused."""
+
+    path: Path
+
+
+Credentials = Basic | Session | Bearer | BearerFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,11 @@ class Client:
 def _refusal(error: PeerRefused) -> ProtocolError:
     if error.status == 404 and error.reason in ("Database does not exist.", "no_db_file"):
         return errors.database_missing()
+    if error.status == 401 and error.reason == "You are not a server admin.":
+        return errors.forbidden(
+            "The service user is no administrator of the database server: have databases made with `init`,"
+            " and name those there are."
+        )
     if error.status == 401:
         return errors.internal("The database server doesn't know the service user, or not by this password.")
     if error.status == 403 and error.reason in _NOT_LET_IN:

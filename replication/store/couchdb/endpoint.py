@@ -1,14 +1,15 @@
 """Where the CouchDB server is, and as whom to log in there.
 
 A login is one line: `NAME:PASSWORD` for a session, `basic NAME:PASSWORD` to send both with every request,
-`bearer TOKEN` for a JSON Web Token.
+`bearer TOKEN` for a JSON Web Token, `bearer @FILE` for one that is read anew when it has run out.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from replication.replicator.options import Basic, Bearer, Credentials, Endpoint, Session
+from replication.replicator.options import Basic, Bearer, BearerFile, Credentials, Endpoint, Session
 
 
 def read_login(text: str) -> Credentials:
@@ -18,7 +19,8 @@ def read_login(text: str) -> Credentials:
     if blank and kind == "bearer":
         if not rest.strip() or not rest.isascii() or not rest.isprintable():
             raise ValueError("a token must be printable ASCII")
-        return Bearer(rest.strip())
+        token = rest.strip()
+        return BearerFile(Path(token[1:])) if token.startswith("@") else Bearer(token)
     if blank and kind == "basic":
         return Basic(*_pair(rest))
     return Session(*_pair(line))

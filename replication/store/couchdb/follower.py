@@ -73,9 +73,8 @@ class Follower:
         failures = 0
         while True:
             try:
-                await self._catch_up()
+                await self.turn()
                 failures = 0
-                await self._listen()
             except ProtocolError as error:
                 if error.status == 404:
                     self._failed(error)
@@ -89,6 +88,11 @@ class Follower:
                 self._failed(errors.internal("The changes of this database can't be read."))
             await asyncio.sleep(pause(failures, longest=30.0))
             failures += 1
+
+    async def turn(self) -> None:
+        """Reads up to the end of the feed and listens to it until the server ends that, or it breaks."""
+        await self._catch_up()
+        await self._listen()
 
     async def _listen(self) -> None:
         with suppress(TimeoutError):
@@ -123,9 +127,10 @@ class Follower:
         while True:
             since = self._ledger.position()
             rows = await self._source.page(since, PAGE)
+            if rows.rows or rows.since != since:
+                await self._ledger.hear(*rows)
             if rows.since == since:
                 break
-            await self._ledger.hear(*rows)
         self._error = None
         self.caught_up = True
         self._turn.set()
