@@ -29,7 +29,7 @@ SECRET = {name for name, field in Settings.model_fields.items() if "SecretStr" i
 
 
 def read(file: Path) -> Any:
-    return yaml.safe_load(file.read_text())
+    return yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
 
 
 def setting_of(variable: str) -> str | None:
