@@ -42,11 +42,13 @@ _JSON = "application/json"
 
 
 async def authenticate(call: Call) -> None:
-    """Sets `principal` and `authenticated_by`.
+    """Sets `principal` and `authenticated_by`, and lets the rest of the request see what other processes have
+    answered before it came.
 
     Raises 401 for wrong credentials, 403 while the account is locked, 400 for a cookie, a token or a
-    Basic header that isn't shaped like one.
+    Basic header that isn't shaped like one, 503 if what others have answered can't be known.
     """
+    await call.server.store.fresh()
     for name, value in call.scope["headers"]:
         if name == _COOKIE:
             cookie = find_cookie(value.decode("latin-1"))

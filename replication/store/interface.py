@@ -445,6 +445,12 @@ class Store(ABC):
     def get(self, name: str) -> Database:
         """Raises `database_missing`."""
 
+    async def fresh(self) -> None:  # noqa: B027 - one process that keeps its databases alone has nothing to do
+        """Returns when every database shows what any process that serves it had answered before the call.
+
+        Asked once for a request. Raises `service_unavailable` if that can't be known.
+        """
+
     @abstractmethod
     async def delete(self, name: str) -> None:
         """Raises `database_missing`, and `forbidden` for what has to be kept. Feeds that wait on the database

@@ -276,13 +276,15 @@ class SqliteDatabase(ListedDatabase):
             return
         self._compacting = True
         try:
-            await compaction.compact(self._write, self._uploads.waiting, self._keeps)
+            await compaction.compact(self._write, self._uploads.waiting, self._keeps, shared=self.is_shared)
         finally:
             self._compacting = False
 
     async def drop_leftovers(self) -> None:
-        """Drops attachments that no document refers to, but for uploads in flight."""
-        await compaction.drop_leftovers(self._write, self._uploads.waiting)
+        """Drops attachments that no document refers to, but for uploads in flight. If other processes have
+        copies, what was left lately stays until later: it may be their upload.
+        """
+        await compaction.drop_leftovers(self._write, self._uploads.waiting, shared=self.is_shared)
 
     async def scrub(self) -> bool:
         """Rewrites the file so that nothing deleted is left in it, nor in its write-ahead log.
@@ -297,7 +299,7 @@ class SqliteDatabase(ListedDatabase):
             except apsw.Error as error:
                 raise storage_error(error) from error
 
-        if self._follower is not None:
+        if self.is_shared:
             await self._write(_scrub_others)
         return await asyncio.shield(self._writer.submit_alone(run))
 

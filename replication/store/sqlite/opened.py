@@ -53,6 +53,8 @@ class OpenDatabase(Database):
         self.writes = 0
         """Documents that were changed."""
         self.commits = 0
+        self.played = 0
+        """Commits of other copies that have come here."""
         self._changed = changed
         self._connections = Connections(path, lambda: opened(self), durable=journal is None)
         connection = apsw.Connection(str(path))
@@ -85,6 +87,9 @@ class OpenDatabase(Database):
             connection, pool, self._committed, self._connections.open_writer, copy, self._played
         )
         self._uploads = Uploads(self._connections, self._writer.submit)
+        if journal is not None:
+            # Whoever has asked for what is fresh may be the one for whom it is opened.
+            self._writer.follow_at_once()
         if extension is not None:
             self._writer.run_at_once(lambda transaction: self._extended(transaction, extension.prepare))
         if journal is not None:
@@ -125,6 +130,11 @@ class OpenDatabase(Database):
         if self.extension is not None:
             self.extension.closed()
         self._waiting.wake()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes have copies."""
+        return self._follower is not None
 
     async def fresh(self) -> None:
         """Returns when this file has what any copy had committed before the call; at once if there are no
@@ -189,6 +199,7 @@ class OpenDatabase(Database):
 
     def _played(self, counters: Counters, told: Told) -> None:
         """Another copy's commit is in this file."""
+        self.played += 1
         self._counts.committed(
             counters.update_seq, [(old, new) for old, new in told.moved], [(one, n) for one, n in told.shown]
         )

@@ -26,6 +26,7 @@ from urllib.parse import quote, unquote
 import apsw
 
 from replication.protocol import errors
+from replication.protocol.errors import ProtocolError
 from replication.protocol.names import check_database_name
 from replication.store.events import DatabaseEvents, EventKind
 from replication.store.files import identity, replace_text, sync_directory
@@ -198,6 +199,10 @@ class SqliteStore(Store):
         self._note_use(database)
         return database
 
+    async def fresh(self) -> None:
+        if self._journals is not None:
+            await asyncio.gather(*(_freshened(database) for database in list(self._open.values())))
+
     def _opened(self, name: str) -> SqliteDatabase:
         try:
             return SqliteDatabase(
@@ -280,6 +285,14 @@ class SqliteStore(Store):
         self._open.clear()
         self._pool.shutdown()
         self._lock.close()
+
+
+async def _freshened(database: OpenDatabase) -> None:
+    try:
+        await database.fresh()
+    except ProtocolError as error:
+        if error.status != 404:  # it was deleted, here or by another process
+            raise
 
 
 def create_file(path: Path, security: bytes, partitioned: bool) -> None:

@@ -129,6 +129,11 @@ class Writer:
         result: T = job.result
         return result
 
+    def follow_at_once(self) -> None:
+        """`follow` in the caller's thread. Only before anything was handed in."""
+        assert self._copy is not None
+        self._play(self._connected(), self._copy, None)
+
     def submit_alone(self, run: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
         """The same for what can't be done in a transaction. Nobody writes meanwhile."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -69,9 +68,9 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async with couch_store(remote, tmp_path / "ledgers") as couch:
             yield couch
         return
-    journals: defaultdict[str, MemoryJournal] = defaultdict(MemoryJournal)
+    # A database that is made again has another journal.
     store = await SqliteStore.open(
-        tmp_path / "data", journals=journals.__getitem__ if request.param == "copy" else None
+        tmp_path / "data", journals=(lambda name: MemoryJournal()) if request.param == "copy" else None
     )
     yield store
     await store.close()
