@@ -27,6 +27,7 @@ from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.ports import Audit, Business
 from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
+from kompass.sync.personal.local import LocalTables
 from kompass.sync.quarantine import Quarantine, QuarantineIndex, Quota
 from replication.store.interface import Store
 from replication.store.sqlite import Extension, Several, SqliteDatabase
@@ -83,6 +84,7 @@ def extensions(
                 index.keyed_revision, business, series=series, may_read=index.may_read, now=now
             ),
             records.RecordTables(),
+            LocalTables(),
             index,
             audit or AuditExtension(),
             Conflicts(index, now),

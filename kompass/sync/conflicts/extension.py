@@ -42,7 +42,7 @@ class Conflicts(Extension):
         self._index = index
         self._now = now
         self._hour: int | None = None
-        """That of the latest change, if it was made by this process and is durable."""
+        """That of the latest change since the start, if it is durable."""
         index.taken = self._taken
 
     def prepare(self, writing: Writing) -> None:
@@ -72,9 +72,15 @@ class Conflicts(Extension):
         keeping.write()
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
-        for note in notes:
-            if isinstance(note, _Marked):
-                self._hour = note.hour
+        self.played(update_seq, self.shared(notes))
+
+    def shared(self, notes: Sequence[object]) -> str | None:
+        hours = [note.hour for note in notes if isinstance(note, _Marked)]
+        return str(hours[-1]) if hours else None
+
+    def played(self, update_seq: int, shared: str | None) -> None:
+        if shared is not None:
+            self._hour = int(shared)
 
     def _taken(self, writing: Writing, users: Collection[str], docids: Collection[str]) -> None:
         """These people have lost channels, and these documents have left some."""

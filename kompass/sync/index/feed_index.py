@@ -17,12 +17,13 @@ from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
 from kompass.sync.index import cards, schema, touching
 from kompass.sync.index.feed import FeedReader, FeedRow
-from kompass.sync.index.keeping import Step, StoredParents, StoredRelations, Touched
+from kompass.sync.index.keeping import Step, StoredParents, StoredRelations
 from kompass.sync.index.listing import MINE, SEES
 from kompass.sync.index.people import Person, person
 from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import MatrixRules, Rules
 from kompass.sync.index.second_look import Disagreements, SecondLook, StatedRoles
+from kompass.sync.index.touched import Touched, touched_in
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.positions import position
 from kompass.sync.tombstones import Tombstones
@@ -106,16 +107,18 @@ class FeedIndex(Extension):
             self.taken(writing, step.lost_by, left)
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
-        channels: set[int] = set()
-        users: set[str] = set()
-        touches = False
-        for note in notes:
-            if isinstance(note, Touched):
-                channels |= note.channels
-                users |= note.users
-                touches = touches or note.touches
-        self._wakers.wake(channels, users)
-        if touches:
+        self._wake(touched_in(notes))
+
+    def shared(self, notes: Sequence[object]) -> str | None:
+        return touched_in(notes).encoded()
+
+    def played(self, update_seq: int, shared: str | None) -> None:
+        if shared is not None:
+            self._wake(Touched.decoded(shared))
+
+    def _wake(self, touched: Touched) -> None:
+        self._wakers.wake(touched.channels, touched.users)
+        if touched.touches:
             self.touches_waiting()
 
     def closed(self) -> None:

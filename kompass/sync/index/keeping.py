@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,6 +17,7 @@ from kompass.access.channels import Relation, RelationKind
 from kompass.access.principals import Role, known_roles
 from kompass.sync.index import leaves
 from kompass.sync.index.rules import Rules
+from kompass.sync.index.touched import Touched
 from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev
 from replication.store.sqlite import ChangedDocument, Reading, Writing, id_list
@@ -27,17 +27,6 @@ PURGED = b""
 """The lineage of a document that was purged: of its revisions only the ids of its last leaves are known."""
 MOST_GENERATIONS = 8
 """How deep parents are followed down; deeper, documents keep the channels they had."""
-
-
-@dataclass(slots=True)
-class Touched:
-    """What a commit changed, for whoever waits: told by `Writing.tell`."""
-
-    channels: set[int] = field(default_factory=set)
-    users: set[str] = field(default_factory=set)
-    """Whose roles, channels or refusals changed."""
-    touches: bool = False
-    """Whether there is work for the toucher."""
 
 
 class StoredParents(Parents):

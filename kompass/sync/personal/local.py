@@ -7,11 +7,11 @@ to see. What nobody has used for a long time goes: devices are thrown away witho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from replication.protocol import jsontext
-from replication.store.sqlite import Reading, SqliteDatabase, Writing
+from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing
 from replication.store.sqlite.reading import local_document
 from replication.store.values import KeyRange, LocalDocument
 
@@ -38,6 +38,24 @@ _READ_TABLE = (
     " device TEXT PRIMARY KEY, user TEXT NOT NULL, seq TEXT NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID"
 )
 _LONGEST_SEQ = 100
+
+
+class LocalTables(Extension):
+    """Makes the tables with the database, so that all copies of it have them."""
+
+    def prepare(self, writing: Writing) -> None:
+        _prepare(writing)
+
+    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
+        return
+
+    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
+        return
+
+
+def _prepare(writing: Writing) -> None:
+    writing.connection.execute(_TABLE)
+    writing.connection.execute(_READ_TABLE)
 
 
 def today() -> int:
@@ -165,8 +183,7 @@ class LocalNotes:
         """
 
         def run(writing: Writing) -> int:
-            writing.connection.execute(_TABLE)
-            writing.connection.execute(_READ_TABLE)
+            _prepare(writing)
             return self._expire(writing)
 
         return await self._database.transact(run)
@@ -190,8 +207,7 @@ class LocalNotes:
         await self._database.transact(run)
 
     def _prepare(self, writing: Writing) -> None:
-        writing.connection.execute(_TABLE)
-        writing.connection.execute(_READ_TABLE)
+        _prepare(writing)
         if self._expired != self._day():
             self._expire(writing)
             self._expired = self._day()
