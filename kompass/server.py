@@ -39,6 +39,7 @@ from kompass.sync.serving import Sync
 from kompass.vectors.setup import create_meaning
 from replication.accounts.passwords import ITERATIONS
 from replication.http import Application, ServerConfig, create_app
+from replication.protocol.errors import ProtocolError
 from replication.replicator.hosts import LOOPBACK
 from replication.store.sqlite import SqliteStore
 
@@ -120,21 +121,27 @@ class Product:
         await self.sync.close()
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """200 when documents can be read, 503 with the reason when not.
+        """200 when documents can be read and show what other processes have written, 503 with the reason when
+        not.
 
         Notes say what is wrong besides, and keeps nobody from working: logins go on with the keys and the
         records there are.
         """
         try:
-            await self.documents.server.store.get(DATABASE).info()
+            store = self.documents.server.store
+            await store.fresh()
+            await store.get(DATABASE).info()
             # Nothing else: anybody may ask, and how many documents there are is nobody's business.
             answer: dict[str, object] = {"status": "ready"}
             if notes := await self._notes():
                 answer["notes"] = notes
             response = JSONResponse(answer)
-        except Exception:
-            log.exception("not ready")
+        except Exception as error:
             reason = "Documents can't be read: the server's log tells why."
+            if isinstance(error, ProtocolError) and error.status == 503:
+                reason = error.reason
+            else:
+                log.exception("not ready")
             response = JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
         await response(scope, receive, send)
 
@@ -192,7 +199,7 @@ async def create_product(
     identity = create_identity(
         store, settings, feed_secret=feed_secret, jobs_secret=jobs_secret, database=DATABASE
     )
-    documents = create_app(store, config, identity=identity.gate, view=sync.view)
+    documents = create_app(store, config, identity=identity.gate, view=sync.view, replicates=sync.leads)
     await documents.server.prepare()
     await identity.devices.prepare()
     await demo.check_kind(store, DATABASE, demo_wanted=settings.demo)
@@ -202,14 +209,16 @@ async def create_product(
     else:
         await _create_database(store)
     gate = await sync.start(store, Quota(settings.quarantine_entries, settings.quarantine_bytes))
-    for erasure in await Privacy(gate, Accounts(store)).replay(sync.journal):
-        log.warning("the database was restored: an erasure was done again", erasure=erasure.num)
-    await replay(store, sync.revocations, DATABASE)
+    if sync.leads:
+        for erasure in await Privacy(gate, Accounts(store)).replay(sync.journal):
+            log.warning("the database was restored: an erasure was done again", erasure=erasure.num)
+        await replay(store, sync.revocations, DATABASE)
     identity.records.hooks.append(sync.roles_changed)
     identity.records.is_erased = sync.is_erased
     identity.records.description_hooks.append(sync.described)
     identity.gate.met.append(sync.met)
-    identity.start()
+    if sync.leads:
+        identity.start()
     search = create_search(settings)
     search.meaning, search.no_meaning = create_meaning(settings)
     reports = ReadStore(settings)

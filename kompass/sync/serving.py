@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -36,7 +37,7 @@ from kompass.sync.quarantine import Quota
 from kompass.sync.toucher import Toucher
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
-from replication.store.sqlite import SqliteDatabase, SqliteStore
+from replication.store.sqlite import Extension, SqliteDatabase, SqliteStore
 
 RESUMED_EVERY = 60.0
 """Seconds after which an erasure is gone on with that couldn't be finished, or was done on another server."""
@@ -44,6 +45,14 @@ SIGNED_EVERY = 86_400.0
 """Seconds after which the chain of writes is signed, even if little was written."""
 
 log = structlog.get_logger(__name__)
+
+
+class OpensStore(Protocol):
+    """Opens the databases of a directory, with what extends them by name."""
+
+    def __call__(
+        self, directory: Path, /, *, extensions: Mapping[str, Extension]
+    ) -> Awaitable[SqliteStore]: ...
 
 
 class Sync:
@@ -58,10 +67,14 @@ class Sync:
         anchor: Path | None = None,
         disposable: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        opens: OpensStore = SqliteStore.open,
+        leads: bool = True,
     ) -> None:
         """`business` has the rules that documents keep, by default none; `series` are forms of numbers.
         `anchor` gets each checkpoint of the chain of writes. `disposable`: the database may be deleted while
-        it is served, for nothing in it has to be kept. `now` is the server's clock.
+        it is served, for nothing in it has to be kept. `now` is the server's clock. `opens` makes the store.
+
+        Of several processes that serve the same databases one `leads`: it does what has to be done once.
 
         Raises `KeysError` if the keys of the chain of writes can't be used.
         """
@@ -73,6 +86,8 @@ class Sync:
         """Where the operational database lies, with its chain of writes."""
         self.keys = SigningKeys(directory / KEYS_FILE)
         self._now = now
+        self._opens = opens
+        self.leads = leads
         self.audit = chain_of(self.keys, anchor, disposable=disposable, now=now)
         self.revocations = RevocationLog(directory)
         """Of what was taken from people: taken again before anybody is served if a database lacks it."""
@@ -96,7 +111,7 @@ class Sync:
             self.index, audit=self.audit, series=self._series, now=self._now, journal=self.journal,
             revocations=self.revocations,
         )  # fmt: skip
-        store = await SqliteStore.open(self._directory, extensions=extended)
+        store = await self._opens(self._directory, extensions=extended)
         try:
             self.revocations.load()
         except RevocationLogError:
@@ -105,11 +120,12 @@ class Sync:
         return store
 
     async def start(self, store: SqliteStore, quota: Quota) -> Gate:
-        """Opens the gate, which it returns, and goes on with what was left to do: erasures first, before
-        anybody is told of what lies in quarantine.
+        """Opens the gate, which it returns. Who leads goes on with what was left to do: erasures first,
+        before anybody is told of what lies in quarantine.
         """
         gate = await open_gate(store, self.index, quota, self._business, self.audit, now=self._now)
-        await Privacy(gate, Accounts(store)).resume()
+        if self.leads:
+            await Privacy(gate, Accounts(store)).resume()
         self._store = store
         self._context = copy_context()
         self._keep(gate)
@@ -117,8 +133,9 @@ class Sync:
 
     def _keep(self, gate: Gate) -> None:
         self._gate = gate
-        # In nobody's name: it may be somebody's request that finds another database.
-        self._context.copy().run(self._keep_house, gate)
+        if self.leads:
+            # In nobody's name: it may be somebody's request that finds another database.
+            self._context.copy().run(self._keep_house, gate)
 
     def _keep_house(self, gate: Gate) -> None:
         self._tasks = [
@@ -147,7 +164,8 @@ class Sync:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._toucher is not None:
             await self._toucher.close()
-        await self._sign(self._gate.database)
+        if self.leads:
+            await self._sign(self._gate.database)
 
     async def _finish_erasures(self, gate: Gate) -> None:
         acting_as(SYSTEM)

@@ -182,9 +182,11 @@ def create_app(
     *,
     identity: Identity | None = None,
     view: View | None = None,
+    replicates: bool = True,
 ) -> Application:
     """An ASGI application that serves `store`. It closes the store at shutdown.
 
-    `view`: what everybody but server administrators uses in place of a database.
+    `view`: what everybody but server administrators uses in place of a database. `replicates`: whether it
+    runs what `_replicator` describes; of several processes with the same databases one does.
     """
-    return Application(Server(store, config or ServerConfig(), identity or Identity(), view))
+    return Application(Server(store, config or ServerConfig(), identity or Identity(), view, replicates))

@@ -40,6 +40,8 @@ class Server:
     """Has the last word about who asks."""
     view: View | None = None
     """None: everybody whom a database's `_security` lets in may use all of it."""
+    replicates: bool = True
+    """Whether it runs what `_replicator` describes."""
     changes: ChangedSettings = field(init=False)
     """What was set while the server ran, now or before its last start."""
     lockout: Lockout = field(init=False)
@@ -88,7 +90,7 @@ class Server:
         """Makes the databases a server has from its first start, and begins what `_replicator` describes."""
         await self.changes.load()
         await self.accounts.prepare()
-        await self.replications.prepare()
+        await self.replications.prepare(follow=self.replicates)
 
     def _reconfigure(self, config: ServerConfig) -> None:
         self.config = config

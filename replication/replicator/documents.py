@@ -54,11 +54,11 @@ class ReplicatorDocuments:
         """What each document said when its job was begun."""
         self._task: asyncio.Task[None] | None = None
 
-    async def prepare(self) -> None:
-        """Makes the database if it isn't there, and begins to follow it."""
+    async def prepare(self, *, follow: bool = True) -> None:
+        """Makes the database if it isn't there, and begins to follow it, unless another process does."""
         if REPLICATOR_DATABASE not in await self._store.names():
             await self._store.create(REPLICATOR_DATABASE, security=ADMINS_ONLY)
-        if self._task is None:
+        if follow and self._task is None:
             self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:

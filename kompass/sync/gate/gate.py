@@ -215,10 +215,16 @@ class Gate:
         await self._waiting.look_again()
 
     async def keep_house(self, interval: float = 60.0) -> None:
-        """`housekeep` every `interval` seconds, until it is cancelled. First, what broke off is told."""
+        """`housekeep` every `interval` seconds, until it is cancelled. First, what broke off is told, here or
+        in another process, of which nobody knows how it ended.
+        """
         acting_as(SYSTEM)
+        played = 0
         while True:
             try:
+                before, played = played, self.database.played + self.quarantine.database.played
+                if played != before:
+                    self.telling.all_told = False
                 if not self.telling.all_told:
                     async with self.turns.beside_others():
                         await self.telling.tell_the_rest()
