@@ -31,10 +31,11 @@ PEOPLE = {
 class Attack:
     """A served product, asked over HTTP."""
 
-    def __init__(self, client: httpx.AsyncClient, product: Product) -> None:
+    def __init__(self, client: httpx.AsyncClient, product: Product, known: set[str] | None = None) -> None:
+        """`known`: people who have a login, by default nobody."""
         self.client = client
         self.product = product
-        self._known: set[str] = set()
+        self._known = set() if known is None else known
 
     async def login(self, name: str, *roles: str) -> None:
         """Makes a login, or gives it other roles. People of `PEOPLE` get theirs when they first ask."""

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import note
 
 from tests.programs import Length, programs, quiet
-from tests.sync.promises.company import Host, Template
+from tests.sync.promises.company import Company, Host, Template
 from tests.sync.promises.program import Run
 from tests.sync.promises.steps import STEPS, Step, used
 
@@ -36,14 +36,14 @@ PROGRESS = 5000
 class Trial:
     """Runs programs, each in a company of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: type[Company] = Company) -> None:
         self.runner = asyncio.Runner()
         self.host = Host()
         self.seen: Counter[str] = Counter()
         self.steps = self.programs = self.requests = 0
         self._began = time.monotonic()
         self._directory = directory
-        self._template = Template(directory / "template")
+        self._template = Template(directory / "template", kind)
         self._numbers = count()
         self.runner.run(self._found())
 

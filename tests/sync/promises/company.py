@@ -40,7 +40,7 @@ from tests.sync.promises.oracle import Oracle, mark
 PASSWORD = "geheim"
 _HASHED = hash_password(PASSWORD, iterations=10)
 """Quick to check."""
-_ADMIN = f"-pbkdf2:{_HASHED.prf}-{_HASHED.key},{_HASHED.salt},{_HASHED.iterations}"
+ADMIN = f"-pbkdf2:{_HASHED.prf}-{_HASHED.key},{_HASHED.salt},{_HASHED.iterations}"
 PEOPLE: Mapping[str, tuple[str, ...]] = {
     "adm1": ("ADM",),
     "adm2": ("ADM", "PLAN"),
@@ -132,7 +132,7 @@ class Company:
     async def start(self) -> None:
         sync = Sync(self.directory)
         self.store = await sync.open_store()
-        settings = Settings(admin=SecretStr(f"boss:{_ADMIN}"), data=self.directory)
+        settings = Settings(admin=SecretStr(f"boss:{ADMIN}"), data=self.directory)
         self.product = await create_product(self.store, sync, settings, password_iterations=10)
         assert sync._gate is not None
         self.gate, self.index, self.desk = sync._gate, sync.index, Desk(sync._gate)
@@ -397,8 +397,9 @@ class Company:
 class Template:
     """A company as it begins: its files, and what the first device of everybody has pulled."""
 
-    def __init__(self, directory: File) -> None:
+    def __init__(self, directory: File, kind: type[Company] = Company) -> None:
         self.directory = directory
+        self._kind = kind
         self.devices: list[Device] = []
         self.attached: dict[str, bytes] = {}
         self.writes = 0
@@ -418,7 +419,7 @@ class Template:
     async def open(self, host: Host, directory: File) -> Company:
         """Another company that begins like this, whose server runs."""
         await asyncio.to_thread(shutil.copytree, self.directory, directory)
-        company = Company(host, directory)
+        company = self._kind(host, directory)
         company.devices = [device.twin(company.asking(device.user), company.note) for device in self.devices]
         company.oracle.attached.update(self.attached)
         company.writes = self.writes
