@@ -149,7 +149,8 @@ class Readings:
                 connection.execute("DELETE FROM readings")
                 connection.execute("DELETE FROM pieces")
             file.rows("VACUUM")
-            file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            if file.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
+                raise apsw.BusyError("somebody is reading")
 
         await self._reading(forgetting, None)
 
@@ -204,8 +205,11 @@ class Readings:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(work)
-        except (OSError, apsw.Error) as error:
+        except (OSError, apsw.Error, SinkUnavailableError) as error:
             await self.close()
+            if isinstance(error.__cause__ or error, (apsw.NotADBError, apsw.CorruptError)):
+                # What was in it is read again.
+                await asyncio.to_thread(self._path.unlink, missing_ok=True)
             raise SinkUnavailableError(f"{self._path}: {error}") from error
 
 
