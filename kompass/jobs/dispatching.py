@@ -34,6 +34,8 @@ COLLECT_SECONDS = 1.0
 """How often it is looked for results of which this process knows nothing."""
 ATTEMPTS: Mapping[str, int] = {DOCUMENTS: 12, MAILS: 12, WEBHOOKS: 15}
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 6 * 3600.0
+FIRST_WAIT, LONGEST_WAIT = 8.0, 60.0
+"""Seconds for which a job waits for the server."""
 OLDEST = 3 * DAY
 """Then it is given up, even if its receiver was left alone in the meantime."""
 
@@ -137,7 +139,9 @@ class Dispatcher:
             case "never":
                 return Outcome(result.id, JobState.DEAD, told)
             case "wait":
-                due = self._now() + pause(0, first=FIRST_PAUSE * 4)
+                # The longer it has waited for the server, the longer it can.
+                wait = min(max(FIRST_WAIT, (self._now() - entry.made) / 4), LONGEST_WAIT)
+                due = self._now() + pause(0, first=wait)
                 return Outcome(result.id, JobState.PLANNED, told, due, counts=False)
             case _:
                 return self._again(entry, told)

@@ -14,7 +14,7 @@ from redis import Redis
 from kompass.jobs import queues as queues_module
 from kompass.jobs import receivers
 from kompass.jobs.acting import Means
-from kompass.jobs.dispatching import ATTEMPTS, Dispatcher
+from kompass.jobs.dispatching import ATTEMPTS, LONGEST_WAIT, Dispatcher
 from kompass.jobs.judging import DAY, DOCUMENTS, QUEUES, WEBHOOKS, Job, job_id
 from kompass.jobs.outcomes import LaterError, NeverError
 from kompass.jobs.queues import Queues, QueuesUnavailableError, connect
@@ -236,6 +236,14 @@ def test_a_server_that_is_down_costs_no_attempt(world: World) -> None:
     entry = world.store.entry(job)
     assert entry is not None
     assert (entry.state, entry.attempts) == (JobState.PLANNED, 0)
+    world.clock += 3600
+    world.turn()
+    world.work()
+    world.turn()
+    entry = world.store.entry(job)
+    assert entry is not None
+    assert LONGEST_WAIT / 4 <= entry.due - world.clock <= LONGEST_WAIT, "it asks less often after an hour"
+    world.clock += LONGEST_WAIT
     world.server.down = False
     world.turn()
     world.work()
