@@ -21,6 +21,7 @@ from kompass.audit.signing import SigningKeys
 from kompass.business import BusinessRules
 from kompass.sync.gate.gate import Gate
 from kompass.sync.opening import DATABASE, extensions, feed_index, open_gate
+from kompass.texts import TextFile
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Path
 from replication.store.sqlite import Several, SqliteDatabase, SqliteStore
@@ -40,7 +41,7 @@ class _Side:
     @classmethod
     async def open(cls, directory: File, *, chained: bool) -> _Side:
         index = feed_index()
-        audit = AuditExtension(Signer(SigningKeys(directory / "keys.json")))
+        audit = AuditExtension(Signer(SigningKeys(TextFile(directory / "keys.json"))))
         made = dict(extensions(index, audit=audit))
         if not chained:
             documents = made[DATABASE]

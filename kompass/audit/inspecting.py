@@ -14,6 +14,7 @@ from kompass.audit import schema
 from kompass.audit.reconciling import reconcile
 from kompass.audit.signing import FILE, KeysError, PublicKey, SigningKeys, read_public
 from kompass.audit.verifying import Finding, verify, wrong_checkpoints
+from kompass.texts import TextFile
 
 MOST_FINDINGS = 1000
 """More aren't looked for: one change may make everything after it wrong."""
@@ -51,7 +52,7 @@ def opened(file: Path) -> Iterator[apsw.Connection]:
 def public_keys(directory: Path, given: Path | None = None) -> tuple[PublicKey, ...]:
     """The keys of a data directory, or those in a file that somebody has kept. Raises `KeysError`."""
     if given is None:
-        return SigningKeys(directory / FILE).public
+        return SigningKeys(TextFile(directory / FILE)).public
     try:
         value = orjson.loads(given.read_bytes())
     except (OSError, ValueError) as error:

@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from kompass.audit.canonical import canonical
-from kompass.files import replace_file
+from kompass.texts import Text
 
 FILE = "audit-keys.json"
 LIFE = timedelta(days=90)
@@ -81,31 +80,34 @@ def read_public(value: Any) -> tuple[PublicKey, ...]:
 
 
 class SigningKeys:
-    """The keys of one data directory. The first is made when something is signed."""
+    """The keys of one chain. The first is made when something is signed."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `KeysError` if the file can't be used."""
-        self.path = path
+    def __init__(self, text: Text) -> None:
+        """Raises `KeysError` if the text can't be used."""
+        self._text = text
         self.public: tuple[PublicKey, ...] = ()
         self._secret: Ed25519PrivateKey | None = None
         self._since: datetime | None = None
-        if path.exists():
-            self._load()
+        self._load()
 
     def _load(self) -> None:
         try:
-            value = json.loads(self.path.read_text("utf-8"))
+            content = self._text.read()
+            if content is None:
+                return
+            value = json.loads(content)
             self.public = read_public(value["keys"])
             self._secret = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(value["secret"]))
             self._since = datetime.fromisoformat(self.public[-1].since)
             is_its = self._secret.public_key().public_bytes_raw().hex() == self.public[-1].public
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise KeysError(f"{self.path} can't be used: {error}") from None
+            raise KeysError(f"{self._text.shown} can't be used: {error}") from None
         if not is_its:
-            raise KeysError(f"{self.path} can't be used: its secret isn't that of the latest key")
+            raise KeysError(f"{self._text.shown} can't be used: its secret isn't that of the latest key")
 
     def sign(self, make: Callable[[str], bytes], now: datetime) -> tuple[bytes, bytes]:
         """Signs what `make` returns for the id of the key: (text, signature). Makes a key when one is due."""
+        self._load()  # another process may have made the next one
         if self._secret is None or self._since is None or now - self._since >= LIFE:
             self._renew(now)
         assert self._secret is not None
@@ -123,4 +125,4 @@ class SigningKeys:
 
     def _save(self, keys: Sequence[PublicKey], secret: Ed25519PrivateKey) -> None:
         value = {"keys": [key.as_json() for key in keys], "secret": secret.private_bytes_raw().hex()}
-        replace_file(self.path, json.dumps(value, indent=1).encode())
+        self._text.replace(json.dumps(value, indent=1).encode())

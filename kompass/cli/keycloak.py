@@ -95,9 +95,10 @@ async def _sync(settings: Settings) -> SyncOutcome:
     from kompass.identity.records import Records
     from kompass.identity.setup import keycloak_directory
     from kompass.identity.sync import KeycloakSync
-    from kompass.revocations.log import RevocationLog, RevocationLogError
+    from kompass.revocations.log import FILE, RevocationLog, RevocationLogError
     from kompass.revocations.watching import watching
     from kompass.sync.opening import DATABASE
+    from kompass.texts import TextFile
     from replication.accounts.directory import Accounts
     from replication.protocol.errors import ProtocolError
     from replication.store.sqlite import DirectoryInUseError, SqliteStore
@@ -108,7 +109,7 @@ async def _sync(settings: Settings) -> SyncOutcome:
             raise UsableError(
                 "set KOMPASS_KEYCLOAK_ISSUER and KOMPASS_KEYCLOAK_CLIENT_SECRET: who else is to be asked?"
             )
-        revocations = RevocationLog(settings.directory)
+        revocations = RevocationLog(TextFile(settings.directory / FILE))
         store = await SqliteStore.open(settings.directory, extensions=watching(revocations, DATABASE))
     except DirectoryInUseError as error:
         raise UsableError(f"{error} A server that runs follows Keycloak by itself.") from error

@@ -101,13 +101,14 @@ def replay(data: Data = None) -> None:
 
 async def _replay(directory: Path) -> int:
     from kompass.privacy.accounts import Accounts
-    from kompass.privacy.journal import Journal
+    from kompass.privacy.journal import FILE, Journal
     from kompass.privacy.service import Privacy
     from kompass.sync.opening import DATABASE, chain_of, extensions, feed_index, open_gate
+    from kompass.texts import TextFile
     from replication.store.sqlite import SqliteStore
 
     index = feed_index()
-    journal = Journal(directory)
+    journal = Journal(TextFile(directory / FILE))
     store = await SqliteStore.open(
         directory, extensions=extensions(index, audit=chain_of(directory), journal=journal)
     )

@@ -7,6 +7,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import psycopg
 from kompass.cluster.connections import Connections
 from kompass.cluster.journal import PostgresJournal
 from kompass.cluster.listening import Listener
+from kompass.cluster.texts import PostgresTexts
 from replication.protocol import errors
 from replication.store.sqlite import Catalogue, Entered, Journal
 
@@ -33,26 +35,20 @@ class PostgresCatalogue(Catalogue):
     def __init__(self, connections: Connections, listener: Listener) -> None:
         self._connections = connections
         self._listener = listener
+        self.texts = PostgresTexts(connections)
+        """What a data directory has in small files, under the same names."""
 
     def identity(self, made: bytes) -> bytes:
-        with self._connections.use() as connection:
-            connection.execute("INSERT INTO texts VALUES ('identity', %s) ON CONFLICT DO NOTHING", (made,))
-            row = connection.execute("SELECT content FROM texts WHERE name = 'identity'").fetchone()
-        assert row is not None
-        return bytes(row[0])
+        with _available():
+            return self.texts["server.json"].once(made)
 
     def settings(self) -> bytes:
-        with self._connections.use() as connection:
-            row = connection.execute("SELECT content FROM texts WHERE name = 'settings'").fetchone()
-        return b"{}" if row is None else bytes(row[0])
+        with _available():
+            return self.texts["settings.json"].read() or b"{}"
 
     def set_settings(self, text: bytes) -> None:
-        with self._connections.use() as connection:
-            connection.execute(
-                "INSERT INTO texts VALUES ('settings', %s)"
-                " ON CONFLICT (name) DO UPDATE SET content = excluded.content",
-                (text,),
-            )
+        with _available():
+            self.texts["settings.json"].replace(text)
 
     def databases(self) -> dict[str, Entered]:
         with self._connections.use() as connection:
@@ -136,6 +132,14 @@ class PostgresCatalogue(Catalogue):
                 " (SELECT min(num) FROM bases WHERE database = %s)",
                 (number, number),
             )
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise errors.unavailable("What the cluster has in common can't be reached. Try again.") from error
 
 
 def _number(connection: psycopg.Connection[Any], name: str) -> int:

@@ -7,15 +7,13 @@ and dates, and the reason, in which the person's name was replaced like everywhe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import orjson
 import structlog
 
-from kompass.files import replace_file, sync_directory
 from kompass.privacy.erasures import Erasure
+from kompass.texts import Text
 
 FILE = "kompass-erasures.jsonl"
 
@@ -27,10 +25,10 @@ class JournalError(Exception):
 
 
 class Journal:
-    """The file in a data directory."""
+    """In a text of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / FILE
+    def __init__(self, text: Text) -> None:
+        self._text = text
 
     def add(self, erasure: Erasure) -> None:
         """Writes an erasure down, durably. That it can't be is logged: the next start tries again."""
@@ -41,13 +39,7 @@ class Journal:
 
     def write(self, erasure: Erasure) -> None:
         """Raises `OSError`."""
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(handle, orjson.dumps(erasure.to_json()) + b"\n")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        sync_directory(self._path.parent)  # it may be the first one
+        self._text.add(orjson.dumps(erasure.to_json()) + b"\n")
 
     def reword(self, erasures: Iterable[Erasure]) -> None:
         """`rewrite`; that it can't be is logged: the next start tries again."""
@@ -65,7 +57,7 @@ class Journal:
         after = [one._replace(reason=reasons.get(one.num, one.reason)) for one in before]
         if after == before:
             return
-        replace_file(self._path, b"".join(orjson.dumps(one.to_json()) + b"\n" for one in after))
+        self._text.replace(b"".join(orjson.dumps(one.to_json()) + b"\n" for one in after))
 
     def erasures(self) -> list[Erasure]:
         """What it says, in order. A line that a crash has cut off at the end counts as not written.
@@ -73,15 +65,14 @@ class Journal:
         Raises `JournalError`.
         """
         try:
-            lines = self._path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return []
+            lines = (self._text.read() or b"").split(b"\n")
         except OSError as error:
-            raise JournalError(f"{self._path} can't be read: {error.strerror}") from None
+            raise JournalError(f"{self._text.shown} can't be read: {error.strerror or error}") from None
         found = []
         for number, line in enumerate(lines[:-1], 1):
             try:
                 found.append(Erasure.from_json(orjson.loads(line)))
             except (ValueError, KeyError, TypeError, IndexError):
-                raise JournalError(f"{self._path}, line {number}, is no erasure: restore the file.") from None
+                where = f"{self._text.shown}, line {number},"
+                raise JournalError(f"{where} is no erasure: restore the file.") from None
         return found

@@ -8,19 +8,17 @@ too, or a right that was taken and given back would be taken again.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 import structlog
 
 from kompass.domain.stamps import timestamp
-from kompass.files import PRIVATE, sync_directory
+from kompass.texts import Text
 
 FILE = "kompass-revocations.jsonl"
 _FIRST = "0" * 64
@@ -48,17 +46,17 @@ class Change(NamedTuple):
 
 
 class RevocationLog:
-    """The file in a data directory; `load` first. Calls may come from any thread."""
+    """In a text of its own; `load` first. Calls may come from any thread."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / FILE
+    def __init__(self, text: Text) -> None:
+        self._text = text
         self._lock = threading.Lock()
         self._last: dict[tuple[str, str], Change] = {}
         self._count, self._hash = 0, _FIRST
         self._missed: list[Change] = []
 
     def load(self) -> None:
-        """Reads the file, for whoever has locked the directory. Raises `RevocationLogError`."""
+        """Reads the text, for whoever may write to it. Raises `RevocationLogError`."""
         self._last.clear()
         self._count, self._hash = 0, _FIRST
         for change in self._read():
@@ -83,49 +81,35 @@ class RevocationLog:
                 return
             try:
                 self._write(wanted)
-            except OSError:
+            except (OSError, RevocationLogError):
                 self._missed = wanted
-                log.exception("what was revoked could not be written to its log", path=str(self._path))
+                log.exception("what was revoked could not be written to its log", path=self._text.shown)
             else:
                 self._missed = []
 
     def _write(self, changes: Sequence[Change]) -> None:
         """All of them or none."""
-        count, hashed, lines = self._count, self._hash, []
-        at = timestamp(datetime.now(UTC))
-        for change in changes:
-            count += 1
-            line = orjson.dumps({"number": count, "previous": hashed, "at": at, **change._asdict()})
-            hashed = sha256(line).hexdigest()
-            lines.append(line + b"\n")
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE)
-        try:
-            end = _whole(handle)
-            try:
-                os.ftruncate(handle, end)  # what a crash has cut off was never told to anybody
-                os.lseek(handle, end, os.SEEK_SET)
-                text = memoryview(b"".join(lines))
-                while text:
-                    text = text[os.write(handle, text) :]
-                os.fsync(handle)
-            except OSError:
-                os.ftruncate(handle, end)
-                raise
-        finally:
-            os.close(handle)
-        if end == 0:
-            sync_directory(self._path.parent)
+        with self._text.alone() as others_wrote:
+            if others_wrote:
+                self.load()
+            count, hashed, lines = self._count, self._hash, []
+            at = timestamp(datetime.now(UTC))
+            for change in changes:
+                count += 1
+                line = orjson.dumps({"number": count, "previous": hashed, "at": at, **change._asdict()})
+                hashed = sha256(line).hexdigest()
+                lines.append(line + b"\n")
+            self._text.add(b"".join(lines))
         self._count, self._hash = count, hashed
         for change in changes:
             self._last[change.database, change.name] = change
 
     def _read(self) -> Iterable[Change]:
         try:
-            lines = self._path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
+            lines = (self._text.read() or b"").split(b"\n")
         except OSError as error:
-            raise RevocationLogError(f"{self._path} can't be read: {error.strerror}") from None
+            where = self._text.shown
+            raise RevocationLogError(f"{where} can't be read: {error.strerror or error}") from None
         for line in lines[:-1]:
             self._count += 1
             try:
@@ -139,20 +123,8 @@ class RevocationLog:
                 chained = False
             if not chained:
                 raise RevocationLogError(
-                    f"{self._path}, line {self._count}, doesn't follow the line before: the log was changed."
-                    " Restore the file from a backup, or find out what was revoked and move it away."
+                    f"{self._text.shown}, line {self._count}, doesn't follow the line before: the log was"
+                    " changed. Restore the file from a backup, or find out what was revoked and move it away."
                 )
             self._hash = sha256(line).hexdigest()
             yield change
-
-
-def _whole(handle: int) -> int:
-    """Where the last whole line ends."""
-    end = os.lseek(handle, 0, os.SEEK_END)
-    while end:
-        start = max(0, end - 65536)
-        place = os.pread(handle, end - start, start).rfind(b"\n")
-        if place >= 0:
-            return start + place + 1
-        end = start
-    return 0

@@ -29,6 +29,7 @@ from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.personal.local import LocalTables
 from kompass.sync.quarantine import Quarantine, QuarantineIndex, Quota
+from kompass.texts import TextFile
 from replication.store.interface import Store
 from replication.store.sqlite import Extension, Several, SqliteDatabase
 
@@ -54,7 +55,7 @@ def chain_of(
     Raises `KeysError` if they can't be used.
     """
     if isinstance(keys, Path):
-        keys = SigningKeys(keys / KEYS_FILE)
+        keys = SigningKeys(TextFile(keys / KEYS_FILE))
     return AuditExtension(Signer(keys, anchor=anchor), now=now, disposable=disposable)
 
 

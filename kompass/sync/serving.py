@@ -25,8 +25,10 @@ from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document, next_version
 from kompass.privacy import erasures
 from kompass.privacy.accounts import Accounts, identity_digest
+from kompass.privacy.journal import FILE as ERASURES_FILE
 from kompass.privacy.journal import Journal
 from kompass.privacy.service import Privacy, outline
+from kompass.revocations.log import FILE as REVOCATIONS_FILE
 from kompass.revocations.log import RevocationLog, RevocationLogError
 from kompass.sync.gate import records
 from kompass.sync.gate.gate import Gate
@@ -35,6 +37,7 @@ from kompass.sync.opening import DATABASE, chain_of, extensions, feed_index, ope
 from kompass.sync.personal import PersonalViews
 from kompass.sync.quarantine import Quota
 from kompass.sync.toucher import Toucher
+from kompass.texts import TextFiles, Texts
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import Extension, SqliteDatabase, SqliteStore
@@ -66,32 +69,35 @@ class Sync:
         *,
         anchor: Path | None = None,
         disposable: bool = False,
+        texts: Texts | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         opens: OpensStore = SqliteStore.open,
         leads: bool = True,
     ) -> None:
         """`business` has the rules that documents keep, by default none; `series` are forms of numbers.
         `anchor` gets each checkpoint of the chain of writes. `disposable`: the database may be deleted while
-        it is served, for nothing in it has to be kept. `now` is the server's clock. `opens` makes the store.
+        it is served, for nothing in it has to be kept. `texts`: where keys and logs are, by default in the
+        directory. `now` is the server's clock. `opens` makes the store.
 
         Of several processes that serve the same databases one `leads`: it does what has to be done once.
 
         Raises `KeysError` if the keys of the chain of writes can't be used.
         """
+        texts = texts or TextFiles(directory)
         self._directory = directory
         self._business = business
         self._series = series
         self.index = feed_index()
         self.file = directory / f"{DATABASE}.sqlite"
         """Where the operational database lies, with its chain of writes."""
-        self.keys = SigningKeys(directory / KEYS_FILE)
+        self.keys = SigningKeys(texts[KEYS_FILE])
         self._now = now
         self._opens = opens
         self.leads = leads
         self.audit = chain_of(self.keys, anchor, disposable=disposable, now=now)
-        self.revocations = RevocationLog(directory)
+        self.revocations = RevocationLog(texts[REVOCATIONS_FILE])
         """Of what was taken from people: taken again before anybody is served if a database lacks it."""
-        self.journal = Journal(directory)
+        self.journal = Journal(texts[ERASURES_FILE])
         """Of erasures, which are done again before anybody is served if the database lacks them."""
         self._store: SqliteStore | None = None
         self._gate: Gate | None = None

@@ -14,6 +14,7 @@ from kompass.api.services import Chain, Services
 from kompass.audit.signing import SigningKeys
 from kompass.identity.setup import create_identity
 from kompass.settings import Settings
+from kompass.texts import TextFile
 from replication.http import ServerConfig, create_app
 from tests.identity.conftest import ADMIN, put_user
 from tests.sync.gate_world import PEOPLE, World
@@ -34,7 +35,7 @@ async def client(world: World, tmp_path: File) -> AsyncIterator[httpx.AsyncClien
     )
     await documents.server.prepare()
     await identity.devices.prepare()
-    chain = Chain(tmp_path / "kompass.sqlite", SigningKeys(tmp_path / "keys.json"))
+    chain = Chain(tmp_path / "kompass.sqlite", SigningKeys(TextFile(tmp_path / "keys.json")))
     api = create_api(Services(documents.server, identity, world.index, lambda: world.gate, chain))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -19,6 +19,7 @@ from kompass.audit.canonical import GENESIS, canonical, digest
 from kompass.audit.checkpoints import Signer
 from kompass.audit.inspecting import read_anchor
 from kompass.audit.signing import LIFE, KeysError, PublicKey, SigningKeys, read_public
+from kompass.texts import TextFile
 from replication.protocol.revisions import parse_rev
 from tests.audit.world import entries, look, tampering
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new
@@ -28,7 +29,7 @@ Original = tuple[Path, tuple[PublicKey, ...]]
 
 async def _company(directory: Path) -> tuple[PublicKey, ...]:
     """A chain with everything that stands in one, signed to its end."""
-    keys = SigningKeys(directory / "keys.json")
+    keys = SigningKeys(TextFile(directory / "keys.json"))
     world = await World.open(directory, signer=Signer(keys, every=7))
     await world.has_customer(1)
     await world.has_customer(2, owner="adm2")
@@ -331,14 +332,14 @@ def test_shredded_values_are_gone_and_the_rest_still_verifies(
 
 
 async def test_keys_are_their_owner_s_and_change_in_time(tmp_path: Path) -> None:
-    keys = SigningKeys(tmp_path / "audit-keys.json")
+    keys = SigningKeys(TextFile(tmp_path / "audit-keys.json"))
     start = datetime(2026, 1, 1, tzinfo=UTC)
     text, signature = keys.sign(lambda key: key.encode(), start)
     assert (tmp_path / "audit-keys.json").stat().st_mode & 0o777 == 0o600
     keys.sign(lambda key: key.encode(), start + LIFE - timedelta(days=1))
     assert len(keys.public) == 1
     keys.sign(lambda key: key.encode(), start + LIFE)
-    again = SigningKeys(tmp_path / "audit-keys.json")
+    again = SigningKeys(TextFile(tmp_path / "audit-keys.json"))
     assert [key.id for key in again.public] == [key.id for key in keys.public]
     assert len(again.public) == 2
     first, second = again.public
@@ -355,7 +356,7 @@ async def test_checkpoints_are_added_to_a_file_elsewhere_that_proves_a_chain_wit
     anchor = tmp_path / "elsewhere.jsonl"
     data = tmp_path / "data"
     data.mkdir()
-    signer = Signer(SigningKeys(data / "keys.json"), every=5, anchor=anchor)
+    signer = Signer(SigningKeys(TextFile(data / "keys.json")), every=5, anchor=anchor)
     world = await World.open(data, signer=signer)
     await world.has_customer(1)
     await world.transact(world.audit.checkpoint)

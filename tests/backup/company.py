@@ -14,6 +14,7 @@ from kompass.audit.checkpoints import Signer
 from kompass.audit.signing import SigningKeys
 from kompass.cli.app import app
 from kompass.sync.personal.local import LocalNotes
+from kompass.texts import TextFile
 from replication.store.sqlite.store import SUFFIX
 from tests.sync.gate_world import World, customer, customer_body, new
 
@@ -38,7 +39,7 @@ class Company:
     async def open(self, data: Path | None = None) -> World:
         directory = data or self.data
         directory.mkdir(exist_ok=True)
-        signer = Signer(SigningKeys(directory / "audit-keys.json"), anchor=self.anchor)
+        signer = Signer(SigningKeys(TextFile(directory / "audit-keys.json")), anchor=self.anchor)
         return await World.open(directory, signer=signer, follows=True)
 
     def fill(self) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from kompass.audit.checkpoints import Signer
 from kompass.audit.signing import SigningKeys
 from kompass.cli.app import app
+from kompass.texts import TextFile
 from tests.audit.world import tampering
 from tests.sync.gate_world import World, customer, customer_body
 
@@ -28,7 +29,7 @@ def run(*args: object) -> Result:
 def data(tmp_path: Path) -> Path:
     async def fill() -> None:
         world = await World.open(
-            tmp_path / "data", signer=Signer(SigningKeys(tmp_path / "data/audit-keys.json"))
+            tmp_path / "data", signer=Signer(SigningKeys(TextFile(tmp_path / "data/audit-keys.json")))
         )
         await world.has_customer(1)
         await world.put(customer(1), customer_body(phone="=1+1"))
@@ -83,7 +84,7 @@ def test_an_export_verifies_without_the_server(data: Path, tmp_path: Path) -> No
     del value["entries"][2]
     file.write_bytes(orjson.dumps(value))
     assert run("verify-audit", "--file", file).output.startswith("entry 3: missing")
-    other = SigningKeys(tmp_path / "other.json")
+    other = SigningKeys(TextFile(tmp_path / "other.json"))
     other.sign(lambda key: key.encode(), datetime.now(UTC))
     file.write_bytes(orjson.dumps({**value, "keys": [key.as_json() for key in other.public]}))
     assert "unknown key" in run("verify-audit", "--file", file).output

@@ -13,10 +13,11 @@ from kompass.privacy.accounts import Accounts
 from kompass.privacy.erasing import AlreadyErasedError
 from kompass.privacy.exporting import export
 from kompass.privacy.finding import UnknownSubjectError
-from kompass.privacy.journal import Journal
+from kompass.privacy.journal import FILE, Journal
 from kompass.sync.conflicts import store as conflicts
 from kompass.sync.conflicts.desk import Answer, ConflictDesk, ConflictError
 from kompass.sync.refusals import ERASED
+from kompass.texts import TextFile
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
@@ -127,7 +128,7 @@ async def test_after_a_restore_he_is_erased_again(tmp_path: Path) -> None:
     world = await World.open(data, follows=True)
     done = await erase(world, contact(1))
     (tmp_path / "log").mkdir()
-    journal = Journal(tmp_path / "log")
+    journal = Journal(TextFile(tmp_path / "log" / FILE))
     journal.write(done.erasure)
     await world.close()
     for name, text in files.items():

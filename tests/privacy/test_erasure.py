@@ -10,8 +10,9 @@ from kompass.audit import vault
 from kompass.privacy import erasures
 from kompass.privacy.erasing import AlreadyErasedError, HeldError
 from kompass.privacy.finding import UnknownSubjectError
-from kompass.privacy.journal import Journal
+from kompass.privacy.journal import FILE, Journal
 from kompass.sync.refusals import ERASED, NAMES_ERASED
+from kompass.texts import TextFile
 from replication.protocol.revisions import parse_rev
 from tests.audit.world import look
 from tests.business.documents import body
@@ -187,7 +188,7 @@ async def test_after_a_restore_erasures_are_done_again(tmp_path: Path) -> None:
     files = {file.name: file.read_bytes() for file in data.iterdir() if file.is_file()}
     world = await opened(data)
     done = await erase(world, contact(1))
-    journal = Journal(backup)
+    journal = Journal(TextFile(backup / FILE))
     backup.mkdir()
     journal.write(done.erasure)
     await world.close()

@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from kompass.privacy import erasures
-from kompass.privacy.journal import Journal
+from kompass.privacy.journal import FILE, Journal
 from kompass.sync.personal.local import LocalNotes
+from kompass.texts import TextFile
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Path as Revisions
 from tests.audit.world import look
@@ -47,7 +48,7 @@ async def test_nothing_is_left_in_odd_places(tmp_path: Path) -> None:
     await world.put(customer(1), {**stored, "dsgvoConsent": consent})
     await world.put(contact(2), contact_body(customer(2), firstName="Anna", lastName="Berta"))
     done = await erase(world, contact(2), f"{NAME} hat darum gebeten")
-    Journal(tmp_path).write(done.erasure)
+    Journal(TextFile(tmp_path / FILE)).write(done.erasure)
     await world.database.put_local("checkpoint", 0, orjson.dumps({"who": NAME}))
     await LocalNotes(world.database).put("adm1", "note", 0, orjson.dumps({"who": NAME}))
     ways = f"{NAME.upper()}\n{MAIL.replace('@', '%40')} {FIRST}\u00a0{LAST}"
@@ -57,7 +58,7 @@ async def test_nothing_is_left_in_odd_places(tmp_path: Path) -> None:
 
     await erase(world, contact(1))
     with world.database.reading() as reading:
-        Journal(tmp_path).rewrite(erasures.listed(reading))
+        Journal(TextFile(tmp_path / FILE)).rewrite(erasures.listed(reading))
     named = await world.database.attachments(OPPORTUNITY, (await world.path(OPPORTUNITY)).leaf)
     assert sorted(named) == ["Karte Gelöschter Kontakt #2-2.pdf", "Karte Gelöschter Kontakt #2.pdf"]
     assert len({one.digest for one in named.values()}) == 2

@@ -9,6 +9,7 @@ import pytest
 
 from kompass.revocations.log import FILE, Change, RevocationLog, RevocationLogError
 from kompass.revocations.states import kinds
+from kompass.texts import TextFile
 
 
 def change(seq: int, name: str = "a", **state: object) -> Change:
@@ -16,7 +17,7 @@ def change(seq: int, name: str = "a", **state: object) -> Change:
 
 
 def opened(directory: Path) -> RevocationLog:
-    log = RevocationLog(directory)
+    log = RevocationLog(TextFile(directory / FILE))
     log.load()
     return log
 
