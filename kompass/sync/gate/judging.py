@@ -21,14 +21,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kompass.access import Action
+from kompass.access import Action, Decision
 from kompass.business.lookups import references as named_in
 from kompass.domain.checks import MAY_PASS_LATER
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import differs
 from kompass.privacy import erasures
 from kompass.sync import notices
-from kompass.sync.gate import ancestry, attachments, records, references, shape
+from kompass.sync.gate import ancestry, attachments, lost, records, references, shape
 from kompass.sync.gate.batch import NOTHING, Batch, Terms
 from kompass.sync.gate.branches import Branches
 from kompass.sync.gate.edits import Edits
@@ -225,7 +225,7 @@ class Judgement:
         if pushed.author is not None:
             body = {**body, "createdBy": self._batch.terms.principal.name}
         decision = self._batch.decide(Action.CREATE, body, None)
-        if not decision.allowed:
+        if not decision.allowed and not self._made_here(pushed, decision):
             return not_allowed(body, of_decision(decision))
         wrong = self._batch.check(_judged(pushed, given), None)
         if wrong is not None:
@@ -244,7 +244,7 @@ class Judgement:
         before = stored.body()
         body = _judged(pushed, given)
         decision = self._batch.decide(Action.UPDATE, body, before)
-        if not decision.allowed:
+        if not decision.allowed and not self._made_here(pushed, decision):
             return not_allowed(body, of_decision(decision))
         wrong = self._batch.check(body, before)
         if wrong is not None:
@@ -253,6 +253,12 @@ class Judgement:
         if pushed.doc.id in self._batch.conflicts:
             self._batch.settle_conflicts(pushed, _changed(body, before))
         return self._batch.accept(pushed, given)
+
+    def _made_here(self, pushed: Pushed, decision: Decision) -> bool:
+        """Whether what he may not write is the server's own, who has lost it."""
+        if decision.rule not in lost.OF_THE_SERVER:
+            return False
+        return lost.made_here(self._batch.writing, self._batch.terms.index, pushed)
 
     # -- deletions -----------------------------------------------------------------------------
 
