@@ -9,7 +9,7 @@ from urllib.parse import quote
 from kompass.answers import Again, again
 from kompass.extraction import extractor
 from kompass.extraction.extractor import MOST_BYTES, TOO_LARGE, Extracted, Extractor
-from kompass.feed.source import SourceRefusedError
+from kompass.feed.source import SourceRefusedError, SourceUnavailableError
 from kompass.search.entries import sound
 from kompass.vectors.originals import Originals
 
@@ -21,11 +21,17 @@ MOST_NAME = 4000
 
 UNNAMEABLE = Extracted("", "its name can't stand in an address")
 
-_REFUSED = "the server doesn't give it out: it answers {}"
+MOST_FAILURES = 5
+"""In a row, with one attachment: then it isn't the server that is away."""
 
-PASSING = extractor.PASSING | {
-    _REFUSED.format(status) for status in range(300, 600) if again(status) is Again.MENDED
-}
+_REFUSED = "the server doesn't give it out: it answers {}"
+_NO_ANSWER = "the server doesn't give it out: no answer comes"
+
+PASSING = (
+    extractor.PASSING
+    | {_NO_ANSWER}
+    | {_REFUSED.format(status) for status in range(300, 600) if again(status) is not Again.NEVER}
+)
 """Problems that may not be the file's: another time it may be read."""
 
 
@@ -83,11 +89,14 @@ class Attachments:
     def __init__(self, originals: Originals) -> None:
         self._originals = originals
         self._extractor = Extractor()
+        self._failing: tuple[tuple[str, str, str], int] = ("", "", ""), 0
+        """The one that could not be fetched last, and how often in a row."""
 
     async def read(self, docid: str, rev: str, stub: Stub) -> Extracted | Refused | None:
         """None if it isn't there any more: then its document comes again, or has gone.
 
-        Raises `SourceUnavailableError` and `OSError`.
+        Raises `SourceUnavailableError` and `OSError`; for one attachment not for ever, if the server comes
+        back in between.
         """
         if stub.length > MOST_BYTES:
             return TOO_LARGE
@@ -97,7 +106,16 @@ class Attachments:
             data = await self._originals.attachment(docid, rev, stub.name)
         except SourceRefusedError as error:
             return Refused(_REFUSED.format(error.status))
+        except SourceUnavailableError as error:
+            if error.status != 401 and self._fails((docid, rev, stub.name)) >= MOST_FAILURES:
+                return Refused(_REFUSED.format(error.status) if error.status else _NO_ANSWER)
+            raise
         return None if data is None else await self._extractor.extract(data, plain=stub.plain)
+
+    def _fails(self, name: tuple[str, str, str]) -> int:
+        before, times = self._failing
+        self._failing = name, times + 1 if name == before else 1
+        return self._failing[1]
 
     async def close(self) -> None:
         await self._extractor.close()

@@ -37,14 +37,16 @@ class VectorSink:
         readings: Readings,
         *,
         seconds: float = SECONDS,
+        attachments: Attachments | None = None,
     ) -> None:
-        """`seconds`: for which attachments are read before `apply` raises `TooMuchError`."""
+        """`seconds`: for which attachments are read before `apply` raises `TooMuchError`. `attachments`: of
+        another generation, so that one process reads for both."""
         self._store = store
         self._embedder = embedder
         self._originals = originals
         self._readings = readings
         self._seconds = seconds
-        self._attachments = Attachments(originals)
+        self._attachments = attachments or Attachments(originals)
         embedding = Embedding(store, embedder)
         attaching = Attaching(store, self._attachments, readings, embedding, seconds=seconds)
         self._preparing = Preparing(embedding, attaching)
@@ -132,7 +134,14 @@ class VectorSink:
         store = await self._store.rebuilding()
         if await store.checkpoint() is None:
             await self._readings.begin_again()
-        return VectorSink(store, self._embedder, self._originals, self._readings, seconds=self._seconds)
+        return VectorSink(
+            store,
+            self._embedder,
+            self._originals,
+            self._readings,
+            seconds=self._seconds,
+            attachments=self._attachments,
+        )
 
     async def switch(self) -> None:
         await self._store.switch()

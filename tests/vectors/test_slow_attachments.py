@@ -15,6 +15,7 @@ import pytest
 from kompass.extraction.extractor import TOO_LONG, Extracted, Extractor
 from kompass.feed.sink import Sink, SinkUnavailableError, TooMuchError
 from kompass.feed.source import Source, SourceRefusedError, SourceUnavailableError
+from kompass.vectors.attachments import MOST_FAILURES
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedded.store import EmbeddedStore
 from kompass.vectors.embedders.packaged import NAME
@@ -288,6 +289,37 @@ async def test_what_the_server_gives_not_out_costs_only_itself(tmp_path: Path) -
     server.statuses.clear()
     await place.sink.apply(batch(one))
     assert await place.problems() == ["", "", ""]
+    await place.close()
+
+
+@pytest.mark.parametrize("status", [0, 504])
+async def test_one_attachment_that_never_comes_holds_nothing_up_for_ever(
+    tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path)
+    comes = place.server.attachment
+
+    async def attachment(docid: str, rev: str, name: str) -> bytes | None:
+        found = await comes(docid, rev, name)
+        if name == "1.txt":
+            raise SourceUnavailableError("nobody answers", status=status)
+        return found
+
+    monkeypatch.setattr(place.server, "attachment", attachment)
+    one = with_files(changed(customer(1, "Hof"), 1), 3)
+    for _ in range(MOST_FAILURES - 1):
+        with pytest.raises(SinkUnavailableError):
+            await place.sink.apply(batch(one))
+    await place.sink.apply(batch(one))
+    problems = await place.problems()
+    assert "doesn't give it out" in problems[1]
+    assert problems[::2] == ["", ""]
+    monkeypatch.undo()
+    place.clock.now += PAUSES[0] + 1
+    assert await place.sink.due() == [HOF]
+    await place.sink.apply(batch(one))
+    assert await place.problems() == ["", "", ""]
+    assert await place.sink.due() == []
     await place.close()
 
 
