@@ -33,6 +33,7 @@ from kompass.vectors.weaviate.reader import WeaviateVectors
 from kompass.vectors.weaviate.store import WeaviateStore
 from tests.feed.harness import SinkHarness, Stored
 from tests.needs import require
+from tests.relays import Relay
 from tests.servers import free_port
 from tests.vectors.embedded import AnyFile, embedder, originals
 
@@ -93,49 +94,6 @@ def make(
 ) -> VectorSink:
     store, readings = WeaviateStore(address, NAME), Readings(directory, NAME)
     return VectorSink(store, embedder(), documents or originals(), readings, seconds=seconds)
-
-
-class Relay:
-    """A port that leads to another one, and can be closed and opened again."""
-
-    def __init__(self, to: int) -> None:
-        self._to = to
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
-        self.port = 0
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for one in self._open:
-            one.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-        await self._server.wait_closed()
-
-    def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._relayed(reader, writer))
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
-
-    async def _relayed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        beyond, there = await asyncio.open_connection("127.0.0.1", self._to)
-        try:
-            await asyncio.gather(_copied(reader, there), _copied(beyond, writer))
-        finally:
-            writer.transport.abort()
-            there.transport.abort()
-
-
-async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
 
 
 class WeaviateHarness(SinkHarness):

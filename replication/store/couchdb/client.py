@@ -11,6 +11,7 @@ What fails all the same is a 503 for whoever asked, and after some of them the b
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -44,6 +45,8 @@ POOL_WAIT = 10.0
 HEARTBEAT = 10.0
 """Seconds after which a feed without changes says that it is alive. Three times as long may pass."""
 
+log = logging.getLogger("replication.couchdb")
+
 _NOT_LET_IN = frozenset({
     "You are not allowed to access this db.",
     "You are not a db or server admin.",
@@ -61,14 +64,23 @@ class Repeat(Enum):
 
 
 class Client:
-    def __init__(self, endpoint: Endpoint, *, timeout: float = 30.0, retries: int = RETRIES) -> None:
-        """`endpoint`: the server, without a database. `timeout`: seconds that it may be silent."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float = 30.0,
+        heartbeat: float = HEARTBEAT,
+        retries: int = RETRIES,
+    ) -> None:
+        """`endpoint`: the server, without a database. `timeout`: seconds that it may be silent; `heartbeat`:
+        those after which a feed without changes is to say something."""
         self.shown = endpoint.url
+        self.heartbeat = heartbeat
         self.breaker = Breaker(endpoint.url)
         self.requests = 0
         """How many were made."""
         self._short = _connection(endpoint, CONNECTIONS, timeout, retries)
-        self._long = _connection(endpoint, STREAMS, max(timeout, 3 * HEARTBEAT), 0)
+        self._long = _connection(endpoint, STREAMS, max(timeout, 3 * heartbeat), 0)
 
     async def close(self) -> None:
         await self._short.close()
@@ -155,7 +167,8 @@ class Client:
             return ProtocolError(413, "too_large", str(error))
         if isinstance(error, PeerRefused):
             return _refusal(error)
-        return errors.internal(str(error))
+        log.warning("a request failed: %s", error)
+        return errors.internal("The database server failed over this request; the log tells more.")
 
 
 def _refusal(error: PeerRefused) -> ProtocolError:

@@ -8,17 +8,12 @@ from typing import Any, NamedTuple, Protocol
 from replication.protocol import errors, jsontext
 from replication.protocol.names import check_document_id
 from replication.protocol.revisions import parse_rev
-from replication.replicator.failures import ReplicationError, quoted
-from replication.store.couchdb.client import HEARTBEAT, Client
+from replication.replicator.failures import quoted
+from replication.store.couchdb.client import Client
 from replication.store.couchdb.ledger import Heard, Origin
 
 PAGE = 2000
 _LONGEST_LINE = 16 * 1024 * 1024
-_LIVE = {
-    "feed": "continuous",
-    "style": "all_docs",
-    "heartbeat": str(round(HEARTBEAT * 1000)),
-}
 
 
 class Rows(NamedTuple):
@@ -68,20 +63,18 @@ class HttpSource:
 
     async def live(self, since: str) -> AsyncGenerator[Rows, None]:
         accepted = {"accept": "application/json"}
-        query = {**_LIVE, "since": since}
-        try:
-            async with self._client.stream(f"{self._path}/_changes", query, accepted) as response:
-                rest = b""
-                async for piece in self._client.raw(response, may_trickle=True):
-                    *lines, rest = (rest + piece).split(b"\n")
-                    if len(rest) > _LONGEST_LINE:
-                        raise self._lie("answered a row of its feed that doesn't end")
-                    rows = [row for line in lines if line.strip() and "id" in (row := self._row(line))]
-                    if rows:
-                        heard = [one for row in rows if (one := self._heard(row)) is not None]
-                        yield Rows(heard, _sequence(rows[-1].get("seq")))
-        except ReplicationError as error:
-            raise errors.internal(str(error)) from error
+        heartbeat = str(round(self._client.heartbeat * 1000))
+        query = {"feed": "continuous", "style": "all_docs", "heartbeat": heartbeat, "since": since}
+        async with self._client.stream(f"{self._path}/_changes", query, accepted) as response:
+            rest = b""
+            async for piece in self._client.raw(response, may_trickle=True):
+                *lines, rest = (rest + piece).split(b"\n")
+                if len(rest) > _LONGEST_LINE:
+                    raise self._lie("answered a row of its feed that doesn't end")
+                rows = [row for line in lines if line.strip() and "id" in (row := self._row(line))]
+                if rows:
+                    heard = [one for row in rows if (one := self._heard(row)) is not None]
+                    yield Rows(heard, _sequence(rows[-1].get("seq")))
 
     def _row(self, line: bytes) -> dict[str, Any]:
         value = jsontext.decode(line)

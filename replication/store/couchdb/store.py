@@ -33,7 +33,7 @@ import apsw
 from replication.protocol import errors, jsontext
 from replication.protocol.errors import ProtocolError
 from replication.replicator.options import Basic, Endpoint, Session
-from replication.store.couchdb.client import Client, database_path
+from replication.store.couchdb.client import HEARTBEAT, Client, database_path
 from replication.store.couchdb.database import SERVED, CouchDatabase
 from replication.store.couchdb.naming import check_prefix, local_name, remote_name
 from replication.store.events import DatabaseEvents, EventKind
@@ -100,17 +100,18 @@ class CouchStore(Store):
         prefix: str = "",
         databases: Iterable[str] | None = None,
         timeout: float = 30.0,
+        heartbeat: float = HEARTBEAT,
     ) -> CouchStore:
         """Connects to the server at `endpoint`, which names no database.
 
         `prefix`: what the names of all databases begin with at the server. `databases`: which there are, if
-        the service user may not list them. `timeout`: seconds that the server may be silent. Raises
-        `ProtocolError` if the server can't be used, `DirectoryInUseError` if another process has the
-        directory.
+        the service user may not list them. `timeout`: seconds that the server may be silent; `heartbeat`:
+        those after which its feeds say that they are alive. Raises `ProtocolError` if the server can't be
+        used, `DirectoryInUseError` if another process has the directory.
         """
         temporary = directory is None
         where = Path(tempfile.mkdtemp(prefix="ledgers-")) if directory is None else directory
-        client = Client(endpoint, timeout=timeout)
+        client = Client(endpoint, timeout=timeout, heartbeat=heartbeat)
         try:
             service = await _service_name(client, endpoint)
             store = cls(client, where, prefix=prefix, databases=databases, service=service)
