@@ -63,19 +63,23 @@ def _own(made: Made) -> None:
 
 
 def _couchdb(made: Made) -> None:
-    password = made("couchdb_password")
-    made("couchdb_url", lambda: f"http://kompass:{password}@couchdb:5984")
-    made("couchdb_netrc", lambda: f"default login kompass password {password}\n")
-    made("couchdb.ini", lambda: couchdb_settings(password))
+    service, admin = made("couchdb_password"), made("couchdb_admin_password")
+    made("couchdb_url", lambda: f"http://kompass:{service}@couchdb:5984")
+    made("couchdb_admin_url", lambda: f"http://admin:{admin}@couchdb:5984")
+    made("couchdb_netrc", lambda: f"default login admin password {admin}\n")
+    made("couchdb.ini", lambda: couchdb_settings(admin))
     made("couchdb_vm.args", lambda: erlang_arguments(secrets.token_urlsafe(BYTES)))
 
 
 def couchdb_settings(password: str) -> str:
-    """What the nodes of a cluster have in common and nobody else may know."""
+    """What the nodes of a cluster have in common and nobody else may know.
+
+    The password is the administrator's, who makes databases. The server is somebody else, who may use them.
+    """
     salt = secrets.token_hex(16)
     key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), ITERATIONS).hex()
     return (
-        f"[admins]\nkompass = -pbkdf2:sha256-{key},{salt},{ITERATIONS}\n\n"
+        f"[admins]\nadmin = -pbkdf2:sha256-{key},{salt},{ITERATIONS}\n\n"
         f"[chttpd_auth]\nsecret = {secrets.token_hex(32)}\n\n"
         f"[couchdb]\nuuid = {secrets.token_hex(16)}\n"
     )

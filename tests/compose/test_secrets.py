@@ -33,8 +33,8 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_secret_of_the_services_is_made(secrets: Path) -> None:
     named = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    # Beside what services see there is what others are made of.
-    assert named | {"couchdb_password"} == {file.name for file in secrets.iterdir()}
+    parts = {"couchdb_password", "couchdb_admin_password", "couchdb_admin_url"}
+    assert named | parts == {file.name for file in secrets.iterdir()}
     assert all(re.fullmatch(r"\./secrets/\S+", secret["file"]) for secret in COMPOSE["secrets"].values())
 
 
@@ -70,15 +70,16 @@ def test_the_program_takes_them(secrets: Path, monkeypatch: pytest.MonkeyPatch, 
         assert isinstance(getattr(settings, setting), SecretStr)
 
 
-def test_couchdb_and_the_server_have_the_same_password(secrets: Path) -> None:
-    password = (secrets / "couchdb_password").read_text()
-    line = re.search(r"^kompass = (.*)$", (secrets / "couchdb.ini").read_text(), re.MULTILINE)
+def test_couchdb_has_an_administrator_that_the_server_is_not(secrets: Path) -> None:
+    service, admin = ((secrets / name).read_text() for name in ("couchdb_password", "couchdb_admin_password"))
+    line = re.search(r"^admin = (.*)$", (secrets / "couchdb.ini").read_text(), re.MULTILINE)
     assert line
     stored = from_admin_line(line[1])
     assert stored
-    assert stored.matches(password)
-    assert (secrets / "couchdb_url").read_text() == f"http://kompass:{password}@couchdb:5984"
-    assert (secrets / "couchdb_netrc").read_text() == f"default login kompass password {password}\n"
+    assert stored.matches(admin)
+    assert (secrets / "couchdb_url").read_text() == f"http://kompass:{service}@couchdb:5984"
+    assert (secrets / "couchdb_admin_url").read_text() == f"http://admin:{admin}@couchdb:5984"
+    assert (secrets / "couchdb_netrc").read_text() == f"default login admin password {admin}\n"
 
 
 def test_the_others_have_the_same_password_as_their_users(secrets: Path) -> None:
