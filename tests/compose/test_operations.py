@@ -1,0 +1,100 @@
+"""docs/operations/: what the pages say of the program and of figures is so."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from kompass.cluster import bases, catalogue, connections
+from kompass.cluster.mirror import keeping, showing
+from tests.compose.described import FOLDER, has_command, read
+from tests.needs import ROOT
+
+PAGES = {page.name: page.read_text() for page in (ROOT / "docs" / "operations").glob("*.md")}
+
+
+def flat(name: str) -> str:
+    return " ".join(PAGES[name].split())
+
+
+@pytest.mark.parametrize(
+    ("page", "claim"),
+    [
+        ("failures.md", f"the first waits at most {showing.PATIENCE_SECONDS:.0f} seconds and is stored"),
+        ("failures.md", f"writes wait up to {connections.TURN_SECONDS} seconds, then 503"),
+        ("failures.md", f"after {connections.HELD_SECONDS} seconds if not"),
+        ("failures.md", f"each within {connections.CONNECT_SECONDS} seconds of a try"),
+        ("failures.md", f"counts as gone after {connections.STUCK_SECONDS}"),
+        ("topology.md", f"{bases.ENTRIES:,} to {2 * bases.ENTRIES:,} entries"),
+        ("topology.md", f"looks every {keeping.EVERY_SECONDS:.0f} seconds"),
+        ("topology.md", "four idle and one that listens"),
+    ],
+)
+def test_times_are_those_of_the_program(page: str, claim: str) -> None:
+    assert claim in flat(page)
+    assert connections._MOST_IDLE == 4
+    assert catalogue.BASES_KEPT == 2
+
+
+def test_the_index_has_every_page() -> None:
+    listed = set(re.findall(r"^\| \[([a-z]+\.md)\]", PAGES["README.md"], re.MULTILINE))
+    assert listed == PAGES.keys() - {"README.md"}
+
+
+def numbers(row: str) -> list[float]:
+    return [float(re.sub(r"[^\d.]", "", cell)) for cell in row.strip("|").split("|")]
+
+
+def test_the_figures_on_paper_follow_from_what_is_assumed() -> None:
+    page = PAGES["sizing.md"]
+    assumed = {
+        name: float(value.replace(",", ""))
+        for name, value in re.findall(
+            r"^\| ([^|]+?) \| ([\d.,]+)[^|]* \| (?:assumed|measured|)[^|]*\|$", page, re.MULTILINE
+        )
+    }
+    writes, hours, peak, live, fetched, turn, entry, feeds, handed, feed = assumed.values()
+    table = page.partition("| devices | live feeds |")[2].partition("\n\n")[0]
+    rows = [numbers(row) for row in re.findall(r"^\| [\d,]+ \|.*\|$", table, re.MULTILINE)]
+    assert [row[0] for row in rows] == [100, 1_000, 10_000, 100_000]
+    for row in rows:
+        devices = row[0]
+        open_feeds = devices * live / 100
+        a_second = devices * writes / (hours * 3600) * peak
+        in_the_morning = devices * fetched / 3600
+        processes = max(2, math.ceil(max(open_feeds / feeds, in_the_morning / handed)) + 1)
+        expected = [
+            devices,
+            open_feeds,
+            round(a_second, 1),
+            round(100 * a_second / turn, 1),
+            round(in_the_morning),
+            processes,
+            round(open_feeds * feed / 1000),
+            round(devices * writes * entry / 1e6, 1),
+        ]
+        assert row == expected
+
+
+def test_what_was_measured_stands_where_it_is_said_to() -> None:
+    decision = (ROOT / "docs/decisions/0032-several-processes-by-one-journal.md").read_text()
+    jobs = (ROOT / "docs/jobs.md").read_text()
+    for claim in ("3,600 pushes a second become 3,000", "3.7 KB", "1.6 KB", "under 1 GB"):
+        assert claim in decision
+    assert "consumer 260 (with vectors), server 143, worker 78" in jobs
+    assert "234 MB" in (ROOT / "docs/readstore.md").read_text()
+    assert "1,000 idle long polls cost 9 MB" in (ROOT / "README.md").read_text()
+
+
+def test_commands_and_services_that_pages_name_are_there() -> None:
+    services = read(FOLDER / "compose.yaml")["services"]
+    text = "\n".join(PAGES.values())
+    for service in re.findall(
+        r"docker compose (?:exec|restart|logs|run --rm)(?: --\S+)* ([a-z][a-z0-9-]*)", text
+    ):
+        assert service in services, service
+    for command in re.findall(r"`kompass ([a-z-]+(?: [a-z-]+)?)", text):
+        words = [word for word in command.split() if word.islower()]
+        assert words[0] in ("api", "index", "init") or has_command(words[:1]), command
