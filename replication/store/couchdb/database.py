@@ -13,6 +13,7 @@ Nobody gets to see the design document that keeps others from writing there.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import md5
@@ -48,6 +49,9 @@ from replication.store.values import (
 
 SERVED = "served"
 
+SECURITY_SECONDS = 2.0
+"""How long somebody else's change of the security object may be overlooked: each request asks for it."""
+
 _ANCESTORS = 50
 """How far back a stub of a replicated document may point."""
 
@@ -80,6 +84,7 @@ class CouchDatabase(ReadCouchDatabase):
         self._source = HttpSource(client, path, HIDDEN)
         self._listener = Follower(self._source, self, gone)
         self._props: Mapping[str, Any] | None = None
+        self._security_known = (b"", 0.0)
         self.stored = 0
         """Calls of `write` that have stored something at the server."""
 
@@ -142,8 +147,12 @@ class CouchDatabase(ReadCouchDatabase):
 
     async def security(self) -> bytes:
         await self._ready()
-        value = await self._client.ask("GET", f"{self._path}/_security")
-        return jsontext.encode(value.get(SERVED, value))
+        text, until = self._security_known
+        if time.monotonic() >= until:
+            value = await self._client.ask("GET", f"{self._path}/_security")
+            text = jsontext.encode(value.get(SERVED, value))
+            self._security_known = (text, time.monotonic() + SECURITY_SECONDS)
+        return text
 
     async def set_security(self, text: bytes) -> None:
         await self._ready()
@@ -154,6 +163,7 @@ class CouchDatabase(ReadCouchDatabase):
             json={**value, SERVED: jsontext.decode(text)},
             repeat=Repeat.ALWAYS,
         )
+        self._security_known = (b"", 0.0)
 
     async def revs_limit(self) -> int:
         await self._ready()
