@@ -102,6 +102,17 @@ def test_what_follows_from_a_change_is_decided_without_io(file: str) -> None:
     assert [module for module in used if module.split(".")[0] in IO_MODULES] == []
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["making", "manifest", "repository", "retention", "sealing", "source", "target", "verifying"],
+)
+def test_repositories_of_backups_know_nothing_of_what_is_backed_up(file: str) -> None:
+    used = list(imports(ROOT / "kompass" / "backup" / f"{file}.py"))
+    places = tuple(f"kompass.backup.{one}" for one in ("contents", "directory", "moment", "returning"))
+    others = ("apsw", "kompass.sync", "kompass.audit", "kompass.privacy", "kompass.jobs", "kompass.identity")
+    assert [module for module in used if module.startswith((*places, *others))] == []
+
+
 @pytest.mark.parametrize("file", sources("kompass/vectors") + sources("kompass/extraction"), ids=name)
 def test_vectors_know_nothing_of_the_server(file: Path) -> None:
     outside = ("kompass.sync", "kompass.api", "kompass.identity", "replication")

@@ -42,7 +42,7 @@ const customerLike = (doc, members) => {
 const numberOf = async (id) => (await found({ _id: id }))[0]?.customerNumber;
 
 async function settledEverywhere(devices) {
-  for (let round = 0; round < 4; round += 1) {
+  for (let round = 0; round < 2; round += 1) {
     for (const [name, db] of devices) await synced(db, name);
   }
 }

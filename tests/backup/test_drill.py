@@ -24,7 +24,7 @@ from tests.serving import until
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 1.5
+SECONDS = 0.8
 """How long there are writes before the backup, and after it."""
 
 

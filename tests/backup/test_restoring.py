@@ -218,7 +218,7 @@ def test_a_restore_that_is_cut_off_anywhere_is_refused_and_can_be_run_again(
     expected = tables(company.data)["kompass.sqlite", "docs"]
     place = tmp_path / "new"
     outcomes = set()
-    for steps in range(0, 40, 3):
+    for steps in range(0, 40, 6):
         shutil.rmtree(place, ignore_errors=True)
         if replace:
             shutil.copytree(company.data, place)
