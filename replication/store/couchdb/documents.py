@@ -73,21 +73,28 @@ class Documents:
         self._path = path
         self._size = PageSize(_FIRST, most=_MOST)
 
-    async def bulk_get(self, asked: Sequence[Asked], *, latest: bool = False) -> list[list[dict[str, Any]]]:
-        """One list of documents for each request, with `_revisions`; empty for what isn't there."""
+    async def bulk_get(
+        self, asked: Sequence[Asked], *, latest: bool = False, histories: bool = True
+    ) -> list[list[dict[str, Any]]]:
+        """One list of documents for each request; empty for what isn't there.
+
+        With `histories` they have `_revisions`.
+        """
         answers: list[list[dict[str, Any]]] = []
         while len(answers) < len(asked):
             some = asked[len(answers) : len(answers) + self._size.rows]
             try:
-                answers += await self._some(some, latest)
+                answers += await self._some(some, latest, histories)
             except errors.ProtocolError as error:
                 if error.status != 413 or len(some) == 1:
                     raise
                 self._size.rows = max(1, len(some) // 2)
         return answers
 
-    async def _some(self, asked: Sequence[Asked], latest: bool) -> list[list[dict[str, Any]]]:
-        query = {"revs": "true", **({"latest": "true"} if latest else {})}
+    async def _some(
+        self, asked: Sequence[Asked], latest: bool, histories: bool
+    ) -> list[list[dict[str, Any]]]:
+        query = {name: "true" for name, wanted in (("revs", histories), ("latest", latest)) if wanted}
         docs = [{"id": docid, **({"rev": format_rev(rev)} if rev else {})} for docid, rev in asked]
         answer = await self._client.request(
             "POST", f"{self._path}/_bulk_get", query=query, json={"docs": docs}, repeat=Repeat.ALWAYS

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.revision_tree import RevisionTree
-from replication.protocol.revisions import Rev, format_rev, parse_rev
+from replication.protocol.revisions import Rev, format_rev, parse_rev, parse_revisions
 from replication.replicator.connection import document_path
 from replication.store.couchdb.client import Client
 from replication.store.couchdb.documents import Asked, Documents, Leaves, document
@@ -89,14 +89,26 @@ class ReadCouchDatabase(LedgerDatabase):
         }
 
     async def available(self, docid: str) -> dict[Rev, bool]:
-        found: dict[Rev, bool] = {}
-        for leaf in await self.leaves(docid):
-            query = {"rev": leaf.rev, "revs_info": "true"}
-            value = await self._client.ask("GET", self._path + document_path(docid), query=query)
-            for one in value["_revs_info"]:
-                if one["status"] != "missing":
-                    found[parse_rev(one["rev"])] = one["status"] == "deleted"
-            found[parse_rev(leaf.rev)] = leaf.deleted
+        leaves = await self.leaves(docid)
+        found = {parse_rev(leaf.rev): leaf.deleted for leaf in leaves}
+        unknown: dict[Rev, None] = {}
+        for leaf in leaves:
+            if leaf is leaves[0] and not leaf.deleted:
+                # Of a winner that isn't deleted CouchDB tells all; of anything else, nothing.
+                query = {"revs_info": "true"}
+                value = await self._client.ask("GET", self._path + document_path(docid), query=query)
+                for one in value.get("_revs_info", ()):
+                    if one["status"] != "missing":
+                        found[parse_rev(one["rev"])] = one["status"] == "deleted"
+            else:
+                path = parse_revisions(jsontext.decode(leaf.revisions))
+                unknown |= dict.fromkeys(path.revisions())
+        asked = [(docid, rev) for rev in unknown if rev not in found]
+        for (_, rev), values in zip(
+            asked, await self._documents.bulk_get(asked, histories=False), strict=True
+        ):
+            if values:
+                found[rev] = values[0].get("_deleted") is True
         return found
 
     async def revision(self, docid: str, rev: Rev, *, latest: bool = False) -> list[Document]:

@@ -145,3 +145,20 @@ async def test_bulk_get_answers_in_order(db: Database) -> None:
     assert not isinstance(answers[6][0], Document)
     [latest] = await db.bulk_get([("a", (1, "r"))], latest=True)
     assert [found.rev for found in latest] == ["3-z", "2-y"]
+
+
+async def test_which_revisions_have_bodies_and_which_are_deletions(db: Database) -> None:
+    first = await edit(db, "a", n=1)
+    second = await edit(db, "a", first, _deleted=True)
+    one, two = parse_rev(first), parse_rev(second)
+    assert await db.available("a") == {one: False, two: True}
+    third = await edit(db, "a", n=3)
+    await replicate(db, branch("a", 2, "x", one[1]), branch("a", 7, "z", "y", "w", deleted=True))
+    assert await db.available("a") == {
+        one: False,
+        two: True,
+        parse_rev(third): False,
+        (2, "x"): False,
+        (7, "z"): True,
+    }
+    assert await db.available("none") == {}
