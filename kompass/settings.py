@@ -255,6 +255,11 @@ class Settings(BaseSettings):
         default=None,
         description="CouchDB that has a cluster's documents, as `https://NAME:PASSWORD@HOST:6984`",
     )
+    couchdb_prefix: str = Field(
+        default="",
+        pattern="^([a-z][a-z0-9_$()+/-]*)?$",
+        description="What the databases there begin with, if several clusters have one CouchDB",
+    )
     readstore: bool = Field(
         default=True,
         description="Whether there is a read store, if its libraries are there; see docs/readstore.md",

@@ -14,8 +14,10 @@ from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
 from kompass.cli.feed import feed
+from kompass.cli.init import init
 from kompass.cli.jobs import jobs
 from kompass.cli.keycloak import keycloak
+from kompass.cli.migrate import migrate
 from kompass.cli.numbers import numbers
 from kompass.cli.privacy import privacy
 from kompass.cli.readstore import readstore
@@ -41,6 +43,8 @@ app.command()(restore)
 app.command("verify-backup")(verify_backup)
 app.command()(status)
 app.command()(worker)
+app.command()(init)
+app.add_typer(migrate, name="migrate")
 app.add_typer(feed, name="feed")
 app.add_typer(jobs, name="jobs")
 app.add_typer(readstore, name="readstore")

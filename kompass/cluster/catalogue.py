@@ -108,6 +108,16 @@ class PostgresCatalogue(Catalogue):
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         return self._listener.listen(Listener.DATABASES, heard)
 
+    def others(self) -> set[str]:
+        """What other processes of the cluster are called, as far as they are connected."""
+        with self._connections.use() as connection:
+            rows = connection.execute(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name LIKE 'kompass %%' AND application_name <> %s",
+                (connection.info.get_parameters().get("application_name", ""),),
+            ).fetchall()
+        return {name for (name,) in rows}
+
     def latest_bases(self) -> dict[str, int]:
         """The number of the last entry that each database's latest file has."""
         with self._connections.use() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -15,9 +15,14 @@ from kompass.cluster.listening import Listener
 from kompass.cluster.mirror.keeping import Keeper
 from kompass.cluster.mirror.showing import Mirror
 from kompass.settings import Settings
+from kompass.sync import quarantine
+from kompass.sync.opening import DATABASE
 from replication.replicator import connect
 from replication.replicator.http_peer import HttpPeer
 from replication.store.sqlite import Extension, SharedStore, Witness
+
+SHOWN = (DATABASE, quarantine.DATABASE)
+"""The databases that CouchDB has."""
 
 
 class NoClusterError(Exception):
@@ -27,10 +32,21 @@ class NoClusterError(Exception):
 class Member:
     """From its making, which connects to nothing, to `leave`."""
 
-    def __init__(self, journal_dsn: str, couchdb_url: str | None = None, *, name: str = "kompass") -> None:
+    def __init__(
+        self,
+        journal_dsn: str,
+        couchdb_url: str | None = None,
+        *,
+        name: str = "kompass",
+        prefix: str = "",
+        shown: Collection[str] = SHOWN,
+    ) -> None:
         """`couchdb_url` with name and password of the service user; without it documents are in the journal
-        and its copies only. `name`: as what PostgreSQL lists the process.
+        and its copies only. `name`: as what PostgreSQL lists the process. `prefix`: what databases in
+        CouchDB begin with; `shown`: which are there.
         """
+        self._prefix = prefix
+        self._shown = shown
         self.connections = Connections(journal_dsn, name)
         self._listener = Listener(self.connections)
         self.catalogue = PostgresCatalogue(self.connections, self._listener)
@@ -46,7 +62,7 @@ class Member:
         if settings.journal_dsn is None:
             raise NoClusterError("Name the PostgreSQL of the cluster with KOMPASS_JOURNAL_DSN.")
         url = settings.couchdb_url.get_secret_value() if settings.couchdb_url else None
-        return cls(settings.journal_dsn.get_secret_value(), url, name=name)
+        return cls(settings.journal_dsn.get_secret_value(), url, name=name, prefix=settings.couchdb_prefix)
 
     def join(self) -> None:
         """Begins to listen. Blocks. Raises `ClusterSchemaError`, and `ProtocolError`, 503."""
@@ -62,11 +78,13 @@ class Member:
         return self._store
 
     def remote(self, name: str) -> HttpPeer | None:
-        """A database in CouchDB; None for one that has no place there: those of accounts and settings."""
-        if self._couchdb_url is None or name.startswith("_"):
+        """A database in CouchDB; None for one that has no place there: those of accounts and devices."""
+        if self._couchdb_url is None or name not in self._shown:
             return None
         if name not in self._peers:
-            self._peers[name] = connect(f"{self._couchdb_url.rstrip('/')}/{quote(name, safe='')}")
+            self._peers[name] = connect(
+                f"{self._couchdb_url.rstrip('/')}/{quote(self._prefix + name, safe='')}"
+            )
         return self._peers[name]
 
     def _witness(self, name: str) -> Witness | None:

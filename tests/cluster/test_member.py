@@ -30,11 +30,12 @@ class Members:
     def __init__(self, directory: Path, dsn: str, couchdb_url: str, stack: AsyncExitStack) -> None:
         self.directory = directory
         self.dsn = dsn
-        self.couchdb_url = couchdb_url
+        self.couchdb_url, _, self.remote = couchdb_url.rpartition("/")
+        self.prefix = self.remote.removesuffix("db")
         self._stack = stack
 
     async def add(self, name: str) -> tuple[Member, SharedStore]:
-        member = Member(self.dsn, self.couchdb_url, name=name)
+        member = Member(self.dsn, self.couchdb_url, name=name, prefix=self.prefix, shown=["db"])
         await asyncio.to_thread(member.join)
         store = await member.open_store(self.directory / name, {})
         self._stack.push_async_callback(member.leave)
@@ -47,18 +48,17 @@ async def members(tmp_path: Path) -> AsyncIterator[Members]:
     async with couchdb(tmp_path / "couchdb") as url:
         with cluster() as made:
             async with AsyncExitStack() as stack:
-                yield Members(tmp_path, made.dsn, url.rpartition("/")[0], stack)
+                yield Members(tmp_path, made.dsn, url, stack)
 
 
 async def test_a_write_at_one_is_at_the_other_and_in_couchdb(members: Members) -> None:
     (_, a), (_, b) = await members.add("a"), await members.add("b")
     await a.create("db")
     async with httpx.AsyncClient(base_url=members.couchdb_url) as client:
-        await client.put("/db")
         rev = await edit(await until_there(a, "db"), "x")
-        assert (await client.get("/db/x")).json()["_rev"] == rev
+        assert (await client.get(f"/{members.remote}/x")).json()["_rev"] == rev
         await edit(await until_there(b, "db"), "x", rev)
-        assert (await client.get("/db/x")).json()["_rev"].startswith("2-")
+        assert (await client.get(f"/{members.remote}/x")).json()["_rev"].startswith("2-")
 
 
 async def test_accounts_are_not_shown_to_couchdb(members: Members) -> None:
@@ -74,8 +74,7 @@ async def test_the_leader_finds_what_is_strange(members: Members) -> None:
     member, store = await members.add("a")
     await store.create("db")
     async with httpx.AsyncClient(base_url=members.couchdb_url) as client:
-        await client.put("/db")
-        await client.put("/db/strange", json={})
+        await client.put(f"/{members.remote}/strange", json={})
     keeper = member.keeper("db")
     assert keeper is not None
     await keeper.look()

@@ -126,7 +126,7 @@ class World:
 async def couchdb(directory: Path) -> AsyncIterator[str]:
     """The address of an empty database, with a name and a password that may write to it."""
     if COUCHDB_URL:
-        url = f"{COUCHDB_URL}/kompass-test-{secrets.token_hex(6)}"
+        url = f"{COUCHDB_URL}/kompass-test-{secrets.token_hex(6)}db"
         async with httpx.AsyncClient() as client:
             (await client.put(url)).raise_for_status()
             try:

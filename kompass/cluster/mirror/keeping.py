@@ -29,6 +29,8 @@ EVERY_SECONDS = 5.0
 """How often the leader looks in both directions."""
 _BUSINESS = {"$or": [{"_id": {"$lt": DESIGN_PREFIX}}, {"_id": {"$gt": DESIGN_PREFIX + "\ufff0"}}]}
 """Design documents stay where they are: the ones here are for this engine, those there for CouchDB's."""
+OUTWARD = Options(feed=Feed(selector=_BUSINESS))
+"""How a database is replicated to CouchDB."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +68,7 @@ class Keeper:
         """Once in both directions, to the end."""
         await self.purge()
         local = LocalPeer(self._store, self._name)
-        await replicate(local, self._remote, Options(feed=Feed(selector=_BUSINESS)))
+        await replicate(local, self._remote, OUTWARD)
         judged = LocalPeer(self._store, self._name, rules=self._strangers)
         with acting(FOREIGN):
             await replicate(self._remote, judged, Options())

@@ -44,6 +44,8 @@ class Plan:
     prefix: str = ""
     partitioned: bool = False
     """Of databases that have to be made."""
+    own: Sequence[str] = OWN
+    """Databases that the server has for itself."""
     indexes: Sequence[Sequence[str]] = ()
     """Fields of Mango indexes, which each of the databases gets."""
 
@@ -58,7 +60,7 @@ async def set_up(endpoint: Endpoint, plan: Plan) -> AsyncIterator[str]:
         if plan.password is not None:
             async for line in _user(client, endpoint, plan.service, plan.password):
                 yield line
-        for name in (*OWN, *plan.databases):
+        for name in (*plan.own, *plan.databases):
             path = database_path(remote_name(plan.prefix, name))
             yield await _database(client, path, name, plan)
             yield await _security(client, path, name, plan.service)
@@ -102,7 +104,7 @@ async def _user(client: Client, endpoint: Endpoint, name: str, password: str) ->
 
 
 async def _database(client: Client, path: str, name: str, plan: Plan) -> str:
-    query = {"partitioned": "true"} if plan.partitioned and name not in OWN else {}
+    query = {"partitioned": "true"} if plan.partitioned and name not in plan.own else {}
     try:
         await client.request("PUT", path, query=query)
     except ProtocolError as error:

@@ -50,6 +50,25 @@ def prepare(connection: apsw.Connection) -> None:
     connection.execute(_TABLE)
 
 
+def begin(path: Path) -> None:
+    """Makes a database's file, which nobody has open, what the copies of a new journal begin with."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.execute(_TABLE)
+        _set_position(connection, 0)
+    finally:
+        connection.close()
+
+
+def end(path: Path) -> None:
+    """Makes a copy, which nobody has open, a database of its own again."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.execute("DROP TABLE IF EXISTS copy")
+    finally:
+        connection.close()
+
+
 def position(connection: apsw.Connection) -> int:
     """The number of the last entry that the file has."""
     return int(connection.execute("SELECT position FROM copy").get)

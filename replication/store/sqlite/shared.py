@@ -195,6 +195,11 @@ class SharedStore(SqliteStore):
         await asyncio.to_thread(self.catalogue.remove, name)
         await asyncio.to_thread(self._look)
 
+    def end_copy(self, name: str) -> None:
+        """Makes a file a database of its own again, once the store is closed."""
+        copies.end(self._path(name))
+        _origin(self._path(name)).unlink(missing_ok=True)
+
     def lost(self) -> Mapping[str, Exception]:
         """Databases whose copy can't follow any more, and why: the process has to begin anew."""
         return {name: one.lost for name, one in self._open.items() if one.lost is not None}
