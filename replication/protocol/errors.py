@@ -102,6 +102,10 @@ def database_missing() -> ProtocolError:
     return not_found("Database does not exist.")
 
 
+def is_database_missing(error: ProtocolError) -> bool:
+    return error.status == 404 and error.reason == database_missing().reason
+
+
 def missing_attachment() -> ProtocolError:
     return not_found("Document is missing attachment")
 

@@ -34,7 +34,7 @@ class Attachments:
         try:
             value = await self._client.ask("GET", self._path + document_path(docid), query=query)
         except errors.ProtocolError as error:
-            if error.status == 404 and error.reason != errors.database_missing().reason:
+            if error.status == 404 and not errors.is_database_missing(error):
                 return {}
             raise
         entries: Mapping[str, Any] = value.get("_attachments") or {}

@@ -76,7 +76,7 @@ class Follower:
                 await self.turn()
                 failures = 0
             except ProtocolError as error:
-                if error.status == 404:
+                if errors.is_database_missing(error):
                     self._failed(error)
                     self._gone()
                     return

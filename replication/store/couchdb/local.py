@@ -67,7 +67,7 @@ class LocalDocuments:
 
 
 def _is_missing(error: ProtocolError) -> bool:
-    return error.status == 404 and error.reason != errors.database_missing().reason
+    return error.status == 404 and not errors.is_database_missing(error)
 
 
 def _local(value: Mapping[str, Any]) -> LocalDocument:

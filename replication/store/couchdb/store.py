@@ -191,9 +191,9 @@ class CouchStore(Store):
 
     async def _is_there(self, name: str) -> bool:
         try:
-            await self._client.request("HEAD", self._path(name))
+            await self._client.request("GET", self._path(name))
         except ProtocolError as error:
-            if error.status == 404:
+            if errors.is_database_missing(error):
                 return False
             raise
         return True
@@ -299,6 +299,8 @@ class CouchStore(Store):
     async def close(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._looking
         for database in list(self._open.values()):
             await database.leave()
         self._open.clear()
