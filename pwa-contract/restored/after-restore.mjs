@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { device } from "../tests/support/devices.mjs";
+import { ask, device } from "../tests/support/devices.mjs";
 import { scenario } from "../tests/support/scenario.mjs";
 import { eventually, live, stop } from "../tests/support/waiting.mjs";
 import { api, change, customerOf, found, made, remote, same, synced } from "../personal/support/people.mjs";
@@ -72,6 +72,10 @@ scenario("devices that are ahead of a restored server bring back what it lost", 
   const foreign = contactOf(await customerOf("adm2", 0), "adm2", { lastName: "Verschollen" });
   await gone.put(foreign);
   assert.deepEqual(await synced(gone, "adm2"), []);
+  // A customer goes to somebody else, and leaves adm1's device.
+  const given = await customerOf("adm1", 1);
+  const [held] = await found({ _id: given });
+  assert.equal((await ask("PUT", `/kompass/${given}`, { ...held, owner: "adm2" })).status, 201);
   const customer = customerLike(await office.get(edited), { companyName: "Hofladen Wiederkehr" });
   await office.put(customer);
   await eventually(async () => assert.equal((await found({ _id: contact._id })).length, 1));
@@ -84,6 +88,8 @@ scenario("devices that are ahead of a restored server bring back what it lost", 
   assert.ok(number, "the server has given a number");
   assert.equal((await office.get(contact._id)).lastName, "Qvarn", "the other device has what was lost");
 
+  await assert.rejects(field.get(given), { status: 404 });
+
   await done("restore");
   assert.equal((await found({ _id: edited }))[0].notes, "vor der Sicherung");
   assert.deepEqual(await found({ _id: customer._id }), []);
@@ -93,6 +99,7 @@ scenario("devices that are ahead of a restored server bring back what it lost", 
   ]);
 
   assert.equal((await same(edited, "adm1", field)).notes, "nach der Sicherung");
+  assert.equal((await same(given, "adm1", field)).owner, "adm1");
   const there = await same(contact._id, "innen1", office);
   assert.equal(there.lastName, "Qvarn");
   const bytes = await remote("adm1").getAttachment(contact._id, "photo.png");

@@ -90,3 +90,22 @@ async def test_a_number_that_another_document_has_meanwhile_is_noted(tmp_path: P
         found = list(numbers.problems(reading, SeriesTable()))
     assert [(one.what, one.doc) for one in found] == [("another document's number", NEW)]
     await world.close()
+
+
+async def test_what_was_taken_after_the_backup_and_is_his_again_comes_back_on_his_device(
+    tmp_path: Path,
+) -> None:
+    world, _ = await lost(tmp_path)
+    await world.has_customer(20)
+    body, path = await world.live(customer(20)), await world.path(customer(20))
+    tombstone = world.index.tombstones.of(customer(20), path.leaf)
+    # adm1's device was sent it in what is lost, and offers it once more.
+    closed = Version(History(tombstone[0], [tombstone[1], *path.ids]), None)
+    assert await world.missing("adm2", (customer(20), closed)) == set()
+    assert await world.path(customer(20)) == path, "it isn't adm2's"
+    for _ in range(2):
+        assert await world.missing("adm1", (customer(20), closed)) == set()
+        touched = await world.path(customer(20))
+        assert touched.ids[1:] == path.ids, "a child that his device takes, and one only"
+    assert await world.live(customer(20)) == body
+    await world.close()

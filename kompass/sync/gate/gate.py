@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -110,7 +111,11 @@ class Gate:
         self, principal: Principal, asked: Mapping[str, Sequence[Rev]]
     ) -> dict[str, Missing]:
         """What devices ask before they push: `Database.missing_revisions` for somebody; see `offers`."""
-        return offers.missing_revisions(self._site, principal, asked)
+        missing, closed = offers.missing_revisions(self._site, principal, asked)
+        if closed and len(self.database.epochs.all) > 1:
+            # The database was restored: what closed these was lost, and they are his again.
+            await self.database.transact(partial(self.index.reopen, user=principal.name, closed=closed))
+        return missing
 
     # -- writing -------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from replication.store.values import Missing
 
 def missing_revisions(
     site: Site, principal: Principal, asked: Mapping[str, Sequence[Rev]]
-) -> dict[str, Missing]:
-    """`Database.missing_revisions` for somebody.
+) -> tuple[dict[str, Missing], dict[str, Rev]]:
+    """`Database.missing_revisions` for somebody; and which tombstones of ours he has on documents he sees.
 
     Not missing are stored revisions of documents he sees, and of others, as of purged ones, those that he
     may have been sent or has sent himself; synthetic tombstones; design documents; and what he has sent
@@ -37,9 +37,10 @@ def missing_revisions(
         found[docid] = Missing([format_rev(rev) for rev in asked[docid] if rev not in known], [])
     found = {docid: missing for docid, missing in found.items() if missing.missing}
     if not found:
-        return {}
+        return {}, {}
     held = _held(site, principal.name, found)
     answer: dict[str, Missing] = {}
+    closed: dict[str, Rev] = {}
     for docid, missing in found.items():
         if docid.startswith(DESIGN_PREFIX):
             continue
@@ -48,14 +49,18 @@ def missing_revisions(
         highest = 0
         for text in missing.missing:
             rev = parse_rev(text)
-            if (docid, text) in held or rev in gone or site.index.knows_tombstone(docid, rev):
+            if (docid, text) in held or rev in gone:
+                continue
+            if site.index.knows_tombstone(docid, rev):
+                if docid in visible:
+                    closed[docid] = rev
                 continue
             revs.append(text)
             highest = max(highest, rev[0])
         if revs:
             ancestors = [rev for rev in missing.possible_ancestors if parse_rev(rev)[0] < highest]
             answer[docid] = Missing(revs, ancestors)
-    return answer
+    return answer, closed
 
 
 def _held(site: Site, user: str, docids: Iterable[str]) -> set[tuple[str, str]]:

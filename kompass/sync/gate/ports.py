@@ -56,6 +56,9 @@ class Index(Protocol):
     def refuse(self, writing: Writing, user: str, docid: str, path: Path) -> None:
         """Closes the refused revision on his devices. Calling it again changes nothing."""
 
+    def reopen(self, writing: Writing, user: str, closed: Mapping[str, Rev]) -> None:
+        """Shows him documents again that he may see and has closed with these tombstones of ours."""
+
 
 class Business(Protocol):
     """The rules that every document keeps, whoever writes it. Called in the writing thread: they are quick,

@@ -451,6 +451,14 @@ class FeedIndex(Extension):
         if docid in self.sees(writing, user, [docid]):
             touching.touch_shadowed(writing, self.tombstones, docid, [user])
 
+    def reopen(self, writing: Writing, user: str, closed: Mapping[str, Rev]) -> None:
+        """Touches the winners that these tombstones close on somebody's devices, if he may see them.
+
+        Needed where nothing is known any more of what closed them.
+        """
+        for docid in sorted(self.sees(writing, user, closed)):
+            touching.touch_closed(writing, self.tombstones, docid, closed[docid])
+
     def refused(self, reading: Reading, docid: str, rev: Rev) -> bool:
         """Whether this revision was refused, whoever sent it."""
         found = reading.connection.execute(

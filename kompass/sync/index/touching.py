@@ -16,7 +16,7 @@ from replication.protocol import jsontext
 from replication.protocol.attachments import parse_attachments
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Path
+from replication.protocol.revisions import Path, Rev
 from replication.store.sqlite import Reading, Writing
 from replication.store.values import Document
 
@@ -53,6 +53,13 @@ def touch(writing: Writing, tombstones: Tombstones, docid: str) -> bool:
 def touch_shadowed(writing: Writing, tombstones: Tombstones, docid: str, users: Iterable[str]) -> None:
     """Touches a document if its winner was closed on a device of one of these people."""
     if any(_shadowed(writing, tombstones, user, docid) for user in users):
+        touch(writing, tombstones, docid)
+
+
+def touch_closed(writing: Writing, tombstones: Tombstones, docid: str, tombstone: Rev) -> None:
+    """Touches a document if this tombstone of ours closes its winner."""
+    state = writing.revisions(docid)
+    if state is not None and tombstones.closes(docid, tombstone, state.winner):
         touch(writing, tombstones, docid)
 
 
