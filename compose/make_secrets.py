@@ -65,7 +65,7 @@ def _own(made: Made) -> None:
 def _couchdb(made: Made) -> None:
     service, admin = made("couchdb_password"), made("couchdb_admin_password")
     made("couchdb_url", lambda: f"http://kompass:{service}@couchdb:5984")
-    made("couchdb_admin_url", lambda: f"http://admin:{admin}@couchdb:5984")
+    made("couchdb_admin", lambda: f"admin:{admin}")
     made("couchdb_netrc", lambda: f"default login admin password {admin}\n")
     made("couchdb.ini", lambda: couchdb_settings(admin))
     made("couchdb_vm.args", lambda: erlang_arguments(secrets.token_urlsafe(BYTES)))

@@ -133,7 +133,8 @@ def test_profiles() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_its_settings_are_settings_and_its_secrets_files(name: str) -> None:
-    assert problems_of(OURS[name].get("environment", {}), targets(OURS[name])) == []
+    service = OURS[name]
+    assert problems_of(service.get("environment", {}), targets(service), service["command"][0]) == []
 
 
 @EACH

@@ -101,7 +101,7 @@ def test_its_settings_are_settings_and_its_secrets_files(name: str) -> None:
         "volumeMounts"
     ]
     own = {variable["name"]: variable["value"] for variable in container["env"]}
-    assert problems_of({**SHARED, **own}, files) == []
+    assert problems_of({**SHARED, **own}, files, container["args"][0]) == []
     assert files <= {SECRETS + name for name in read(FOLDER / "compose.yaml")["secrets"]}
 
 

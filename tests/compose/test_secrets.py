@@ -33,7 +33,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_secret_of_the_services_is_made(secrets: Path) -> None:
     named = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    parts = {"couchdb_password", "couchdb_admin_password", "couchdb_admin_url"}
+    parts = {"couchdb_password", "couchdb_admin_password"}
     assert named | parts == {file.name for file in secrets.iterdir()}
     assert all(re.fullmatch(r"\./secrets/\S+", secret["file"]) for secret in COMPOSE["secrets"].values())
 
@@ -78,7 +78,7 @@ def test_couchdb_has_an_administrator_that_the_server_is_not(secrets: Path) -> N
     assert stored
     assert stored.matches(admin)
     assert (secrets / "couchdb_url").read_text() == f"http://kompass:{service}@couchdb:5984"
-    assert (secrets / "couchdb_admin_url").read_text() == f"http://admin:{admin}@couchdb:5984"
+    assert (secrets / "couchdb_admin").read_text() == f"admin:{admin}"
     assert (secrets / "couchdb_netrc").read_text() == f"default login admin password {admin}\n"
 
 
