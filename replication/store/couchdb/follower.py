@@ -16,7 +16,7 @@ from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.replicator.backoff import pause
 from replication.store.couchdb.feed import PAGE, Rows, Source
-from replication.store.couchdb.ledger import LedgerDatabase
+from replication.store.couchdb.ledger import Heard, LedgerDatabase
 
 FIRST_READING = 30.0
 """Seconds that somebody waits for a database's feed to be read for the first time."""
@@ -25,7 +25,7 @@ LONGEST_LIVE = 300.0
 """Seconds after which a live feed is begun again, to ask whether the database is still the same."""
 
 _AHEAD = 5000
-"""Pieces of a live feed that may wait until those before are on disk."""
+"""Rows of a live feed that may wait until those before are on disk."""
 
 log = logging.getLogger("replication.couchdb")
 
@@ -100,10 +100,10 @@ class Follower:
                 asyncio.timeout(LONGEST_LIVE),
                 aclosing(self._source.live(self._ledger.position())) as live,
             ):
-                heard: asyncio.Queue[Rows | None] = asyncio.Queue(_AHEAD)
-                listening = asyncio.create_task(_fill(heard, live))
+                waiting = _Waiting()
+                listening = asyncio.create_task(waiting.fill(live))
                 try:
-                    while (rows := await _waiting(heard)) is not None:
+                    while (rows := await waiting.take()) is not None:
                         await self._ledger.hear(*rows)
                     await listening
                 finally:
@@ -126,7 +126,14 @@ class Follower:
                 await self._ledger.begin(origin)
         while True:
             since = self._ledger.position()
-            rows = await self._source.page(since, PAGE)
+            try:
+                rows = await self._source.page(since, PAGE)
+            except ProtocolError as error:
+                if error.status != 400 or since == "0":
+                    raise
+                log.warning("%s: the server doesn't know how far it was heard: begun anew", self._ledger.name)
+                await self._ledger.begin(origin)
+                continue
             if rows.rows or rows.since != since:
                 await self._ledger.hear(*rows)
             if rows.since == since:
@@ -136,26 +143,41 @@ class Follower:
         self._turn.set()
 
 
-async def _fill(queue: asyncio.Queue[Rows | None], live: AsyncIterator[Rows]) -> None:
-    try:
-        async for rows in live:
-            await queue.put(rows)
-    finally:
-        await queue.put(None)
+class _Waiting:
+    """What a live feed has told while what came before was on its way to the disk.
 
+    CouchDB sends row by row, and each commit takes a while: all that waits goes together.
+    """
 
-async def _waiting(queue: asyncio.Queue[Rows | None]) -> Rows | None:
-    """All that has come since the last time: CouchDB sends row by row, and each commit takes a while."""
-    rows = await queue.get()
-    if rows is None:
-        return None
-    together = list(rows.rows)
-    since = rows.since
-    while not queue.empty() and len(together) < PAGE:
-        more = queue.get_nowait()
-        if more is None:
-            queue.put_nowait(None)
-            break
-        together += more.rows
-        since = more.since
-    return Rows(together, since)
+    def __init__(self) -> None:
+        self._rows: list[Heard] = []
+        self._since = ""
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._ended = False
+
+    async def fill(self, live: AsyncIterator[Rows]) -> None:
+        try:
+            async for rows in live:
+                await self._room.wait()
+                self._rows += rows.rows
+                self._since = rows.since
+                self._some.set()
+                if len(self._rows) >= _AHEAD:
+                    self._room.clear()
+        finally:
+            self._ended = True
+            self._some.set()
+
+    async def take(self) -> Rows | None:
+        """None when there is nothing more and won't be."""
+        await self._some.wait()
+        rows, since = self._rows, self._since
+        if not since:
+            return None
+        self._rows, self._since = [], ""
+        self._room.set()
+        if not self._ended:
+            self._some.clear()
+        return Rows(rows, since)

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.replicator.options import Endpoint
 from replication.store.couchdb.client import Client
 from replication.store.couchdb.database import CouchDatabase
+from replication.store.couchdb.feed import Rows
 from replication.store.couchdb.follower import Follower
 from replication.store.sqlite.listed import ListedDatabase
 from replication.store.sqlite.schema import create
@@ -152,3 +154,31 @@ def test_the_feed_that_is_made_up_does_what_it_says() -> None:
     for shard in range(SHARDS):
         cluster.fail_over(shard)
     assert {row.id for row, _ in cluster._rows(rows[-1][1])} == set(cluster.docs)
+
+
+class Restored(Cluster):
+    """Knows none of the places that were handed out before."""
+
+    forgotten = ""
+
+    async def page(self, since: str, limit: int) -> Rows:
+        if since == self.forgotten:
+            raise errors.bad_request("Malformed sequence supplied in 'since' parameter.")
+        return await super().page(since, limit)
+
+
+async def test_a_server_that_knows_no_place_of_ours_is_heard_from_the_beginning(tmp_path: Path) -> None:
+    cluster = Restored(Random(1))
+    with ThreadPoolExecutor(1) as pool:
+        process = Process(tmp_path / "0", cluster, pool)
+        reader = Reader()
+        cluster.write("a", ("1-a",))
+        await process.follow()
+        await reader.read(process.ledger, 10)
+        cluster.forgotten = process.ledger.position()
+        cluster.write("b", ("1-b",))
+        await process.follow()
+        while await reader.read(process.ledger, 10):
+            pass
+        assert reader.seen == cluster.docs
+        await process.close()
