@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import httpx
 import pytest
 
 from kompass.health import ask
@@ -63,3 +66,29 @@ def test_not_ready_says_why() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{}/readyz", "http://127.0.0.1:{}"])
 def test_nobody_answers(url: str) -> None:
     assert "refused" in (ask(url.format(free_port())) or "")
+
+
+@pytest.mark.slow
+def test_the_product_with_a_secret_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "admin").write_text("boss:geheim genug\n")
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "KOMPASS_ADMIN_FILE": str(tmp_path / "admin"),
+        "KOMPASS_DATA": str(tmp_path / "data"),
+        "KOMPASS_FEED": "off",
+        "KOMPASS_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "kompass", "serve"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while asked(port).returncode != 0 and time.monotonic() < deadline and server.poll() is None:
+                time.sleep(0.1)
+            url = f"http://127.0.0.1:{port}/kompass"
+            assert httpx.get(url, auth=("boss", "geheim genug")).status_code == 200
+            assert httpx.get(url, auth=("boss", "geheim genug\n")).status_code == 401
+        finally:
+            server.terminate()
+        assert server.wait(30) == 0
+    assert asked(port).returncode == 1
