@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 
@@ -32,6 +32,9 @@ class BaseDamagedError(Exception):
 class PostgresCatalogue(Catalogue):
     """The databases of a cluster."""
 
+    FILE: ClassVar[str] = "file:"
+    """With what the names of other files begin. No database's name has a colon."""
+
     def __init__(self, connections: Connections, listener: Listener) -> None:
         self._connections = connections
         self._listener = listener
@@ -51,6 +54,13 @@ class PostgresCatalogue(Catalogue):
             self.texts["settings.json"].replace(text)
 
     def databases(self) -> dict[str, Entered]:
+        return {name: one for name, one in self._known().items() if not name.startswith(self.FILE)}
+
+    def files(self) -> dict[str, Entered]:
+        """What isn't a database of documents, by names that begin with `FILE`."""
+        return {name: one for name, one in self._known().items() if name.startswith(self.FILE)}
+
+    def _known(self) -> dict[str, Entered]:
         with self._connections.use() as connection:
             rows = connection.execute("SELECT DISTINCT name, lineage, kept, head FROM known").fetchall()
         return {row[0]: Entered(*row) for row in rows}

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import apsw
 import orjson
 
-from kompass.sqlfile import SqlFile, one_line
+from kompass.sqlfile import SharedFiles, SqlFile, fetch, one_line
 
 T = TypeVar("T")
 
@@ -122,10 +122,15 @@ _COLUMNS = "num, sink, id, rev, position, reason, attempts, first, last, due"
 class Ledger(SqlFile):
     """The file, made where it isn't there."""
 
-    def __init__(self, directory: Path) -> None:
-        """Of a data directory. Raises `LedgerError`."""
+    def __init__(self, directory: Path, shared: SharedFiles | None = None) -> None:
+        """Of a data directory; see `SqlFile`. Raises `LedgerError`."""
         super().__init__(
-            directory / FILE, _TABLES, _VERSION, failure=LedgerError, pragmas=("synchronous = FULL",)
+            directory / FILE,
+            _TABLES,
+            _VERSION,
+            failure=LedgerError,
+            pragmas=("synchronous = FULL",),
+            shared=shared,
         )
 
     # -- dead letters --------------------------------------------------------------------------
@@ -136,7 +141,7 @@ class Ledger(SqlFile):
         """
         now = time.time()
         return int(
-            self._value(
+            self._wrote(
                 "INSERT INTO dead VALUES (NULL, ?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?7)"
                 " ON CONFLICT (sink, id) DO UPDATE SET"
                 " attempts = iif(rev = excluded.rev, attempts + 1, 1),"
@@ -149,7 +154,7 @@ class Ledger(SqlFile):
 
     def postpone(self, sink: str, docid: str, due: float) -> None:
         """It is tried again then, at the latest in `LONGEST_POSTPONED`."""
-        self._value("UPDATE dead SET due = ? WHERE sink = ? AND id = ?", (due, sink, docid))
+        self._wrote("UPDATE dead SET due = ? WHERE sink = ? AND id = ?", (due, sink, docid))
 
     def promote(self, sink: str, made: str) -> None:
         """What is known of the generation `made` is what is known of the sink from now on."""
@@ -159,11 +164,11 @@ class Ledger(SqlFile):
 
     def forget(self, sink: str) -> None:
         """Nothing is known of this sink, or generation of one."""
-        self._value("DELETE FROM dead WHERE sink = ?", (sink,))
+        self._wrote("DELETE FROM dead WHERE sink = ?", (sink,))
 
     def resolve(self, sink: str, docids: Iterable[str]) -> None:
         """They are stored."""
-        self._value(
+        self._wrote(
             "DELETE FROM dead WHERE sink = ? AND id IN (SELECT value FROM json_each(?))",
             (sink, orjson.dumps(list(docids)).decode()),
         )
@@ -212,14 +217,14 @@ class Ledger(SqlFile):
 
     def report(self, status: Status) -> None:
         values = {key: value for key, value in asdict(status).items() if key not in ("sink", "at")}
-        self._value(
+        self._wrote(
             "INSERT OR REPLACE INTO status VALUES (?, ?, ?)",
             (status.sink, time.time(), orjson.dumps(values).decode()),
         )
 
     def keep_only(self, sinks: Sequence[str]) -> None:
         """Takes away what was reported of sinks that there are no more."""
-        self._value(
+        self._wrote(
             "DELETE FROM status WHERE sink NOT IN (SELECT value FROM json_each(?))",
             (orjson.dumps(list(sinks)).decode(),),
         )
@@ -238,7 +243,7 @@ class Ledger(SqlFile):
 
     def ask_rebuild(self, sink: str, why: str) -> None:
         """A new generation of the sink is to be made. It goes on after a restart until it is there."""
-        self._value("INSERT OR IGNORE INTO rebuilds VALUES (?, ?, ?)", (sink, time.time(), why))
+        self._wrote("INSERT OR IGNORE INTO rebuilds VALUES (?, ?, ?)", (sink, time.time(), why))
 
     def rebuild_asked(self, sink: str) -> str | None:
         """Why, or None."""
@@ -246,7 +251,7 @@ class Ledger(SqlFile):
         return found
 
     def rebuilt(self, sink: str) -> None:
-        self._value("DELETE FROM rebuilds WHERE sink = ?", (sink,))
+        self._wrote("DELETE FROM rebuilds WHERE sink = ?", (sink,))
 
     # -- the file ------------------------------------------------------------------------------
 
@@ -256,6 +261,12 @@ class Ledger(SqlFile):
 
     def _value(self, query: str, values: Sequence[Any]) -> Any:
         rows = self.rows(query, values)
+        return rows[0][0] if rows else None
+
+    def _wrote(self, query: str, values: Sequence[Any]) -> Any:
+        """The same of a statement that writes."""
+        with self.writing() as connection:
+            rows = fetch(connection, query, values)
         return rows[0][0] if rows else None
 
     def _changed(self, query: str, values: Sequence[Any]) -> int:

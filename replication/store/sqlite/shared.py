@@ -139,7 +139,7 @@ class SharedStore(SqliteStore):
 
     def _take(self, name: str, entered: Entered) -> None:
         path = self._path(name)
-        if not _follows(path, entered):
+        if not follows(path, entered):
             remove_file(path)
             with suppress(ProtocolError):  # gone meanwhile
                 self._enter(name, self.catalogue.fetch(name, path))
@@ -147,14 +147,14 @@ class SharedStore(SqliteStore):
             self._enter(name, entered)
 
     def _enter(self, name: str, entered: Entered) -> None:
-        replace_text(_origin(self._path(name)), entered.lineage.encode("ascii"))
+        enter(self._path(name), entered)
         self._entered[name] = entered.lineage
         self.appear(name)
 
     def _drop(self, name: str) -> None:
         self._entered.pop(name, None)
         self.disappear(name)
-        _origin(self._path(name)).unlink(missing_ok=True)
+        remove_copy(self._path(name))
 
     # -- the store -----------------------------------------------------------------------------
 
@@ -216,7 +216,18 @@ def _origin(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(SUFFIX) + _ORIGIN)
 
 
-def _follows(path: Path, entered: Entered) -> bool:
+def enter(path: Path, entered: Entered) -> None:
+    """Notes down beside a copy where it comes from."""
+    replace_text(_origin(path), entered.lineage.encode("ascii"))
+
+
+def remove_copy(path: Path) -> None:
+    """A copy, what SQLite has beside it, and the note of where it came from."""
+    remove_file(path)
+    _origin(path).unlink(missing_ok=True)
+
+
+def follows(path: Path, entered: Entered) -> bool:
     """Whether a file is a copy that can go on where it stands."""
     try:
         if _origin(path).read_text("ascii") != entered.lineage:

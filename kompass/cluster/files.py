@@ -1,0 +1,41 @@
+"""Files of what runs beside the servers of a cluster, as copies that follow journals in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kompass.cluster.catalogue import PostgresCatalogue
+from kompass.sqlfile import SharedFiles
+from replication.protocol.errors import ProtocolError
+from replication.store.sqlite import Journal, copies, shared
+
+
+class ClusterFiles(SharedFiles):
+    """Those of a catalogue that aren't databases."""
+
+    def __init__(self, catalogue: PostgresCatalogue) -> None:
+        self._catalogue = catalogue
+
+    def journal(self, path: Path, make: Callable[[Path], None]) -> Journal:
+        name = f"{PostgresCatalogue.FILE}{path.name}"
+        if name not in self._catalogue.files():
+            self._add(name, path, make)
+        entered = self._catalogue.files()[name]
+        if not shared.follows(path, entered):
+            shared.remove_copy(path)
+            shared.enter(path, self._catalogue.fetch(name, path))
+        return self._catalogue.journal(name)
+
+    def _add(self, name: str, path: Path, make: Callable[[Path], None]) -> None:
+        draft = path.with_name(f"{path.name}.draft")
+        shared.remove_copy(draft)
+        make(draft)
+        copies.begin(draft)
+        try:
+            self._catalogue.add(name, draft)
+        except ProtocolError as error:
+            if error.status != 412:  # another process has made it meanwhile
+                raise
+        finally:
+            shared.remove_copy(draft)
