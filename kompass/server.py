@@ -39,6 +39,7 @@ from kompass.sync.serving import Sync
 from kompass.vectors.setup import create_meaning
 from replication.accounts.passwords import ITERATIONS
 from replication.http import Application, ServerConfig, create_app
+from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.replicator.hosts import LOOPBACK
 from replication.store.sqlite import SqliteStore
@@ -79,6 +80,8 @@ class Product:
         self.search = search
         self.sync = sync
         self.identity = identity
+        self.is_leaving = False
+        """Whether it says that it isn't ready, so that nobody sends it anything new."""
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
@@ -128,6 +131,8 @@ class Product:
         records there are.
         """
         try:
+            if self.is_leaving:
+                raise errors.unavailable("This process is about to end: another one serves.")
             store = self.documents.server.store
             await store.fresh()
             await store.get(DATABASE).info()

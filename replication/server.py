@@ -150,8 +150,9 @@ async def serve(
     certfile: str | None = None,
     keyfile: str | None = None,
     trusted_proxies: str | None = None,
+    shutdown_seconds: int = SHUTDOWN_SECONDS,
 ) -> None:
-    """Serves `app` until SIGINT or SIGTERM, then lets requests finish for some seconds.
+    """Serves `app` until SIGINT or SIGTERM, then lets requests finish for `shutdown_seconds`.
 
     `trusted_proxies`: addresses, separated by commas, whose `X-Forwarded-…` headers are believed.
     Raises `CannotServeError` if the port is taken or the application doesn't start.
@@ -169,7 +170,7 @@ async def serve(
         proxy_headers=trusted_proxies is not None,
         forwarded_allow_ips=trusted_proxies,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_graceful_shutdown=shutdown_seconds,
         backlog=_BACKLOG,
         ssl_certfile=certfile,
         ssl_keyfile=keyfile,
@@ -196,6 +197,7 @@ def run(
     certfile: str | None = None,
     keyfile: str | None = None,
     trusted_proxies: str | None = None,
+    shutdown_seconds: int = SHUTDOWN_SECONDS,
 ) -> None:
     """`serve` in an event loop of its own. `make_app` is awaited in that loop, once the port is taken."""
     allow_many_files()
@@ -219,6 +221,7 @@ def run(
             certfile=certfile,
             keyfile=keyfile,
             trusted_proxies=trusted_proxies,
+            shutdown_seconds=shutdown_seconds,
         )
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -36,6 +36,7 @@ class LiveFeeds:
         self._feeds: dict[Call, End] = {}
         self._task: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
+        self._ending = False
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -43,6 +44,8 @@ class LiveFeeds:
     def add(self, call: Call, end: End) -> None:
         """`end` is called once if the caller may no longer read; the feed then ends and is removed."""
         self._feeds[call] = end
+        if self._ending:
+            end()
         if self._task is None:
             self._task = asyncio.create_task(self._look_after())
 
@@ -54,6 +57,14 @@ class LiveFeeds:
     def check_now(self) -> None:
         """Something has changed about who may read: all feeds are checked at once."""
         self._wanted.set()
+
+    def end_all(self) -> None:
+        """The server is about to stop: every feed ends as if it had been idle for too long, and so does each
+        that still begins, with what there is.
+        """
+        self._ending = True
+        for end in list(self._feeds.values()):
+            end()
 
     def close(self) -> None:
         if self._task is not None:
