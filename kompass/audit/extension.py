@@ -104,6 +104,10 @@ class AuditExtension(Extension):
 
     def _finish(self, writing: Writing, recorder: Recorder) -> None:
         recorder.finish()
+        self.sign_if_due(writing)
+
+    def sign_if_due(self, writing: Writing) -> None:
+        """Signs where the chain is if it has grown much since the last time."""
         if self._signer is None:
             return
         try:

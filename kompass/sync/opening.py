@@ -48,15 +48,16 @@ def chain_of(
     *,
     disposable: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    signs: bool = True,
 ) -> AuditExtension:
     """A chain of writes that is signed with these keys, or those of a data directory. `disposable`: it may be
-    deleted with its database, as a demo's may.
+    deleted with its database, as a demo's may. Not `signs`: another process does, and this one adds to it.
 
     Raises `KeysError` if they can't be used.
     """
     if isinstance(keys, Path):
         keys = SigningKeys(TextFile(keys / KEYS_FILE))
-    return AuditExtension(Signer(keys, anchor=anchor), now=now, disposable=disposable)
+    return AuditExtension(Signer(keys, anchor=anchor) if signs else None, now=now, disposable=disposable)
 
 
 def extensions(

@@ -40,12 +40,14 @@ from kompass.sync.toucher import Toucher
 from kompass.texts import TextFiles, Texts
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
-from replication.store.sqlite import Extension, SqliteDatabase, SqliteStore
+from replication.store.sqlite import Extension, SqliteDatabase, SqliteStore, Writing
 
 RESUMED_EVERY = 60.0
 """Seconds after which an erasure is gone on with that couldn't be finished, or was done on another server."""
 SIGNED_EVERY = 86_400.0
 """Seconds after which the chain of writes is signed, even if little was written."""
+SIGNED_FOR_OTHERS_EVERY = 60.0
+"""Seconds after which is looked whether other processes have written enough for a signature."""
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +96,7 @@ class Sync:
         self._now = now
         self._opens = opens
         self.leads = leads
-        self.audit = chain_of(self.keys, anchor, disposable=disposable, now=now)
+        self.audit = chain_of(self.keys, anchor, disposable=disposable, now=now, signs=leads)
         self.revocations = RevocationLog(texts[REVOCATIONS_FILE])
         """Of what was taken from people: taken again before anybody is served if a database lacks it."""
         self.journal = Journal(texts[ERASURES_FILE])
@@ -146,7 +148,7 @@ class Sync:
     def _keep_house(self, gate: Gate) -> None:
         self._tasks = [
             asyncio.create_task(gate.keep_house(), name="gate"),
-            asyncio.create_task(self._sign_daily(gate.database), name="checkpoints"),
+            asyncio.create_task(self._sign_daily(gate), name="checkpoints"),
             asyncio.create_task(self._finish_erasures(gate), name="erasures"),
         ]
         self._toucher = Toucher(gate.database, self.index)
@@ -185,16 +187,25 @@ class Sync:
             except Exception as error:
                 log.error("erasures could not be looked at: that is tried again", **outline(error))
 
-    async def _sign_daily(self, database: SqliteDatabase) -> None:
+    async def _sign_daily(self, gate: Gate) -> None:
+        """Signs once a day; what others write in between as often as they would. Then what uploads have left
+        goes that broke off.
+        """
         acting_as(SYSTEM)
         while True:
-            await asyncio.sleep(SIGNED_EVERY)
-            await self._sign(database)
+            for _ in range(int(SIGNED_EVERY / SIGNED_FOR_OTHERS_EVERY)):
+                await asyncio.sleep(SIGNED_FOR_OTHERS_EVERY)
+                if gate.database.is_shared:
+                    await self._sign(gate.database, self.audit.sign_if_due)
+            await self._sign(gate.database)
+            for database in (gate.database, gate.quarantine.database):
+                with suppress(ProtocolError):
+                    await database.drop_leftovers()
 
-    async def _sign(self, database: SqliteDatabase) -> None:
+    async def _sign(self, database: SqliteDatabase, sign: Callable[[Writing], None] | None = None) -> None:
         """Signs where the chain of writes is."""
         try:
-            await database.transact(self.audit.checkpoint)
+            await database.transact(sign or self.audit.checkpoint)
         except (ProtocolError, OSError, KeysError):
             log.exception("the chain of writes could not be signed")
 
