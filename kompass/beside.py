@@ -61,8 +61,8 @@ def found(settings: Settings) -> Beside:
         settings,
         feeds,
         works,
-        _given(settings.feed_secret) or (secrets.token_urlsafe(32) if feeds else ""),
-        _given(settings.jobs_secret) or (secrets.token_urlsafe(32) if works else ""),
+        given(settings.feed_secret) or (secrets.token_urlsafe(32) if feeds else ""),
+        given(settings.jobs_secret) or (secrets.token_urlsafe(32) if works else ""),
     )
 
 
@@ -75,7 +75,8 @@ def why_no_jobs(settings: Settings) -> str | None:
     return None
 
 
-def _given(secret: object) -> str:
+def given(secret: object) -> str:
+    """A secret of the settings as text, empty for none."""
     from pydantic import SecretStr
 
     return secret.get_secret_value() if isinstance(secret, SecretStr) else ""

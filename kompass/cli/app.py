@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from kompass import __version__
+from kompass.cli.api import api
 from kompass.cli.audit import audit
 from kompass.cli.backup import backup
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
 from kompass.cli.feed import feed
+from kompass.cli.index import index
 from kompass.cli.init import init
 from kompass.cli.jobs import jobs
 from kompass.cli.keycloak import keycloak
@@ -33,6 +35,8 @@ from kompass.cli.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
+app.command()(api)
+app.command()(index)
 app.command()(doctor)
 app.command()(replicate)
 app.command()(explain)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.errors import read_settings
+from kompass.cli.starting import check_administrator, readable_errors
 from kompass.settings import DemoSize, Settings
 
 
@@ -30,10 +31,8 @@ def serve(
 ) -> None:
     """Serve the product until stopped. Everything not given here comes from KOMPASS_… or kompass.toml."""
     settings = read_settings(host=host, port=port, data=data, demo=demo, demo_size=demo_size)
-    if not settings.demo and not settings.admins:
-        raise UsableError(
-            "no administrator is set. Name one with KOMPASS_ADMIN=NAME:PASSWORD, or look around with --demo."
-        )
+    if not settings.demo:
+        check_administrator(settings)
     _run(settings)
 
 
@@ -42,18 +41,11 @@ def _run(settings: Settings) -> None:
     from starlette.types import ASGIApp
 
     from kompass import beside, log
-    from kompass.audit.signing import KeysError
     from kompass.business import BusinessRules
-    from kompass.demo.load import RealDataError
-    from kompass.identity.keycloak import KeycloakError
-    from kompass.privacy.journal import JournalError
-    from kompass.revocations.log import RevocationLogError
     from kompass.server import create_product
     from kompass.supervisor import Supervisor
     from kompass.sync.serving import Sync
-    from replication.protocol.errors import ProtocolError
-    from replication.server import CannotServeError, run
-    from replication.store.sqlite import DirectoryInUseError
+    from replication.server import run
 
     log.configure(settings.log_level, settings.log_format)
 
@@ -88,7 +80,7 @@ def _run(settings: Settings) -> None:
             await store.close()
             raise
 
-    try:
+    with readable_errors(settings):
         run(
             make_app,
             settings.host,
@@ -97,19 +89,6 @@ def _run(settings: Settings) -> None:
             stopping=stopping,
             trusted_proxies=",".join(settings.trusted_proxies) or None,
         )
-    except (
-        CannotServeError,
-        DirectoryInUseError,
-        KeycloakError,
-        JournalError,
-        KeysError,
-        ProtocolError,
-        RealDataError,
-        RevocationLogError,
-    ) as error:
-        raise UsableError(str(error)) from error
-    except OSError as error:
-        raise UsableError(f"cannot use {settings.directory}: {error.strerror or error}") from error
 
 
 def _welcome(url: str, settings: Settings) -> None:

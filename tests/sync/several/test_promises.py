@@ -17,7 +17,8 @@ from tests.sync.promises.steps import STEPS, Step, used
 from tests.sync.several.company import SeveralCompany
 from tests.sync.test_promises import KNOWN, Trial
 
-LENGTH = Length.asked_for("KOMPASS_TEST_STEPS", usual=1000, each=50)
+pytestmark = pytest.mark.slow
+LENGTH = Length.asked_for("KOMPASS_TEST_STEPS", usual=300, each=50)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,6 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     trial.close()
 
 
-@pytest.mark.slow
 @programs(STEPS, LENGTH)
 def test_nobody_sees_too_much_or_loses_anything(trial: Trial, program: list[Step]) -> None:
     note(f"program: {used(program)}")

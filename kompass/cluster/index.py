@@ -1,0 +1,99 @@
+"""What one process does for all of a cluster: `kompass index`.
+
+It makes the databases, keeps house at the gate, signs the chain of writes, finishes erasures, touches,
+follows Keycloak's users, runs what `_replicator` describes, keeps CouchDB in step and saves the files that
+new copies begin with. Several may run: one leads, the others follow and wait. Who can't lead any more ends;
+whoever runs it starts another one, which waits its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from kompass.cluster.bases import Bases
+from kompass.cluster.leading import Leadership
+from kompass.cluster.process import Process
+from kompass.settings import Settings
+
+_TURN_SECONDS = 1.0
+"""How often is asked whether nobody leads."""
+_LOOK_SECONDS = 2.0
+"""How often the leader looks whether it still leads."""
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> bool:
+    """Waits for its turn, then leads until `stop` is set. False if it can't go on. Raises as `Process`."""
+    process = Process(settings, "kompass index", leads=True)
+    await process.open()
+    leadership = Leadership(process.member.connections)
+    try:
+        told = False
+        while not await asyncio.to_thread(leadership.take):
+            if not told:
+                log.info("another process leads: waiting")
+                told = True
+            await process.follow()
+            if await _is_set(stop, _TURN_SECONDS):
+                return True
+            if process.store.lost():
+                return False
+        return await _lead(process, leadership, stop)
+    finally:
+        await process.close()
+        await asyncio.to_thread(leadership.give_up)
+
+
+async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -> bool:
+    await process.follow()
+    await process.start()
+    log.info("leads")
+    lost = asyncio.create_task(process.until_lost())
+    tasks = [
+        asyncio.create_task(Bases(process.store, process.member.catalogue).keep(), name="bases"),
+        asyncio.create_task(_keep_couchdb(process), name="couchdb"),
+        lost,
+    ]
+    try:
+        while not await _is_set(stop, _LOOK_SECONDS):
+            if lost.done():
+                return False
+            if not await asyncio.to_thread(leadership.is_held):
+                log.error("PostgreSQL can't be reached: this process leads no longer, and ends")
+                return False
+        return True
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_couchdb(process: Process) -> None:
+    """Keeps CouchDB in step with every database that has a place there."""
+    kept: dict[str, asyncio.Task[None]] = {}
+    try:
+        while True:
+            names = set(await process.store.names())
+            for name in kept.keys() - names:
+                kept.pop(name).cancel()
+            for name in names - kept.keys():
+                keeper = process.member.keeper(name)
+                if keeper is not None:
+                    kept[name] = asyncio.create_task(keeper.keep(), name=f"couchdb {name}")
+            await asyncio.sleep(_LOOK_SECONDS)
+    finally:
+        for task in kept.values():
+            task.cancel()
+        await asyncio.gather(*kept.values(), return_exceptions=True)
+
+
+async def _is_set(event: asyncio.Event, within: float) -> bool:
+    try:
+        async with asyncio.timeout(within):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Which process does what one does for all: the one that holds a lock in PostgreSQL."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from kompass.cluster.connections import Connections
+
+if TYPE_CHECKING:
+    import psycopg
+
+_KEY = 0x6B6F6D7061737332
+_SECONDS = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 3, "tcp_keepalives_count": 3}
+"""PostgreSQL notices within a quarter of a minute that the leader's machine is gone, and frees the lock."""
+
+
+class Leadership:
+    """Methods block, and raise nothing: what can't be reached isn't led."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def take(self) -> bool:
+        """Whether this process leads from now on. False while another one does."""
+        import psycopg
+
+        try:
+            if self._connection is None:
+                self._connection = self._connections.open()
+                for name, value in _SECONDS.items():
+                    self._connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (_KEY,)).fetchone()
+        except psycopg.Error:
+            self.give_up()
+            return False
+        return row is not None and bool(row[0])
+
+    def is_held(self) -> bool:
+        """Whether it still leads, after `take` said so: the lock goes with the connection."""
+        import psycopg
+
+        if self._connection is None:
+            return False
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            self.give_up()
+            return False
+        return True
+
+    def give_up(self) -> None:
+        import psycopg
+
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()

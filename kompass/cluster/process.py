@@ -1,0 +1,116 @@
+"""One process of a cluster: the product over its copies of the databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+
+from kompass.beside import given
+from kompass.business import BusinessRules
+from kompass.cluster.member import Member
+from kompass.identity.devices import DATABASE as DEVICES
+from kompass.server import Product, create_product
+from kompass.settings import Settings
+from kompass.sync.opening import DATABASE
+from kompass.sync.quarantine import DATABASE as QUARANTINE
+from kompass.sync.serving import Sync
+from replication.accounts.users import USERS_DATABASE
+from replication.protocol.errors import ProtocolError
+from replication.replicator.documents import REPLICATOR_DATABASE
+from replication.store.sqlite import SharedStore
+
+_NEEDED = frozenset({DATABASE, QUARANTINE, DEVICES, USERS_DATABASE, REPLICATOR_DATABASE})
+"""Databases that the leader makes."""
+_LOOK_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Process:
+    """From its making, which connects to nothing, to `close`, or to the end of its lifespan as an ASGI
+    application."""
+
+    def __init__(self, settings: Settings, name: str, *, leads: bool) -> None:
+        """`name`: as what PostgreSQL lists it. Raises `NoClusterError`, `KeysError`."""
+        self.settings = settings
+        self.member = Member.of(settings, name)
+        self.sync = Sync(
+            settings.directory,
+            BusinessRules(),
+            settings.series,
+            anchor=settings.audit_anchor,
+            opens=self.member.open_store,
+            leads=leads,
+        )
+        self.store: SharedStore
+        self.product: Product | None = None
+
+    async def open(self) -> None:
+        """Fetches the copies, which may take minutes. Raises as `Member.join` and `SharedStore` do."""
+        await asyncio.to_thread(self.member.join)
+        try:
+            store = await self.sync.open_store()
+            assert isinstance(store, SharedStore)
+            self.store = store
+        except BaseException:
+            await self.member.leave()
+            raise
+
+    async def follow(self) -> None:
+        """Brings the copies up to date, as far as that is possible now."""
+        with suppress(ProtocolError):
+            for name in await self.store.names():
+                self.store.get(name)
+            await self.store.fresh()
+
+    async def start(self) -> Product:
+        """The product, which works from now on. Who doesn't lead waits until there are databases to serve."""
+        told = self.sync.leads
+        while not (self.sync.leads or set(await self.store.names()) >= _NEEDED):
+            if not told:
+                log.info("waiting until `kompass index` has made the databases")
+                told = True
+            await asyncio.sleep(_LOOK_SECONDS)
+        self.product = await create_product(
+            self.store,
+            self.sync,
+            self.settings,
+            feed_secret=given(self.settings.feed_secret),
+            jobs_secret=given(self.settings.jobs_secret),
+        )
+        return self.product
+
+    async def until_lost(self) -> Mapping[str, Exception]:
+        """Returns when a copy can't follow any more, with why: another process has to take the place of this
+        one.
+        """
+        while True:
+            lost = self.store.lost()
+            if lost:
+                why = {name: str(error) for name, error in lost.items()}
+                log.error("a copy is out of step: it is fetched anew by the next start", why=why)
+                return lost
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def close(self) -> None:
+        if self.product is None:
+            await self.sync.close()
+            await self.store.close()
+        else:
+            await self.product.close()
+            await self.product.documents.server.close()
+        await self.member.leave()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.product is not None
+
+        async def leaving(message: Message) -> None:
+            if message["type"] == "lifespan.shutdown.complete":
+                await self.member.leave()
+            await send(message)
+
+        await self.product(scope, receive, leaving if scope["type"] == "lifespan" else send)

@@ -1,0 +1,98 @@
+"""Processes of a cluster: `kompass api` and `kompass index`, each with a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.cluster.harness import cluster
+from tests.needs import ROOT
+from tests.servers import free_port
+from tests.serving import ADMIN, until
+
+START_SECONDS = 60
+
+
+class Node:
+    """One process."""
+
+    def __init__(self, command: str, directory: Path, dsn: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = directory.with_suffix(".log")
+        self._arguments = [sys.executable, "-m", "kompass", command, "--data", str(directory)]
+        if command == "api":
+            self._arguments += ["--port", str(self.port)]
+        self._environment = {
+            **os.environ,
+            "KOMPASS_JOURNAL_DSN": dsn,
+            "KOMPASS_ADMIN": ":".join(ADMIN),
+            "KOMPASS_FEED": "off",
+        }
+        self.process: subprocess.Popen[bytes]
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._arguments, cwd=ROOT, stdout=log, stderr=log, env=self._environment
+            )
+
+    @property
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.told()
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def await_ready(self) -> None:
+        until(lambda: self.is_ready, START_SECONDS, self.told)
+
+    def await_told(self, text: str) -> None:
+        until(lambda: text in self.told(), START_SECONDS, self.told)
+
+    def told(self) -> str:
+        return self.log.read_text()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is finished, nobody is told."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+
+class Nodes:
+    """A cluster's processes."""
+
+    def __init__(self, directory: Path, dsn: str) -> None:
+        self._directory = directory
+        self._dsn = dsn
+        self.all: list[Node] = []
+
+    def add(self, command: str) -> Node:
+        node = Node(command, self._directory / f"{command}{len(self.all)}", self._dsn)
+        self.all.append(node)
+        return node
+
+
+@contextmanager
+def nodes(directory: Path) -> Iterator[Nodes]:
+    """None yet. Whatever runs at the end is killed."""
+    with cluster() as made:
+        running = Nodes(directory, made.dsn)
+        try:
+            yield running
+        finally:
+            for node in running.all:
+                node.kill()
