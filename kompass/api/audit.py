@@ -69,7 +69,7 @@ async def verified(request: Request) -> Response:
 
     def look() -> Report:
         with opened(chain.file) as connection:
-            return inspect(connection, chain.keys.public, start=start)
+            return inspect(connection, chain.keys.known(), start=start)
 
     async with chain.verifying:
         report = await asyncio.to_thread(look)
@@ -88,7 +88,8 @@ async def verified(request: Request) -> Response:
 async def keys(request: Request) -> Response:
     """`GET keys`: the public keys that checkpoints are signed with, each signed by the one before it."""
     caller(request)
-    return JSONResponse({"keys": [key.as_json() for key in services_of(request).chain.keys.public]})
+    keys = await asyncio.to_thread(services_of(request).chain.keys.known)
+    return JSONResponse({"keys": [key.as_json() for key in keys]})
 
 
 def as_json(shown: Shown) -> dict[str, Any]:

@@ -105,6 +105,11 @@ class SigningKeys:
         if not is_its:
             raise KeysError(f"{self._text.shown} can't be used: its secret isn't that of the latest key")
 
+    def known(self) -> tuple[PublicKey, ...]:
+        """`public`, with what another process has made meanwhile. Reads the text. Raises `KeysError`."""
+        self._load()
+        return self.public
+
     def sign(self, make: Callable[[str], bytes], now: datetime) -> tuple[bytes, bytes]:
         """Signs what `make` returns for the id of the key: (text, signature). Makes a key when one is due."""
         self._load()  # another process may have made the next one

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from kompass.beside import given
 from kompass.business import BusinessRules
 from kompass.cluster.member import Member
+from kompass.cluster.texts import PostgresTexts
 from kompass.identity.devices import DATABASE as DEVICES
 from kompass.server import Product, create_product
 from kompass.settings import Settings
@@ -35,24 +36,27 @@ class Process:
     application."""
 
     def __init__(self, settings: Settings, name: str, *, leads: bool) -> None:
-        """`name`: as what PostgreSQL lists it. Raises `NoClusterError`, `KeysError`."""
+        """`name`: as what PostgreSQL lists it. Raises `NoClusterError`."""
         self.settings = settings
         self.member = Member.of(settings, name)
-        self.sync = Sync(
-            settings.directory,
-            BusinessRules(),
-            settings.series,
-            anchor=settings.audit_anchor,
-            opens=self.member.open_store,
-            leads=leads,
-        )
+        self._leads = leads
+        self.sync: Sync
         self.store: SharedStore
         self.product: Product | None = None
 
     async def open(self) -> None:
-        """Fetches the copies, which may take minutes. Raises as `Member.join` and `SharedStore` do."""
+        """Fetches the copies, which may take minutes. Raises as `Member.join`, `Sync` and `SharedStore`."""
         await asyncio.to_thread(self.member.join)
         try:
+            self.sync = Sync(
+                self.settings.directory,
+                BusinessRules(),
+                self.settings.series,
+                anchor=self.settings.audit_anchor,
+                texts=PostgresTexts(self.member.connections),
+                opens=self.member.open_store,
+                leads=self._leads,
+            )
             store = await self.sync.open_store()
             assert isinstance(store, SharedStore)
             self.store = store
@@ -69,8 +73,8 @@ class Process:
 
     async def start(self) -> Product:
         """The product, which works from now on. Who doesn't lead waits until there are databases to serve."""
-        told = self.sync.leads
-        while not (self.sync.leads or set(await self.store.names()) >= _NEEDED):
+        told = False
+        while not (self._leads or set(await self.store.names()) >= _NEEDED):
             if not told:
                 log.info("waiting until `kompass index` has made the databases")
                 told = True

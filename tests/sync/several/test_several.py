@@ -74,6 +74,7 @@ async def test_whoever_was_answered_by_one_sees_it_at_the_other(two: Several, he
     await two.same()
 
 
+@pytest.mark.slow
 async def test_a_login_holds_everywhere_until_it_is_ended_anywhere(two: Several) -> None:
     await two[0].attack.login("adm1", "ADM")
     two.silence()
@@ -106,6 +107,7 @@ async def test_a_live_feed_shows_what_another_process_took_away(two: Several) ->
     assert [row["id"] for row in (await asyncio.wait_for(others, 5))["results"]] == [docid]
 
 
+@pytest.mark.slow
 async def test_a_live_feed_of_somebody_who_is_not_concerned_sleeps_on(
     two: Several, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +132,7 @@ async def test_a_live_feed_of_somebody_who_is_not_concerned_sleeps_on(
     waiting[0].cancel()
 
 
+@pytest.mark.slow
 async def test_two_changes_of_one_document_in_two_processes_meet(two: Several) -> None:
     await two[0].attack.login("adm1", "ADM")
     docid = some("customer")
@@ -154,6 +157,7 @@ async def test_two_changes_of_one_document_in_two_processes_meet(two: Several) -
     await two.same()
 
 
+@pytest.mark.slow
 async def test_what_one_refused_lies_in_the_quarantine_of_all(two: Several) -> None:
     await two[0].attack.login("adm1", "ADM")
     await two[0].attack.login("gf1", "GF")
@@ -176,6 +180,7 @@ async def test_what_one_refused_lies_in_the_quarantine_of_all(two: Several) -> N
     await two.same()
 
 
+@pytest.mark.slow
 async def test_the_chain_of_writes_is_one_and_verifies_in_every_copy(two: Several) -> None:
     await two.add()
     bodies = [text("customer", "adm1", owner="adm1", notes=str(number)) for number in range(30)]
@@ -193,6 +198,7 @@ async def test_the_chain_of_writes_is_one_and_verifies_in_every_copy(two: Severa
             assert list(verify(reading.connection, member.sync.keys.public)) == []
 
 
+@pytest.mark.slow
 async def test_numbers_have_no_gaps_with_writers_everywhere(two: Several) -> None:
     await two[0].attack.login("adm1", "ADM")
     body = text("customer", "adm1", owner="adm1")
@@ -205,6 +211,7 @@ async def test_numbers_have_no_gaps_with_writers_everywhere(two: Several) -> Non
         assert list(problems(reading, SeriesTable())) == []
 
 
+@pytest.mark.slow
 async def test_what_one_uploads_is_no_leftover_to_the_others(
     two: Several, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +247,7 @@ async def test_what_one_uploads_is_no_leftover_to_the_others(
     assert len(known) == 1
 
 
+@pytest.mark.slow
 async def test_who_leads_tells_what_a_process_that_died_had_kept(two: Several) -> None:
     await two[0].attack.login("adm1", "ADM")
     since = (await changes(two, 0, "adm1"))["last_seq"]
@@ -265,6 +273,7 @@ async def test_who_leads_tells_what_a_process_that_died_had_kept(two: Several) -
     house.cancel()
 
 
+@pytest.mark.slow
 async def test_settings_of_a_database_and_its_functions_count_everywhere(two: Several) -> None:
     two.silence()
     design = {"validate_doc_update": "function (doc) { if (doc.bad) throw({forbidden: 'bad'}) }"}
@@ -279,6 +288,7 @@ async def test_settings_of_a_database_and_its_functions_count_everywhere(two: Se
     assert (await b.ask("adm1", "GET", "/kompass/_changes")).status_code == 403
 
 
+@pytest.mark.slow
 async def test_a_user_who_is_purged_at_one_is_gone_at_the_other(two: Several) -> None:
     await two[0].attack.login("adm1", "ADM")
     assert (await two[1].attack.ask("adm1", "GET", "/kompass")).status_code == 200
@@ -289,6 +299,7 @@ async def test_a_user_who_is_purged_at_one_is_gone_at_the_other(two: Several) ->
     assert (await two[1].attack.ask("adm1", "GET", "/kompass")).status_code == 401
 
 
+@pytest.mark.slow
 async def test_without_its_journal_a_process_says_so_and_loses_nothing(two: Several) -> None:
     await two[1].attack.login("adm1", "ADM")
     sent = revised(some("customer"), text("customer", "adm1", owner="adm1"))
