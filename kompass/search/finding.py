@@ -17,7 +17,7 @@ from kompass.search.asking import Question, Sort
 from kompass.search.fusion import FUSED, fused
 from kompass.search.index import IndexAbsentError, IndexUnavailableError, Match, Meaning, Standing, TextIndex
 
-ONE_TOOK_TOO_LONG = 3.0
+TEXT_TOOK_TOO_LONG = MEANING_TOOK_TOO_LONG = 3.0
 """Seconds after which an index is given up, and the other answers alone."""
 
 MOST_NEAR = 50
@@ -89,7 +89,7 @@ class Finding:
     async def text_standing(self) -> Standing | None:
         """None where meaning answers alone, and why in `no_text`. Raises `IndexUnavailableError`."""
         try:
-            return await self._soon(lambda: self._text().standing())
+            return await self._soon(TEXT_TOOK_TOO_LONG, lambda: self._text().standing())
         except IndexUnavailableError as error:
             self._without_text(error)
             return None
@@ -103,7 +103,7 @@ class Finding:
             self.no_vectors = State("absent", 0)
             return None
         try:
-            return await self._soon(meaning.standing)
+            return await self._soon(MEANING_TOOK_TOO_LONG, meaning.standing)
         except IndexUnavailableError as error:
             self._without_vectors(error)
             return None
@@ -137,9 +137,10 @@ class Finding:
         most = max(FUSED, offset + limit)
         try:
             found = await self._soon(
+                TEXT_TOOK_TOO_LONG,
                 lambda: self._text().find(
                     self._question, held, without=hidden or (), limit=most, facets=hidden is not None
-                )
+                ),
             )
         except IndexUnavailableError as error:
             self._without_text(error)
@@ -159,7 +160,7 @@ class Finding:
         if meaning is None or self.no_vectors is not None:
             return None
         try:
-            return await self._soon(lambda: self._near(meaning, held, hidden))
+            return await self._soon(MEANING_TOOK_TOO_LONG, lambda: self._near(meaning, held, hidden))
         except IndexUnavailableError as error:
             self._without_vectors(error)
             return None
@@ -187,12 +188,12 @@ class Finding:
             raise IndexAbsentError(self._absent)
         return self._index
 
-    async def _soon(self, asking: Callable[[], Awaitable[T]]) -> T:
+    async def _soon(self, seconds: float, asking: Callable[[], Awaitable[T]]) -> T:
         """Where another index could answer, this one isn't waited for any longer."""
         if self._mode is Mode.TEXT:
             return await asking()
         try:
-            async with asyncio.timeout(ONE_TOOK_TOO_LONG):
+            async with asyncio.timeout(seconds):
                 return await asking()
         except TimeoutError:
             raise IndexUnavailableError("It didn't answer in time: try again.") from None

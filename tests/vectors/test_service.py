@@ -142,7 +142,7 @@ async def test_an_index_that_is_slow_or_broken_holds_up_nobody(
     async def broken(*_: object, **__: object) -> list[Match]:
         raise IndexUnavailableError("http://model.intern:8080 and /srv/vectors are broken")
 
-    monkeypatch.setattr(finding, "ONE_TOOK_TOO_LONG", 0.1)
+    monkeypatch.setattr(finding, "MEANING_TOOK_TOO_LONG", 0.1)
     async with AsyncExitStack() as stack:
         world = await open_world(tmp_path / "data", stack)
         await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
@@ -231,7 +231,7 @@ async def test_a_full_text_that_fails_in_the_midst_leaves_what_is_near(
     async def broken(*_: object, **__: object) -> list[Match]:
         raise IndexUnavailableError("it is broken")
 
-    monkeypatch.setattr(finding, "ONE_TOOK_TOO_LONG", 0.3)
+    monkeypatch.setattr(finding, "TEXT_TOOK_TOO_LONG", 0.3)
     async with AsyncExitStack() as stack:
         world = await open_world(tmp_path / "data", stack)
         await filled(world.product, tmp_path / "data" / "vectors", world.documents.values())
