@@ -12,9 +12,11 @@ What fails all the same is a 503 for whoever asked, and after some of them the b
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -193,10 +195,16 @@ def _connection(endpoint: Endpoint, most: int, timeout: float, retries: int) -> 
         retries=retries,
         timeout=timeout,
         # Whoever runs the server has named the host: there is no list to check it against.
-        transport=httpx.AsyncHTTPTransport(limits=limits, trust_env=False),
+        transport=httpx.AsyncHTTPTransport(verify=_trusted(), limits=limits, trust_env=False),
         whole_server=True,
         pool_wait=POOL_WAIT,
     )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the authorities' certificates takes a while: once is enough."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def database_path(remote: str) -> str:

@@ -26,7 +26,8 @@ from replication.store.sqlite.listed import ListedDatabase
 from replication.store.sqlite.schema import create
 from tests.replication.store.couchdb.feeds import SHARDS, Cluster
 
-NOWHERE = Endpoint("http://127.0.0.1:9/")
+NOWHERE = Client(Endpoint("http://127.0.0.1:9/"))
+"""Never asked: the feed is made up."""
 
 
 class Process:
@@ -38,7 +39,7 @@ class Process:
             create(connection, b"{}", partitioned=False)
             connection.close()
         self.ledger = CouchDatabase(
-            "db", path, pool, _nothing, _ignore, client=Client(NOWHERE), path="/db", gone=_nothing
+            "db", path, pool, _nothing, _ignore, client=NOWHERE, path="/db", gone=_nothing
         )
         self._follower = Follower(cluster, self.ledger, _nothing)
 
