@@ -24,7 +24,7 @@ import httpx
 
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
-from replication.replicator.connection import SERVER_ROOT, Answer, Body, Connection
+from replication.replicator.connection import Answer, Body, Connection
 from replication.replicator.failures import (
     MissingStub,
     PeerRefused,
@@ -79,8 +79,6 @@ class Client:
         self.shown = endpoint.url
         self.heartbeat = heartbeat
         self.breaker = Breaker(endpoint.url)
-        self.requests = 0
-        """How many were made."""
         self._short = _connection(endpoint, CONNECTIONS, timeout, retries)
         self._long = _connection(endpoint, STREAMS, max(timeout, 3 * heartbeat), 0)
 
@@ -111,7 +109,6 @@ class Client:
             return (repeat is Repeat.ALWAYS or error.undone) and (error.wait or 0.0) <= LONGEST_WAIT
 
         self.breaker.enter()
-        self.requests += 1
         try:
             answer = await self._short.request(
                 method,
@@ -143,7 +140,6 @@ class Client:
     ) -> AsyncIterator[httpx.Response]:
         """A response whose body the caller reads, from `raw`. One attempt; raises as `request` does."""
         self.breaker.enter()
-        self.requests += 1
         try:
             async with self._long.stream(path, query, headers) as response:
                 self.breaker.succeeded()
@@ -154,9 +150,6 @@ class Client:
     def raw(self, response: httpx.Response, *, may_trickle: bool = False) -> AsyncIterator[bytes]:
         return self._long.raw(response, may_trickle=may_trickle)
 
-    async def welcome(self) -> Any:
-        return await self.ask("GET", SERVER_ROOT)
-
     def _told(self, error: ReplicationError) -> ProtocolError:
         if isinstance(error, PeerUnavailable) and error.status != 500:
             # A 500 may be the fault of what was asked: one request must not shut everybody out.
@@ -164,9 +157,11 @@ class Client:
             return self.breaker.unavailable(error.wait)
         self.breaker.succeeded()
         if isinstance(error, MissingStub):
-            return errors.missing_stub(str(error))
+            return errors.missing_stub(
+                "An attachment is a stub, and there is nothing that it could stand for."
+            )
         if isinstance(error, TooLarge):
-            return ProtocolError(413, "too_large", str(error))
+            return ProtocolError(413, "too_large", "This is larger than the database server takes or tells.")
         if isinstance(error, PeerRefused):
             return _refusal(error)
         log.warning("a request failed: %s", error)
