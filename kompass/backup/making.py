@@ -71,9 +71,10 @@ def make(
                 sorted(wanted - {number}),
                 files,
             )
+            Manifest.from_json(made.to_json(), number)  # or nobody could read it
         hashed = repository.add(made)
         gone = [] if warning else [one for one in numbers if one not in wanted]
-        if gone or warning is None:
+        if warning is None:
             repository.remove(gone)
         return Made(
             made, hashed, writer.new_bytes, writer.new_chunks, writer.chunks, gone, warning,

@@ -24,7 +24,8 @@ PATIENCE = 60.0
 _TOGETHER = 0.25
 """Seconds within which all locks have to be had once the first is, or all are given back for a while."""
 _POLL = 0.0003
-_REST = 0.05
+_REST, _LONGEST_REST = 0.05, 1.0
+"""Seconds between attempts, more after each: writers have them for themselves."""
 
 
 class Moment(NamedTuple):
@@ -70,6 +71,7 @@ def _together(
     meanwhile: Callable[[], None],
     deadline: float,
 ) -> float:
+    rest = _REST
     while True:
         began = 0.0
         try:
@@ -92,7 +94,8 @@ def _together(
         finally:
             for writer in writers:
                 _end(writer)
-        time.sleep(_REST)
+        time.sleep(rest)
+        rest = min(2 * rest, _LONGEST_REST)
 
 
 def _begin(writer: apsw.Connection, until: float) -> None:

@@ -122,10 +122,12 @@ class Repository:
         """
         for number in numbers:
             self._target.remove(manifest.name_of(number))
+        self._target.flush()
         used = {_chunk(c) for n in self.numbers() for file in self.manifest(n).files for c in file.chunks}
         idle = self._target.names(_CHUNKS) - used
         for name in idle:
             self._target.remove(name)
+        self._target.flush()
         self._there -= idle
         return len(idle)
 

@@ -145,7 +145,7 @@ def _check_room(directory: Path, manifest: Manifest) -> None:
 
 def _write(repository: Repository, path: Path, file: Stored, progress: Progress, done: int, of: int) -> None:
     path.parent.mkdir(exist_ok=True, mode=0o700)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     with os.fdopen(handle, "wb") as out:
         for piece in assembled(repository, file):
             out.write(piece)

@@ -22,6 +22,7 @@ from replication.store.sqlite.lock import DirectoryInUseError, lock_directory
 
 NAME = re.compile(r"[a-z0-9_-]{1,64}(/[a-z0-9_-]{1,64}){0,3}")
 _MOST_DRAFTS = 512
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _SYNCING = 8
 
 
@@ -41,7 +42,7 @@ class Target(ABC):
 
     @abstractmethod
     def flush(self) -> None:
-        """What was put is durable, each object whole."""
+        """What was put is durable, each object whole; what was removed stays away."""
 
     @abstractmethod
     def get(self, name: str, most: int) -> bytes:
@@ -65,6 +66,8 @@ class DirectoryTarget(Target):
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._drafts: dict[str, Path] = {}
+        self._changed: set[Path] = set()
+        """Directories from which something was removed."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -108,7 +111,7 @@ class DirectoryTarget(Target):
         try:
             with ThreadPoolExecutor(_SYNCING) as pool:
                 list(pool.map(_sync_file, drafts.values()))
-            changed: set[Path] = set()
+            changed, self._changed = self._changed, set()
             for name, draft in drafts.items():
                 place = self._place(name)
                 if not place.parent.is_dir():
@@ -144,7 +147,11 @@ class DirectoryTarget(Target):
 
     def remove(self, name: str) -> None:
         try:
-            self._place(name).unlink(missing_ok=True)
+            place = self._place(name)
+            place.unlink()
+            self._changed.add(place.parent)
+        except FileNotFoundError:
+            pass
         except OSError as error:
             raise _failure(self.directory, error) from error
 
@@ -166,6 +173,6 @@ def _sync_file(path: Path) -> None:
 
 
 def _failure(directory: Path, error: OSError) -> BackupError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return BackupError(f"there is no room left in {directory}: what was backed up before is whole")
     return BackupError(f"{directory} can't be used: {error.strerror or error}")

@@ -115,8 +115,9 @@ def target_of(settings: Settings, given: str | None) -> Target:
     if "://" in place:
         raise UsableError(f"{place}: only directories can have backups")
     directory = Path(place)
-    if directory.resolve() == settings.directory.resolve():
-        raise UsableError("the repository can't be the server's directory itself")
+    own, there = settings.directory.resolve(), directory.resolve()
+    if there.is_relative_to(own) or own.is_relative_to(there):
+        raise UsableError("the repository can't lie in the server's directory, nor that in the repository")
     return DirectoryTarget(directory)
 
 

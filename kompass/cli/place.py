@@ -13,6 +13,7 @@ def settings_there(data: Path | None) -> Settings:
     settings = read_settings(data=data)
     if not settings.directory.is_dir():
         raise UsableError(f"{settings.directory} is not a directory; name the server's with --data.")
+    _check_finished(settings.directory)
     return settings
 
 
@@ -20,7 +21,18 @@ def database_file(directory: Path) -> Path:
     """The file of the documents. Raises `UsableError` if there is none."""
     from kompass.sync.opening import DATABASE
 
+    _check_finished(directory)
     file = directory / f"{DATABASE}.sqlite"
     if not file.is_file():
         raise UsableError(f"{directory} has no database {DATABASE}; name the server's directory with --data.")
     return file
+
+
+def _check_finished(directory: Path) -> None:
+    """Raises `UsableError` for what is being restored."""
+    from replication.store.sqlite.lock import DirectoryUnfinishedError, check_finished
+
+    try:
+        check_finished(directory)
+    except DirectoryUnfinishedError as error:
+        raise UsableError(str(error)) from None

@@ -361,3 +361,15 @@ def test_verifying_looks_over_what_was_backed_up(company: Company) -> None:
     told = run("verify-backup", *company.where)
     assert told.exit_code == 1
     assert "entry 4" in told.output
+
+
+def test_a_repository_does_not_lie_in_what_it_has(company: Company, tmp_path: Path) -> None:
+    for place in (company.data, company.data / "backups", tmp_path):
+        told = run("backup", "--data", company.data, "--repository", place, *company.where[2:])
+        assert "can't lie in the server's directory" in str(told.exception)
+
+
+def test_a_name_that_could_not_be_restored_is_not_backed_up(company: Company) -> None:
+    shutil.copy(company.data / "kompass.sqlite", company.data / "with blank.sqlite")
+    told = run("backup", "--data", company.data, *company.where)
+    assert "'with blank.sqlite' can't be a file of a data directory" in str(told.exception)
