@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ask, device } from "../tests/support/devices.mjs";
 import { scenario } from "../tests/support/scenario.mjs";
 import { eventually, live, stop } from "../tests/support/waiting.mjs";
-import { api, change, customerOf, found, made, remote, same, synced } from "../personal/support/people.mjs";
+import { api, change, customerOf, found, made, pulled, remote, same, synced } from "../personal/support/people.mjs";
 
 /** Has the runner do something, and waits for it. */
 async function done(what) {
@@ -80,9 +80,9 @@ scenario("devices that are ahead of a restored server bring back what it lost", 
   await office.put(customer);
   await eventually(async () => assert.equal((await found({ _id: contact._id })).length, 1));
   await stop(pushing);
-  await synced(field, "adm1");
+  await pulled(field, "adm1");
   await synced(office, "innen1");
-  await synced(field, "adm1");
+  await pulled(field, "adm1");
   assert.equal((await found({ _id: deleted._id })).length, 0);
   const number = (await office.get(customer._id)).customerNumber;
   assert.ok(number, "the server has given a number");
