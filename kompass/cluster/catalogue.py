@@ -65,6 +65,11 @@ class PostgresCatalogue(Catalogue):
             rows = connection.execute("SELECT DISTINCT name, lineage, kept, head FROM known").fetchall()
         return {row[0]: Entered(*row) for row in rows}
 
+    def heads(self) -> dict[str, int]:
+        with self._connections.use() as connection:
+            rows = connection.execute("SELECT name, head FROM databases").fetchall()
+        return {name: head for name, head in rows if not name.startswith(self.FILE)}
+
     def journal(self, name: str) -> Journal:
         with self._connections.use() as connection:
             number = _number(connection, name)

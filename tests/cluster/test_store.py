@@ -10,9 +10,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from kompass.cluster.catalogue import PostgresCatalogue
+from kompass.cluster.journal import PostgresJournal
 from replication.protocol.errors import ProtocolError
 from replication.store.interface import Database
 from replication.store.sqlite import SharedStore, SqliteDatabase
+from replication.store.sqlite.following import Question
 from tests.cluster.harness import Cluster, cluster
 from tests.replication.store.test_copies import Heard, step, tables
 from tests.replication.store.writes import doc, edit
@@ -67,6 +70,34 @@ async def test_databases_come_and_go_for_all(made: Cluster, tmp_path: Path) -> N
     again = of(await a.create("db"))
     assert await again.winner("x") is None
     assert await (await until_there(b, "db")).winner("x") is None
+    await a.close()
+    await b.close()
+
+
+async def test_one_question_makes_all_databases_fresh(
+    made: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = await made.open(tmp_path / "a"), await made.open(tmp_path / "b")
+    for name in ("one", "two"):
+        await a.create(name)
+    await b.fresh()
+    assert await b.names() == ["one", "two"], "it needn't be heard of first"
+    there = [of(b.get(name)) for name in ("one", "two")]
+    monkeypatch.setattr(PostgresJournal, "head", lambda self: pytest.fail("asked for one of them"))
+    answered: list[dict[str, int]] = []
+    heads = PostgresCatalogue.heads
+
+    def asked(catalogue: PostgresCatalogue) -> dict[str, int]:
+        answered.append(heads(catalogue))
+        return answered[-1]
+
+    monkeypatch.setattr(PostgresCatalogue, "heads", asked)
+    b._newest = Question(b.catalogue.heads)
+    for name in ("one", "two"):
+        await edit(a.get(name), "x")
+    await asyncio.gather(*(b.fresh() for _ in range(20)))
+    assert len(answered) == 1
+    assert None not in [await database.winner("x") for database in there]
     await a.close()
     await b.close()
 

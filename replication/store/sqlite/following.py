@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite.journal import Journal
 from replication.store.sqlite.writer import Writer
+
+T = TypeVar("T")
 
 
 class Follower:
     """Plays what comes to a journal, until it is closed. Made in an event loop."""
 
     def __init__(self, journal: Journal, writer: Writer) -> None:
-        self._journal = journal
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._playing: asyncio.Task[None] | None = None
         self._again = False
-        self._asking: asyncio.Future[int] | None = None
-        self._asked_next: asyncio.Future[int] | None = None
+        self._head = Question(journal.head)
         self._end = journal.listen(self._heard)
         self._play()
 
@@ -46,21 +48,30 @@ class Follower:
             with suppress(ProtocolError):
                 await self._writer.follow()
 
-    async def caught_up(self) -> None:
-        """Returns when the copy has what the journal had before the call."""
-        head = await self._head()
+    async def caught_up(self, head: int | None = None) -> None:
+        """Returns when the copy has what the journal had before the call. `head`: of then, if it is known."""
+        if head is None:
+            head = await self._head.answer()
         if self._writer.position < head:
             await asyncio.shield(self._writer.follow())
 
-    async def _head(self) -> int:
-        """The journal's head, asked for after the call began: callers at one time share one question."""
+
+class Question(Generic[T]):
+    """Asked in a thread, after whoever wants the answer has come: those who come at one time share it."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Future[T] | None = None
+        self._asked_next: asyncio.Future[T] | None = None
+
+    async def answer(self) -> T:
         if self._asked_next is None:
             self._asked_next = asyncio.ensure_future(self._ask_next(self._asking))
         return await asyncio.shield(self._asked_next)
 
-    async def _ask_next(self, before: asyncio.Future[int] | None) -> int:
+    async def _ask_next(self, before: asyncio.Future[T] | None) -> T:
         if before is not None:
             with suppress(ProtocolError):
                 await asyncio.shield(before)
         self._asking, self._asked_next = self._asked_next, None
-        return await asyncio.to_thread(self._journal.head)
+        return await asyncio.to_thread(self._ask)

@@ -136,12 +136,13 @@ class OpenDatabase(Database):
         """Whether other processes have copies."""
         return self._follower is not None
 
-    async def fresh(self) -> None:
+    async def fresh(self, head: int | None = None) -> None:
         """Returns when this file has what any copy had committed before the call; at once if there are no
-        others. Raises `ProtocolError`, 503, if that can't be known.
+        others. `head`: the journal's last entry then, if it is known. Raises `ProtocolError`, 503, if that
+        can't be known.
         """
         if self._follower is not None:
-            await self._follower.caught_up()
+            await self._follower.caught_up(head)
 
     async def _write(self, run: Callable[[Transaction], T]) -> T:
         return await asyncio.shield(self._writer.submit(run))

@@ -27,6 +27,7 @@ from replication.store.interface import Database
 from replication.store.sqlite import copies
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
+from replication.store.sqlite.following import Question
 from replication.store.sqlite.journal import Journal
 from replication.store.sqlite.store import SUFFIX, SqliteStore, create_file, remove_file
 from replication.store.sqlite.witness import Witness
@@ -64,6 +65,10 @@ class Catalogue(ABC):
 
     @abstractmethod
     def databases(self) -> Mapping[str, Entered]: ...
+
+    @abstractmethod
+    def heads(self) -> Mapping[str, int]:
+        """The number of the last entry of each database's journal. Asked once for each request."""
 
     @abstractmethod
     def journal(self, name: str) -> Journal: ...
@@ -109,6 +114,7 @@ class SharedStore(SqliteStore):
         self._entered: dict[str, str] = {}
         """The lineage of each database that is here."""
         self._looking = threading.Lock()
+        self._newest = Question(catalogue.heads)
         try:
             self._look()
         except BaseException:
@@ -157,6 +163,12 @@ class SharedStore(SqliteStore):
         remove_copy(self._path(name))
 
     # -- the store -----------------------------------------------------------------------------
+
+    async def _heads(self) -> Mapping[str, int]:
+        heads = await self._newest.answer()
+        if heads.keys() != self._entered.keys():
+            await asyncio.to_thread(self._look)
+        return heads
 
     async def settings(self) -> bytes:
         return await asyncio.to_thread(self.catalogue.settings)
