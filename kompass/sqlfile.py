@@ -17,6 +17,7 @@ from typing import Any
 
 import apsw
 
+from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import CopyDivergedError, Entry, Journal, JournalGapError
 from replication.store.sqlite.copies import Copy, Recording, Told, play
@@ -32,6 +33,15 @@ class SharedFiles(ABC):
         """What the copy at `path` follows, which is there then; `make` makes the first one. Files are told
         apart by their names. Raises `ProtocolError`, 503.
         """
+
+
+def shared_files(settings: Settings) -> SharedFiles | None:
+    """Those of the cluster that the settings name; None without one."""
+    if settings.journal_dsn is None:
+        return None
+    from kompass.cluster.files import files_of
+
+    return files_of(settings.journal_dsn.get_secret_value())
 
 
 class SqlFile:

@@ -242,9 +242,8 @@ def _ledger(data: Path | None) -> Iterator[Ledger]:
     """The list of a data directory."""
     from kompass.feed.ledger import Ledger, LedgerError
 
-    directory = settings_there(data).directory
     try:
-        ledger = Ledger(directory)
+        ledger = Ledger.of(settings_there(data))
     except LedgerError as error:
         raise UsableError(str(error)) from error
     with closing(ledger):

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from kompass.cluster.catalogue import PostgresCatalogue
+from kompass.cluster.connections import Connections
+from kompass.cluster.listening import Listener
 from kompass.sqlfile import SharedFiles
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import Journal, copies, shared
+
+
+@cache
+def files_of(journal_dsn: str) -> SharedFiles:
+    """Those of the cluster with this journal; connects to nothing."""
+    connections = Connections(journal_dsn, "kompass files")
+    return ClusterFiles(PostgresCatalogue(connections, Listener(connections)))
 
 
 class ClusterFiles(SharedFiles):

@@ -54,7 +54,7 @@ async def _follow(
     dsn = settings.readstore_dsn
     while True:
         async with leading(settings.directory, dsn.get_secret_value() if dsn is not None else None) as lead:
-            ledger = Ledger(settings.directory)
+            ledger = Ledger.of(settings)
             try:
                 await _follow_all(settings, url, secret, registered, lead, ledger)
             except* LostLeadError as lost:

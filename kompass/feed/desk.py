@@ -25,9 +25,10 @@ class FeedDesk:
 
     @property
     def ledger(self) -> Ledger | None:
-        """None as long as no consumer has run. Raises `LedgerError`."""
-        if self._ledger is None and (self._directory / FILE).exists():
-            self._ledger = Ledger(self._directory)
+        """None as long as no consumer has run on a directory. Raises `LedgerError`."""
+        in_common = self._settings.journal_dsn is not None
+        if self._ledger is None and (in_common or (self._directory / FILE).exists()):
+            self._ledger = Ledger.of(self._settings)
         return self._ledger
 
     def close(self) -> None:
@@ -36,8 +37,11 @@ class FeedDesk:
             self._ledger = None
 
     def running(self) -> bool:
-        """Whether a consumer leads now."""
-        return is_led(self._directory)
+        """Whether a consumer leads now. Of one on another machine its reports tell."""
+        if self._settings.journal_dsn is None:
+            return is_led(self._directory)
+        now = time.time()
+        return any(now - status.at < STALE_SECONDS for status, _ in self.statuses())
 
     def status(self) -> dict[str, Any]:
         """For REST and `kompass feed status`. `absent`: why sinks are not there, by name."""

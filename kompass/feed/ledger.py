@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import apsw
 import orjson
 
-from kompass.sqlfile import SharedFiles, SqlFile, fetch, one_line
+from kompass.settings import Settings
+from kompass.sqlfile import SharedFiles, SqlFile, fetch, one_line, shared_files
 
 T = TypeVar("T")
 
@@ -121,6 +122,11 @@ _COLUMNS = "num, sink, id, rev, position, reason, attempts, first, last, due"
 
 class Ledger(SqlFile):
     """The file, made where it isn't there."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Ledger:
+        """That of a data directory, or of a cluster. Raises `LedgerError`."""
+        return cls(settings.directory, shared_files(settings))
 
     def __init__(self, directory: Path, shared: SharedFiles | None = None) -> None:
         """Of a data directory; see `SqlFile`. Raises `LedgerError`."""
