@@ -146,6 +146,12 @@ def test_stores_know_nothing_of_http(file: Path) -> None:
     assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []
 
 
+@pytest.mark.parametrize("package", ["accounts", "http", "queries", "replicator", "store/sqlite"])
+def test_only_a_command_line_chooses_couchdb(package: str) -> None:
+    used = [module for file in sources(f"replication/{package}") for module in imports(file)]
+    assert [module for module in used if module.startswith("replication.store.couchdb")] == []
+
+
 @pytest.mark.parametrize("file", sources("replication/replicator"), ids=name)
 def test_the_replicator_knows_nothing_of_the_server(file: Path) -> None:
     assert [module for module in imports(file) if module.startswith(("replication.http", "starlette"))] == []
