@@ -14,6 +14,7 @@ import structlog
 
 from kompass.cluster.bases import Bases
 from kompass.cluster.leading import Leadership
+from kompass.cluster.mirror.keeping import Keeper
 from kompass.cluster.process import Process
 from kompass.settings import Settings
 
@@ -74,6 +75,7 @@ async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -
 async def _keep_couchdb(process: Process) -> None:
     """Keeps CouchDB in step with every database that has a place there."""
     kept: dict[str, asyncio.Task[None]] = {}
+    keepers: list[Keeper] = []
     try:
         while True:
             names = set(await process.store.names())
@@ -82,12 +84,15 @@ async def _keep_couchdb(process: Process) -> None:
             for name in names - kept.keys():
                 keeper = process.member.keeper(name)
                 if keeper is not None:
+                    keepers.append(keeper)
                     kept[name] = asyncio.create_task(keeper.keep(), name=f"couchdb {name}")
             await asyncio.sleep(_LOOK_SECONDS)
     finally:
         for task in kept.values():
             task.cancel()
         await asyncio.gather(*kept.values(), return_exceptions=True)
+        for keeper in keepers:
+            await keeper.close()
 
 
 async def _is_set(event: asyncio.Event, within: float) -> bool:

@@ -13,6 +13,7 @@ from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.listening import Listener
 from kompass.cluster.mirror.keeping import Keeper
+from kompass.cluster.mirror.purging import Purger
 from kompass.cluster.mirror.showing import Mirror
 from kompass.settings import Settings
 from kompass.sync import quarantine
@@ -101,7 +102,9 @@ class Member:
     def keeper(self, name: str) -> Keeper | None:
         """For the leader: what sees that a database and CouchDB's agree; None for one without."""
         remote = self.remote(name)
-        return None if remote is None else Keeper(self._opened(), name, remote)
+        if remote is None or self._couchdb_url is None:
+            return None
+        return Keeper(self._opened(), name, remote, Purger(self._couchdb_url, self._prefix + name))
 
     async def leave(self) -> None:
         """After the store is closed."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ import httpx
 import pytest
 
 from kompass.audit import Door, actor
-from kompass.cluster.mirror import keeping, showing
+from kompass.cluster.mirror import showing
 from kompass.cluster.mirror.keeping import Keeper
+from kompass.cluster.mirror.purging import Purger
 from kompass.cluster.mirror.showing import Mirror
 from replication.http import ServerConfig, create_app
 from replication.protocol import errors
 from replication.protocol.attachments import InlineAttachment, digest_of
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Rev, parse_rev
+from replication.protocol.revisions import parse_rev
 from replication.replicator import connect
 from replication.replicator.failures import PeerUnavailable
 from replication.replicator.http_peer import HttpPeer
@@ -75,15 +76,6 @@ class Peer(HttpPeer):
         return await super().store(revisions)
 
 
-class Purger(keeping.Purger):
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-
-    async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> None:
-        body = {docid: [f"{g}-{i}" for g, i in revs] for docid, revs in asked.items()}
-        (await self.client.post("_purge", json=body)).raise_for_status()
-
-
 class World:
     """A database here, its mirror, and the database in CouchDB."""
 
@@ -110,10 +102,11 @@ class World:
         assert isinstance(database, SqliteDatabase)
         self.db = database
         self.mirror = mirrors["db"]
-        self.keeper = Keeper(self.store, "db", self.remote, Purger(self.client))
+        self.keeper = Keeper(self.store, "db", self.remote, Purger(*self.url.rsplit("/", 1)))
 
     async def close(self) -> None:
         await self.mirror.close()
+        await self.keeper.close()
         await self.store.close()
 
     async def there(self, docid: str, **query: str) -> dict[str, Any]:

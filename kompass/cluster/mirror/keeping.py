@@ -9,11 +9,12 @@ and the chain of writes says that somebody went round the gate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from kompass.audit import FOREIGN, acting
+from kompass.cluster.mirror.purging import Purger
 from kompass.cluster.mirror.status import Refused, Strange
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 class Keeper:
     """Of one database."""
 
-    def __init__(self, store: Store, name: str, remote: Peer, purger: Purger | None = None) -> None:
+    def __init__(self, store: Store, name: str, remote: Peer, purger: Purger) -> None:
         """`remote` is the database in CouchDB; `purger` the same for what replication doesn't carry."""
         self._store = store
         self._name = name
@@ -50,6 +51,9 @@ class Keeper:
     @property
     def strange(self) -> Strange:
         return self._strangers.strange
+
+    async def close(self) -> None:
+        await self._purger.close()
 
     async def keep(self) -> None:
         """Until it is cancelled."""
@@ -75,8 +79,6 @@ class Keeper:
 
     async def purge(self) -> None:
         """What was purged here is purged there."""
-        if self._purger is None:
-            return
         database = self._store.get(self._name)
         await _fresh(database)
         requests = await database.purge_requests()
@@ -93,13 +95,6 @@ class Keeper:
             await self._purger.purge(there)
             log.info("purged in CouchDB as well", database=self._name, documents=len(there))
         self._purges = list(requests)
-
-
-class Purger:
-    """What of CouchDB isn't replication."""
-
-    async def purge(self, asked: Mapping[str, Sequence[Rev]]) -> None:
-        raise NotImplementedError
 
 
 class _Strangers(Rules):
