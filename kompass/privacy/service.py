@@ -20,7 +20,7 @@ import structlog
 
 from kompass.domain.personal import pseudonym
 from kompass.finishing import to_the_end
-from kompass.privacy import erasures, pending
+from kompass.privacy import erasures, interrupting, pending
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError, identity_digest
 from kompass.privacy.erasing import (
     AlreadyErasedError,
@@ -255,6 +255,7 @@ class Privacy:
             unfinished = pending.listed(reading)
         for num, sweep in unfinished.items():
             if sweep is not None:
+                await interrupting.sweep(self._gate.quarantine.database)
                 await self._clean_quarantine(sweep)
                 if sweep.login is not None:
                     await self._erase_account(sweep.erasure, sweep.login)

@@ -459,7 +459,7 @@ async def test_trouble_of_the_disk_is_no_refusal(world: World, monkeypatch: pyte
     async def full(*_: Any, **__: Any) -> Any:
         raise errors.insufficient_storage("The disk is full")
 
-    monkeypatch.setattr(world.gate.quarantine.database, "write", full)
+    monkeypatch.setattr(world.gate.quarantine.database, "transact", full)
     version = new(customer_body(owner="adm2"), await world.path(customer(1)))
     with pytest.raises(ProtocolError) as caught:
         await world.push("adm1", (customer(1), version))

@@ -32,7 +32,7 @@ from kompass.access import Principal
 from kompass.audit import SYSTEM, Door, acting, acting_as, actor, of_principal
 from kompass.domain.changes import Facts
 from kompass.finishing import to_the_end
-from kompass.privacy import schema
+from kompass.privacy import interrupting, schema
 from kompass.sync.gate import answers, offers, records, services
 from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
@@ -179,9 +179,13 @@ class Gate:
 
         async def run() -> T:
             async with self.turns.beside_others():
+                self._begin()
                 return await work
 
         return await to_the_end(run())
+
+    def _begin(self) -> None:
+        interrupting.begin(self.database, self.quarantine.database)
 
     async def _edit(
         self, principal: Principal, pushed: list[Pushed], resolution: Resolution | None = None
@@ -232,6 +236,7 @@ class Gate:
                     self.telling.all_told = False
                 if not self.telling.all_told:
                     async with self.turns.beside_others():
+                        self._begin()
                         await self.telling.tell_the_rest()
             except Exception:
                 self.telling.all_told = False
@@ -239,6 +244,7 @@ class Gate:
             await asyncio.sleep(interval)
             try:
                 async with self.turns.beside_others():
+                    self._begin()
                     await self.housekeep()
             except Exception:
                 log.exception("what waits, or is due, could not be looked at")

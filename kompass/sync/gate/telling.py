@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from kompass.audit import Door, acting, of_principal
 from kompass.business.server_made import raise_refusals, server_made
 from kompass.domain.refusals import Refusal
+from kompass.privacy import interrupting
 from kompass.sync import notices
 from kompass.sync.gate import answers, records
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, read
@@ -49,6 +50,7 @@ class Telling:
         now = self._site.now()
 
         def run(writing: Writing) -> None:
+            interrupting.check(writing)
             written = []
             entered = []
             told = writing.winners(

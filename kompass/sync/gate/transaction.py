@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kompass.access import Principal
+from kompass.privacy import interrupting
 from kompass.sync.gate import answers
 from kompass.sync.gate.batch import Remembered, Resolution, Terms
 from kompass.sync.gate.judging import Judgement
@@ -36,6 +37,7 @@ async def judge(
     dropped: list[DocumentWrite] = []
 
     def run(writing: Writing) -> list[Outcome]:
+        interrupting.check(writing)
         outcomes = Judgement(writing, terms, pushed).run()
         for one, outcome in zip(pushed, outcomes, strict=True):
             if isinstance(outcome, Refused) and outcome.drops_text:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from kompass.domain.refusals import Refusal
+from kompass.privacy import interrupting
 from kompass.sync.quarantine import entries
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from replication.protocol.attachments import (
@@ -22,7 +23,7 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 from replication.store.interface import Database, Store
-from replication.store.sqlite import SqliteDatabase, id_list
+from replication.store.sqlite import SqliteDatabase, Writing, id_list
 from replication.store.values import AttachmentInfo
 
 DATABASE = "kompass-quarantine"
@@ -199,7 +200,19 @@ class Quarantine:
             if isinstance(one, InlineAttachment | StagedAttachment)
         }
         write = DocumentWrite(number, False, body, attachments=attached)
-        (outcome,) = await self.database.write([write])
+
+        def run(writing: Writing) -> list[str | ProtocolError]:
+            interrupting.check_quarantine(writing)
+            return writing.write([write])
+
+        try:
+            (outcome,) = await self.database.transact(run)
+        except ProtocolError:
+            staged = [one for one in attached.values() if isinstance(one, StagedAttachment)]
+            if staged:
+                await self.database.discard_attachments(staged)
+            raise
+        self.database.taken_up([write])
         if isinstance(outcome, ProtocolError) and outcome.status != 409:
             raise outcome
         return number

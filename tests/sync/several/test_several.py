@@ -15,6 +15,8 @@ from kompass.business.numbers import problems
 from kompass.domain.refusals import Refusal
 from kompass.domain.series import SeriesTable
 from kompass.identity.devices import ID_HEADER
+from kompass.privacy.accounts import Accounts
+from kompass.privacy.service import Privacy
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.quarantine.entries import State
 from replication.protocol.documents import DocumentWrite
@@ -271,6 +273,34 @@ async def test_who_leads_tells_what_a_process_that_died_had_kept(two: Several) -
             ids |= {row["id"] for row in told["results"]}
             since = told["last_seq"]
     house.cancel()
+
+
+@pytest.mark.slow
+async def test_an_erasure_in_one_process_misses_nothing_that_another_is_about_to_keep(
+    two: Several, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two[0].attack.login("adm1", "ADM")
+    contact, docid = some("contact"), some("invoice")
+    await two[0].attack.put(
+        contact, text("contact", "adm1", lastName="Behn-0815", customerId=some("customer"))
+    )
+    sent = revised(docid, text("invoice", "adm1", contactId=contact, notes="for Behn-0815"))
+    first, second = (member.sync.gate() for member in two.members)
+    keep = second.quarantine.keep
+
+    async def late(*args: Any, **more: Any) -> str:
+        monkeypatch.undo()
+        await Privacy(first, Accounts(two[0].store)).erase(contact, by="gf1", reason="asked for")
+        return await keep(*args, **more)
+
+    monkeypatch.setattr(second.quarantine, "keep", late)
+    push = {"docs": [sent], "new_edits": False}
+    answer = await two[1].attack.ask("adm1", "POST", "/kompass/_bulk_docs", json=push)
+    assert answer.status_code == 503, answer.text
+    assert "erased" in answer.json()["reason"]
+    assert first.quarantine.count("adm1") == 0
+    assert len(await two[1].attack.push("adm1", sent)) == 1, "it is judged as what comes after the erasure"
+    await two.same()
 
 
 @pytest.mark.slow
