@@ -269,6 +269,7 @@ class _Killed(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_a_backup_that_is_cut_off_anywhere_leaves_those_of_before_whole(place: Place) -> None:
     place.source = Files(size=200_000)
     place.backup()
@@ -319,6 +320,7 @@ def test_a_second_backup_at_once_is_refused(place: Place) -> None:
 # -- hostile content ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_chunk_that_unpacks_to_more_than_a_chunk_is_refused(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,7 @@ def test_sessions_end_and_the_server_keeps_its_name(company: Company, tmp_path: 
     assert (tmp_path / "new/server.json").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_any_of_the_kept_backups_can_be_had(company: Company, tmp_path: Path) -> None:
     company.backup()
     first = datetime.now().astimezone()
@@ -158,6 +159,7 @@ def test_any_of_the_kept_backups_can_be_had(company: Company, tmp_path: Path) ->
 # -- where it is restored ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_touched_unless_it_is_asked_for(company: Company) -> None:
     company.backup()
     company.change()
@@ -176,6 +178,7 @@ def test_what_is_there_is_not_touched_unless_it_is_asked_for(company: Company) -
     assert len(list(company.data.glob("before-restore-*"))) == 2
 
 
+@pytest.mark.slow
 def test_nothing_is_restored_below_a_server_that_runs(company: Company) -> None:
     company.backup()
     before = tables(company.data)
@@ -211,6 +214,7 @@ def _killed_after(steps: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.slow
 def test_a_restore_that_is_cut_off_anywhere_is_refused_and_can_be_run_again(
     company: Company, tmp_path: Path, replace: bool
 ) -> None:
@@ -266,6 +270,7 @@ def _erasures(*lines: tuple[int, str]) -> bytes:
     )
 
 
+@pytest.mark.slow
 def test_the_log_of_erasures_that_survived_goes_on(company: Company, tmp_path: Path) -> None:
     log = company.data / journal.FILE
     log.write_bytes(_erasures((1, "named somebody")))
@@ -277,6 +282,7 @@ def test_the_log_of_erasures_that_survived_goes_on(company: Company, tmp_path: P
     assert (tmp_path / "old" / journal.FILE).read_bytes() == _erasures((1, "named somebody"))
 
 
+@pytest.mark.slow
 def test_numbers_that_were_given_after_the_backup_are_not_given_again(
     company: Company, tmp_path: Path
 ) -> None:
@@ -303,6 +309,7 @@ def test_numbers_that_were_given_after_the_backup_are_not_given_again(
     assert asyncio.run(number_of(tmp_path / "blind", range(30, 33))) == lost
 
 
+@pytest.mark.slow
 def test_what_the_anchor_has_beyond_the_backup_is_told(company: Company, tmp_path: Path) -> None:
     company.backup()
     company.change()
@@ -314,6 +321,7 @@ def test_what_the_anchor_has_beyond_the_backup_is_told(company: Company, tmp_pat
 # -- the moment ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_moment_waits_for_whoever_writes_and_gives_up_in_the_end(company: Company) -> None:
     file = company.data / "kompass.sqlite"
     writer = apsw.Connection(str(file))
@@ -331,6 +339,7 @@ def test_a_moment_waits_for_whoever_writes_and_gives_up_in_the_end(company: Comp
     writer.close()
 
 
+@pytest.mark.slow
 def test_what_is_copied_lies_beside_the_data_no_longer_than_needed(company: Company) -> None:
     company.backup()
     assert list((company.data / "backup-work").glob("*.copy*")) == []
@@ -340,6 +349,7 @@ def test_what_is_copied_lies_beside_the_data_no_longer_than_needed(company: Comp
     assert not left.exists()
 
 
+@pytest.mark.slow
 def test_a_second_backup_of_a_directory_at_once_is_refused(company: Company, tmp_path: Path) -> None:
     company.backup()
     with lock_directory(company.data / "backup-work"):
@@ -347,6 +357,7 @@ def test_a_second_backup_of_a_directory_at_once_is_refused(company: Company, tmp
     assert "another backup is at work" in str(told.exception)
 
 
+@pytest.mark.slow
 def test_verifying_looks_over_what_was_backed_up(company: Company) -> None:
     company.backup()
     told = run("verify-backup", *company.where, "--json")
@@ -363,12 +374,14 @@ def test_verifying_looks_over_what_was_backed_up(company: Company) -> None:
     assert "entry 4" in told.output
 
 
+@pytest.mark.slow
 def test_a_repository_does_not_lie_in_what_it_has(company: Company, tmp_path: Path) -> None:
     for place in (company.data, company.data / "backups", tmp_path):
         told = run("backup", "--data", company.data, "--repository", place, *company.where[2:])
         assert "can't lie in the server's directory" in str(told.exception)
 
 
+@pytest.mark.slow
 def test_a_name_that_could_not_be_restored_is_not_backed_up(company: Company) -> None:
     shutil.copy(company.data / "kompass.sqlite", company.data / "with blank.sqlite")
     told = run("backup", "--data", company.data, *company.where)

@@ -43,6 +43,7 @@ def test_an_object_is_replaced_whole(target: Target) -> None:
     assert target.get("config", 100) == b"second, longer"
 
 
+@pytest.mark.slow
 def test_thousands_are_put_at_once(target: Target) -> None:
     with target.locked():
         for number in range(700):

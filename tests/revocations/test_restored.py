@@ -118,6 +118,7 @@ async def test_whatever_was_taken_after_the_backup_is_taken_again(tmp_path: Path
         assert await roles_of(client, "dora") == ["ADM", "INNEN"]
 
 
+@pytest.mark.slow
 async def test_what_was_given_back_before_the_backup_is_not_taken_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with running(data) as client:
@@ -129,6 +130,7 @@ async def test_what_was_given_back_before_the_backup_is_not_taken_again(tmp_path
         assert await roles_of(client, "anna") == ["ADM", "INNEN", "PLAN"]
 
 
+@pytest.mark.slow
 async def test_a_directory_that_was_copied_back_by_hand_is_noticed_as_well(tmp_path: Path) -> None:
     data, old = tmp_path / "data", tmp_path / "old"
     async with running(data) as client:
@@ -141,6 +143,7 @@ async def test_a_directory_that_was_copied_back_by_hand_is_noticed_as_well(tmp_p
         assert await roles_of(client, "anna") == ["INNEN"]
 
 
+@pytest.mark.slow
 async def test_the_matrix_that_was_last_in_force_is_in_force(tmp_path: Path) -> None:
     data = tmp_path / "data"
     matrix = {"type": "permission_matrix", "matrixVersion": "2", "active": True}
@@ -154,6 +157,7 @@ async def test_the_matrix_that_was_last_in_force_is_in_force(tmp_path: Path) -> 
         assert found["overrides"] == closed
 
 
+@pytest.mark.slow
 async def test_who_lost_a_role_by_his_document_alone_loses_it_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with running(data) as client:

@@ -67,12 +67,14 @@ async def test_what_was_changed_on_the_way_proves_nothing(tmp_path: Path) -> Non
     await world.close()
 
 
+@pytest.mark.slow
 async def test_a_server_that_was_never_restored_has_lost_nothing(tmp_path: Path) -> None:
     world, version = await lost(tmp_path, restored=False)
     assert await world.push("innen1", (NEW, version)) != [""]
     await world.close()
 
 
+@pytest.mark.slow
 async def test_who_may_not_write_such_a_document_brings_none_back(tmp_path: Path) -> None:
     world, version = await lost(tmp_path)
     assert await world.push("plan1", (NEW, version)) != [""]
@@ -80,6 +82,7 @@ async def test_who_may_not_write_such_a_document_brings_none_back(tmp_path: Path
     await world.close()
 
 
+@pytest.mark.slow
 async def test_a_number_that_another_document_has_meanwhile_is_noted(tmp_path: Path) -> None:
     world, version = await lost(tmp_path)
     await world.has_customer(10)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import apsw
+import pytest
 
 from replication.protocol.documents import parse_document
 from replication.replicator import LocalPeer, Options, replicate
@@ -85,6 +86,7 @@ async def _lose_what_came_after_a_backup(tmp_path: Path) -> None:
         assert "server's own" in await ids(reader)
 
 
+@pytest.mark.slow
 async def test_who_pushed_and_who_pulled_more_than_the_backup_has_bring_it_back(tmp_path: Path) -> None:
     await _lose_what_came_after_a_backup(tmp_path)
     connection = apsw.Connection(str(tmp_path / "restored" / "db.sqlite"))
