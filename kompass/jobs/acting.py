@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 from kompass.access.services import AUTHOR
+from kompass.jobs import telling
 from kompass.jobs.catalogue import BY_NAME
 from kompass.jobs.judging import MAILS, ZONE, action_of, job_id
 from kompass.jobs.letters import Letter, letter
 from kompass.jobs.outcomes import NeverError
 from kompass.jobs.service import Receiver, RefusedError, View
 from kompass.jobs.triggers import Action, At, Mail, Notify, Task, To, Trigger
-from replication.protocol import jsontext
 
 MOST_PEOPLE = 20
 """That one job concerns."""
@@ -60,9 +60,9 @@ class Means:
     server: Server
     send: Callable[[Letter, str], None] | None = None
     """Sends a letter under an id; None without a mail server. Raises `LaterError`, `NeverError`."""
-    call: Callable[[Receiver, str, bytes], Mapping[str, Any]] | None = None
-    """Calls a receiver with an id and a body; gives `status`, `milliseconds`, `error`, and `never` if it
-    isn't to be tried again."""
+    call: Callable[[Receiver, Mapping[str, bytes]], Mapping[str, Mapping[str, Any]]] | None = None
+    """Calls a receiver with bodies by their ids; gives for each `status`, `milliseconds`,
+    `error`, and `never` if it isn't to be tried again."""
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
 
@@ -70,11 +70,19 @@ Result = dict[str, Any]
 """`outcome`: `done`, `needless`, `again` or `never`; `reason`; `more`: jobs that follow; `delivery`."""
 
 
-def act(work: Work, means: Means) -> Result:
-    """Raises `ServerUnavailableError`, `LaterError`, `NeverError`."""
-    kind, _, name = work.action.partition(":")
+def act(works: Sequence[Work], means: Means) -> dict[str, Result]:
+    """Does one job, or calls of one webhook that are each about another document; what came of each, by id.
+
+    Raises `ServerUnavailableError`, `LaterError`, `NeverError`; then it is so for all of them.
+    """
+    first = works[0]
+    kind, _, name = first.action.partition(":")
     if kind == "webhook":
-        return _call(work, name, means)
+        return telling.tell(name, [one for one in works if one.action == first.action], means)
+    return {first.id: _act(first, kind, means)}
+
+
+def _act(work: Work, kind: str, means: Means) -> Result:
     trigger = BY_NAME.get(work.trigger)
     action = action_of(trigger, work.action.partition("@")[0]) if trigger is not None else None
     if trigger is None or action is None:
@@ -209,36 +217,6 @@ def _mail(work: Work, trigger: Trigger, action: Action, doc: Mapping[str, Any], 
         return _needless("the person has no address")
     means.send(written, work.id)
     return {"outcome": "done"}
-
-
-def _call(work: Work, name: str, means: Means) -> Result:
-    receiver = means.server.receiver(name)
-    if receiver is None or means.call is None:
-        return _needless("there is no such webhook any more")
-    trigger = BY_NAME.get(work.trigger)
-    payload: dict[str, Any] = {}
-    user = AUTHOR
-    if trigger is not None:
-        payload = {"id": work.doc, "type": trigger.doctype, "rev": work.rev}
-        if not work.trigger.endswith(".deleted"):
-            view = means.server.view(receiver.person, [work.doc])
-            seen = view.documents.get(work.doc) if view is not None and view.active else None
-            if seen is None:
-                return _needless(f"{receiver.person} may not read the document, or it is gone")
-            payload["rev"] = seen.get("_rev")
-            payload |= {one: seen[one] for one in receiver.fields if one in seen}
-            user = str(seen.get("modifiedBy") or seen.get("createdBy") or AUTHOR)
-    happened = datetime.fromtimestamp(work.args.get("at") or work.made, UTC)
-    event = {
-        "event_type": work.trigger,
-        "payload": payload,
-        "timestamp": happened.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "user_id": user,
-    }
-    delivery = means.call(receiver, work.id, jsontext.encode(event))
-    error = str(delivery.get("error") or "")
-    outcome = "done" if not error else "never" if delivery.get("never") else "again"
-    return {"outcome": outcome, "reason": error, "delivery": dict(delivery)}
 
 
 # -- documents ---------------------------------------------------------------------------------

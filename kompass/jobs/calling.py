@@ -19,7 +19,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -35,8 +35,10 @@ SECONDS = 5.0
 MOST_ANSWER = 64 * 1024
 """Bytes of an answer that are read; nobody looks at them."""
 MOST_BODY = 512 * 1024
-MOST_CLIENTS = 16
-"""Hosts to which connections are kept."""
+AT_ONCE = 4
+"""Calls that one receiver gets at the same time."""
+MOST_HOSTS = 16
+"""To which connections are kept."""
 
 _GONE = 410
 _UNICAST = ipaddress.ip_network("2000::/3")
@@ -60,6 +62,7 @@ class PublicHosts(AllowedHosts):
         return found
 
 
+@lru_cache(1024)
 def is_public(text: str) -> bool:
     """Whether an address is anybody's, and not of this machine or its networks."""
     address = ipaddress.ip_address(text.partition("%")[0])
@@ -79,7 +82,7 @@ def signature(secret: str, ident: str, timestamp: int, body: bytes) -> str:
 
 
 class Caller:
-    """Calls receivers, one after the other; connections to them are kept for a few seconds. `close` it."""
+    """Calls one receiver after the other; connections to them are kept for a few seconds. `close` it."""
 
     def __init__(
         self, hosts: Iterable[str] = (), *, seconds: float = SECONDS, now: Callable[[], float] = time.time
@@ -89,20 +92,47 @@ class Caller:
         self._seconds = seconds
         self._now = now
         self._runner: asyncio.Runner | None = None
-        self._clients: dict[str, httpx.AsyncClient] = {}
-        """One for a host: a connection whose certificate is for one name serves no other."""
+        self._timeout = httpx.Timeout(seconds).as_dict()
+        self._transports: dict[str, PinnedTransport] = {}
+        """One for a host: a connection whose certificate is for one name serves no other. Without a client
+        around it: redirections aren't followed, there are neither cookies nor proxies, and what a client does
+        for all that takes longer than the call itself."""
 
-    def __call__(self, receiver: Receiver, ident: str, body: bytes) -> Mapping[str, Any]:
-        """One attempt. `error` says why it failed, empty if it didn't; raises what ends the job early."""
-        began = time.monotonic()
+    def __call__(self, receiver: Receiver, bodies: Mapping[str, bytes]) -> Mapping[str, Mapping[str, Any]]:
+        """One attempt with each body, some at once, by their ids. `error` says why it failed, empty if it
+        didn't; raises what ends the job early.
+        """
         try:
             if self._runner is None:
                 self._runner = asyncio.Runner()
-            status, error, never = self._runner.run(self._call(receiver, ident, body))
+            return self._runner.run(self._calls(receiver, bodies))
         except BaseException:
             # By a signal, in the midst of anything: nothing of it is used again.
-            self._runner, self._clients = None, {}
+            self._runner, self._transports = None, {}
             raise
+
+    def close(self) -> None:
+        runner, self._runner = self._runner, None
+        transports, self._transports = self._transports, {}
+        if runner is not None:
+            for one in transports.values():
+                runner.run(one.aclose())
+            runner.close()
+
+    async def _calls(self, receiver: Receiver, bodies: Mapping[str, bytes]) -> dict[str, Mapping[str, Any]]:
+        waiting = iter(bodies.items())
+        told: dict[str, Mapping[str, Any]] = {}
+
+        async def some() -> None:
+            for ident, body in waiting:
+                told[ident] = await self._timed(receiver, ident, body)
+
+        await asyncio.gather(*(some() for _ in range(min(AT_ONCE, len(bodies)))))
+        return told
+
+    async def _timed(self, receiver: Receiver, ident: str, body: bytes) -> Mapping[str, Any]:
+        began = time.monotonic()
+        status, error, never = await self._call(receiver, ident, body)
         told: dict[str, Any] = {
             "status": status,
             "milliseconds": round(1000 * (time.monotonic() - began)),
@@ -112,20 +142,13 @@ class Caller:
             told["never"] = True
         return told
 
-    def close(self) -> None:
-        runner, self._runner = self._runner, None
-        clients, self._clients = self._clients, {}
-        if runner is not None:
-            for client in clients.values():
-                runner.run(client.aclose())
-            runner.close()
-
     async def _call(self, receiver: Receiver, ident: str, body: bytes) -> tuple[int | None, str, bool]:
         if len(body) > MOST_BODY:
             return None, f"the body has {len(body)} bytes, more than {MOST_BODY}: name fewer fields", True
         at = round(self._now())
         try:
             headers = {
+                "accept": "*/*",
                 "content-type": "application/json",
                 "user-agent": "KOMPASS",
                 "idempotency-key": ident,
@@ -133,18 +156,20 @@ class Caller:
                 "webhook-timestamp": str(at),
                 "webhook-signature": signature(receiver.secret, ident, at, body),
             }
-            client = await self._client(httpx.URL(receiver.url).host)
-            async with (
-                asyncio.timeout(self._seconds),
-                client.stream(
-                    "POST", receiver.url, content=body, headers=headers, timeout=self._seconds
-                ) as answer,
-            ):
-                read = 0
-                async for part in answer.aiter_raw():
-                    read += len(part)
-                    if read > MOST_ANSWER:
-                        break
+            request = httpx.Request(
+                "POST", receiver.url, content=body, headers=headers, extensions={"timeout": self._timeout}
+            )
+            async with asyncio.timeout(self._seconds):
+                transport = await self._transport(request.url.host)
+                answer = await transport.handle_async_request(request)
+                try:
+                    read = 0
+                    async for part in answer.aiter_raw():
+                        read += len(part)
+                        if read > MOST_ANSWER:
+                            break
+                finally:
+                    await answer.aclose()
                 status = answer.status_code
         except TimeoutError:
             return None, f"no answer within {self._seconds:g} seconds", False
@@ -160,16 +185,14 @@ class Caller:
             return status, f"it answers {status}: redirections are not followed", False
         return status, f"it answers {status}", status == _GONE
 
-    async def _client(self, host: str) -> httpx.AsyncClient:
-        client = self._clients.get(host)
-        if client is None:
-            while len(self._clients) >= MOST_CLIENTS:
-                await self._clients.pop(next(iter(self._clients))).aclose()
-            transport = PinnedTransport(self._allowed, httpx.AsyncHTTPTransport(verify=_tls()))
-            # Without `trust_env`: a proxy of the environment would resolve the name by itself.
-            client = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
-            self._clients[host] = client
-        return client
+    async def _transport(self, host: str) -> PinnedTransport:
+        transport = self._transports.get(host)
+        if transport is None:
+            inner = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)
+            transport = self._transports[host] = PinnedTransport(self._allowed, inner)
+            while len(self._transports) > MOST_HOSTS:
+                await self._transports.pop(next(iter(self._transports))).aclose()
+        return transport
 
 
 @cache

@@ -7,6 +7,10 @@ or a worker that was killed had begun, is handed out again. So each job is done 
 under the same id, by which whoever gets it can tell that he has had it.
 
 Never more than `WINDOW` jobs of a queue are in Redis. The others wait in the file.
+
+Calls of one receiver go in bundles, and some of a bundle are made at the same time: what RQ does for a job,
+what the server is asked before a call, and most of all waiting for the answer take longer than the call. In a
+bundle each is about another document, so those about one come in their order. What failed before goes alone.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import apsw
 import structlog
 
 from kompass.jobs.catalogue import TRIGGERS
@@ -29,6 +34,8 @@ from replication.replicator.backoff import pause
 WINDOW = 200
 """Of each queue: receivers that are slow hold up no reminders."""
 AT_ONCE = 100
+MOST_TOGETHER = 10
+"""Calls in a bundle: a worker that is killed leaves so many of which nobody knows whether they were made."""
 AUDIT_SECONDS = 2.0
 COLLECT_SECONDS = 1.0
 """How often it is looked for results of which this process knows nothing."""
@@ -53,6 +60,8 @@ class Dispatcher:
         self._now = now
         self._schedules = Schedules(store, now=now)
         self._collected = self._audited = self._scheduled = -1e9
+        self._looked = False
+        """Whether it is known what Redis has of the jobs that an earlier dispatcher handed out."""
         self._suspects: set[str] = set()
         """What Redis had in no queue when it was last looked: a worker may just have taken it."""
         self.outstanding = store.count_queued()
@@ -62,6 +71,11 @@ class Dispatcher:
         clock = time.monotonic()
         if not self._store.has_checkpoint():
             return False  # another machine's feed has its own
+        if not self._looked:
+            # What had been put there when the one before was broken off, and was not written down.
+            self._store.hand_out(self._queues.known())
+            self.outstanding = self._store.count_queued()
+            self._looked = True
         if clock - self._scheduled >= 1.0:
             self._scheduled = clock
             self._schedules.run()
@@ -89,9 +103,9 @@ class Dispatcher:
             entries = self._one_of_each_failing(entries)
         handed: list[str] = []
         try:
-            for one in entries:
-                self._queues.put(one)
-                handed.append(one.id)
+            for bundle in _bundles(entries):
+                self._queues.put(bundle)
+                handed += [one.id for one in bundle]
         finally:
             if handed:
                 self._store.hand_out(handed)
@@ -119,17 +133,18 @@ class Dispatcher:
     def _collect(self) -> None:
         results = self._queues.results()
         if results:
-            outcomes = [one for one in map(self._outcome, results) if one is not None]
-            self._store.settle(outcomes)
+            with self._store.writing() as connection:
+                outcomes = [self._outcome(connection, one) for one in results]
+                self._store.settle(connection, [one for one in outcomes if one is not None])
             self._queues.forget(one.id for one in results)
         self.outstanding = self._store.count_queued()
 
-    def _outcome(self, result: Result) -> Outcome | None:
+    def _outcome(self, connection: apsw.Connection, result: Result) -> Outcome | None:
         entry = self._store.entry(result.id)
         if entry is None:
             return None
         value: Mapping[str, Any] = result.value if result.value is not None else {"outcome": "again"}
-        self._remember_delivery(entry, value.get("delivery"))
+        self._remember_delivery(connection, entry, value.get("delivery"))
         told = str(value.get("reason") or result.reason)
         match value.get("outcome"):
             case "done":
@@ -154,14 +169,14 @@ class Dispatcher:
         due = self._now() + pause(attempts - 1, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
         return Outcome(entry.id, JobState.PLANNED, why, due)
 
-    def _remember_delivery(self, entry: Entry, delivery: object) -> None:
+    def _remember_delivery(self, connection: apsw.Connection, entry: Entry, delivery: object) -> None:
         name = _receiver(entry.action)
         if name is None or not isinstance(delivery, dict):
             return
         if delivery.get("error"):
-            failed(self._store, name, entry, delivery, self._now())
+            failed(connection, name, entry, delivery, self._now())
         else:
-            succeeded(self._store, name, entry, delivery, self._now())
+            succeeded(connection, name, entry, delivery, self._now())
 
     # -- what was lost -------------------------------------------------------------------------
 
@@ -177,9 +192,27 @@ class Dispatcher:
         self._queues.forget([*again, *orphaned])
         outcomes = [Outcome(each, JobState.PLANNED, "", self._now(), counts=False) for each in again]
         outcomes += [self._again(known[each], "its worker has died") for each in orphaned]
-        self._store.settle(outcomes)
+        with self._store.writing() as connection:
+            self._store.settle(connection, outcomes)
         log.warning("jobs are handed out again", lost=len(again), begun=len(orphaned))
         self.outstanding = self._store.count_queued()
+
+
+def _bundles(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """What a worker does in one go."""
+    found: list[list[Entry]] = []
+    growing: dict[str, list[Entry]] = {}
+    for one in entries:
+        receiver = _receiver(one.action)
+        if receiver is None or one.attempts:
+            found.append([one])
+            continue
+        bundle = growing.get(receiver)
+        if bundle is None or len(bundle) >= MOST_TOGETHER or one.doc in {each.doc for each in bundle}:
+            bundle = growing[receiver] = []
+            found.append(bundle)
+        bundle.append(one)
+    return found
 
 
 def _receiver(action: str) -> str | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import apsw
 import orjson
 
 from kompass.jobs.catalogue import BY_NAME
@@ -183,24 +184,32 @@ def _check(one: Webhook) -> None:
 # -- what became of calls ----------------------------------------------------------------------
 
 
-def succeeded(store: JobStore, name: str, entry: Entry, delivery: Mapping[str, Any], now: float) -> None:
-    with store.writing() as connection:
-        _remember(connection, name, entry, delivery, now)
-        connection.execute("UPDATE webhooks SET failures = 0, closed_until = 0 WHERE name = ?", (name,))
+def succeeded(
+    connection: apsw.Connection, name: str, entry: Entry, delivery: Mapping[str, Any], now: float
+) -> None:
+    """Within `writing` of the store."""
+    _remember(connection, name, entry, delivery, now)
+    connection.execute("UPDATE webhooks SET failures = 0, closed_until = 0 WHERE name = ?", (name,))
 
 
-def failed(store: JobStore, name: str, entry: Entry, delivery: Mapping[str, Any], now: float) -> None:
-    with store.writing() as connection:
-        _remember(connection, name, entry, delivery, now)
-        connection.execute("UPDATE webhooks SET failures = failures + 1 WHERE name = ?", (name,))
-        row = connection.execute("SELECT failures FROM webhooks WHERE name = ?", (name,)).fetchone()
-        failures = int(row[0]) if row is not None else 0
-        if failures >= PATIENCE:
-            rest = min(FIRST_REST * 2 ** min(failures - PATIENCE, 20), LONGEST_REST)
-            connection.execute("UPDATE webhooks SET closed_until = ? WHERE name = ?", (now + rest, name))
+def failed(
+    connection: apsw.Connection, name: str, entry: Entry, delivery: Mapping[str, Any], now: float
+) -> None:
+    """Within `writing` of the store."""
+    _remember(connection, name, entry, delivery, now)
+    row = connection.execute("SELECT failures, closed_until FROM webhooks WHERE name = ?", (name,)).fetchone()
+    if row is None or now < row[1] <= now + LONGEST_REST:
+        return  # it is left alone already: this was under way with the call for which it is
+    failures = int(row[0]) + 1
+    connection.execute("UPDATE webhooks SET failures = ? WHERE name = ?", (failures, name))
+    if failures >= PATIENCE:
+        rest = min(FIRST_REST * 2 ** min(failures - PATIENCE, 20), LONGEST_REST)
+        connection.execute("UPDATE webhooks SET closed_until = ? WHERE name = ?", (now + rest, name))
 
 
-def _remember(connection: Any, name: str, entry: Entry, delivery: Mapping[str, Any], now: float) -> None:
+def _remember(
+    connection: apsw.Connection, name: str, entry: Entry, delivery: Mapping[str, Any], now: float
+) -> None:
     connection.execute(
         "INSERT INTO deliveries (webhook, job, at, attempt, status, milliseconds, error)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",

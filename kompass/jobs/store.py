@@ -261,21 +261,19 @@ class JobStore(SqlFile):
                     (time.time(), each),
                 )
 
-    def settle(self, outcomes: Iterable[Outcome]) -> None:
-        """What came of attempts. A job that is settled already stays as it is."""
-        with self.writing() as connection:
-            now = time.time()
-            for one in outcomes:
-                connection.execute("UPDATE counter SET value = value + 1")
-                connection.execute(
-                    "UPDATE jobs SET state = ?, reason = ?, due = iif(? > 0, ?, due),"
-                    " attempts = attempts + ?,"
-                    " changed = ?, change = (SELECT value FROM counter)"
-                    " WHERE id = ? AND state IN ('planned', 'queued')",
-                    (one.state.value, one_line(one.reason), one.due, one.due, one.counts, now, one.id),
-                )
-                if connection.changes():
-                    self.add(connection, one.more, now)
+    def settle(self, connection: apsw.Connection, outcomes: Iterable[Outcome]) -> None:
+        """Within `writing`: what came of attempts. A job that is settled already stays as it is."""
+        now = time.time()
+        for one in outcomes:
+            connection.execute("UPDATE counter SET value = value + 1")
+            connection.execute(
+                "UPDATE jobs SET state = ?, reason = ?, due = iif(? > 0, ?, due), attempts = attempts + ?,"
+                " changed = ?, change = (SELECT value FROM counter)"
+                " WHERE id = ? AND state IN ('planned', 'queued')",
+                (one.state.value, one_line(one.reason), one.due, one.due, one.counts, now, one.id),
+            )
+            if connection.changes():
+                self.add(connection, one.more, now)
 
     def clock_put_back(self, now: float, days_named: Container[str]) -> int:
         """What was planned by a clock that was ahead keeps its distance from now. Not so the jobs of these

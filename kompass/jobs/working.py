@@ -15,29 +15,39 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
 import structlog
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseTimeoutException
+from rq.utils import now
 
 from kompass.feed.walker import outline
 from kompass.jobs.acting import Means, Work, act
 from kompass.jobs.outcomes import LaterError, NeverError
-from kompass.jobs.queues import TIMEOUTS, WORK, Queues, QueuesUnavailableError, connect
+from kompass.jobs.queues import (
+    TIMEOUTS,
+    WORK,
+    Queues,
+    QueuesUnavailableError,
+    connect,
+)
 from kompass.jobs.service import ServerUnavailableError
 from replication.replicator.backoff import pause
 
 GRACE = 30.0
 """Seconds beyond a job's time after which a process that doesn't listen ends itself."""
 ALIVE_EVERY = 2.0
+HEARTBEAT_SECONDS = 10.0
+"""How often RQ is told that a worker lives, which it believes for two minutes."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,29 +56,33 @@ _began: float | None = None
 """When the job began that is being done."""
 
 
-def perform(work: Mapping[str, Any]) -> dict[str, Any]:
-    """Does a job: what RQ calls. Gives what came of it, see `acting.act`; raises only what ends it early."""
+def perform(works: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Does the jobs of a bundle: what RQ calls. Gives what came of each by its id, see `acting.act`; raises
+    only what ends them early, or if these are no jobs.
+    """
     global _began
     assert _means is not None, "`work` first"
     _began = time.monotonic()
     known = {one.name for one in fields(Work)}
+    todo = [Work(**{name: value for name, value in work.items() if name in known}) for work in works]
     try:
-        return act(Work(**{name: value for name, value in work.items() if name in known}), _means)
+        return act(todo, _means)
     except BaseTimeoutException:
         raise
     except ServerUnavailableError as error:
-        return {"outcome": "wait", "reason": str(error)}
+        result = {"outcome": "wait", "reason": str(error)}
     except LaterError as error:
-        return {"outcome": "again", "reason": str(error)}
+        result = {"outcome": "again", "reason": str(error)}
     except NeverError as error:
-        return {"outcome": "never", "reason": str(error)}
+        result = {"outcome": "never", "reason": str(error)}
     except Exception as error:
         # Without the error's own text, which may quote the document.
         why = f"a defect: {outline(error)}"
-        log.error("a job has failed", job=work.get("id"), trigger=work.get("trigger"), why=why)
-        return {"outcome": "again", "reason": why}
+        log.error("a job has failed", job=todo[0].id, trigger=todo[0].trigger, why=why)
+        result = {"outcome": "again", "reason": why}
     finally:
         _began = None
+    return {one.id: result for one in todo}
 
 
 class OurJob(Job):
@@ -87,6 +101,12 @@ class Worker(SimpleWorker):
     job_class = OurJob
     max_connection_wait_time = 2.0
     """Seconds between attempts to reach Redis."""
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """RQ does it three times for a job, with three requests each."""
+        before = self.last_heartbeat
+        if pipeline is not None or before is None or (now() - before).total_seconds() > HEARTBEAT_SECONDS:
+            super().heartbeat(timeout, pipeline)
 
 
 def work(url: str, name: str, means: Means, *, burst: bool = False) -> bool:

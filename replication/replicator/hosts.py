@@ -19,6 +19,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 import httpx
 
@@ -125,6 +126,9 @@ def _is_special(address: _Address) -> bool:
 
 async def resolve(host: str, port: int) -> list[str]:
     """The addresses of a name, in the order to try them. Raises `PeerUnavailable`."""
+    with suppress(ValueError):
+        if "%" not in host:  # which names an interface
+            return [str(ipaddress.ip_address(host))]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as NotThereError
 
 from kompass.jobs import redis
 from kompass.jobs.queues import connect
+from tests.jobs.world import World
 from tests.needs import require
 
 
@@ -54,3 +55,10 @@ def connection(url: str) -> Iterator[Redis]:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
+
+
+@pytest.fixture
+def world(data: Path, url: str) -> Iterator[World]:
+    one = World(data, url)
+    yield one
+    one.store.close()

@@ -78,14 +78,14 @@ class Told:
         self.answer: Mapping[str, Any] = {"status": 200, "milliseconds": 1, "error": ""}
 
     def act(self, trigger: str, action: str, doc: str, **args: Any) -> dict[str, Any]:
-        def call(receiver: Receiver, ident: str, body: bytes) -> Mapping[str, Any]:
-            self.calls.append(json.loads(body))
-            return self.answer
+        def call(receiver: Receiver, bodies: Mapping[str, bytes]) -> Mapping[str, Mapping[str, Any]]:
+            self.calls += map(json.loads, bodies.values())
+            return dict.fromkeys(bodies, self.answer)
 
         means = Means(
             self.server, lambda letter, ident: self.letters.append((letter, ident)), call, lambda: NOW
         )
-        return act(Work("job-1", trigger, action, doc, "2-b", args, 1, 1_773_000_000.0), means)
+        return act([Work("job-1", trigger, action, doc, "2-b", args, 1, 1_773_000_000.0)], means)["job-1"]
 
     @property
     def told(self) -> list[tuple[str, str]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -55,6 +56,10 @@ class Receiving:
         return Receiver(f"http://{host}:{self.port}{path}", SECRET, [], "innen1")
 
 
+def called(caller: Caller, receiver: Receiver, body: bytes) -> Mapping[str, Any]:
+    return caller(receiver, {"job-1": body})["job-1"]
+
+
 @pytest.fixture
 def receiving() -> Iterator[Receiving]:
     one = Receiving()
@@ -64,7 +69,7 @@ def receiving() -> Iterator[Receiving]:
 
 
 def test_a_receiver_can_check_who_calls(receiving: Receiving) -> None:
-    told = Caller(["127.0.0.1"])(receiving.at(), "job-1", b'{"event_type":"offer.sent"}')
+    told = called(Caller(["127.0.0.1"]), receiving.at(), b'{"event_type":"offer.sent"}')
     assert told == {"status": 200, "milliseconds": told["milliseconds"], "error": ""}
     ((headers, body),) = receiving.got
     assert (headers["idempotency-key"], headers["webhook-id"]) == ("job-1", "job-1")
@@ -78,7 +83,7 @@ def test_a_receiver_can_check_who_calls(receiving: Receiving) -> None:
 
 
 def test_what_is_old_is_not_believed(receiving: Receiving) -> None:
-    Caller(["127.0.0.1"], now=lambda: time.time() - 600)(receiving.at(), "job-1", b"{}")
+    called(Caller(["127.0.0.1"], now=lambda: time.time() - 600), receiving.at(), b"{}")
     ((headers, body),) = receiving.got
     assert datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC).year >= 2026
     with pytest.raises(WebhookVerificationError):
@@ -87,7 +92,7 @@ def test_what_is_old_is_not_believed(receiving: Receiving) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f000001"])
 def test_nothing_of_this_machine_is_called(receiving: Receiving, host: str) -> None:
-    told = Caller()(receiving.at(host), "job-1", b"{}")
+    told = called(Caller(), receiving.at(host), b"{}")
     assert told["error"]
     assert receiving.got == []
 
@@ -104,7 +109,7 @@ def test_a_name_that_leads_inside_is_not_called(
         return next(answers)
 
     monkeypatch.setattr("replication.replicator.hosts.resolve", resolving)
-    told = Caller()(receiving.at("rebind.example.com"), "job-1", b"{}")
+    told = called(Caller(), receiving.at("rebind.example.com"), b"{}")
     assert "not public" in told["error"]
     assert asked == ["rebind.example.com"]
     assert receiving.got == []
@@ -117,7 +122,7 @@ def test_one_address_inside_among_others_is_enough(
         return ["93.184.216.34", "10.0.0.1"]
 
     monkeypatch.setattr("replication.replicator.hosts.resolve", resolving)
-    assert "not public" in Caller()(receiving.at("mixed.example.com"), "job-1", b"{}")["error"]
+    assert "not public" in called(Caller(), receiving.at("mixed.example.com"), b"{}")["error"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 
 def test_redirections_are_not_followed(receiving: Receiving) -> None:
     receiving.status, receiving.headers = 302, {"location": f"http://127.0.0.1:{receiving.port}/other"}
-    told = Caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")
+    told = called(Caller(["127.0.0.1"]), receiving.at(), b"{}")
     assert told["status"] == 302
     assert "redirections" in told["error"]
     assert len(receiving.got) == 1
@@ -167,20 +172,35 @@ def test_redirections_are_not_followed(receiving: Receiving) -> None:
 def test_who_is_slow_is_given_up(receiving: Receiving) -> None:
     receiving.sleep = 5
     began = time.monotonic()
-    told = Caller(["127.0.0.1"], seconds=0.3)(receiving.at(), "job-1", b"{}")
+    told = called(Caller(["127.0.0.1"], seconds=0.3), receiving.at(), b"{}")
     assert time.monotonic() - began < 3
     assert told["error"] == "no answer within 0.3 seconds"
 
 
+def test_calls_that_go_together_take_no_longer_than_one(receiving: Receiving) -> None:
+    receiving.sleep = 0.3
+    bodies = {f"job-{number}": b"%d" % number for number in range(10)}
+    began = time.monotonic()
+    told = Caller(["127.0.0.1"])(receiving.at(), {**bodies, "job-10": b"x" * (MOST_BODY + 1)})
+    assert time.monotonic() - began < 2
+    assert {ident: one["error"] for ident, one in told.items() if ident in bodies} == dict.fromkeys(
+        bodies, ""
+    )
+    assert told["job-10"]["never"]
+    assert {headers["webhook-id"]: body for headers, body in receiving.got} == bodies
+    for headers, body in receiving.got:
+        Webhook(SECRET).verify(body, headers)
+
+
 def test_an_endless_answer_is_not_read(receiving: Receiving) -> None:
     receiving.body = b"x" * 5_000_000
-    assert Caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")["error"] == ""
+    assert called(Caller(["127.0.0.1"]), receiving.at(), b"{}")["error"] == ""
 
 
 @pytest.mark.parametrize(("status", "never"), [(500, False), (404, False), (429, False), (410, True)])
 def test_what_is_no_success(receiving: Receiving, status: int, never: bool) -> None:
     receiving.status = status
-    told = Caller(["127.0.0.1"])(receiving.at(), "job-1", b"{}")
+    told = called(Caller(["127.0.0.1"]), receiving.at(), b"{}")
     assert told["error"] == f"it answers {status}"
     assert told.get("never", False) is never
 
@@ -189,10 +209,10 @@ def test_who_is_not_there(receiving: Receiving) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/"
-        told = Caller(["127.0.0.1"])(Receiver(url, SECRET, [], ""), "job-1", b"{}")
+        told = called(Caller(["127.0.0.1"]), Receiver(url, SECRET, [], ""), b"{}")
     assert told["error"].startswith("it can't be reached")
-    assert Caller()(Receiver("http://no.such.host.invalid/", SECRET, [], ""), "job-1", b"{}")["error"]
-    assert Caller()(Receiver(url, SECRET, [], ""), "job-1", b"x" * (MOST_BODY + 1))["never"]
+    assert called(Caller(), Receiver("http://no.such.host.invalid/", SECRET, [], ""), b"{}")["error"]
+    assert called(Caller(), Receiver(url, SECRET, [], ""), b"x" * (MOST_BODY + 1))["never"]
 
 
 @pytest.mark.parametrize(

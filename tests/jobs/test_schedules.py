@@ -82,7 +82,8 @@ def test_what_was_settled_long_ago_is_forgotten(world: World, monkeypatch: pytes
     ]
     with world.store.writing() as connection:
         world.store.add(connection, jobs, 0.0)
-    world.store.settle([Outcome(job.id, JobState.DONE) for job in jobs[:-1]])
+    with world.store.writing() as connection:
+        world.store.settle(connection, [Outcome(job.id, JobState.DONE) for job in jobs[:-1]])
 
     def left() -> list[str]:
         return [one.id for one in world.store.entries()]
