@@ -18,9 +18,6 @@ FOLDER = ROOT / "compose"
 IMAGE = "kompass:0.1.0"
 SECRETS = "/run/secrets/"
 
-COMING_COMMANDS = {"api", "index"}
-"""Commands of the cluster that are not there yet. What has come must leave this list: a test insists."""
-
 PINNED = re.compile(r"[a-z0-9./-]+:[A-Za-z0-9._-]*\d[A-Za-z0-9._-]*@sha256:[0-9a-f]{64}")
 
 VARIABLES = {variable_of("KOMPASS_", name): name for name in Settings.model_fields}

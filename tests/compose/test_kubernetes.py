@@ -14,8 +14,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from replication.server import SHUTDOWN_SECONDS
-from tests.compose.described import COMING_COMMANDS, FOLDER, SECRETS, has_command, problems_of, read
+from kompass.cluster.api import Api
+from tests.compose.described import FOLDER, SECRETS, has_command, problems_of, read
 from tests.needs import ROOT
 
 KUBERNETES = ROOT / "kubernetes"
@@ -113,8 +113,7 @@ def test_no_secret_is_in_a_config_map() -> None:
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_its_command_is_one_of_the_program(name: str) -> None:
-    arguments = CONTAINERS[name][1]["args"]
-    assert arguments[0] in COMING_COMMANDS or has_command(arguments)
+    assert has_command(CONTAINERS[name][1]["args"])
 
 
 def test_every_command_of_compose_runs_here_too() -> None:
@@ -133,7 +132,7 @@ def test_what_is_asked_of_the_api_means_what_it_should() -> None:
     waits = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     noticed = container["readinessProbe"]["periodSeconds"] * container["readinessProbe"]["failureThreshold"]
     assert waits >= noticed
-    assert spec["terminationGracePeriodSeconds"] >= waits + 2 * SHUTDOWN_SECONDS
+    assert spec["terminationGracePeriodSeconds"] >= waits + Api.NOTICE_SECONDS + Api.SHUTDOWN_SECONDS + 10
 
 
 def test_there_are_two_of_what_must_not_be_away() -> None:

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from kompass.cluster import bases, catalogue, connections
+from kompass.cluster.api import Api
 from kompass.cluster.mirror import keeping, showing
-from tests.compose.described import COMING_COMMANDS, FOLDER, has_command, read
+from tests.compose.described import FOLDER, has_command, read
 from tests.needs import ROOT
 
 PAGES = {page.name: page.read_text() for page in (ROOT / "docs" / "operations").glob("*.md")}
@@ -27,6 +28,9 @@ def flat(name: str) -> str:
         ("failures.md", f"after {connections.HELD_SECONDS} seconds if not"),
         ("failures.md", f"each within {connections.CONNECT_SECONDS} seconds of a try"),
         ("failures.md", f"counts as gone after {connections.STUCK_SECONDS}"),
+        ("failures.md", f"it isn't ready for {Api.NOTICE_SECONDS:.0f} seconds"),
+        ("failures.md", f"answers what is in flight for {Api.SHUTDOWN_SECONDS} seconds at most"),
+        ("upgrades.md", f"says for {Api.NOTICE_SECONDS:.0f} seconds that it isn't ready"),
         ("topology.md", f"{bases.ENTRIES:,} to {2 * bases.ENTRIES:,} entries"),
         ("topology.md", f"looks every {keeping.EVERY_SECONDS:.0f} seconds"),
         ("topology.md", "four idle and one that listens"),
@@ -95,4 +99,4 @@ def test_commands_and_services_that_pages_name_are_there() -> None:
         assert service in services, service
     for command in re.findall(r"`kompass ([a-z-]+(?: [a-z-]+)?)", text):
         words = [word for word in command.split() if word.islower()]
-        assert words[0] in COMING_COMMANDS or has_command(words[:1]), command
+        assert has_command(words[:1]), command
