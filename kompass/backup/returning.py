@@ -24,7 +24,7 @@ import orjson
 
 from kompass.backup import contents
 from kompass.backup.errors import BackupError
-from kompass.domain.stamps import stamp
+from kompass.business import numbers
 from kompass.files import replace_file
 from kompass.privacy.journal import FILE as ERASURES
 from kompass.sync.opening import DATABASE
@@ -139,22 +139,8 @@ def _bring_back_documents(connection: apsw.Connection, before: Survived) -> Retu
             name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         }
         dropped = drop_checkpoints(connection, "personal_local") if "personal_local" in tables else 0
-        for prefix, (series, last) in before.counters.items() if "business_counters" in tables else ():
-            known: Any = connection.execute(
-                "SELECT last FROM business_counters WHERE prefix = ?", (prefix,)
-            ).get
-            if last > (known or 0):
-                first = (known or 0) + 1
-                connection.execute(
-                    "INSERT INTO business_skipped VALUES (?, ?, ?, ?, ?)",
-                    (prefix, first, last, "restore", stamp(datetime.now(UTC))),
-                )
-                connection.execute(
-                    "INSERT INTO business_counters VALUES (?, ?, ?)"
-                    " ON CONFLICT (prefix) DO UPDATE SET last = excluded.last",
-                    (prefix, series, last),
-                )
-                reserved[prefix] = (first, last)
+        if "business_counters" in tables:
+            reserved = numbers.reserve(connection, before.counters, datetime.now(UTC))
         entries: Any = 0
         if "audit_head" in tables:
             entries = connection.execute("SELECT entries FROM audit_head").get or 0

@@ -9,10 +9,12 @@ finds what hasn't.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import apsw
 
 from kompass.domain.changes import Body
 from kompass.domain.keys import folded
@@ -197,6 +199,34 @@ class Numbers:
             "INSERT INTO business_numbers VALUES (?, ?, ?, ?, ?, ?, NULL, ?, NULL)",
             (number, series.name, prefix, value, docid, State.USED, self._stamp),
         )
+
+
+RESTORED = "restore"
+"""Stands for the document where numbers are skipped that were given in a past which a restore has lost."""
+
+
+def reserve(
+    connection: apsw.Connection, given: Mapping[str, tuple[str, int]], now: datetime
+) -> dict[str, tuple[int, int]]:
+    """Notes what was given up to these last numbers, prefix -> (series, number), as skipped: nobody gets it
+    again. Returns the first and last of each prefix that has any. For a database that nobody serves.
+    """
+    reserved: dict[str, tuple[int, int]] = {}
+    for prefix, (series, last) in given.items():
+        known = connection.execute("SELECT last FROM business_counters WHERE prefix = ?", (prefix,)).get or 0
+        if last <= known:
+            continue
+        reserved[prefix] = (known + 1, last)
+        connection.execute(
+            "INSERT INTO business_skipped VALUES (?, ?, ?, ?, ?)",
+            (prefix, known + 1, last, RESTORED, stamp(now)),
+        )
+        connection.execute(
+            "INSERT INTO business_counters VALUES (?, ?, ?)"
+            " ON CONFLICT (prefix) DO UPDATE SET last = excluded.last",
+            (prefix, series, last),
+        )
+    return reserved
 
 
 # -- looking -----------------------------------------------------------------------------------

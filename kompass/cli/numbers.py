@@ -47,7 +47,8 @@ def list_numbers(
             if series is None or gap.series == series:
                 pattern = settings.series.named(gap.series).pattern
                 first, last = (pattern.number(gap.prefix, value) for value in (gap.first, gap.last))
-                typer.echo(f"{first} to {last}\t{gap.series}\t{gap.doc}\tskipped\tby an import")
+                why = "lost by a restore" if gap.doc == register.RESTORED else "by an import"
+                typer.echo(f"{first} to {last}\t{gap.series}\t{gap.doc}\tskipped\t{why}")
 
 
 @numbers.command()

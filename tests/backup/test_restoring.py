@@ -302,6 +302,7 @@ def test_numbers_that_were_given_after_the_backup_are_not_given_again(
     assert all(lost)
     told = company.restore(tmp_path / "new", "--survivors", company.data)
     assert "were given after the backup: they aren't given again" in told.output
+    assert "lost by a restore" in run("numbers", "list", "--data", tmp_path / "new").output
     later = asyncio.run(number_of(tmp_path / "new", range(30, 33)))
     assert not set(lost) & set(later)
     # Where nothing survived nobody can know.
