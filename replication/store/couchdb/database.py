@@ -201,7 +201,7 @@ class CouchDatabase(ReadCouchDatabase):
         await self._staged_no_more(docs, outcomes)
         if written:
             self.stored += 1
-            await self.seen(written)
+            await self.seen(written, self._leaf_revs)
         return [outcomes[place] for place in range(len(docs))]
 
     async def _judged(
@@ -246,8 +246,14 @@ class CouchDatabase(ReadCouchDatabase):
             left = await self._leaves(touched)
             gone = [docid for docid in touched if docid not in left]
             await self.purged(gone, [*left], await self._source.origin())
-        await self.seen({docid: parse_rev(leaves.documents[0].rev) for docid, leaves in left.items()})
+        await self.seen(
+            {docid: parse_rev(leaves.documents[0].rev) for docid, leaves in left.items()}, self._leaf_revs
+        )
         return purged
+
+    async def _leaf_revs(self, docids: Sequence[str]) -> dict[str, list[Rev]]:
+        found = await self._leaves(docids)
+        return {docid: [parse_rev(leaf.rev) for leaf in leaves.documents] for docid, leaves in found.items()}
 
     async def purge_requests(self) -> list[PurgeRequest]:
         await self._ready()

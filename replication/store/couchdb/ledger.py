@@ -30,8 +30,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import apsw
@@ -49,6 +49,9 @@ from replication.store.sqlite.transaction import Transaction
 SEEN_SECONDS = 2.0
 SEEN_SECONDS_EACH = 0.002
 """How long a writer waits for the feed to tell of what he has written, and of each document more."""
+
+LeavesAtServer = Callable[[Sequence[str]], Awaitable[Mapping[str, Collection[Rev]]]]
+"""The leaves of documents, by id, as they are at the server."""
 
 log = logging.getLogger("replication.couchdb")
 
@@ -111,29 +114,43 @@ class LedgerDatabase(ListedDatabase):
             found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
         return default if found is None else str(found)
 
-    async def seen(self, written: Mapping[str, Rev]) -> None:
-        """Returns when the feed has told of these leaves, or of what came after them; or in the end without.
+    async def seen(self, written: Mapping[str, Rev], leaves: LeavesAtServer) -> None:
+        """Returns when the feed has told of these revisions, or of what came after; or in the end without.
 
         So that whoever has written something finds it in the feed and in listings. It doesn't have to: what
-        isn't heard of now will be.
+        isn't heard of now will be. `leaves` is asked about documents that have other leaves as new as what
+        was written: it may have been superseded or known before, and then there is nothing to wait for.
         """
         waiting = dict(written)
-
-        def heard() -> bool:
-            if not self._connections.is_closed():
-                for docid, known in self.known(waiting).items():
-                    rev = waiting[docid]
-                    if known.seq > self.update_seq:
-                        continue  # committed, but not yet counted: somebody may ask for the number
-                    if format_rev(rev) in known.revs or any(parse_rev(end)[0] > rev[0] for end in known.revs):
-                        del waiting[docid]
-            return self._connections.is_closed() or not waiting
-
-        with suppress(TimeoutError):
+        sure: set[str] = set()
+        try:
             async with asyncio.timeout(SEEN_SECONDS + len(written) * SEEN_SECONDS_EACH):
-                await self._waiting.until(heard)
-            return
-        log.warning("%s: the feed lags behind by more than %s s", self.name, SEEN_SECONDS)
+                while waiting:
+                    unsure: list[str] = []
+                    await self._waiting.until(partial(self._heard_or_unsure, waiting, sure, unsure))
+                    found = await leaves(unsure) if unsure else {}
+                    for docid in unsure:
+                        if waiting[docid] in found.get(docid, ()):
+                            sure.add(docid)
+                        else:
+                            del waiting[docid]
+        except TimeoutError:
+            log.warning("%s: the feed lags behind by more than %s s", self.name, SEEN_SECONDS)
+
+    def _heard_or_unsure(self, waiting: dict[str, Rev], sure: set[str], unsure: list[str]) -> bool:
+        """Takes out of `waiting` what was heard. True if that is all, or if something has to be asked."""
+        if self._connections.is_closed():
+            waiting.clear()
+        unsure.clear()
+        for docid, known in self.known(waiting).items() if waiting else ():
+            rev = waiting[docid]
+            if known.seq > self.update_seq:
+                continue  # committed, but not yet counted: somebody may ask for the number
+            if format_rev(rev) in known.revs:
+                del waiting[docid]
+            elif docid not in sure and any(parse_rev(leaf)[0] >= rev[0] for leaf in known.revs):
+                unsure.append(docid)
+        return not waiting or bool(unsure)
 
     # -- what is heard -------------------------------------------------------------------------
 

@@ -40,6 +40,18 @@ async def test_the_feed_marks_deletions_and_lists_all_leaves(db: Database) -> No
     assert changes[1].deleted
 
 
+async def test_a_branch_that_is_old_or_loses_is_in_the_feed_at_once(db: Database) -> None:
+    await replicate(db, branch("a", 2, "y", "x", deleted=True))
+    for number, rev in ((1, "w"), (1, "z"), (2, "b")):
+        before = db.update_seq
+        await replicate(db, branch("a", number, rev))
+        assert db.update_seq == before + 1
+        [row] = await db.change_rows(0, 10, all_leaves=True)
+        assert f"{number}-{rev}" in row.revs
+    await replicate(db, branch("a", 1, "x"), branch("a", 1, "w"))
+    assert db.update_seq == before + 1
+
+
 async def test_the_feed_backwards_and_with_documents(db: Database) -> None:
     for name in "abc":
         await edit(db, name, n=name)
