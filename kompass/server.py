@@ -205,6 +205,7 @@ async def create_product(
         store, settings, feed_secret=feed_secret, jobs_secret=jobs_secret, database=DATABASE
     )
     documents = create_app(store, config, identity=identity.gate, view=sync.view, replicates=sync.leads)
+    sync.failures.attach(documents.server.lockout, store)
     await documents.server.prepare()
     await identity.devices.prepare()
     await demo.check_kind(store, DATABASE, demo_wanted=settings.demo)

@@ -71,6 +71,12 @@ class RevocationLog:
         with self._lock:
             return [one for one in self._last.values() if one.database == database]
 
+    def heard(self, changes: Iterable[Change]) -> None:
+        """Changes that another process writes down."""
+        with self._lock:
+            for change in changes:
+                self._last[change.database, change.name] = change
+
     def add(self, changes: Iterable[Change]) -> None:
         """Writes changes down, durably. That it can't be is logged: they are tried again with the next
         ones, or at the next start.

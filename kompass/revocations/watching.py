@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
+
 from kompass.revocations.log import Change, RevocationLog
 from kompass.revocations.states import Kind, is_harmless, kind_of, kinds
 from replication.store.sqlite import ChangedDocument, Extension, Writing
@@ -38,6 +40,14 @@ class Watch(Extension):
 
     def committed(self, update_seq: int, notes: Sequence[object]) -> None:
         self._log.add(one for one in notes if isinstance(one, Change))
+
+    def shared(self, notes: Sequence[object]) -> str | None:
+        changes = [list(one) for one in notes if isinstance(one, Change)]
+        return orjson.dumps(changes).decode() if changes else None
+
+    def played(self, update_seq: int, shared: str | None) -> None:
+        if shared is not None:
+            self._log.heard(Change(*one) for one in orjson.loads(shared))
 
 
 def watching(log: RevocationLog, documents: str) -> dict[str, Extension]:

@@ -16,6 +16,7 @@ from kompass.audit.signing import SigningKeys
 from kompass.business import BusinessExtension
 from kompass.domain.series import SeriesTable
 from kompass.domain.settings import BusinessSettings
+from kompass.identity.failures import SharedFailures
 from kompass.privacy.journal import Journal
 from kompass.privacy.register import Register
 from kompass.revocations.log import RevocationLog
@@ -30,6 +31,7 @@ from kompass.sync.index.rules import MatrixRules
 from kompass.sync.personal.local import LocalTables
 from kompass.sync.quarantine import Quarantine, QuarantineIndex, Quota
 from kompass.texts import TextFile
+from replication.accounts.users import USERS_DATABASE
 from replication.store.interface import Store
 from replication.store.sqlite import Extension, Several, SqliteDatabase
 
@@ -69,16 +71,20 @@ def extensions(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     journal: Journal | None = None,
     revocations: RevocationLog | None = None,
+    failures: SharedFailures | None = None,
 ) -> Mapping[str, Extension]:
     """What `SqliteStore.open` must be given, by database. `series` are the forms of numbers.
 
     The documents have the rules of the business, the index of who sees what, the chain of writes, by default
     one without signatures, the conflicts, and the register of what people want done with their data, whose
     erasures go into the `journal`; the quarantine has its own index. What is taken from people, here and
-    from logins and devices, goes into the log of `revocations`.
+    from logins and devices, goes into the log of `revocations`. `failures`: of logins, for other processes.
     """
     watches = {} if revocations is None else watching(revocations, index.database_name)
     own = watches.pop(index.database_name, None)
+    if failures is not None:
+        watch = watches.get(USERS_DATABASE)
+        watches[USERS_DATABASE] = failures if watch is None else Several(watch, failures)
     return {
         **watches,
         index.database_name: Several(

@@ -21,6 +21,7 @@ from kompass.domain import users
 from kompass.domain.personal import ANONYMIZED
 from kompass.domain.series import SeriesTable
 from kompass.domain.stamps import timestamp
+from kompass.identity.failures import SharedFailures
 from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document, next_version
 from kompass.privacy import erasures
@@ -99,6 +100,8 @@ class Sync:
         self.audit = chain_of(self.keys, anchor, disposable=disposable, now=now, signs=leads)
         self.revocations = RevocationLog(texts[REVOCATIONS_FILE])
         """Of what was taken from people: taken again before anybody is served if a database lacks it."""
+        self.failures = SharedFailures()
+        """Of logins, which count wherever they happen."""
         self.journal = Journal(texts[ERASURES_FILE])
         """Of erasures, which are done again before anybody is served if the database lacks them."""
         self._store: SqliteStore | None = None
@@ -117,7 +120,7 @@ class Sync:
         """
         extended = extensions(
             self.index, audit=self.audit, series=self._series, now=self._now, journal=self.journal,
-            revocations=self.revocations,
+            revocations=self.revocations, failures=self.failures,
         )  # fmt: skip
         store = await self._opens(self._directory, extensions=extended)
         try:

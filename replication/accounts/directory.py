@@ -259,6 +259,8 @@ class Accounts:
         if right and hashed is not None:
             self._remembered.remember(key[1], hashed.salt + hashed.key, digest)
             self._lockout.succeeded(key)
+        else:
+            self._lockout.proved_wrong(key)
         return right and hashed is not None
 
     def _check_room(self) -> None:

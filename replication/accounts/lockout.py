@@ -10,9 +10,18 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import StrEnum
 
 Key = tuple[str, str]
 """Address and name; one of them empty in the counts that leave it out."""
+
+
+class Counted(StrEnum):
+    """What has happened."""
+
+    FAILED = "failed"
+    ADDRESS_FAILED = "address_failed"
+    SUCCEEDED = "succeeded"
 
 
 class Lockout:
@@ -39,6 +48,8 @@ class Lockout:
         self._capacity = capacity
         self._clock = clock
         self._failures: OrderedDict[Key, tuple[int, float]] = OrderedDict()
+        self.tell: Callable[[Counted, Key], None] = lambda what, key: None
+        """Called for what others should count as well who let the same people in: see `count`."""
 
     def set_limits(self, *, threshold: int, seconds: float) -> None:
         """As for a new one. What was counted stays, until the time that held when it began."""
@@ -57,10 +68,16 @@ class Lockout:
         for each, _ in self._counted(key):
             self._add(each)
 
+    def proved_wrong(self, key: Key) -> None:
+        """The attempt that was counted has failed."""
+        if self._threshold:
+            self.tell(Counted.FAILED, key)
+
     def address_failed(self, address: str) -> None:
         """Counts a failure that names nobody, such as a forged token."""
         if self._limits_addresses:
             self._add((address, ""))
+            self.tell(Counted.ADDRESS_FAILED, (address, ""))
 
     def succeeded(self, key: Key) -> None:
         """The right password has come: forgets what failed for the name from the address, and one attempt.
@@ -68,11 +85,23 @@ class Lockout:
         What others failed from the address, or at the name from elsewhere, still counts: else whoever has
         an account could go on for ever.
         """
+        failed_before = self._count(key) > 1
         self._failures.pop(key, None)
         for each, _ in self._counted(key)[1:]:
             entry = self._failures.get(each)
             if entry is not None:
                 self._failures[each] = (max(0, entry[0] - 1), entry[1])
+        if failed_before:
+            self.tell(Counted.SUCCEEDED, key)
+
+    def count(self, what: Counted, key: Key) -> None:
+        """Counts what another one was told."""
+        if what is Counted.FAILED:
+            self.failed(key)
+        elif what is Counted.SUCCEEDED:
+            self._failures.pop(key, None)
+        elif self._limits_addresses:
+            self._add(key)
 
     @property
     def _limits_addresses(self) -> bool:

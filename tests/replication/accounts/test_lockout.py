@@ -133,3 +133,24 @@ def test_without_a_threshold_nothing_is_counted() -> None:
     lockout.failed(("1.2.3.4", "anna"))
     lockout.address_failed("1.2.3.4")
     assert len(lockout) == 0
+
+
+def test_what_others_are_told_counts_there_as_well() -> None:
+    here, there = (Lockout(threshold=3, address_threshold=5) for _ in range(2))
+    here.tell = there.count
+    for _ in range(3):
+        here.failed(("ip", "anna"))
+        here.proved_wrong(("ip", "anna"))
+    assert there.is_locked(("ip", "anna"))
+    here.failed(("ip", "anna"))
+    here.succeeded(("ip", "anna"))
+    assert not there.is_locked(("ip", "anna"))
+    told: list[object] = []
+    here.tell = lambda *what: told.append(what)
+    here.failed(("ip", "bert"))
+    here.succeeded(("ip", "bert"))
+    assert told == [], "nothing had failed before"
+    here.tell = there.count
+    for _ in range(2):
+        here.address_failed("ip")
+    assert there.is_address_locked("ip")

@@ -17,6 +17,7 @@ from kompass.domain.series import SeriesTable
 from kompass.identity.devices import ID_HEADER
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
+from kompass.revocations.log import FILE as REVOCATIONS
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.quarantine.entries import State
 from replication.protocol.documents import DocumentWrite
@@ -316,6 +317,32 @@ async def test_settings_of_a_database_and_its_functions_count_everywhere(two: Se
     security = {"admins": {"roles": ["_admin"]}, "members": {"roles": ["_admin"]}}
     assert (await a.ask("chef", "PUT", "/kompass/_security", json=security)).status_code == 200
     assert (await b.ask("adm1", "GET", "/kompass/_changes")).status_code == 403
+
+
+@pytest.mark.slow
+async def test_failed_logins_count_wherever_they_were_tried(two: Several) -> None:
+    await two[0].attack.login("adm1", "ADM")
+    for number in range(5):
+        client = two[number % 2].attack.client
+        answer = await client.post("/_session", json={"name": "adm1", "password": f"wrong {number}"})
+        assert answer.status_code == 401
+        await asyncio.sleep(0.1)
+    for member in two.members:
+        answer = await member.attack.client.post("/_session", json={"name": "adm1", "password": "pw"})
+        assert answer.status_code == 403, answer.text
+
+
+@pytest.mark.slow
+async def test_what_was_taken_twice_is_in_the_log_twice(two: Several) -> None:
+    """The log of revocations knows the state that another process has left."""
+    await two[0].attack.login("adm1", "ADM")
+    path = "/api/v1/users/adm1"
+    for number, active in enumerate((False, True, False)):
+        change = {"active": active, "reason": "as it is tried"}
+        answer = await two[number % 2].attack.ask("chef", "PATCH", path, json=change)
+        assert answer.status_code == 200, answer.text
+    log = (two[0].directory / REVOCATIONS).read_text().splitlines()
+    assert len([line for line in log if '"_users"' in line and '"active":false' in line]) == 2
 
 
 @pytest.mark.slow
