@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import asdict
 from typing import Any
@@ -22,14 +23,17 @@ class FeedDesk:
         self._settings = settings
         self._directory = settings.directory
         self._ledger: Ledger | None = None
+        self._opening = threading.Lock()
 
     @property
     def ledger(self) -> Ledger | None:
         """None as long as no consumer has run on a directory. Raises `LedgerError`."""
         in_common = self._settings.journal_dsn is not None
-        if self._ledger is None and (in_common or (self._directory / FILE).exists()):
-            self._ledger = Ledger.of(self._settings)
-        return self._ledger
+        # Two who ask at the same time, in threads of their own, must not both fetch a copy.
+        with self._opening:
+            if self._ledger is None and (in_common or (self._directory / FILE).exists()):
+                self._ledger = Ledger.of(self._settings)
+            return self._ledger
 
     def close(self) -> None:
         if self._ledger is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ import pytest
 import pytest_asyncio
 
 from kompass.feed import registry
+from kompass.feed.desk import FeedDesk
 from kompass.feed.ledger import FILE, Ledger, LedgerError, State, Status
 from kompass.feed.registry import Registered
+from kompass.settings import Settings
 from tests.feed.world import DB, FeedWorld, company, feed_world, until
 from tests.identity.conftest import put_user
 from tests.needs import ROOT
@@ -211,3 +215,23 @@ def test_attempts_are_counted_for_a_revision(tmp_path: Path) -> None:
     ledger.promote("s", "other")
     assert ledger.counts() == {"s": 1}
     ledger.close()
+
+
+def test_who_asks_at_the_same_time_opens_the_list_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/readyz` is asked by several at a time, each in a thread; two would fetch one copy into one file."""
+    Ledger(tmp_path).close()
+    opened: list[Ledger] = []
+
+    def slowly(settings: Settings) -> Ledger:
+        time.sleep(0.05)
+        opened.append(Ledger(settings.directory))
+        return opened[-1]
+
+    monkeypatch.setattr(Ledger, "of", staticmethod(slowly))
+    desk = FeedDesk(Settings(data=tmp_path))
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: desk.ledger, range(4)))
+    assert found == opened * 4
+    desk.close()
