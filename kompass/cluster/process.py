@@ -27,6 +27,7 @@ from replication.store.sqlite import SharedStore
 _NEEDED = frozenset({DATABASE, QUARANTINE, DEVICES, USERS_DATABASE, REPLICATOR_DATABASE})
 """Databases that the leader makes."""
 _LOOK_SECONDS = 0.5
+_SETTINGS_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ class Process:
         self.sync: Sync
         self.store: SharedStore
         self.product: Product | None = None
+        self._following: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Fetches the copies, which may take minutes. Raises as `Member.join`, `Sync` and `SharedStore`."""
@@ -86,7 +88,18 @@ class Process:
             feed_secret=given(self.settings.feed_secret),
             jobs_secret=given(self.settings.jobs_secret),
         )
+        self._following = asyncio.create_task(self._follow_settings(self.product), name="settings")
         return self.product
+
+    async def _follow_settings(self, product: Product) -> None:
+        """What is set at another process while it runs holds here, too."""
+        text = await self.store.settings()
+        while True:
+            await asyncio.sleep(_SETTINGS_SECONDS)
+            with suppress(ProtocolError):  # away: what was set last holds
+                before, text = text, await self.store.settings()
+                if text != before:
+                    await product.documents.server.changes.load()
 
     async def until_lost(self) -> Mapping[str, Exception]:
         """Returns when a copy can't follow any more, with why: another process has to take the place of this
@@ -105,15 +118,21 @@ class Process:
             await self.sync.close()
             await self.store.close()
         else:
+            self._unfollow()
             await self.product.close()
             await self.product.documents.server.close()
         await self.member.leave()
+
+    def _unfollow(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.product is not None
 
         async def leaving(message: Message) -> None:
             if message["type"] == "lifespan.shutdown.complete":
+                self._unfollow()
                 await self.member.leave()
             await send(message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -135,6 +135,19 @@ async def test_a_killed_process_takes_no_acknowledged_write_with_it(apis: list[N
     assert done.keys() <= stored(apis[0])
 
 
+async def upload(client: httpx.AsyncClient, api: Node, sent: dict[str, Any]) -> httpx.Response:
+    """Slowly, for six seconds."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(12):
+            yield b"x" * 1000
+            await asyncio.sleep(0.5)
+
+    stored = (await client.get(f"{api.url}/kompass/{sent['_id']}")).json()
+    address = f"{api.url}/kompass/{sent['_id']}/photo?rev={stored['_rev']}"
+    return await client.put(address, content=pieces(), headers={"content-type": "image/png"})
+
+
 async def test_an_end_with_notice_is_one_that_nobody_fails_by(apis: list[Node]) -> None:
     leaving, staying = apis
     async with httpx.AsyncClient(auth=("adm1", PASSWORD), timeout=30) as client:
@@ -147,6 +160,8 @@ async def test_an_end_with_notice_is_one_that_nobody_fails_by(apis: list[Node]) 
             rows = [json.loads(line) for line in [await anext(lines), await anext(lines)] if line]
             assert rows[0]["id"].endswith(sent["_id"].partition("-")[2])
             began = time.monotonic()
+            uploading = asyncio.create_task(upload(client, leaving, sent))
+            await asyncio.sleep(0.2)
             leaving.terminate()
             for _ in range(100):
                 ready = await client.get(f"{leaving.url}/readyz")
@@ -159,10 +174,25 @@ async def test_an_end_with_notice_is_one_that_nobody_fails_by(apis: list[Node]) 
             assert (await client.get(f"{leaving.url}/kompass/{sent['_id']}")).status_code == 200
             last = [json.loads(line) async for line in lines if line][-1]
             assert "last_seq" in last
+            assert (await uploading).status_code == 201, "what was in flight is finished"
         assert await asyncio.to_thread(leaving.process.wait, 30) == 0, leaving.told()
         assert time.monotonic() - began < 15
         path = f"/kompass/_changes?since={last['last_seq']}"
-        assert (await client.get(staying.url + path)).json()["results"] == []
+        (row,) = (await client.get(staying.url + path)).json()["results"]
+        assert row["id"] == sent["_id"], "what came meanwhile"
+
+
+async def test_settings_that_are_changed_at_one_hold_at_the_other(apis: list[Node]) -> None:
+    path = "/_node/_local/_config/couch_httpd_auth/timeout"
+    async with httpx.AsyncClient(auth=ADMIN, timeout=30) as client:
+        changed = await client.put(apis[0].url + path, json="777")
+        assert changed.status_code == 200, changed.text
+        for _ in range(100):
+            if (await client.get(apis[1].url + path)).json() == "777":
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise AssertionError("not within ten seconds")
 
 
 async def test_another_process_leads_when_the_leader_dies(running: Nodes, apis: list[Node]) -> None:
