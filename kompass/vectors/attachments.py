@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -22,14 +22,15 @@ MOST_NAME = 4000
 UNNAMEABLE = Extracted("", "its name can't stand in an address")
 
 MOST_FAILURES = 5
-"""In a row, with one attachment: then it isn't the server that is away."""
+"""With one attachment, until its document is stored: then it isn't the server that is away."""
 
 _REFUSED = "the server doesn't give it out: it answers {}"
 _NO_ANSWER = "the server doesn't give it out: no answer comes"
+_OTHER = "the server doesn't give it out: something else comes"
 
 PASSING = (
     extractor.PASSING
-    | {_NO_ANSWER}
+    | {_NO_ANSWER, _OTHER}
     | {_REFUSED.format(status) for status in range(300, 600) if again(status) is not Again.NEVER}
 )
 """Problems that may not be the file's: another time it may be read."""
@@ -89,33 +90,45 @@ class Attachments:
     def __init__(self, originals: Originals) -> None:
         self._originals = originals
         self._extractor = Extractor()
-        self._failing: tuple[tuple[str, str, str], int] = ("", "", ""), 0
-        """The one that could not be fetched last, and how often in a row."""
+        self._failed: dict[str, dict[str, tuple[int, str]]] = {}
+        """By id of the document and name: how often it could not be fetched, and why."""
 
     async def read(self, docid: str, rev: str, stub: Stub) -> Extracted | Refused | None:
         """None if it isn't there any more: then its document comes again, or has gone.
 
         Raises `SourceUnavailableError` and `OSError`; for one attachment not for ever, if the server comes
-        back in between.
+        back in between. Once given up it isn't asked for until its document is settled: others of the batch
+        may be as far as that.
         """
         if stub.length > MOST_BYTES:
             return TOO_LARGE
         if not stub.nameable:
             return UNNAMEABLE
+        times, problem = self._failed.get(docid, {}).get(stub.name, (0, ""))
+        if times >= MOST_FAILURES:
+            return Refused(problem)
         try:
             data = await self._originals.attachment(docid, rev, stub.name)
         except SourceRefusedError as error:
             return Refused(_REFUSED.format(error.status))
         except SourceUnavailableError as error:
-            if error.status != 401 and self._fails((docid, rev, stub.name)) >= MOST_FAILURES:
-                return Refused(_REFUSED.format(error.status) if error.status else _NO_ANSWER)
-            raise
-        return None if data is None else await self._extractor.extract(data, plain=stub.plain)
+            if error.status == 401:
+                raise
+            problem = _REFUSED.format(error.status) if error.status else _NO_ANSWER
+            self._failed.setdefault(docid, {})[stub.name] = times + 1, problem
+            if times + 1 < MOST_FAILURES:
+                raise
+            return Refused(problem)
+        if data is None:
+            return None
+        if len(data) != stub.length:
+            return Refused(_OTHER)  # a page of something in between, that says 200
+        return await self._extractor.extract(data, plain=stub.plain)
 
-    def _fails(self, name: tuple[str, str, str]) -> int:
-        before, times = self._failing
-        self._failing = name, times + 1 if name == before else 1
-        return self._failing[1]
+    def settle(self, docids: Iterable[str]) -> None:
+        """These are in the index: the next time everything is asked for again."""
+        for docid in docids:
+            self._failed.pop(docid, None)
 
     async def close(self) -> None:
         await self._extractor.close()

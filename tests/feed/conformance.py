@@ -482,7 +482,7 @@ def with_files(one: Change, many: int) -> Change:
         f"{number}.txt": {
             "stub": True,
             "digest": f"md5-{one.id}-{number}",
-            "length": 9,
+            "length": 18,
             "content_type": "text/plain",
             "revpos": 1,
         }
