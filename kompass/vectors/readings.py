@@ -106,6 +106,14 @@ class Readings:
 
         await self._in_thread(lambda: keeping(self._opened()))
 
+    async def documents(self) -> set[str]:
+        """Ids of those of which something is kept."""
+
+        def looking(file: SqlFile) -> set[str]:
+            return {document for (document,) in file.rows("SELECT DISTINCT document FROM readings")}
+
+        return await self._reading(looking, set())
+
     async def stored(self, documents: Mapping[str, Sequence[Attached]]) -> None:
         """These are in the index with these attachments, or without any: gone, or not allowed."""
 
@@ -118,15 +126,23 @@ class Readings:
                         "INSERT OR IGNORE INTO lacking VALUES (?, ?)",
                         [(sound(docid), one.source) for one in attached if one.problem in PASSING],
                     )
-                connection.execute("DELETE FROM tries WHERE source NOT IN (SELECT source FROM lacking)")
+                connection.execute(
+                    "DELETE FROM tries WHERE source NOT IN (SELECT source FROM lacking)"
+                    " AND source NOT IN (SELECT source FROM readings)"
+                )
 
         await self._reading(settling, None)
 
     async def due(self) -> list[str]:
-        """Ids of documents in the index that lack a content which is to be tried now."""
+        """Ids of documents that lack a content which is to be tried now.
+
+        Those whose reading was kept count too: they may be in the index, if there was a kill behind that.
+        """
 
         def looking(file: SqlFile) -> list[str]:
-            query = "SELECT DISTINCT document FROM lacking JOIN tries USING (source)"
+            query = "SELECT document, source FROM lacking UNION"
+            query += " SELECT document, source FROM readings WHERE problem <> ''"
+            query = f"SELECT DISTINCT document FROM ({query}) JOIN tries USING (source)"  # noqa: S608 - constants
             query += f" WHERE {_DUE} LIMIT ?1"
             return [document for (document,) in file.rows(query, (MOST_DUE, *self._times()))]
 
@@ -178,6 +194,12 @@ class Readings:
         now = self._now()
         return now, now + max(PAUSES)
 
+    def _remove(self) -> None:
+        """What was in it is read again. Its log goes first: it has the same vectors, and nobody would look
+        for it without the file."""
+        for end in ("-wal", "-shm", ""):
+            self._path.with_name(f"{FILE}{end}").unlink(missing_ok=True)
+
     def _opened(self) -> SqlFile:
         if self._file is None:
             file = SqlFile(
@@ -208,8 +230,7 @@ class Readings:
         except (OSError, apsw.Error, SinkUnavailableError) as error:
             await self.close()
             if isinstance(error.__cause__ or error, (apsw.NotADBError, apsw.CorruptError)):
-                # What was in it is read again.
-                await asyncio.to_thread(self._path.unlink, missing_ok=True)
+                await asyncio.to_thread(self._remove)
             raise SinkUnavailableError(f"{self._path}: {error}") from error
 
 

@@ -69,11 +69,13 @@ class VectorSink:
         try:
             write = await self._written(batch, drafts)
             await self._store.write(write)
-            await self._readings.stored(
+            settled = (
                 {change.id: () for change, one in zip(batch.changes, drafts, strict=True) if one is None}
                 | dict.fromkeys(write.stripped, ())
                 | {one.id: one.attached for one in write.entries}
             )
+            await self._readings.stored(settled)
+            self._attachments.settle(settled)
         except (SourceUnavailableError, EmbedderUnavailableError, OSError) as error:
             raise SinkUnavailableError(str(error)) from error
 
@@ -115,6 +117,10 @@ class VectorSink:
         granting = [docid for docid, doc in decided.items() if may_process(Purpose.AI, doc)]
         withheld = [docid for docid in decided if docid not in granting]
         going = await self._store.about(withheld, allowed=True) if withheld else []
+        reading = await self._readings.documents() if withheld else set()
+        if reading:  # they were coming, for a consent that is withdrawn already
+            out = await self._store.about(withheld, allowed=False)
+            going = [*going, *(one for one in out if one.id in reading)]
         coming = await self._store.about(granting, allowed=False) if granting else []
         coming = [one for one in coming if one.id not in here]
         found = again(coming, await self._originals.documents({one.id for one in coming})) if coming else []
