@@ -185,7 +185,8 @@ class Gate:
         return await to_the_end(run())
 
     def _begin(self) -> None:
-        interrupting.begin(self.database, self.quarantine.database)
+        if self.database.is_shared:  # in one process alone turns are enough
+            interrupting.begin(self.database, self.quarantine.database)
 
     async def _edit(
         self, principal: Principal, pushed: list[Pushed], resolution: Resolution | None = None
