@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from kompass.audit import schema, vault
+from kompass.audit import restored, schema, vault
 from kompass.audit.checkpoints import Checkpoint, Signer
 from kompass.audit.limits import Limits
 from kompass.audit.recording import DATABASE, Recorder, Refused, conflicting
@@ -50,6 +50,11 @@ class AuditExtension(Extension):
 
     def prepare(self, writing: Writing) -> None:
         if not schema.prepare(writing.connection):
+            told = restored.announced(writing.connection)
+            if told is not None:
+                recorder = Recorder(writing, self._now())
+                recorder.restored(told)
+                self._finish(writing, recorder)
             return
         rows: Any = writing.connection.execute(
             "SELECT id, rev, docs.deleted, 1, text FROM docs JOIN bodies ON bodies.seq = body"

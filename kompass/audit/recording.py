@@ -13,7 +13,7 @@ An entry tells who, when, by which door and rule, and about values only commitme
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -39,6 +39,8 @@ ROLES, MATRIX = "ROLES", "MATRIX"
 """Updates that change somebody's rights, and everybody's."""
 SECURITY = "SECURITY"
 """The database's security object is another one: who may use it at all."""
+RESTORE = "RESTORE"
+"""The database came back from a backup: what was written after that is not in the chain."""
 DATABASE = "_database"
 """What an entry names as its document that is about the database itself. No document has such an id."""
 ADOPT = "ADOPT"
@@ -203,6 +205,10 @@ class Recorder:
         opening = self._state(entry, after)
         self._compare(entry, opening, members(before), members(after))
         self._add(DATABASE, SECURITY, entry, opening, DATABASE)
+
+    def restored(self, told: Mapping[str, Any]) -> None:
+        """`told`: which backup, of when, and how many entries are known to be lost."""
+        self._add(DATABASE, RESTORE, dict(told))
 
     def shredded(self, subject: str, keys: Sequence[int]) -> None:
         self._add(subject, SHRED, {"keys": list(keys)})

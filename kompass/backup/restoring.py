@@ -72,7 +72,7 @@ def restore(
             for file in manifest.files:
                 _write(repository, directory / file.name, file, progress, done, manifest.size)
                 done += file.size
-            returned = returning.bring_back(directory, before)
+            returned = returning.bring_back(directory, manifest, before)
             _sync(directory, manifest.files)
             (directory / UNFINISHED).unlink()
             sync_directory(directory)

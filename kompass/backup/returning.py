@@ -22,9 +22,12 @@ from typing import Any
 import apsw
 import orjson
 
+from kompass.audit.restored import announce
 from kompass.backup import contents
 from kompass.backup.errors import BackupError
+from kompass.backup.manifest import Manifest
 from kompass.business import numbers
+from kompass.domain.stamps import timestamp
 from kompass.files import replace_file
 from kompass.privacy.journal import FILE as ERASURES
 from kompass.sync.opening import DATABASE
@@ -99,8 +102,8 @@ def _number(line: bytes) -> int:
         raise BackupError(f"{ERASURES} can't be read: restore the file, or move it away") from None
 
 
-def bring_back(directory: Path, before: Survived) -> Returned:
-    """Puts a directory in order that has the files of a backup. Raises `BackupError`."""
+def bring_back(directory: Path, manifest: Manifest, before: Survived) -> Returned:
+    """Puts a directory in order that has the files of this backup. Raises `BackupError`."""
     epochs: dict[str, int] = {}
     checkpoints = 0
     returned = Returned({}, 0, {}, 0, 0)
@@ -114,7 +117,7 @@ def bring_back(directory: Path, before: Survived) -> Returned:
                 epochs[name], dropped = come_back(connection)
                 checkpoints += dropped
                 if name == _FILE:
-                    returned = _bring_back_documents(connection, before)
+                    returned = _bring_back_documents(connection, manifest, before)
                     checkpoints += returned.checkpoints
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             finally:
@@ -132,7 +135,7 @@ def bring_back(directory: Path, before: Survived) -> Returned:
     return Returned(epochs, checkpoints, returned.reserved, returned.entries, returned.lost_entries)
 
 
-def _bring_back_documents(connection: apsw.Connection, before: Survived) -> Returned:
+def _bring_back_documents(connection: apsw.Connection, manifest: Manifest, before: Survived) -> Returned:
     reserved: dict[str, tuple[int, int]] = {}
     with connection:
         tables = {
@@ -141,7 +144,10 @@ def _bring_back_documents(connection: apsw.Connection, before: Survived) -> Retu
         dropped = drop_checkpoints(connection, "personal_local") if "personal_local" in tables else 0
         if "business_counters" in tables:
             reserved = numbers.reserve(connection, before.counters, datetime.now(UTC))
-        entries: Any = 0
+        entries = 0
         if "audit_head" in tables:
-            entries = connection.execute("SELECT entries FROM audit_head").get or 0
-    return Returned({}, dropped, reserved, int(entries), max(0, before.entries - int(entries)))
+            known: Any = connection.execute("SELECT entries FROM audit_head").get
+            entries = int(known or 0)
+            lost = max(0, before.entries - entries)
+            announce(connection, manifest.number, timestamp(manifest.taken), lost if before.entries else None)
+    return Returned({}, dropped, reserved, entries, max(0, before.entries - entries))

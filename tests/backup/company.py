@@ -98,6 +98,9 @@ CHECKPOINT = orjson.dumps(
     }
 )
 
+CHANGED = {("kompass.sqlite", name) for name in ("local", "personal_local", "meta")}
+"""What differs after a restore, beside epochs: checkpoints, and the note for the chain."""
+
 
 def tables(directory: Path) -> dict[tuple[str, str], list[Any]]:
     """Every row of every database: (file, table) -> rows in order."""

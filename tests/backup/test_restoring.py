@@ -22,7 +22,7 @@ from kompass.domain.series import SeriesTable
 from kompass.privacy import journal
 from replication.store.sqlite.lock import UNFINISHED, DirectoryUnfinishedError, lock_directory
 from replication.store.sqlite.store import SqliteStore
-from tests.backup.company import Company, run, tables
+from tests.backup.company import CHANGED, Company, run, tables
 from tests.sync.gate_world import customer
 
 
@@ -44,9 +44,6 @@ def company(filled: Path, tmp_path: Path) -> Company:
     return Company(tmp_path)
 
 
-CHANGED = {("kompass.sqlite", "local"), ("kompass.sqlite", "personal_local")}
-
-
 def test_every_row_of_every_database_comes_back(company: Company, tmp_path: Path) -> None:
     before = tables(company.data)
     company.backup()
@@ -64,6 +61,12 @@ def test_every_row_of_every_database_comes_back(company: Company, tmp_path: Path
     assert (tmp_path / "new/audit-keys.json").read_bytes() == (company.data / "audit-keys.json").read_bytes()
     assert run("doctor", "--data", tmp_path / "new").exit_code == 0
     assert run("verify-audit", "--data", tmp_path / "new").exit_code == 0
+    # The chain says where it was restored, once.
+    assert run("doctor", "--data", tmp_path / "new").exit_code == 0
+    later = tables(tmp_path / "new")["kompass.sqlite", "audit_entries"]
+    (told,) = [json.loads(row[2]) for row in later if row not in before["kompass.sqlite", "audit_entries"]]
+    assert (told["action"], told["document"], told["backup"]) == ("RESTORE", "_database", 1)
+    assert told["lost"] is None, "nobody knows"
 
 
 def test_readers_of_what_came_after_the_backup_are_not_believed(company: Company, tmp_path: Path) -> None:
