@@ -1,4 +1,4 @@
-"""`./scripts/bench engine|replication|access|models|audit|search|readstore|feed|jobs`: figures as tables."""
+"""`./scripts/bench engine|access|feed|cluster|…`: figures as tables; `./scripts/bench --help` lists all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import access, audit, engine, feed, jobs, models, readstore, replication, search
+from bench import access, audit, cluster, engine, feed, jobs, models, readstore, replication, search
 from bench.servers import ROOT
 from kompass.settings import DemoSize
 
@@ -77,6 +77,18 @@ def run_access(
 ) -> None:
     """Feeds of single people beside a filter, pushes through the gate, live devices, decisions."""
     access.run(documents, rounds, peer, devices, seconds, growth=growth)
+
+
+@app.command("cluster")
+def run_cluster(
+    couchdb: Annotated[
+        str,
+        typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB with an administrator's login"),
+    ],
+    rounds: Rounds = 3,
+) -> None:
+    """API processes over a journal, with documents in a CouchDB, beside that CouchDB alone."""
+    cluster.run(couchdb, rounds)
 
 
 @app.command("feed")

@@ -8,6 +8,7 @@ customer is seen by his salesman and the office.
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import json
 import random
@@ -142,11 +143,22 @@ class Side:
         for start in range(0, len(data.documents), BATCH):
             body = {"docs": data.documents[start : start + BATCH]}
             self.admin.json("POST", f"{self.path}/_bulk_docs", body)
-        url = f"http://{SALESMAN}:{PASSWORD}@{target.host}:{target.port}" if product else running.url
-        self.person = Client(Target(url))
+        self.person = Client(Target(self.url_of(running.url)))
         self._source = random.Random(time.time_ns())
         self._pushed_last: list[list[dict[str, Any]]] = []
         self._pushed = itertools.count(OWN)  # a customer has no two locations of one name
+
+    def url_of(self, url: str) -> str:
+        """The same server for the salesman; for whoever has the URL where there is no product."""
+        target = Target(url)
+        return f"http://{SALESMAN}:{PASSWORD}@{target.host}:{target.port}" if self.product else url
+
+    def another(self) -> Side:
+        """The same for another client, who pushes documents of his own."""
+        one = copy.copy(self)
+        one.person = Client(Target(self.url_of(self.running.url)))
+        one._source = random.Random(self._source.getrandbits(64))
+        return one
 
     def first_feed(self) -> float:
         """Full feeds of the salesman's, per minute."""

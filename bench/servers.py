@@ -53,7 +53,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = START
 
 
 @contextmanager
-def _process(
+def process_of(
     command: list[str], name: str, port: int, directory: str, url: str, **variables: str
 ) -> Iterator[Running]:
     # A session of its own: a server may be a script that starts the real one.
@@ -125,7 +125,7 @@ def _python_server(name: str, module: list[str], options: list[str], **variables
         command = [sys.executable, "-m", *module, "--host", "127.0.0.1", "--port", str(port)]
         command += ["--data", str(Path(directory, "data")), *options]
         url = f"http://bench:bench@127.0.0.1:{port}"
-        with _process(command, name, port, directory, url, PYTHONPATH=str(ROOT), **variables) as running:
+        with process_of(command, name, port, directory, url, PYTHONPATH=str(ROOT), **variables) as running:
             yield running
 
 
@@ -185,7 +185,7 @@ def peer(url: str | None) -> Iterator[Running | None]:
         # It is older than Node.js ending a program for a promise that nobody looked at.
         options = f"{os.environ.get('NODE_OPTIONS', '')} --unhandled-rejections=none".strip()
         url = f"http://127.0.0.1:{port}"
-        with _process(command, "pouchdb-server", port, directory, url, NODE_OPTIONS=options) as running:
+        with process_of(command, "pouchdb-server", port, directory, url, NODE_OPTIONS=options) as running:
             yield running
 
 
