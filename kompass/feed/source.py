@@ -5,7 +5,8 @@ What is read of documents is CouchDB's protocol (`_changes`, `_bulk_get`); who m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -137,17 +138,19 @@ class Source:
         """Changes after `since` with their documents."""
         query = {"since": since, "limit": str(limit), "include_docs": "true"}
         content = await self._ask("GET", f"/{self._database}/_changes", params=query)
-        value = _decoded(content)
-        rows = [
-            Row(
-                number_of(row["seq"]),
-                row["id"],
-                row["changes"][0]["rev"],
-                None if row.get("deleted") else row.get("doc"),
-            )
-            for row in value["results"]
-        ]
-        return Page(rows, str(value["last_seq"]), int(value.get("pending") or 0), len(content))
+        with _answered(content) as value:
+            rows = [
+                Row(
+                    number_of(row["seq"]),
+                    row["id"],
+                    row["changes"][0]["rev"],
+                    None if row.get("deleted") else row.get("doc"),
+                )
+                for row in value["results"]
+            ]
+            last_seq = str(value["last_seq"])
+            number_of(last_seq)
+            return Page(rows, last_seq, int(value.get("pending") or 0), len(content))
 
     async def news(self, since: str) -> bool:
         """Waits for a change after `since`, for some seconds. Whether there may be one."""
@@ -158,11 +161,13 @@ class Source:
             "timeout": str(int(WAIT_SECONDS * 1000)),
         }
         content = await self._ask("GET", f"/{self._database}/_changes", params=query)
-        return str(_decoded(content)["last_seq"]) != since
+        with _answered(content) as value:
+            return str(value["last_seq"]) != since
 
     async def latest(self) -> int:
         """Where the database is now, as a position."""
-        return number_of(_decoded(await self._ask("GET", f"/{self._database}"))["update_seq"])
+        with _answered(await self._ask("GET", f"/{self._database}")) as value:
+            return number_of(value["update_seq"])
 
     async def access(self, ids: Sequence[str], since: str, until: str, history: str | None) -> AccessAnswer:
         """What else has to be known of a page with these documents. At most 2,000 of them."""
@@ -172,38 +177,38 @@ class Source:
         question: dict[str, Any] = {"ids": sane, "since": since, "until": until}
         if history:
             question["history"] = history
-        value = _decoded(await self._ask("POST", "/api/v1/feed/access", json=question))
-        return AccessAnswer(
-            {docid: frozenset(channels) for docid, channels in value["channels"].items()},
-            value["positions"],
-            value["revs"],
-            value["moved"],
-            [_person(one) for one in value["people"]],
-            value["until"],
-            value["position"],
-            value["epoch"],
-            value["update_seq"],
-            value["history"],
-            value["continues"],
-        )
+        with _answered(await self._ask("POST", "/api/v1/feed/access", json=question)) as value:
+            return AccessAnswer(
+                {docid: frozenset(channels) for docid, channels in value["channels"].items()},
+                value["positions"],
+                value["revs"],
+                value["moved"],
+                [_person(one) for one in value["people"]],
+                value["until"],
+                value["position"],
+                value["epoch"],
+                value["update_seq"],
+                value["history"],
+                value["continues"],
+            )
 
     async def everybody(self) -> Everybody:
         """All people, as they are now."""
-        value = _decoded(await self._ask("GET", "/api/v1/feed/people"))
-        people = [_person(one) for one in value["people"]]
-        return Everybody(people, value["epoch"], value["update_seq"], value["history"])
+        with _answered(await self._ask("GET", "/api/v1/feed/people")) as value:
+            people = [_person(one) for one in value["people"]]
+            return Everybody(people, value["epoch"], value["update_seq"], value["history"])
 
     async def documents(self, wanted: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """Documents in these revisions; those that aren't stored any more are left out."""
         if not wanted:
             return {}
         asked = {"docs": [{"id": docid, "rev": rev} for docid, rev in wanted.items()]}
-        value = _decoded(await self._ask("POST", f"/{self._database}/_bulk_get", json=asked))
         found: dict[str, Mapping[str, Any]] = {}
-        for result in value["results"]:
-            for one in result["docs"]:
-                if "ok" in one:
-                    found[result["id"]] = one["ok"]
+        with _answered(await self._ask("POST", f"/{self._database}/_bulk_get", json=asked)) as value:
+            for result in value["results"]:
+                for one in result["docs"]:
+                    if "ok" in one:
+                        found[result["id"]] = one["ok"]
         return found
 
     async def current(self, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
@@ -216,8 +221,9 @@ class Source:
             params={"filter": "_doc_ids", "include_docs": "true"},
             json={"doc_ids": list(ids)},
         )
-        rows = _decoded(content)["results"]
-        return {row["id"]: row["doc"] for row in rows if row.get("doc") and not row.get("deleted")}
+        with _answered(content) as value:
+            rows = value["results"]
+            return {row["id"]: row["doc"] for row in rows if row.get("doc") and not row.get("deleted")}
 
     async def attachment(self, docid: str, rev: str, name: str) -> bytes | None:
         """The content of an attachment; None if it isn't there any more.
@@ -241,14 +247,15 @@ class Source:
 
     async def tickets(self, consumer: str) -> Tickets:
         """The first ones of those that wait for this consumer."""
-        found = _decoded(await self._ask("GET", f"{_CONSUMERS}/{consumer}/tickets"))["tickets"]
-        upto = max((number_of(one.get("seq", 0)) for one in found), default=0)
-        return Tickets(
-            [int(one["ticket"]) for one in found],
-            upto,
-            any(one.get("kind") == "erasure" for one in found),
-            frozenset(str(one["purpose"]) for one in found if one.get("kind") == "withdrawal"),
-        )
+        with _answered(await self._ask("GET", f"{_CONSUMERS}/{consumer}/tickets")) as value:
+            found = value["tickets"]
+            upto = max((number_of(one.get("seq", 0)) for one in found), default=0)
+            return Tickets(
+                [int(one["ticket"]) for one in found],
+                upto,
+                any(one.get("kind") == "erasure" for one in found),
+                frozenset(str(one["purpose"]) for one in found if one.get("kind") == "withdrawal"),
+            )
 
     async def confirm(self, consumer: str, tickets: Sequence[int]) -> None:
         """The consumer has removed what these name."""
@@ -287,9 +294,15 @@ def _person(value: Mapping[str, Any]) -> PersonAccess:
     )
 
 
-def _decoded(content: bytes) -> Any:
+@contextmanager
+def _answered(content: bytes) -> Iterator[Any]:
+    """The value of an answer. What isn't as it should be there is no fault of a document."""
     try:
-        return jsontext.decode(content)
+        value = jsontext.decode(content)
     except ProtocolError as error:
         # A server that goes down in the midst of an answer, or something in between.
         raise SourceUnavailableError(f"an answer is no JSON: {error.reason}") from error
+    try:
+        yield value
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise SourceUnavailableError("an answer isn't what was asked for: something else answers") from error
