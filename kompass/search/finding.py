@@ -78,6 +78,7 @@ class Finding:
         self._question = question
         self._mode = mode
         self._readable = readable
+        self._text_failed: IndexUnavailableError | None = None
         self.no_text: State | None = None
         """Set where the full text was to be asked, and couldn't answer."""
         self.no_vectors: State | None = None
@@ -124,6 +125,9 @@ class Finding:
         """
         near = await self._nearest(held, hidden_near)
         if near is None:
+            if self._text_failed is not None:
+                # It may be back, but nobody knows what has changed since it was so far: it mustn't count.
+                raise self._text_failed
             found = await self._text().find(
                 self._question, held, without=hidden or (), limit=limit, offset=offset,
                 facets=hidden is not None,
@@ -203,6 +207,7 @@ class Finding:
             raise error
         if self._index is not None:
             log.warning("the full text can't answer", reason=str(error))
+        self._text_failed = error
         self.no_text = State("absent" if self._index is None else "down", 0)
 
     def _without_vectors(self, error: IndexUnavailableError) -> None:

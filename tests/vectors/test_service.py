@@ -243,6 +243,11 @@ async def test_a_full_text_that_fails_in_the_midst_leaves_what_is_near(
             assert [hit["id"] for hit in page["hits"]] == [hit["id"] for hit in near["hits"]]
         monkeypatch.setattr(world.product.search.meaning, "nearest", broken)
         assert (await answer(world, "gf1", q=ASKED, mode="hybrid")).status_code == 503
+        # It is back a moment later: how far it is wasn't known, so it must not count what has changed since.
+        monkeypatch.undo()
+        monkeypatch.setattr(world.product.search.index, "standing", broken)
+        assert (await answer(world, "gf1", q="", mode="hybrid")).status_code == 503
+        assert (await search(world, "gf1", q=ASKED, mode="hybrid"))["index"]["state"] == "down"
 
 
 # -- fusion --------------------------------------------------------------------------------------
