@@ -139,6 +139,12 @@ class PostgresCatalogue(Catalogue):
             rows = connection.execute("SELECT name, max(base) FROM known GROUP BY name").fetchall()
         return dict(rows)
 
+    def rewrite(self) -> None:
+        """Gives the bytes of dropped entries and files back to the disk."""
+        with self._connections.use() as connection:
+            for table in ("entries", "base_pieces"):
+                connection.execute(f"VACUUM (FULL) kompass_cluster.{table}".encode("ascii"))
+
     def add_base(self, name: str, num: int, file: Path, *, keep: int = BASES_KEPT) -> None:
         """Saves a file that has the entries up to `num`, and drops what nobody needs then: bases but the
         latest ones, and the entries before those. With `keep` 1 nothing from before `num` is left.

@@ -9,14 +9,17 @@ whoever runs it starts another one, which waits its turn.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 
-from kompass.cluster.bases import Bases
+from kompass.cluster.bases import LOOK_SECONDS, Bases
+from kompass.cluster.forgetting import forget
 from kompass.cluster.leading import Leadership
 from kompass.cluster.mirror.keeping import Keeper
 from kompass.cluster.process import Process
 from kompass.settings import Settings
+from replication.protocol.errors import ProtocolError
 
 _TURN_SECONDS = 1.0
 """How often is asked whether nobody leads."""
@@ -54,7 +57,7 @@ async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -
     log.info("leads")
     lost = asyncio.create_task(process.until_lost())
     tasks = [
-        asyncio.create_task(Bases(process.store, process.member.catalogue).keep(), name="bases"),
+        asyncio.create_task(_keep_bases(process), name="bases"),
         asyncio.create_task(_keep_couchdb(process), name="couchdb"),
         lost,
     ]
@@ -70,6 +73,17 @@ async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_bases(process: Process) -> None:
+    """Saves the files that new copies begin with, and others after an erasure."""
+    catalogue = process.member.catalogue
+    bases = Bases(process.store, catalogue)
+    while True:
+        with suppress(ProtocolError, OSError):  # away: next time
+            await bases.look()
+            await forget(process.store, catalogue, bases)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _keep_couchdb(process: Process) -> None:
