@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import selectors
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import psycopg
@@ -12,8 +15,8 @@ import structlog
 from kompass.cluster.connections import Connections
 
 RETRY_SECONDS = 1.0
-WAIT_SECONDS = 0.5
-"""How soon it notices that it shall end."""
+END_SECONDS = 5.0
+"""How long its end is waited for."""
 LOOK_SECONDS = 5.0
 """All are told to look after this time, though nothing was heard: a connection may be dead without a word."""
 
@@ -32,6 +35,8 @@ class Listener:
         self._heard: dict[str, list[Callable[[], None]]] = {}
         self._lock = threading.Lock()
         self._end = threading.Event()
+        self._ended, self._ending = socket.socketpair()
+        """The first one can be read from when it shall end."""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -39,8 +44,12 @@ class Listener:
 
     def close(self) -> None:
         self._end.set()
+        with suppress(OSError):
+            self._ending.send(b"x")
         if self._thread.is_alive():
-            self._thread.join(WAIT_SECONDS * 10)
+            self._thread.join(END_SECONDS)
+        self._ended.close()
+        self._ending.close()
 
     def listen(self, what: int | str, heard: Callable[[], None]) -> Callable[[], None]:
         """`heard` is called when a database, by its number, has a new entry; see `Journal.listen`."""
@@ -74,13 +83,13 @@ class Listener:
                 self._end.wait(RETRY_SECONDS)
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
-        quiet = 0.0
-        while not self._end.is_set():
-            told = {one.payload for one in connection.notifies(timeout=WAIT_SECONDS, stop_after=1)}
-            for what in told:
-                self._tell(what)
-            quiet = 0.0 if told else quiet + WAIT_SECONDS
-            if quiet >= LOOK_SECONDS:
-                connection.execute("SELECT 1")
-                self._tell(None)
-                quiet = 0.0
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection.fileno(), selectors.EVENT_READ)
+            selector.register(self._ended, selectors.EVENT_READ)
+            while not self._end.is_set():
+                if selector.select(LOOK_SECONDS):
+                    for what in {one.payload for one in connection.notifies(timeout=0)}:
+                        self._tell(what)
+                else:
+                    connection.execute("SELECT 1")
+                    self._tell(None)
