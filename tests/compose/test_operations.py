@@ -85,7 +85,10 @@ def test_what_was_measured_stands_where_it_is_said_to() -> None:
     jobs = (ROOT / "docs/jobs.md").read_text()
     for claim in ("3,600 pushes a second become 3,000", "3.7 KB", "1.6 KB", "under 1 GB"):
         assert claim in decision
-    assert "consumer 260 (with vectors), server 143, worker 78" in jobs
+    memory = re.search(r"^\| memory: (.*?) \|", PAGES["sizing.md"], re.MULTILINE)
+    assert memory
+    for process in memory[1].split(", "):
+        assert re.search(rf"\| memory of all processes .*\b{process}\b", jobs), process
     assert "234 MB" in (ROOT / "docs/readstore.md").read_text()
     assert "1,000 idle long polls cost 9 MB" in (ROOT / "README.md").read_text()
 
