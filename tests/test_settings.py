@@ -88,7 +88,7 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
     expected = {}
     for name, field in Settings.model_fields.items():
         default = field.default
-        shown = "" if default in (None, ()) else f"`{_shown(default)}`"
+        shown = "" if default in (None, (), "") else f"`{_shown(default)}`"
         expected[name] = (f"KOMPASS_{name.upper()}", shown, field.description)
     assert documented == expected
 
