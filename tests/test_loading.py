@@ -14,6 +14,9 @@ from tests.needs import ROOT
 
 SERVER = """
 from kompass import beside, server
+from kompass.cli.starting import readable_errors
+with readable_errors(settings):
+    pass
 others = beside.found(settings)
 server.create_search(settings)
 assert server.create_meaning(settings)[0] is not None
@@ -29,7 +32,7 @@ WORKER = "from kompass.jobs import running"
 @pytest.mark.parametrize(
     ("process", "without"),
     [
-        (SERVER, ["alembic", "numpy", "sqlalchemy", "tokenizers"]),
+        (SERVER, ["alembic", "numpy", "psycopg", "sqlalchemy", "tokenizers"]),
         (CONSUMER, ["icu", "kompass.search.service", "kompass.sync", "replication.http", "uvicorn"]),
         (WORKER, ["icu", "jwt", "kompass.audit", "numpy", "replication.http", "uvicorn"]),
     ],

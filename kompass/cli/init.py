@@ -45,7 +45,8 @@ def init(
 
 def _journal(settings: Settings) -> None:
     from kompass.cluster.connections import Connections
-    from kompass.cluster.schema import ClusterSchemaError, prepare
+    from kompass.cluster.errors import ClusterSchemaError
+    from kompass.cluster.schema import prepare
     from replication.protocol.errors import ProtocolError
 
     if settings.journal_dsn is None:

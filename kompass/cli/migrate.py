@@ -70,9 +70,9 @@ def to_directory(
 def _run(settings: Settings, move: Callable[[Member, Tell], Awaitable[Moved]], *, quiet: bool) -> Moved:
     # Imported here: `kompass --help` needn't wait for it.
     from kompass.audit.signing import KeysError
-    from kompass.cluster.member import Member, NoClusterError
+    from kompass.cluster.errors import ClusterSchemaError, NoClusterError
+    from kompass.cluster.member import Member
     from kompass.cluster.moving import FAILURES
-    from kompass.cluster.schema import ClusterSchemaError
     from kompass.revocations.log import RevocationLogError
     from replication.store.sqlite import DirectoryInUseError
 

@@ -22,8 +22,7 @@ def check_administrator(settings: Settings) -> None:
 def readable_errors(settings: Settings) -> Iterator[None]:
     """In the block they become `UsableError`."""
     from kompass.audit.signing import KeysError
-    from kompass.cluster.member import NoClusterError
-    from kompass.cluster.schema import ClusterSchemaError
+    from kompass.cluster.errors import ClusterSchemaError, NoClusterError
     from kompass.demo.load import RealDataError
     from kompass.identity.keycloak import KeycloakError
     from kompass.privacy.journal import JournalError

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from kompass.cluster import schema
 from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.connections import Connections
+from kompass.cluster.errors import NoClusterError
 from kompass.cluster.listening import Listener
 from kompass.cluster.mirror.keeping import Keeper
 from kompass.cluster.mirror.purging import Purger
@@ -24,10 +25,6 @@ from replication.store.sqlite import Extension, SharedStore, Witness
 
 SHOWN = (DATABASE, quarantine.DATABASE)
 """The databases that CouchDB has."""
-
-
-class NoClusterError(Exception):
-    """The settings don't name a cluster. The text says what is missing, for people."""
 
 
 class Member:

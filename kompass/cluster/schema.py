@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 
+from kompass.cluster.errors import ClusterSchemaError
+
 VERSION = 1
 _KEY = 0x6B6F6D7061737331
 """Of the lock under which tables are made."""
@@ -62,10 +64,6 @@ CREATE VIEW kompass_cluster.known AS
     FROM kompass_cluster.databases AS d JOIN kompass_cluster.bases AS b ON b.database = d.id;
 CREATE TABLE kompass_cluster.texts (name text PRIMARY KEY, content bytea NOT NULL);
 """
-
-
-class ClusterSchemaError(Exception):
-    """The tables aren't those that this program knows. The text says what to do, for people."""
 
 
 def prepare(connection: psycopg.Connection[Any]) -> bool:

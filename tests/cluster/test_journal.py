@@ -14,6 +14,7 @@ import pytest
 from kompass.cluster import connections as cluster_connections
 from kompass.cluster import journal as postgres_journal
 from kompass.cluster import schema
+from kompass.cluster.errors import ClusterSchemaError
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import Journal, JournalGapError
 from tests.cluster.harness import Cluster, cluster
@@ -184,8 +185,8 @@ def test_tables_of_another_version_are_refused(made: Cluster) -> None:
     with psycopg.connect(made.dsn, autocommit=True) as connection:
         assert not schema.prepare(connection)
         connection.execute("UPDATE kompass_cluster.version SET number = 99")
-        with pytest.raises(schema.ClusterSchemaError, match="99"):
+        with pytest.raises(ClusterSchemaError, match="99"):
             schema.check(connection)
         connection.execute("DROP SCHEMA kompass_cluster CASCADE")
-        with pytest.raises(schema.ClusterSchemaError, match="init"):
+        with pytest.raises(ClusterSchemaError, match="init"):
             schema.check(connection)

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from kompass.cluster.bases import Bases
-from kompass.cluster.member import Member, NoClusterError
-from kompass.cluster.schema import ClusterSchemaError
+from kompass.cluster.errors import ClusterSchemaError, NoClusterError
+from kompass.cluster.member import Member
 from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import SharedStore, SqliteDatabase
