@@ -69,7 +69,7 @@ async def way(remote: str, tmp_path: Path) -> AsyncIterator[Way]:
     prefix = f"t{secrets.token_hex(4)}-"
     url = remote.replace(f":{parts.port}", f":{relay.port}")
     store = await CouchStore.open(
-        read_endpoint(url), tmp_path / "ledgers", prefix=prefix, timeout=1.0, heartbeat=0.3
+        read_endpoint(url), tmp_path / "ledgers", prefix=prefix, timeout=1.5, heartbeat=0.3
     )
     db = await store.create("test")
     path = "/" + quote(f"{prefix}test", safe="")
