@@ -116,6 +116,8 @@ class Follower:
         if self._next is not None:
             caught_up = await self._rebuild() and caught_up
         await self._report()
+        if any(one is not None and one.busy for one in (self._walker, self._next)):
+            await asyncio.sleep(PACE)  # each attempt costs the server a page
         if caught_up and self._walker is not None:
             await self._tickets.look(self._walker.position)
             if await self._source.news(self._walker.since):

@@ -194,9 +194,10 @@ async def test_it_says_what_takes_so_long(world: FeedWorld, monkeypatch: pytest.
     async def never(sink: Slow, batch: Batch) -> None:
         if not batch.changes:
             return await ReferenceSink.apply(sink, batch)
-        await asyncio.sleep(0.02)
+        tried.append(time.monotonic())
         raise TooMuchError("reading slowly")
 
+    tried: list[float] = []
     monkeypatch.setattr(Slow, "apply", never)
     monkeypatch.setattr(follower, "REPORT_SECONDS", 0.01)
     await world.customer(1, "adm1")
@@ -206,7 +207,12 @@ async def test_it_says_what_takes_so_long(world: FeedWorld, monkeypatch: pytest.
         status = world.ledger.statuses().get("reference")
         return status is not None and status.busy == "reading slowly"
 
+    async def often() -> bool:
+        return len(tried) >= 3
+
     await until(told, 10)
+    await until(often, 10)
+    assert tried[2] - tried[0] >= 2 * follower.PACE, "the server isn't asked without a pause"
     status = world.ledger.statuses()["reference"]
     assert (status.state, status.errors, world.ledger.letters()) == (State.CATCHING_UP, 0, [])
     assert status.lag > 0
