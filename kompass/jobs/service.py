@@ -24,6 +24,9 @@ FRESH_SECONDS = 1.0
 
 _TIMEOUT = httpx.Timeout(20, connect=5)
 _API = "/api/v1/jobs/service"
+_PROBLEM = "application/problem+json"
+_GONE = {"missing", "deleted"}
+"""What a 404 of the database says of a document. Another is of the database itself, which may come back."""
 
 
 class ServerUnavailableError(Exception):
@@ -86,10 +89,14 @@ class Server:
     def document(self, docid: str) -> Mapping[str, Any] | None:
         """The document as it is now, whole; None if there is none."""
         answer = self._ask("GET", f"/{self._database}/{quote(docid, safe='')}")
-        if _absent(answer):
-            return None
+        if answer.status_code == 404 and (why := _members(answer)).get("error") == "not_found":
+            if why.get("reason") in _GONE:
+                return None
+            raise LaterError(f"the server answers 404: {_detail(answer)}")
         found = self._value(answer)
-        return found if isinstance(found, dict) else None
+        if not isinstance(found, dict) or found.get("_id") != docid:
+            raise LaterError("the server's answer is no document: something else answers")
+        return found
 
     def view(self, person: str, docids: Sequence[str]) -> View | None:
         """None if there is no such person."""
@@ -121,9 +128,10 @@ class Server:
     def write(self, docid: str, body: Mapping[str, Any]) -> bool:
         """False if it was there already. Raises `RefusedError`."""
         answer = self._ask("PUT", f"{_API}/documents/{quote(docid, safe='')}", body)
-        if answer.status_code in (403, 422) and (why := _detail(answer)):
-            raise RefusedError(why)
-        self._value(answer)
+        if answer.status_code in (403, 422) and _is_problem(answer):
+            raise RefusedError(_detail(answer))
+        if self._value(answer) != {}:
+            raise LaterError("the server doesn't say that it is written: something else answers")
         return answer.status_code == 201
 
     def _ask(self, method: str, path: str, body: object = None, **query: str) -> httpx.Response:
@@ -151,13 +159,23 @@ class Server:
 
 
 def _absent(answer: httpx.Response) -> bool:
-    """Whether the server says that there is none; something in between that knows no such way doesn't."""
-    return answer.status_code == 404 and bool(_detail(answer))
+    """Whether the API says that there is none; something in between that knows no such way doesn't."""
+    return answer.status_code == 404 and _is_problem(answer)
+
+
+def _is_problem(answer: httpx.Response) -> bool:
+    """Whether the API itself says no, and why."""
+    return answer.headers.get("content-type", "").startswith(_PROBLEM) and bool(_detail(answer))
 
 
 def _detail(answer: httpx.Response) -> str:
+    value = _members(answer)
+    return str(value.get("detail") or value.get("reason") or "")[:300]
+
+
+def _members(answer: httpx.Response) -> dict[str, Any]:
     try:
         value = answer.json()
     except ValueError:
-        return ""
-    return str(value.get("detail") or value.get("reason") or "")[:300] if isinstance(value, dict) else ""
+        return {}
+    return value if isinstance(value, dict) else {}

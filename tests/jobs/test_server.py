@@ -24,7 +24,10 @@ OURS = {"error": "x", "detail": "that is why"}
 
 def answering(status: int, json: object = None, text: str = "<html>") -> Server:
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(status, text=text) if json is None else httpx.Response(status, json=json)
+        if json is None:
+            return httpx.Response(status, text=text)
+        headers = {"content-type": "application/problem+json"} if json is OURS else {}
+        return httpx.Response(status, json=json, headers=headers)
 
     return Server("http://server", "x" * 40, transport=httpx.MockTransport(answer))
 
@@ -64,8 +67,29 @@ def test_a_refusal_is_the_servers() -> None:
 
 
 def test_what_is_not_there() -> None:
-    for name in ("document", "view", "receiver"):
+    for name in ("view", "receiver"):
         assert ASKING[name](answering(404, OURS)) is None
+    for reason in ("missing", "deleted"):
+        assert ASKING["document"](answering(404, {"error": "not_found", "reason": reason})) is None
+
+
+def test_a_database_that_is_not_there_is_no_document_that_is_gone() -> None:
+    with pytest.raises(LaterError, match="does not exist"):
+        ASKING["document"](answering(404, {"error": "not_found", "reason": "Database does not exist."}))
+
+
+@pytest.mark.parametrize("asked", ASKING)
+@pytest.mark.parametrize("status", [403, 404, 422])
+def test_what_something_in_between_says_in_json_is_not_the_servers_word(status: int, asked: str) -> None:
+    with pytest.raises(LaterError if status == 403 else NeverError, match=str(status)):
+        ASKING[asked](answering(status, {"detail": "Not Found"}))
+
+
+@pytest.mark.parametrize("asked", ["document", "write"])
+@pytest.mark.parametrize("said", [{"error": "x"}, {"_id": "customer-2"}, [], 5])
+def test_json_of_something_else_is_neither_a_document_nor_a_receipt(asked: str, said: object) -> None:
+    with pytest.raises(LaterError, match="something else answers"):
+        ASKING[asked](answering(200, said))
 
 
 @pytest.mark.parametrize("asked", ASKING)
