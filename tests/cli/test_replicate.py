@@ -85,6 +85,7 @@ def test_what_a_person_can_put_right_is_one_line(arguments: list[str], said: str
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_refused_documents_are_named_and_end_with_code_3(server: ServerProcess, tmp_path: Path) -> None:
     url = f"{server.url}/refusing"
     httpx.put(url).raise_for_status()

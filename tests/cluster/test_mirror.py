@@ -43,6 +43,8 @@ from tests.in_process import serving
 from tests.needs import COUCHDB_URL
 from tests.replication.store.writes import branch, doc, edit, replicate
 
+pytestmark = [pytest.mark.slow]
+
 
 class Doors(Extension):
     """Knows by which door each document came, and refuses some that come past the server."""

@@ -170,6 +170,7 @@ class Slow(Picky):
         return self.wanted
 
 
+@pytest.mark.slow
 async def test_what_is_slow_goes_on_document_by_document(
     world: FeedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +248,7 @@ async def test_while_it_works_at_one_batch_its_lag_is_true(
     await world.state(State.FOLLOWING)
 
 
+@pytest.mark.slow
 async def test_what_a_sink_wants_again_comes_again(world: FeedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follower, "LOOK_SECONDS", 0.05)
     await world.customer(1, "adm1")

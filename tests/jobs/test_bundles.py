@@ -47,6 +47,7 @@ def test_calls_of_one_receiver_go_together_and_nothing_else_does(world: World) -
     assert world.queues.known() == set()
 
 
+@pytest.mark.slow
 def test_what_has_failed_goes_alone(world: World) -> None:
     jobs = calls(world, 3)
     world.answer = {"status": 500, "milliseconds": 1, "error": "it answers 500"}
@@ -74,6 +75,7 @@ def test_a_bundle_that_was_not_written_down_is_not_handed_out_twice(world: World
     assert {state for state, *_ in states(world, jobs)} == {JobState.DONE}
 
 
+@pytest.mark.slow
 def test_all_of_a_bundle_that_a_dead_worker_had_begun_are_handed_out_again(
     world: World, connection: Redis
 ) -> None:
@@ -131,6 +133,7 @@ def test_calls_about_one_document_come_in_their_order(world: World) -> None:
     assert world.bundles(WEBHOOKS) == [jobs[0:2], jobs[2:4], jobs[4:6]]
 
 
+@pytest.mark.slow
 def test_calls_that_failed_together_close_the_receiver_for_as_long_as_one(world: World) -> None:
     receivers.put(world.store, "n8n", "https://example.com/", ["offer.accepted"], [], "innen1")
     calls(world, PATIENCE + 4)

@@ -107,6 +107,7 @@ def test_an_open_feed_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
             assert server.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_second_process_on_the_same_data_is_told_so_in_one_line(tmp_path: Path) -> None:
     with process("--data", str(tmp_path)) as (_, url):
         code, text = refused("--port", "0", "--data", str(tmp_path))

@@ -50,7 +50,7 @@ async def couch_store(remote: str, ledgers: Path) -> AsyncIterator[CouchStore]:
 @pytest.fixture(
     params=[
         "sqlite",
-        "copy",
+        pytest.param("copy", marks=[pytest.mark.slow]),
         pytest.param("cluster", marks=[pytest.mark.slow]),
         pytest.param("couchdb", marks=[pytest.mark.slow]),
     ]
