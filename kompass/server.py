@@ -33,6 +33,7 @@ from kompass.revocations.replaying import replay
 from kompass.search.service import Search
 from kompass.search.setup import create_search
 from kompass.settings import Settings
+from kompass.sqlfile import shared_files
 from kompass.sync.opening import DATABASE
 from kompass.sync.quarantine import Quota
 from kompass.sync.serving import Sync
@@ -229,7 +230,7 @@ async def create_product(
     search.meaning, search.no_meaning = create_meaning(settings)
     reports = ReadStore(settings)
     feed = FeedDesk(settings)
-    jobs = JobsDesk(sync.file.parent, expected=settings.jobs)
+    jobs = JobsDesk(sync.file.parent, expected=settings.jobs, shared=shared_files(settings))
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(

@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import structlog
 
 from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import CopyDivergedError, Entry, Journal, JournalGapError
-from replication.store.sqlite.copies import Copy, Recording, Told, play
+from replication.store.sqlite.copies import Copy, Recording, Told, play, position_of
 
 MAX_LINE = 500
+SAVED_EVERY = 5_000
+"""Entries of a journal after which a file is saved."""
+
+log = structlog.get_logger(__name__)
 
 
 class SharedFiles(ABC):
@@ -32,6 +37,12 @@ class SharedFiles(ABC):
     def journal(self, path: Path, make: Callable[[Path], None]) -> Journal:
         """What the copy at `path` follows, which is there then; `make` makes the first one. Files are told
         apart by their names. Raises `ProtocolError`, 503.
+        """
+
+    @abstractmethod
+    def save(self, name: str, num: int, file: Path) -> None:
+        """Copies begin with this file from now on, which has the entries up to `num`. Earlier ones are
+        dropped, but for those that the copies of today may lack. Raises `ProtocolError`, 503.
         """
 
 
@@ -66,20 +77,28 @@ class SqlFile:
         self._failure = failure
         self._lock = threading.RLock()
         self._journal: Journal | None = None
+        self._shared = shared
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make = partial(_make, tables, version, failure)
             if shared is not None:
                 with self._asking():
-                    self._journal = shared.journal(path, partial(_make, tables, version, failure))
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._connection = apsw.Connection(str(path))
-            self._connection.set_busy_timeout(int(1000 * busy))
-            for pragma in ("journal_mode = WAL", *pragmas):
-                self._connection.execute(f"PRAGMA {pragma}")
+                    self._journal = shared.journal(path, self._make)
+            self._busy = int(1000 * busy)
+            self._pragmas = ("journal_mode = WAL", *pragmas)
+            self._connection = self._opened()
             if self._connection.pragma("user_version") != version:
                 self._prepare(tables, version, failure)
         except (OSError, apsw.Error) as error:
             raise failure(f"{path} can't be used: {error}") from error
+
+    def _opened(self) -> apsw.Connection:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = apsw.Connection(str(self.path))
+        connection.set_busy_timeout(self._busy)
+        for pragma in self._pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
 
     def _prepare(self, tables: str, version: int, failure: type[Exception]) -> None:
         with self._alone() as connection:
@@ -107,23 +126,49 @@ class SqlFile:
             try:
                 with self._alone() as connection:
                     yield connection
-                    recording.append(Told(), ())
+                    num = recording.append(Told(), ())
             finally:
                 recording.close()
+        if num and num % SAVED_EVERY == 0:
+            self._save(num)
+
+    def _save(self, num: int) -> None:
+        """So that the journal needn't go back to its beginning."""
+        assert self._shared is not None
+        file = self.path.with_name(f"{self.path.name}.draft")
+        try:
+            with self._lock:
+                file.unlink(missing_ok=True)
+                self._connection.execute("VACUUM INTO ?", (str(file),))
+            self._shared.save(self.path.name, position_of(file), file)
+        except (OSError, apsw.Error, ProtocolError) as error:
+            log.warning("a file that copies begin with was not saved", file=self.path.name, error=str(error))
+        finally:
+            file.unlink(missing_ok=True)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """What goes wrong with the journal, as what goes wrong with a file."""
         try:
             yield
-        except (CopyDivergedError, JournalGapError) as error:
-            raise self._failure(f"{self.path} is out of step: start this process again.") from error
         except ProtocolError as error:
             raise self._failure(error.reason) from error
 
     def _play(self, since: Callable[[int], Iterable[Entry]]) -> None:
-        for _ in play(self._connection, since):
-            pass
+        """A copy that can't follow, for it wasn't asked for long, is replaced."""
+        try:
+            for _ in play(self._connection, since):
+                pass
+        except (CopyDivergedError, JournalGapError) as error:
+            log.info("a copy that is out of step is fetched anew", file=self.path.name, why=str(error))
+            assert self._shared is not None
+            self._connection.close()
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+            self._journal = self._shared.journal(self.path, self._make)
+            self._connection = self._opened()
+            for _ in play(self._connection, since):
+                pass
 
     @contextmanager
     def _alone(self) -> Iterator[apsw.Connection]:

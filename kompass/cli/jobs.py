@@ -211,8 +211,10 @@ def events() -> None:
 def _desk(data: Path | None) -> Iterator[JobsDesk]:
     """The jobs of a data directory."""
     from kompass.jobs.desk import JobsDesk
+    from kompass.sqlfile import shared_files
 
-    with closing(JobsDesk(settings_there(data).directory)) as desk:
+    settings = settings_there(data)
+    with closing(JobsDesk(settings.directory, shared=shared_files(settings))) as desk:
         yield desk
 
 

@@ -31,6 +31,7 @@ def status(
     from kompass.jobs.desk import LATE_SECONDS, JobsDesk
     from kompass.readstore.embedded import postmaster
     from kompass.readstore.place import directory_of, embedded_dsn
+    from kompass.sqlfile import shared_files
     from kompass.supervisor import processes
 
     settings = read_settings(data=data)
@@ -42,7 +43,7 @@ def status(
         # The consumer starts it, and starts it again; it has its own guard.
         beside["postgres"] = {"pid": postmaster(directory_of(settings)), "restarts": 0}
     jobs_absent = why_no_jobs(settings)
-    jobs_desk = JobsDesk(settings.directory)
+    jobs_desk = JobsDesk(settings.directory, shared=shared_files(settings))
     try:
         jobs = jobs_desk.status()
     finally:

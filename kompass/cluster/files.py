@@ -37,6 +37,9 @@ class ClusterFiles(SharedFiles):
             shared.enter(path, self._catalogue.fetch(name, path))
         return self._catalogue.journal(name)
 
+    def save(self, name: str, num: int, file: Path) -> None:
+        self._catalogue.add_base(f"{PostgresCatalogue.FILE}{name}", num, file)
+
     def _add(self, name: str, path: Path, make: Callable[[Path], None]) -> None:
         draft = path.with_name(f"{path.name}.draft")
         shared.remove_copy(draft)

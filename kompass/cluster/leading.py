@@ -10,7 +10,9 @@ from kompass.cluster.connections import Connections
 if TYPE_CHECKING:
     import psycopg
 
-_KEY = 0x6B6F6D7061737332
+INDEX = 0x6B6F6D7061737332
+JOBS = 0x6B6F6D7061737333
+"""What there is to lead: the work of `kompass index`, and handing out jobs."""
 _SECONDS = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 3, "tcp_keepalives_count": 3}
 """PostgreSQL notices within a quarter of a minute that the leader's machine is gone, and frees the lock."""
 
@@ -18,7 +20,8 @@ _SECONDS = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 3, "tcp_keepali
 class Leadership:
     """Methods block, and raise nothing: what can't be reached isn't led."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, what: int = INDEX) -> None:
+        self._what = what
         self._connections = connections
         self._connection: psycopg.Connection[Any] | None = None
 
@@ -31,7 +34,7 @@ class Leadership:
                 self._connection = self._connections.open()
                 for name, value in _SECONDS.items():
                     self._connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
-            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (_KEY,)).fetchone()
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (self._what,)).fetchone()
         except psycopg.Error:
             self.give_up()
             return False

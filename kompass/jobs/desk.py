@@ -12,6 +12,7 @@ from typing import Any
 
 from kompass.jobs.receivers import Webhook, webhooks
 from kompass.jobs.store import FILE, Entry, JobStore
+from kompass.sqlfile import SharedFiles
 
 NOTE = "dispatcher"
 """Under which name the file tells of what hands out the jobs."""
@@ -24,25 +25,26 @@ _NEEDS = ("croniter", "redis", "rq")
 
 
 class JobsDesk:
-    """Of one data directory. Opens the file when there is one. Blocking, short."""
+    """Of one data directory, or of a cluster. Opens the file when there is one. Blocking, short."""
 
-    def __init__(self, directory: Path, *, expected: bool = True) -> None:
-        """`expected`: whether jobs are to be done at all."""
+    def __init__(self, directory: Path, *, expected: bool = True, shared: SharedFiles | None = None) -> None:
+        """`expected`: whether jobs are to be done at all. `shared`: those of the cluster."""
         self._directory = directory
+        self._shared = shared
         self._expected = expected
         self._store: JobStore | None = None
 
     @property
     def store(self) -> JobStore | None:
         """None as long as there were no jobs. Raises `JobStoreError`."""
-        if self._store is None and (self._directory / FILE).exists():
-            self._store = JobStore(self._directory)
+        if self._store is None and (self._shared is not None or (self._directory / FILE).exists()):
+            self._store = JobStore(self._directory, shared=self._shared)
         return self._store
 
     def opened(self) -> JobStore:
         """Makes the file where it isn't there. Raises `JobStoreError`."""
         if self._store is None:
-            self._store = JobStore(self._directory)
+            self._store = JobStore(self._directory, shared=self._shared)
         return self._store
 
     def close(self) -> None:

@@ -10,8 +10,8 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import apsw
 import structlog
@@ -27,6 +27,7 @@ from kompass.jobs.service import Server
 from kompass.jobs.store import FILE, JobStore, JobStoreError
 from kompass.jobs.working import work
 from kompass.settings import Settings
+from kompass.sqlfile import shared_files
 from replication.replicator.backoff import pause
 from replication.store.sqlite import DirectoryInUseError
 from replication.store.sqlite.lock import lock_directory
@@ -43,7 +44,7 @@ def run(settings: Settings, *, url: str, server: str, secret: str) -> bool:
     name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
     stopped = threading.Event()
     dispatching = threading.Thread(
-        target=_dispatch, args=(settings.directory, url, name, stopped), name="dispatcher", daemon=True
+        target=_dispatch, args=(settings, url, name, stopped), name="dispatcher", daemon=True
     )
     dispatching.start()
     asked = Server(server, secret)
@@ -66,37 +67,61 @@ def stop_this_process() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _dispatch(directory: Path, url: str, name: str, stopped: threading.Event) -> None:
+def _dispatch(settings: Settings, url: str, name: str, stopped: threading.Event) -> None:
     """Waits for the lead, and leads."""
-    place = (directory / FILE).parent
     told = False
     while not stopped.is_set():
         try:
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = lock_directory(place)
+            with lead_of(settings) as still_led:
+                told = False
+                _lead(settings, url, name, stopped, still_led)
         except DirectoryInUseError:
             if not told:
-                log.info("another process hands out the jobs", directory=str(place))
+                log.info("another process hands out the jobs", directory=str(settings.directory))
                 told = True
             stopped.wait(1.0)
-            continue
         except OSError as error:
             log.error("jobs can't be handed out", why=str(error))
             stopped.wait(5.0)
-            continue
+
+
+@contextmanager
+def lead_of(settings: Settings) -> Iterator[Callable[[], bool]]:
+    """By a lock on the directory, or in the PostgreSQL of the cluster. Tells whether it is still so.
+
+    Raises `DirectoryInUseError` while another process leads, `OSError`.
+    """
+    if settings.journal_dsn is None:
+        place = (settings.directory / FILE).parent
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = lock_directory(place)
         try:
-            _lead(directory, url, name, stopped)
+            yield lambda: True
         finally:
             lock.close()
+        return
+    from kompass.cluster.connections import Connections
+    from kompass.cluster.leading import JOBS, Leadership
+
+    leadership = Leadership(Connections(settings.journal_dsn.get_secret_value(), "kompass worker"), JOBS)
+    if not leadership.take():
+        leadership.give_up()
+        raise DirectoryInUseError("Another worker of the cluster leads.")
+    try:
+        yield leadership.is_held
+    finally:
+        leadership.give_up()
 
 
-def _lead(directory: Path, url: str, name: str, stopped: threading.Event) -> None:
+def _lead(
+    settings: Settings, url: str, name: str, stopped: threading.Event, still_led: Callable[[], bool]
+) -> None:
     failures = 0
     said = ""
-    while not stopped.is_set():
+    while not stopped.is_set() and still_led():
         store = None
         try:
-            store = JobStore(directory)
+            store = JobStore(settings.directory, shared=shared_files(settings))
             dispatcher = Dispatcher(store, Queues(connect(url)))
             noted = 0.0
             while not stopped.is_set():
@@ -106,6 +131,8 @@ def _lead(directory: Path, url: str, name: str, stopped: threading.Event) -> Non
                     log.info("jobs are handed out again")
                     said = ""
                 if time.monotonic() - noted >= NOTE_SECONDS:
+                    if not still_led():
+                        return
                     noted = time.monotonic()
                     store.note(NOTE, {"worker": name, "state": "following"})
                 if not more:

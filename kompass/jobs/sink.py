@@ -33,7 +33,7 @@ from kompass.jobs.judging import Job, Judge, Subscription
 from kompass.jobs.store import JobStore, JobStoreError
 from kompass.jobs.triggers import State, Trigger
 from kompass.settings import Settings
-from kompass.sqlfile import fetch
+from kompass.sqlfile import SharedFiles, fetch, shared_files
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def from_settings(settings: Settings) -> Sink | None:
     why = redis.available() if settings.redis_url is None else None
     if why is not None:
         raise SinkAbsentError(why)
-    return JobsSink(settings.directory)
+    return JobsSink(settings.directory, shared=shared_files(settings))
 
 
 class JobsSink:
@@ -76,8 +76,12 @@ class JobsSink:
         making: bool = False,
         busy: float = 5.0,
         now: Callable[[], float] = time.time,
+        shared: SharedFiles | None = None,
     ) -> None:
-        """`making`: the generation beside the one that is read. `now`: the clock."""
+        """`making`: the generation beside the one that is read. `now`: the clock. `shared`: the files of the
+        cluster.
+        """
+        self._shared = shared
         self._directory = directory
         self._triggers = triggers
         self._making = making
@@ -95,7 +99,7 @@ class JobsSink:
     async def open(self) -> None:
         def opening() -> None:
             if self._store is None:
-                self._store = JobStore(self._directory, busy=self._busy)
+                self._store = JobStore(self._directory, busy=self._busy, shared=self._shared)
             with self._store.writing() as connection:
                 found = connection.execute(
                     "SELECT num FROM generations WHERE is_read = ?", (not self._making,)
@@ -125,7 +129,12 @@ class JobsSink:
 
     async def rebuilding(self) -> Sink:
         other = JobsSink(
-            self._directory, triggers=self._triggers, making=True, busy=self._busy, now=self._now
+            self._directory,
+            triggers=self._triggers,
+            making=True,
+            busy=self._busy,
+            now=self._now,
+            shared=self._shared,
         )
         await other.open()
         return other

@@ -18,7 +18,7 @@ import apsw
 import orjson
 
 from kompass.jobs.judging import Job
-from kompass.sqlfile import SqlFile, fetch, one_line
+from kompass.sqlfile import SharedFiles, SqlFile, fetch, one_line
 
 FILE = "jobs/jobs.sqlite"
 """Below the data directory: files beside the databases would be taken for one."""
@@ -168,14 +168,15 @@ _COLUMNS = "id, change, trigger, action, queue, doc, rev, args, state, due, atte
 class JobStore(SqlFile):
     """The file, made where it isn't there. Secrets of webhooks are in it."""
 
-    def __init__(self, directory: Path, *, busy: float = 5.0) -> None:
-        """Of a data directory. `busy`: seconds to wait for another process. Raises `JobStoreError`."""
+    def __init__(self, directory: Path, *, busy: float = 5.0, shared: SharedFiles | None = None) -> None:
+        """Of a data directory; see `SqlFile`. Raises `JobStoreError`."""
         super().__init__(
             directory / FILE,
             _TABLES,
             _VERSION,
             failure=JobStoreError,
             busy=busy,
+            shared=shared,
             # What a power failure takes goes with its checkpoint, and comes anew.
             pragmas=("synchronous = NORMAL", "secure_delete = ON"),
         )

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
+from kompass import sqlfile
 from kompass.cluster.files import ClusterFiles
-from kompass.feed.ledger import Ledger, LedgerError, State, Status
+from kompass.feed.ledger import FILE, Ledger, LedgerError, State, Status
+from kompass.jobs import running
+from kompass.jobs.desk import JobsDesk
+from kompass.jobs.judging import Job
+from kompass.jobs.store import JobState, JobStore
+from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
+from replication.store.sqlite import DirectoryInUseError
 from tests.cluster.harness import Cluster, cluster
 
 pytestmark = [pytest.mark.slow]
@@ -91,3 +101,89 @@ async def test_two_write_at_once(made: Cluster, tmp_path: Path) -> None:
     assert ledgers[0].letters(limit=1000) == ledgers[1].letters(limit=1000)
     for one in ledgers:
         one.close()
+
+
+def test_a_file_is_saved_now_and_then_and_who_was_away_too_long_begins_with_it(
+    made: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlfile, "SAVED_EVERY", 5)
+    a, b = ledger(made, tmp_path / "a"), ledger(made, tmp_path / "b")
+    for number in range(22):
+        a.bury("s", f"d{number}", "1-x", number, "no", None)
+    entered = made.members[0].catalogue.files()["file:feed.sqlite"]
+    assert (entered.kept, entered.head) == (15, 22)
+    assert len(b.letters(limit=1000)) == 22, "it has begun anew"
+    b.bury("s", "more", "1-x", 1, "no", None)
+    assert len(a.letters(limit=1000)) == 23
+    c = ledger(made, tmp_path / "c")
+    assert c.letters(limit=1000) == a.letters(limit=1000)
+    assert list((tmp_path / "a").rglob("*.draft*")) == []
+    for one in (a, b, c):
+        one.close()
+
+
+def test_a_copy_that_something_else_has_changed_is_replaced(made: Cluster, tmp_path: Path) -> None:
+    a, b = ledger(made, tmp_path / "a"), ledger(made, tmp_path / "b")
+    a.bury("s", "d", "1-x", 1, "no", None)
+    assert len(b.letters()) == 1
+    connection = apsw.Connection(str(tmp_path / "b" / FILE))
+    connection.execute("DELETE FROM dead")
+    connection.close()
+    a.bury("s", "d", "1-x", 1, "no", None)
+    (letter,) = b.letters()
+    assert letter.attempts == 2
+    a.close()
+    b.close()
+
+
+def test_two_connections_of_one_process_play_an_entry_once(made: Cluster, tmp_path: Path) -> None:
+    member = made.member()
+    files = ClusterFiles(member.catalogue)
+    writer = ledger(made, tmp_path / "w")
+    both = [Ledger(tmp_path / "r", files), Ledger(tmp_path / "r", files)]
+    found: list[int] = []
+
+    def read(one: Ledger) -> None:
+        found.extend(len(one.letters(limit=1000)) for _ in range(40))
+
+    readers = [threading.Thread(target=read, args=(one,)) for one in both]
+    for reader in readers:
+        reader.start()
+    for number in range(40):
+        writer.bury("s", f"d{number}", "1-x", number, "no", None)
+    for reader in readers:
+        reader.join(60)
+    assert len(found) == 80
+    assert [len(one.letters(limit=1000)) for one in both] == [40, 40]
+    for one in (writer, *both):
+        one.close()
+
+
+def test_jobs_are_the_same_for_all(made: Cluster, tmp_path: Path) -> None:
+    shared = [ClusterFiles(made.member().catalogue) for _ in range(2)]
+    sink = JobStore(tmp_path / "feed", shared=shared[0])
+    desk = JobsDesk(tmp_path / "api", shared=shared[1])
+    assert desk.store is not None
+    job = Job("one", "trigger", "action", "default", "doc", "1-x", time.time())
+    with sink.writing() as connection:
+        assert sink.add(connection, [job], time.time()) == 1
+    assert [entry.id for entry in desk.store.entries()] == ["one"]
+    assert desk.store.drop("one")
+    entry = sink.entry("one")
+    assert entry is not None
+    assert entry.state is JobState.DROPPED
+    sink.close()
+    desk.close()
+
+
+def test_of_the_workers_of_a_cluster_one_hands_out(
+    made: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOMPASS_JOURNAL_DSN", made.dsn)
+    settings = [Settings(data=tmp_path / name) for name in "ab"]
+    with running.lead_of(settings[0]) as still_led:
+        assert still_led()
+        with pytest.raises(DirectoryInUseError), running.lead_of(settings[1]):
+            pytest.fail("another one leads")
+    with running.lead_of(settings[1]) as still_led:
+        assert still_led()

@@ -115,18 +115,21 @@ class Recording:
         self._session.table_filter(lambda table: table not in OWN_TABLES)
         self._session.attach()
 
-    def append(self, told: Told, notes: Sequence[object]) -> None:
-        """Appends it to the journal, before it is committed, unless there is nothing to say."""
+    def append(self, told: Told, notes: Sequence[object]) -> int:
+        """Appends it to the journal, before it is committed. The number of the entry; 0 if there was nothing
+        to say.
+        """
         changes = self._session.changeset()
         told = told._replace(notes=self._copy.shared(notes))
         if not changes and not any(told):
-            return
+            return 0
         num = position(self._connection) + 1
         self._turn.append(
             num, zlib.compress(changes, _LEVEL) if changes else b"", orjson.dumps(told._asdict())
         )
         self.appended = True
         _set_position(self._connection, num)
+        return num
 
     def close(self) -> None:
         self._session.close()
@@ -146,14 +149,19 @@ def play(connection: apsw.Connection, since: Callable[[int], Iterable[Entry]]) -
             if entry.num != at + 1:
                 raise JournalGapError(f"entry {entry.num} comes after {at}")
             told = Told(**orjson.loads(entry.told))
-            _play(connection, entry, told)
+            played = _play(connection, entry, told)
             at = entry.num
-            yield told
+            if played:
+                yield told
 
 
-def _play(connection: apsw.Connection, entry: Entry, told: Told) -> None:
+def _play(connection: apsw.Connection, entry: Entry, told: Told) -> bool:
+    """False if another connection to this file has played it meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
+        if position(connection) >= entry.num:
+            connection.execute("ROLLBACK")
+            return False
         with _as_told(connection, told):
             if entry.changes:
                 _apply(connection, entry)
@@ -169,6 +177,7 @@ def _play(connection: apsw.Connection, entry: Entry, told: Told) -> None:
         # Without room for another file the bytes go as their pages are used again.
         with suppress(apsw.Error):
             forgetting.scrub(connection)
+    return True
 
 
 @contextmanager
