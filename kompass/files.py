@@ -1,36 +1,5 @@
-"""Small files that are there whole or not at all, also after a loss of power."""
+"""Small files that are there whole or not at all, also after a loss of power: written as the store does."""
 
-from __future__ import annotations
+from replication.store.files import PRIVATE, replace_file, sync_directory
 
-import os
-from pathlib import Path
-
-PRIVATE = 0o600
-"""For the owner's eyes only."""
-
-
-def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
-    """Writes a file anew; durable when it returns. Who reads it meanwhile has the old one or the new one.
-
-    One process at a time. Raises `OSError`, and then the old one is there still.
-    """
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)  # one that was left behind may have another owner, or other rights
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes it durable which files there are."""
-    if os.name == "nt":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+__all__ = ["PRIVATE", "replace_file", "sync_directory"]

@@ -1,4 +1,4 @@
-"""Small files of a data directory: replaced whole, and durable when that returns."""
+"""Small files of a data directory: there whole or not at all, also after a loss of power."""
 
 from __future__ import annotations
 
@@ -7,8 +7,28 @@ import os
 import secrets
 from pathlib import Path
 
+PRIVATE = 0o600
+"""For the owner's eyes only."""
+
+
+def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """Writes a file anew; durable when it returns. Who reads it meanwhile has the old one or the new one.
+
+    One process at a time. Raises `OSError`, and then the old one is there still.
+    """
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)  # one that was left behind may have another owner, or other rights
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_directory(path.parent)
+
 
 def sync_directory(directory: Path) -> None:
+    """Makes it durable which files there are."""
     if os.name == "nt":
         return
     handle = os.open(directory, os.O_RDONLY)
@@ -24,17 +44,5 @@ def identity(path: Path) -> dict[str, str]:
         known: dict[str, str] = json.loads(path.read_text("ascii"))
         return known
     made = {"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)}
-    replace_text(path, json.dumps(made).encode("ascii"))
+    replace_file(path, json.dumps(made).encode("ascii"))
     return made
-
-
-def replace_text(path: Path, text: bytes) -> None:
-    """Writes a small file whole, durable when it returns, for its owner's eyes only."""
-    draft = path.with_suffix(".new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_directory(path.parent)

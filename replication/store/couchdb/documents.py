@@ -16,7 +16,7 @@ from replication.protocol.revision_tree import RevisionTree, winner_key
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev, parse_revisions
 from replication.store.couchdb.client import Client, Repeat
 from replication.store.paging import PageSize
-from replication.store.values import Document, Missing, MissingRevision
+from replication.store.values import Document, Missing
 
 _MOST = 500
 _FIRST = 50
@@ -126,7 +126,3 @@ def _documents(row: Any, docid: str) -> list[dict[str, Any]]:
     if not isinstance(docs, list):
         raise errors.internal("The database server answered _bulk_get with a row that wasn't asked for.")
     return [item["ok"] for item in docs if isinstance(item, dict) and isinstance(item.get("ok"), dict)]
-
-
-def missing_revision(docid: str, rev: Rev) -> MissingRevision:
-    return MissingRevision(docid, format_rev(rev))

@@ -37,7 +37,7 @@ from replication.store.couchdb.client import HEARTBEAT, Client, database_path
 from replication.store.couchdb.database import SERVED, CouchDatabase
 from replication.store.couchdb.naming import check_prefix, local_name, remote_name
 from replication.store.events import DatabaseEvents, EventKind
-from replication.store.files import identity, replace_text
+from replication.store.files import identity, replace_file
 from replication.store.interface import Database, Store
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.opened import OpenDatabase
@@ -157,7 +157,7 @@ class CouchStore(Store):
 
     async def set_settings(self, text: bytes) -> None:
         try:
-            await asyncio.to_thread(replace_text, self._directory / "settings.json", text)
+            await asyncio.to_thread(replace_file, self._directory / "settings.json", text)
         except OSError as error:
             raise storage_error(error) from error
 

@@ -22,7 +22,7 @@ import orjson
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import check_database_name
-from replication.store.files import replace_text
+from replication.store.files import replace_file
 from replication.store.interface import Database
 from replication.store.sqlite import copies
 from replication.store.sqlite.database import SqliteDatabase
@@ -109,7 +109,7 @@ class SharedStore(SqliteStore):
         for left in (*directory.glob("*.draft*"), *directory.glob("*.new")):
             left.unlink(missing_ok=True)
         made = orjson.dumps({"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)})
-        replace_text(directory / "server.json", catalogue.identity(made))
+        replace_file(directory / "server.json", catalogue.identity(made))
         super().__init__(directory, extensions=extensions, journals=catalogue.journal, witnesses=witnesses)
         self._entered: dict[str, str] = {}
         """The lineage of each database that is here."""
@@ -230,7 +230,7 @@ def _origin(path: Path) -> Path:
 
 def enter(path: Path, entered: Entered) -> None:
     """Notes down beside a copy where it comes from."""
-    replace_text(_origin(path), entered.lineage.encode("ascii"))
+    replace_file(_origin(path), entered.lineage.encode("ascii"))
 
 
 def remove_copy(path: Path) -> None:

@@ -29,7 +29,7 @@ from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import check_database_name
 from replication.store.events import DatabaseEvents, EventKind
-from replication.store.files import identity, replace_text, sync_directory
+from replication.store.files import identity, replace_file, sync_directory
 from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
@@ -163,7 +163,7 @@ class SqliteStore(Store):
     async def set_settings(self, text: bytes) -> None:
         async with self._structure:
             try:
-                await asyncio.to_thread(replace_text, self.directory / "settings.json", text)
+                await asyncio.to_thread(replace_file, self.directory / "settings.json", text)
             except OSError as error:
                 raise storage_error(error) from error
 
