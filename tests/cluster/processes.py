@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from tests.cluster.couchdb import CouchdbPlace
 from tests.cluster.harness import cluster
 from tests.needs import ROOT
 from tests.servers import free_port
@@ -23,7 +24,7 @@ START_SECONDS = 60
 class Node:
     """One process."""
 
-    def __init__(self, command: str, directory: Path, dsn: str) -> None:
+    def __init__(self, command: str, directory: Path, environment: Mapping[str, str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory.with_suffix(".log")
@@ -32,9 +33,9 @@ class Node:
             self._arguments += ["--port", str(self.port)]
         self._environment = {
             **os.environ,
-            "KOMPASS_JOURNAL_DSN": dsn,
             "KOMPASS_ADMIN": ":".join(ADMIN),
             "KOMPASS_FEED": "off",
+            **environment,
         }
         self.process: subprocess.Popen[bytes]
         self.start()
@@ -75,22 +76,30 @@ class Node:
 class Nodes:
     """A cluster's processes."""
 
-    def __init__(self, directory: Path, dsn: str) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self._directory = directory
-        self._dsn = dsn
+        self._environment = environment
         self.all: list[Node] = []
 
     def add(self, command: str) -> Node:
-        node = Node(command, self._directory / f"{command}{len(self.all)}", self._dsn)
+        node = Node(command, self._directory / f"{command}{len(self.all)}", self._environment)
         self.all.append(node)
         return node
 
 
 @contextmanager
-def nodes(directory: Path) -> Iterator[Nodes]:
-    """None yet. Whatever runs at the end is killed."""
+def nodes(directory: Path, couchdb: CouchdbPlace | None = None, **environment: str) -> Iterator[Nodes]:
+    """None yet. Whatever runs at the end is killed. `environment`: variables of all of them.
+
+    With a `couchdb` they show their documents there.
+    """
     with cluster() as made:
-        running = Nodes(directory, made.dsn)
+        environment = {"KOMPASS_JOURNAL_DSN": made.dsn, **environment}
+        if couchdb is not None:
+            environment |= couchdb.environment
+            init = [sys.executable, "-m", "kompass", "init"]
+            subprocess.run(init, cwd=ROOT, env={**os.environ, **environment}, timeout=60, check=True)
+        running = Nodes(directory, environment)
         try:
             yield running
         finally:

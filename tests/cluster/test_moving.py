@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 import httpx
 import psycopg
@@ -16,31 +14,25 @@ from typer.testing import Result
 from kompass.cluster.member import Member
 from replication.store.sqlite import SqliteDatabase, SqliteStore
 from tests.backup.company import Company, run
-from tests.needs import COUCHDB_URL
+from tests.cluster.couchdb import CouchdbPlace, couchdb
 from tests.readstore import harness
 from tests.replication.store.test_copies import tables
-from tests.servers import running_server
 
 pytestmark = [pytest.mark.slow]
 
 
-class Place:
+class Place(CouchdbPlace):
     """A PostgreSQL and a CouchDB with nothing in them, and a company that shall move there."""
 
     def __init__(self, directory: Path, couchdb: str, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(couchdb)
         self.directory = directory
-        self.admin = couchdb
-        self.prefix = f"t{secrets.token_hex(4)}-"
-        self.service = f"svc{secrets.token_hex(4)}"
-        parts = urlsplit(couchdb)
-        self.url = f"http://{self.service}:geheim-1234@{parts.hostname}:{parts.port}"
         self.dsn = dsn
         self.company = Company(directory)
         self.company.fill()
         monkeypatch.setenv("KOMPASS_JOURNAL_DSN", dsn)
-        monkeypatch.setenv("KOMPASS_COUCHDB_URL", self.url)
-        monkeypatch.setenv("KOMPASS_COUCHDB_PREFIX", self.prefix)
-        monkeypatch.setenv("KOMPASS_COUCHDB_ADMIN", f"{parts.username}:{parts.password}")
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
 
     def init(self) -> Result:
         return run("init")
@@ -48,38 +40,20 @@ class Place:
     def move(self) -> Result:
         return run("migrate", "to-cluster", "--data", self.company.data)
 
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.admin, timeout=30)
-
-    def database(self, name: str = "kompass") -> str:
-        return "/" + quote(self.prefix + name, safe="")
-
-    def clean(self) -> None:
-        with self.client() as client:
-            for name in client.get("/_all_dbs").json():
-                if name.startswith(self.prefix):
-                    client.delete("/" + quote(name, safe=""))
-            user = f"/_users/org.couchdb.user:{self.service}"
-            if (found := client.get(user)).status_code == 200:
-                client.delete(user, params={"rev": found.json()["_rev"]})
-
 
 @pytest.fixture(scope="session")
-def couchdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if COUCHDB_URL:
-        yield COUCHDB_URL
-        return
-    with running_server(tmp_path_factory.mktemp("couchdb") / "data") as server:
-        yield server.url
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with couchdb(tmp_path_factory.mktemp("couchdb") / "data") as url:
+        yield url
 
 
 @pytest.fixture
-def place(tmp_path: Path, couchdb: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    address = harness.make_database(template="template1")
-    made = Place(tmp_path, couchdb, address.dsn, monkeypatch)
+def place(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    postgres = harness.make_database(template="template1")
+    made = Place(tmp_path, address, postgres.dsn, monkeypatch)
     yield made
     made.clean()
-    harness.drop_database(address)
+    harness.drop_database(postgres)
 
 
 def contents(directory: Path) -> dict[str, object]:
