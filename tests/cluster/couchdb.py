@@ -1,4 +1,4 @@
-"""The CouchDB of a cluster: the one that KOMPASS_TEST_COUCHDB_URL names, or else this project's own server."""
+"""The CouchDB of a cluster: the one that KOMPASS_TEST_COUCHDB_URL names, or else the one of this project."""
 
 from __future__ import annotations
 
