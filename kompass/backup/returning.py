@@ -31,6 +31,7 @@ from kompass.domain.stamps import timestamp
 from kompass.files import replace_file
 from kompass.privacy.journal import FILE as ERASURES
 from kompass.sync.opening import DATABASE
+from replication.store.sqlite import copies
 from replication.store.sqlite.restored import come_back, drop_checkpoints
 
 _FILE = f"{DATABASE}.sqlite"
@@ -109,6 +110,7 @@ def bring_back(directory: Path, manifest: Manifest, before: Survived) -> Returne
     returned = Returned({}, 0, {}, 0, 0)
     try:
         for path in contents.databases(directory):
+            copies.end(path)  # which a cluster's is
             name = path.relative_to(directory).as_posix()
             if not contents.is_database(name):
                 continue

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kompass.cli.errors import UsableError
+from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json
-from kompass.cli.place import settings_there
+from kompass.cli.place import check_there
 from kompass.cli.progress import Bar
 from kompass.cli.telling import moment, tell_json
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
+    from kompass.backup.source import Source
     from kompass.backup.target import Target
 
 To = Annotated[
@@ -48,18 +49,19 @@ def backup(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Back up a server's directory, while it runs or not. Stores what the repository hasn't got yet.
+    """Back up a server's directory, or the cluster with `journal_dsn`, while it runs or not. Stores what the
+    repository hasn't got yet.
 
-    Without --keep-… all backups are kept.
+    Of a cluster, --data is a directory for copies that nobody else uses; what it keeps is saved the next
+    time. Without --keep-… all backups are kept.
     """
     # Imported here: `kompass --help` needn't wait for it.
-    from kompass.backup.directory import DataDirectory
     from kompass.backup.making import make
     from kompass.backup.retention import Retention
 
-    settings = settings_there(data)
+    settings = read_settings(data=data)
     retention = Retention(keep_last, keep_daily, keep_weekly, keep_monthly)
-    source = DataDirectory(settings.directory, work)
+    source = _source(settings, work)
     with usable(), Bar(quiet=as_json) as progress:
         made = make(
             source, target_of(settings, repository), secret_of(settings, key_file),
@@ -92,6 +94,19 @@ def backup(
     typer.echo(f"latest: {made.manifest.number}:{made.hash}")
     if made.warning is not None:
         typer.echo(f"Warning: {made.warning}", err=True)
+
+
+def _source(settings: Settings, work: Path | None) -> Source:
+    """What is backed up. Raises `UsableError`."""
+    if settings.journal_dsn is not None:
+        from kompass.cluster.source import ClusterSource
+
+        if work is not None:
+            raise UsableError("--work is for a server's directory: of a cluster, --data has the copies")
+        return ClusterSource(settings.journal_dsn.get_secret_value(), settings.directory)
+    from kompass.backup.directory import DataDirectory
+
+    return DataDirectory(check_there(settings).directory, work)
 
 
 @contextmanager

@@ -10,7 +10,11 @@ from kompass.settings import Settings
 
 def settings_there(data: Path | None) -> Settings:
     """Settings of a directory that is there. Raises `UsableError`."""
-    settings = read_settings(data=data)
+    return check_there(read_settings(data=data))
+
+
+def check_there(settings: Settings) -> Settings:
+    """Those whose directory is there. Raises `UsableError`."""
     if not settings.directory.is_dir():
         raise UsableError(f"{settings.directory} is not a directory; name the server's with --data.")
     _check_finished(settings.directory)

@@ -59,7 +59,7 @@ class PostgresJournal(Journal):
 
     def since(self, num: int) -> list[Entry]:
         with self._connections.use() as connection:
-            return _since(connection, self._database, num, None)
+            return entries_since(connection, self._database, num, None)
 
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         return self._listener.listen(self._database, heard)
@@ -73,7 +73,7 @@ class _PostgresTurn(Turn):
         self.ended = False
 
     def since(self, num: int) -> list[Entry]:
-        return [] if num == self._head else _since(self._connection, self._database, num, self._head)
+        return [] if num == self._head else entries_since(self._connection, self._database, num, self._head)
 
     def append(self, num: int, changes: bytes, told: bytes) -> None:
         assert num == self._head + 1, "the copy wasn't up to date"
@@ -97,7 +97,12 @@ def _head(cursor: psycopg.Cursor[Any]) -> int:
     return int(row[0])
 
 
-def _since(connection: psycopg.Connection[Any], database: int, num: int, head: int | None) -> list[Entry]:
+def entries_since(
+    connection: psycopg.Connection[Any], database: int, num: int, head: int | None
+) -> list[Entry]:
+    """Of a database, by its number, what comes after an entry, or the first of it. `head`: of the last one,
+    if that is known. Raises `JournalGapError`.
+    """
     rows = connection.execute(_SINCE, (database, num, PAGE_ENTRIES, PAGE_BYTES), binary=True).fetchall()
     entries = [Entry(*row) for row in rows]
     if entries:

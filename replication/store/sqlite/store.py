@@ -171,10 +171,10 @@ class SqliteStore(Store):
         return sorted(self._names)
 
     def _path(self, name: str) -> Path:
-        file_name = quote(name, safe="") + SUFFIX
-        if len(file_name) > _MAX_FILE_NAME:
+        file = file_name(name)
+        if len(file) > _MAX_FILE_NAME:
             raise errors.database_name_too_long(name)
-        return self.directory / file_name
+        return self.directory / file
 
     async def create(self, name: str, *, security: bytes = b"{}", partitioned: bool = False) -> Database:
         check_database_name(name)
@@ -321,6 +321,11 @@ def create_file(path: Path, security: bytes, partitioned: bool) -> None:
         remove_file(draft)
         raise
     sync_directory(path.parent)
+
+
+def file_name(name: str) -> str:
+    """Of a database, in its directory."""
+    return quote(name, safe="") + SUFFIX
 
 
 def remove_file(path: Path) -> None:
