@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from types import MappingProxyType
 
 from pydantic.fields import FieldInfo
 
 from kompass.domain.base import Address
+from kompass.domain.kinds import Kind as Value
+from kompass.domain.kinds import kind, longest, markers, plain
 from kompass.domain.registry import MODELS
 from kompass.domain.values import Ref
 
@@ -55,14 +54,14 @@ OTHER = "other"
 _PEOPLE = frozenset({"owner", "ownerId", "assignedTo", "userId", "userName", "accountManagerId"})
 _SKIPPED = frozenset({"_id", "_rev", "_attachments", "type"})
 _ADDRESS = ("street", "zipCode", "city", "state", "country")
-_KINDS: Mapping[Any, Kind] = {
-    str: Kind.TEXT,
-    int: Kind.INTEGER,
-    float: Kind.NUMBER,
-    Decimal: Kind.NUMBER,
-    bool: Kind.BOOLEAN,
-    date: Kind.DAY,
-    datetime: Kind.MOMENT,
+_KINDS: Mapping[Value | None, Kind] = {
+    Value.TEXT: Kind.TEXT,
+    Value.TEXTS: Kind.TEXTS,
+    Value.INTEGER: Kind.INTEGER,
+    Value.NUMBER: Kind.NUMBER,
+    Value.BOOLEAN: Kind.BOOLEAN,
+    Value.DAY: Kind.DAY,
+    Value.MOMENT: Kind.MOMENT,
 }
 
 
@@ -77,15 +76,15 @@ def _columns(doctype: str) -> Iterator[Column]:
         path = field.alias or name
         if path in _SKIPPED:
             continue
-        annotation = _plain(field.annotation)
+        annotation = plain(field.annotation)
         if annotation is Address:
             for part in _ADDRESS:
                 yield Column(f"{snake(path)}_{snake(part)}", Kind.TEXT, (path, part))
             continue
-        kind = _kind(annotation)
-        if kind is not None and not _is_long(field):
-            refers = path in _PEOPLE or any(isinstance(one, Ref) for one in _markers(field))
-            yield Column(snake(path), kind, (path,), refers and kind is Kind.TEXT)
+        column = _KINDS.get(kind(annotation))
+        if column is not None and not _is_long(field):
+            refers = path in _PEOPLE or any(isinstance(one, Ref) for one in markers(field))
+            yield Column(snake(path), column, (path,), refers and column is Kind.TEXT)
 
 
 def snake(name: str) -> str:
@@ -93,44 +92,5 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
-def _plain(annotation: Any) -> Any:
-    """A type without what is said about it, and without None."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _plain(get_args(annotation)[0])
-    if origin in (Union, UnionType):
-        rest = [one for one in get_args(annotation) if one is not type(None)]
-        return _plain(rest[0]) if len(rest) == 1 else None
-    return annotation
-
-
-def _kind(annotation: Any) -> Kind | None:
-    if get_origin(annotation) is list:
-        return Kind.TEXTS if _kind(_plain(get_args(annotation)[0])) is Kind.TEXT else None
-    if get_origin(annotation) is Literal:
-        return Kind.TEXT
-    return _KINDS.get(annotation) if isinstance(annotation, type) else None
-
-
-def _markers(field: FieldInfo) -> Iterator[Any]:
-    """What is said about a field's value, at any depth of `Annotated` and unions."""
-    yield from field.metadata
-    pending = [field.annotation]
-    while pending:
-        one = pending.pop()
-        origin = get_origin(one)
-        if origin is Annotated:
-            inner, *markers = get_args(one)
-            pending.append(inner)
-            yield from markers
-        elif origin in (Union, UnionType):
-            pending.extend(get_args(one))
-
-
 def _is_long(field: FieldInfo) -> bool:
-    limits = [
-        getattr(one, "max_length", None) or 0
-        for marker in _markers(field)
-        for one in (marker.metadata if isinstance(marker, FieldInfo) else [marker])
-    ]
-    return _kind(_plain(field.annotation)) is Kind.TEXT and max(limits, default=0) > LONGEST
+    return kind(plain(field.annotation)) is Value.TEXT and (longest(field) or 0) > LONGEST
