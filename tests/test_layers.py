@@ -72,6 +72,15 @@ def test_rules_of_the_business_import_no_io_and_only_those_of_access(file: Path)
     assert [module for module in own if not module.startswith(("kompass.domain", "kompass.access"))] == []
 
 
+@pytest.mark.parametrize("file", sources("kompass/accounting"), ids=name)
+def test_files_of_the_accountant_are_made_without_io_from_the_rules_alone(file: Path) -> None:
+    used = list(imports(file))
+    assert [module for module in used if module.split(".")[0] in IO_MODULES] == []
+    below = ("kompass.accounting", "kompass.domain", "kompass.access")
+    own = [module for module in used if module.split(".")[0] in ("kompass", "replication")]
+    assert [module for module in own if not module.startswith(below)] == []
+
+
 @pytest.mark.parametrize("file", sources("kompass/business") + sources("kompass/audit"), ids=name)
 def test_the_business_at_work_knows_nothing_of_sync(file: Path) -> None:
     used = list(imports(file))

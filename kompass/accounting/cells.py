@@ -1,0 +1,382 @@
+"""Values as the texts of cells, and back.
+
+Nothing is guessed: a text that isn't exactly a value of the column's kind is refused, with what is allowed.
+Numbers have no thousands separator on the way out and may have one on the way in; `1e309`, `NaN` and
+`Infinity` are no numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from kompass.accounting.formulas import guarded, is_phone, unguarded
+from kompass.accounting.problems import CellError
+from kompass.accounting.profiles import CellKind, Column, DayFormat, Dialect
+
+Value = None | bool | int | str | Decimal | date | datetime | tuple[str, ...] | dict[str, Any] | list[Any]
+"""What a cell may hold: `Decimal` for decimals, `date` for days, `datetime` for times, a tuple for texts."""
+
+DIGITS = 15
+"""Digits before the decimal sign that a number may have."""
+
+_STRPTIME: Mapping[DayFormat, str] = {
+    "DD.MM.YYYY": "%d.%m.%Y",
+    "YYYY-MM-DD": "%Y-%m-%d",
+    "DD/MM/YYYY": "%d/%m/%Y",
+    "MM/DD/YYYY": "%m/%d/%Y",
+    "YYYYMMDD": "%Y%m%d",
+    "DDMMYYYY": "%d%m%Y",
+}
+_LENGTH: Mapping[DayFormat, int] = {one: len(one) for one in _STRPTIME}
+_INTEGER = re.compile(rf"[+-]?[0-9]{{1,{DIGITS}}}\Z")
+_CURRENCY = re.compile(r"[ \u00a0\u202f]*(?:€|EUR|EURO)\Z", re.IGNORECASE)
+
+
+def text_of(value: Value, column: Column, dialect: Dialect) -> tuple[str, CellError | None]:
+    """The cell's text, without quotes, and what of the value was changed so that it fits.
+
+    Raises `CellError` for a value that the column can't hold.
+    """
+    if value is None:
+        return "", None
+    text = _WRITERS[column.kind](value, column, dialect)
+    changed = None
+    if column.longest is not None and len(text) > column.longest:
+        changed = _long(text, column.longest)
+        if not column.cut:
+            raise changed
+        text = text[: column.longest].rstrip()
+    if not text.isascii():
+        fitting, foreign = fitted(text, dialect)
+        if foreign:
+            changed = _foreign(foreign, dialect)
+            if dialect.foreign_signs == "refuse" or column.form is not None:
+                raise changed
+            text = fitting if column.longest is None else fitting[: column.longest]
+    if column.form is not None and not column.form.fullmatch(text):
+        raise _pattern(column)
+    if (
+        column.is_text
+        and dialect.formulas == "guard"
+        and not (column.kind is CellKind.PHONE and is_phone(text))
+    ):
+        return guarded(text), changed
+    return text, changed
+
+
+def fitted(text: str, dialect: Dialect) -> tuple[str, str]:
+    """The text in signs that the encoding has, and those that it hasn't."""
+    codec = dialect.codec
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        pass
+    else:
+        return text, ""
+    known: list[str] = []
+    foreign = ""
+    for sign in text:
+        try:
+            sign.encode(codec)
+            known.append(sign)
+        except UnicodeEncodeError:
+            foreign += sign if sign not in foreign else ""
+            base = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
+            known.append(base or "?")
+    return "".join(known), foreign
+
+
+def _long(text: str, most: int) -> CellError:
+    return CellError(
+        "cell.long",
+        f"has {len(text)} characters, and at most {most} are allowed",
+        f"hat {len(text)} Zeichen, erlaubt sind höchstens {most}",
+    )
+
+
+def _foreign(signs: str, dialect: Dialect) -> CellError:
+    shown = signs[:20].encode("utf-8", "replace").decode()
+    return CellError(
+        "cell.signs",
+        f"has signs that {dialect.encoding} doesn't know: {shown}",
+        f"hat Zeichen, die es in {dialect.encoding} nicht gibt: {shown}",
+    )
+
+
+def value_of(text: str, column: Column, dialect: Dialect) -> Value:
+    """What the cell's text says; None for an empty one. Raises `CellError`."""
+    if column.is_text:
+        if dialect.formulas == "guard":
+            text = unguarded(text)
+    else:
+        text = text.strip(" \u00a0\t")
+    if text == "":
+        return None
+    if column.longest is not None and len(text) > column.longest and not column.cut:
+        raise _long(text, column.longest)
+    if column.form is not None and not column.form.fullmatch(text):
+        raise _pattern(column)
+    return _READERS[column.kind](text, column, dialect)
+
+
+def _pattern(column: Column) -> CellError:
+    return CellError("cell.form", f"must look like {column.pattern}", f"muss die Form {column.pattern} haben")
+
+
+def _kind_error(column: Column) -> CellError:
+    return CellError(
+        "cell.kind", f"is no value for a column of kind {column.kind}", "passt nicht zur Art der Spalte"
+    )
+
+
+# -- texts -----------------------------------------------------------------------------------------
+
+
+def _write_text(value: Value, column: Column, dialect: Dialect) -> str:
+    if not isinstance(value, str):
+        raise _kind_error(column)
+    if "\0" in value:
+        raise CellError("cell.zero", "must not have a zero byte", "darf kein Nullzeichen enthalten")
+    return " ".join(re.split(r"\r\n|\r|\n", value)) if dialect.line_breaks == "space" else value
+
+
+def _read_text(text: str, column: Column, dialect: Dialect) -> str:
+    return text
+
+
+def _write_texts(value: Value, column: Column, dialect: Dialect) -> str:
+    """A backslash before what would separate; an empty text is `\\e`, so that it differs from none."""
+    if not isinstance(value, tuple | list):
+        raise _kind_error(column)
+    mark = dialect.between
+    parts = [str(part).replace("\\", "\\\\").replace(mark, "\\" + mark) or "\\e" for part in value]
+    return mark.join(parts)
+
+
+def _read_texts(text: str, column: Column, dialect: Dialect) -> tuple[str, ...]:
+    parts, part, escaped = [], "", False
+    for sign in text:
+        if escaped:
+            part += "" if sign == "e" else sign
+            escaped = False
+        elif sign == "\\":
+            escaped = True
+        elif sign == dialect.between:
+            parts.append(part)
+            part = ""
+        else:
+            part += sign
+    return (*parts, part)
+
+
+def _write_json(value: Value, column: Column, dialect: Dialect) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _read_json(text: str, column: Column, dialect: Dialect) -> Any:
+    def constant(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        found = json.loads(text, parse_constant=constant)
+    except (ValueError, RecursionError):
+        raise CellError("cell.json", "must be JSON", "muss JSON sein") from None
+    return found
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def _write_decimal(value: Value, column: Column, dialect: Dialect) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise _kind_error(column)
+    number = Decimal(value)
+    if not number.is_finite() or number.adjusted() >= DIGITS:
+        raise CellError(
+            "cell.range",
+            f"must be a number of at most {DIGITS} digits before the decimal sign",
+            f"muss eine Zahl mit höchstens {DIGITS} Stellen vor dem Komma sein",
+        )
+    if column.decimals is not None:
+        rounded = round(number, column.decimals)
+        if rounded != number:
+            raise _decimals(column.decimals)
+        number = rounded
+    text = format(number, "f")
+    if column.decimals is None and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    if number == 0:
+        text = text.lstrip("-")
+    return text.replace(".", dialect.decimal)
+
+
+def _decimals(most: int) -> CellError:
+    return CellError(
+        "cell.decimals", f"must have at most {most} decimals", f"darf höchstens {most} Nachkommastellen haben"
+    )
+
+
+@cache
+def _number_form(decimal: str) -> re.Pattern[str]:
+    mark, groups = re.escape(decimal), r"[.'’ \u00a0\u202f]" if decimal == "," else r"[,'’ \u00a0\u202f]"
+    return re.compile(
+        rf"(?P<sign>[+\-−]?)(?P<whole>[0-9]{{1,{DIGITS}}}|[0-9]{{1,3}}(?:{groups}[0-9]{{3}}){{1,4}})"
+        rf"(?:{mark}(?P<part>[0-9]{{1,12}}))?(?P<after>-?)\Z"
+    )
+
+
+def _read_decimal(text: str, column: Column, dialect: Dialect) -> Decimal:
+    found = _number_form(dialect.decimal).match(_CURRENCY.sub("", text))
+    if found is None or (found["sign"] and found["after"]):
+        sample = f"1234{dialect.decimal}56"
+        raise CellError(
+            "cell.number",
+            f"must be a number such as {sample}, of at most {DIGITS} digits before the decimal sign",
+            f"muss eine Zahl wie {sample} sein, mit höchstens {DIGITS} Stellen vor dem Komma",
+        )
+    part = found["part"] or ""
+    if column.decimals is not None and len(part.rstrip("0")) > column.decimals:
+        raise _decimals(column.decimals)
+    whole = re.sub(r"[^0-9]", "", found["whole"])
+    number = Decimal(f"{whole}.{part or 0}")
+    if column.decimals is not None:
+        number = round(number, column.decimals)
+    return -number if found["sign"] in ("-", "−") or found["after"] else number
+
+
+def _write_integer(value: Value, column: Column, dialect: Dialect) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _kind_error(column)
+    text = str(value)
+    if not _INTEGER.match(text):
+        raise CellError(
+            "cell.range", f"must be a whole number of at most {DIGITS} digits", "ist als Zahl zu groß"
+        )
+    return text
+
+
+def _read_integer(text: str, column: Column, dialect: Dialect) -> int:
+    if not _INTEGER.match(text):
+        raise CellError(
+            "cell.integer",
+            f"must be a whole number of at most {DIGITS} digits",
+            f"muss eine ganze Zahl mit höchstens {DIGITS} Stellen sein",
+        )
+    return int(text)
+
+
+def _write_boolean(value: Value, column: Column, dialect: Dialect) -> str:
+    if not isinstance(value, bool):
+        raise _kind_error(column)
+    return dialect.yes if value else dialect.no
+
+
+_WORDS: Mapping[str, bool] = {
+    **dict.fromkeys(("ja", "j", "wahr", "yes", "y", "true", "1", "x"), True),
+    **dict.fromkeys(("nein", "n", "falsch", "no", "false", "0"), False),
+}
+
+
+def _read_boolean(text: str, column: Column, dialect: Dialect) -> bool:
+    found = {dialect.yes.casefold(): True, dialect.no.casefold(): False}.get(text.casefold())
+    if found is None:
+        found = _WORDS.get(text.casefold())
+    if found is None:
+        raise CellError(
+            "cell.boolean",
+            f"must be {dialect.yes} or {dialect.no}",
+            f"muss {dialect.yes} oder {dialect.no} sein",
+        )
+    return found
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+def _write_day(value: Value, column: Column, dialect: Dialect) -> str:
+    if isinstance(value, datetime) or not isinstance(value, date):
+        raise _kind_error(column)
+    form = column.day or dialect.day
+    return (
+        form.replace("YYYY", f"{value.year:04}")
+        .replace("MM", f"{value.month:02}")
+        .replace("DD", f"{value.day:02}")
+    )
+
+
+def _read_day(text: str, column: Column, dialect: Dialect) -> date:
+    form = column.day or dialect.day
+    parse = _STRPTIME.get(form)
+    if parse is not None and len(text) == _LENGTH[form] and text.isascii():
+        try:
+            return datetime.strptime(text, parse).date()  # noqa: DTZ007  a day has no zone
+        except ValueError:
+            pass
+    elif parse is not None and form in ("DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY"):
+        short = re.match(r"([0-9]{1,2})([./])([0-9]{1,2})\2([0-9]{4})\Z", text)
+        if short is not None and short[2] == form[2]:
+            try:
+                return datetime.strptime(text, parse).date()  # noqa: DTZ007
+            except ValueError:
+                pass
+    sample = form.replace("YYYY", "2026").replace("MM", "11").replace("DD", "30")
+    raise CellError(
+        "cell.day", f"must be a day such as {sample} ({form})", f"muss ein Tag wie {sample} sein ({form})"
+    )
+
+
+_MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def _write_moment(value: Value, column: Column, dialect: Dialect) -> str:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise _kind_error(column)
+    utc = value.astimezone(UTC)
+    text = f"{utc.year:04}-{utc:%m-%dT%H:%M:%S}.{utc.microsecond:06}"
+    return (text.removesuffix("000")) + "Z"
+
+
+def _read_moment(text: str, column: Column, dialect: Dialect) -> datetime:
+    try:
+        if len(text) in (20, 24, 27) and text.isascii():
+            return datetime.strptime(text, _MOMENT if "." in text else "%Y-%m-%dT%H:%M:%SZ").replace(
+                tzinfo=UTC
+            )
+    except ValueError:
+        pass
+    raise CellError(
+        "cell.moment",
+        "must be a time in UTC such as 2026-11-30T08:15:00.000Z",
+        "muss ein Zeitpunkt in UTC wie 2026-11-30T08:15:00.000Z sein",
+    )
+
+
+_WRITERS: Mapping[CellKind, Callable[[Value, Column, Dialect], str]] = {
+    CellKind.TEXT: _write_text,
+    CellKind.PHONE: _write_text,
+    CellKind.DECIMAL: _write_decimal,
+    CellKind.INTEGER: _write_integer,
+    CellKind.BOOLEAN: _write_boolean,
+    CellKind.DAY: _write_day,
+    CellKind.MOMENT: _write_moment,
+    CellKind.TEXTS: _write_texts,
+    CellKind.JSON: _write_json,
+}
+_READERS: Mapping[CellKind, Callable[[str, Column, Dialect], Value]] = {
+    CellKind.TEXT: _read_text,
+    CellKind.PHONE: _read_text,
+    CellKind.DECIMAL: _read_decimal,
+    CellKind.INTEGER: _read_integer,
+    CellKind.BOOLEAN: _read_boolean,
+    CellKind.DAY: _read_day,
+    CellKind.MOMENT: _read_moment,
+    CellKind.TEXTS: _read_texts,
+    CellKind.JSON: _read_json,
+}

@@ -1,0 +1,131 @@
+"""Writes a file by its profile, row by row: memory doesn't grow with the rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from kompass.accounting.cells import Value, text_of
+from kompass.accounting.formulas import guarded
+from kompass.accounting.problems import CellError, Problem
+from kompass.accounting.profiles import CellKind, Profile
+
+PIECE = 64 * 1024
+"""Characters, about, of which a piece is made."""
+MOST_TOLD = 1000
+"""Problems and notes that are kept, of each; the others are counted."""
+
+
+class Writer:
+    """One file. `pieces` gives its bytes; afterwards the other members tell what became of the rows."""
+
+    def __init__(self, profile: Profile, preamble: Sequence[str] = ()) -> None:
+        """`preamble`: whole lines before the headings, without line ends."""
+        self._profile = profile
+        self._preamble = preamble
+        self._special = re.compile(f'["\r\n{re.escape(profile.dialect.delimiter)}]|^[ \u00a0]|[ \u00a0]$')
+        self.written = 0
+        """Rows that are in the file."""
+        self.left_out = 0
+        """Rows that aren't: each has a problem."""
+        self.problems: list[Problem] = []
+        """Why rows were left out; `line` is the row's place among those given, from 1."""
+        self.changed = 0
+        """Cells that were cut, or in which signs were replaced."""
+        self.notes: list[Problem] = []
+        """Which those are; `line` is the line of the file, unless a text before it has several."""
+        self.sums: dict[str, Decimal] = {
+            column.heading: Decimal(0) for column in profile.columns if column.kind is CellKind.DECIMAL
+        }
+        """Heading -> sum of the column's numbers."""
+
+    def pieces(self, rows: Iterable[Sequence[Value]]) -> Iterator[bytes]:
+        """The file's bytes, from rows with a value for each column. A row that doesn't fit is left out."""
+        encode = self._profile.dialect.codec
+        first = True
+        for text in self._texts(rows):
+            if first:
+                yield text.encode(encode)
+                first = False
+            else:
+                yield text.encode({"utf-8-sig": "utf-8", "utf-16": _utf_16()}.get(encode, encode))
+
+    def _texts(self, rows: Iterable[Sequence[Value]]) -> Iterator[str]:
+        end = self._profile.dialect.line_end
+        waiting = [line + end for line in self._head()]
+        self._line = len(waiting)
+        size = 0
+        for place, row in enumerate(rows, 1):
+            line = self._row(place, row)
+            if line is None:
+                continue
+            waiting.append(line + end)
+            size += len(line)
+            if size >= PIECE:
+                yield "".join(waiting)
+                waiting, size = [], 0
+        yield "".join(waiting)
+
+    def _head(self) -> Iterator[str]:
+        yield from self._preamble
+        if self._profile.dialect.header:
+            # Headings are never texts of documents, so they are quoted only where they have to be.
+            guard = self._profile.dialect.formulas == "guard"
+            every = self._profile.dialect.quoting == "all"
+            yield self._profile.dialect.delimiter.join(
+                self._quoted(guarded(column.heading) if guard else column.heading, always=every)
+                for column in self._profile.columns
+            )
+
+    def _row(self, place: int, row: Sequence[Value]) -> str | None:
+        dialect = self._profile.dialect
+        cells: list[str] = []
+        numbers: list[tuple[str, Decimal]] = []
+        notes: list[Problem] = []
+        refused = False
+        for column, value in zip(self._profile.columns, row, strict=True):
+            try:
+                if value is None and column.required:
+                    raise CellError("cell.missing", "is needed", "wird gebraucht")
+                text, changed = text_of(value, column, dialect)
+            except CellError as error:
+                refused = True
+                self._tell(self.problems, error.problem.at(place, column.heading, _shown(value)))
+                continue
+            if changed is not None:
+                notes.append(changed.problem.at(self._line + 1, column.heading, _shown(value)))
+            if column.kind is CellKind.DECIMAL and isinstance(value, Decimal):
+                numbers.append((column.heading, value))
+            always = dialect.quoting == "all" or (dialect.quoting == "text" and column.is_text)
+            cells.append(self._quoted(text, always=always))
+        if refused:
+            self.left_out += 1
+            return None
+        self.written += 1
+        self._line += 1
+        for heading, number in numbers:
+            self.sums[heading] += number
+        self.changed += len(notes)
+        for note in notes:
+            self._tell(self.notes, note)
+        # A row of one empty cell would be an empty line, and that is no row.
+        return dialect.delimiter.join(cells) or '""'
+
+    def _quoted(self, text: str, *, always: bool) -> str:
+        if always or self._special.search(text):
+            return '"' + text.replace('"', '""') + '"'
+        return text
+
+    def _tell(self, told: list[Problem], problem: Problem) -> None:
+        if len(told) < MOST_TOLD:
+            told.append(problem)
+
+
+def _utf_16() -> str:
+    """UTF-16 without the mark, in the order of bytes that Python's `utf-16` has on this machine."""
+    return "utf-16-le" if "a".encode("utf-16")[2:] == b"a\0" else "utf-16-be"
+
+
+def _shown(value: Value) -> str:
+    return "" if value is None else str(value)
