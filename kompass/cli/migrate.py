@@ -26,10 +26,21 @@ NAME = "kompass migrate"
 
 
 @migrate.command("to-cluster")
-def to_cluster(data: Data = None, as_json: Json = False) -> None:
+def to_cluster(
+    data: Data = None,
+    take_in: Annotated[
+        bool,
+        typer.Option(
+            "--take-in",
+            help="The directory was restored: let in what CouchDB has and the directory hasn't. What is"
+            " refused stays there and is named.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Move the documents, accounts and logs of a stopped server into the cluster that the settings name.
 
-    The directory stays as it is. May be run again if it was interrupted.
+    The directory stays as it is, but for what --take-in lets in. May be run again if it was interrupted.
     """
     settings = settings_there(data)
     database_file(settings.directory)
@@ -43,7 +54,8 @@ def to_cluster(data: Data = None, as_json: Json = False) -> None:
         # As the server opens it: tables of an older version are brought up to date.
         store = await Sync(settings.directory, BusinessRules(), settings.series).open_store()
         try:
-            return await into_cluster(store, member, [name for name in SMALL if name != SERVER], tell)
+            texts = [name for name in SMALL if name != SERVER]
+            return await into_cluster(store, member, texts, tell, takes_in=take_in)
         finally:
             await store.close()
 
@@ -102,3 +114,7 @@ def _tell(moved: Moved, *, as_json: bool) -> None:
     typer.echo(f"Moved {len(moved.databases)} databases: {', '.join(moved.databases)}.")
     if moved.shown:
         typer.echo(f"{moved.documents} documents are the same in CouchDB: {', '.join(moved.shown)}.")
+    if moved.taken:
+        typer.echo(f"{moved.taken} documents that only CouchDB had were let in.")
+    for one in moved.refused:
+        typer.echo(f"refused, and left in CouchDB: {one}")

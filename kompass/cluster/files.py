@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from functools import cache
 from pathlib import Path
+
+import apsw
 
 from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.listening import Listener
+from kompass.jobs.store import FILE as JOBS
 from kompass.sqlfile import SharedFiles
 from replication.protocol.errors import ProtocolError
-from replication.store.sqlite import Journal, copies, shared
+from replication.store.sqlite import Entry, Journal, copies, shared
+from replication.store.sqlite.schema import configure
+
+KEPT = {f"{PostgresCatalogue.FILE}{Path(JOBS).name}": JOBS}
+"""Those that are kept and moved: the name in the catalogue, and in a directory. The rest is made anew."""
 
 
 @cache
@@ -52,3 +60,19 @@ class ClusterFiles(SharedFiles):
                 raise
         finally:
             shared.remove_copy(draft)
+
+
+def play(path: Path, since: Callable[[int], Iterable[Entry]]) -> None:
+    """Brings a copy that nobody has open as far as `since` goes; the file has all of it then. Raises as
+    `copies.play`.
+    """
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        configure(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # what a crash takes is in the journal
+        copies.prepare(connection)
+        try:
+            for _ in copies.play(connection, since):
+                pass
+        finally:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

@@ -21,6 +21,7 @@ from kompass.sync import quarantine
 from kompass.sync.opening import DATABASE
 from replication.replicator import connect
 from replication.replicator.http_peer import HttpPeer
+from replication.store.interface import Store
 from replication.store.sqlite import Extension, SharedStore, Witness
 
 SHOWN = (DATABASE, quarantine.DATABASE)
@@ -96,12 +97,14 @@ class Member:
         assert self._store is not None
         return self._store
 
-    def keeper(self, name: str) -> Keeper | None:
-        """For the leader: what sees that a database and CouchDB's agree; None for one without."""
+    def keeper(self, name: str, store: Store | None = None) -> Keeper | None:
+        """For the leader: what sees that a database and CouchDB's agree; None for one without. `store`: has
+        the database, by default that of the copies.
+        """
         remote = self.remote(name)
         if remote is None or self._couchdb_url is None:
             return None
-        return Keeper(self._opened(), name, remote, Purger(self._couchdb_url, self._prefix + name))
+        return Keeper(store or self._opened(), name, remote, Purger(self._couchdb_url, self._prefix + name))
 
     async def leave(self) -> None:
         """After the store is closed."""

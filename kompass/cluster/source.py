@@ -7,8 +7,8 @@ what has not changed since the last backup lies where it lay, so it costs nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,27 +22,22 @@ from kompass.backup.source import Progress, Snapshot, Source, silent
 from kompass.cluster.catalogue import BaseDamagedError, PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.errors import ClusterSchemaError
+from kompass.cluster.files import KEPT, play
 from kompass.cluster.listening import Listener
 from kompass.cluster.moment import Moment, moment
 from kompass.cluster.schema import check
-from kompass.jobs.store import FILE as JOBS
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import (
     CopyDivergedError,
     DirectoryInUseError,
     Entered,
-    Entry,
     JournalGapError,
-    copies,
     shared,
 )
 from replication.store.sqlite.lock import lock_directory
-from replication.store.sqlite.schema import configure
 from replication.store.sqlite.store import file_name
 
 NAME = "kompass backup"
-KEPT_FILES = {f"{PostgresCatalogue.FILE}{Path(JOBS).name}": JOBS}
-"""Of what isn't a database: its name in the catalogue, and in a directory. The rest is made anew."""
 _ATTEMPTS = 5
 """At a moment, before which a copy is brought near it."""
 
@@ -53,7 +48,7 @@ _OUT_OF_STEP = (CopyDivergedError, JournalGapError, apsw.CorruptError, apsw.NotA
 def place_of(name: str) -> str | None:
     """Where a directory has what the catalogue calls so; None for what no backup has."""
     if name.startswith(PostgresCatalogue.FILE):
-        return KEPT_FILES.get(name)
+        return KEPT.get(name)
     return file_name(name)
 
 
@@ -133,7 +128,7 @@ class ClusterSource(Source):
                 if not shared.follows(path, one):
                     shared.remove_copy(path)
                     shared.enter(path, self._catalogue.fetch(name, path))
-                _play(path, self._catalogue.journal(name).since)
+                play(path, self._catalogue.journal(name).since)
             except _OUT_OF_STEP:
                 shared.remove_copy(path)  # another one is fetched at the next attempt
             except apsw.FullError:
@@ -149,7 +144,7 @@ class ClusterSource(Source):
             if not shared.follows(path, now.entered[name]):
                 return False
             try:
-                _play(path, now.since[name])
+                play(path, now.since[name])
             except _OUT_OF_STEP:
                 shared.remove_copy(path)
                 return False
@@ -161,20 +156,6 @@ class ClusterSource(Source):
         for path in contents.databases(self._directory):
             if path not in wanted:
                 shared.remove_copy(path)
-
-
-def _play(path: Path, since: Callable[[int], Iterable[Entry]]) -> None:
-    """Brings a copy as far as `since` goes; the file has all of it then."""
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        configure(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # what a crash takes is in the journal
-        copies.prepare(connection)
-        try:
-            for _ in copies.play(connection, since):
-                pass
-        finally:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
 def _uuid(texts: Mapping[str, bytes]) -> str:
