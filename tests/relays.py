@@ -17,6 +17,7 @@ class Wrong(Enum):
     LOST = "reset when the server answers"
     TRUNCATED = "closed in the middle of the answer"
     SILENT = "swallowed: the connection stays open"
+    MUTE = "done, and the answer is swallowed: the connection stays open"
     LATE = "delayed"
     ANSWERED = "answered by somebody in between"
 
@@ -27,12 +28,15 @@ class Fault:
     where: bytes = b""
     """In what the request begins with."""
     times: int = 1
+    """How many of them; a negative number: all."""
     answer: bytes = b""
     """Of `ANSWERED`."""
     passed: int = 0
     """Bytes of the answer that `TRUNCATED` lets through."""
     seconds: float = 0.0
     """Of `LATE`."""
+    within: int = 4096
+    """Bytes of the beginning."""
 
 
 def answer(status: int, *headers: str) -> bytes:
@@ -52,7 +56,8 @@ def answer(status: int, *headers: str) -> bytes:
 class Relay:
     """Can be closed and opened again, and does to requests what its faults say."""
 
-    def __init__(self, to: int) -> None:
+    def __init__(self, to: int | str) -> None:
+        """`to`: a port, or the path of a socket."""
         self._to = to
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -60,6 +65,9 @@ class Relay:
         self.faults: list[Fault] = []
         self.gone_wrong = asyncio.Event()
         """Set when a fault has been at work."""
+        self.thawed = asyncio.Event()
+        """While it isn't set nothing passes, and no connection ends: as with a machine that is gone."""
+        self.thawed.set()
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
@@ -84,7 +92,10 @@ class Relay:
         task.add_done_callback(self._open.discard)
 
     async def _relayed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        beyond, there = await asyncio.open_connection("127.0.0.1", self._to)
+        if isinstance(self._to, str):
+            beyond, there = await asyncio.open_unix_connection(self._to)
+        else:
+            beyond, there = await asyncio.open_connection("127.0.0.1", self._to)
         way = _Way(self, reader, writer, beyond, there)
         try:
             await asyncio.gather(way.asked(), way.answered())
@@ -97,7 +108,7 @@ class Relay:
     def take(self, data: bytes) -> Fault | None:
         """What is to go wrong with a request that begins so."""
         for fault in self.faults:
-            if fault.times and fault.where in data[:4096]:
+            if fault.times and fault.where in data[: fault.within]:
                 fault.times -= 1
                 self.gone_wrong.set()
                 return fault
@@ -125,9 +136,11 @@ class _Way:
         self._left: int | None = None
         """Bytes of answers that still pass."""
         self._reset = False
+        self._mute = False
 
     async def asked(self) -> None:
         while data := await self._reader.read(65536):
+            await self._relay.thawed.wait()
             fault = self._relay.take(data)
             match fault.wrong if fault else None:
                 case Wrong.RESET:
@@ -139,6 +152,8 @@ class _Way:
                     self._left = fault.passed
                 case Wrong.SILENT:
                     await asyncio.Event().wait()
+                case Wrong.MUTE:
+                    self._mute = True
                 case Wrong.LATE:
                     assert fault is not None
                     await asyncio.sleep(fault.seconds)
@@ -155,6 +170,9 @@ class _Way:
 
     async def answered(self) -> None:
         while data := await self._beyond.read(65536):
+            await self._relay.thawed.wait()
+            if self._mute:
+                continue
             if self._left is not None:
                 data, over = data[: self._left], len(data) > self._left
                 self._left -= len(data)

@@ -23,6 +23,8 @@ from replication.store.sqlite import Catalogue, Entered, Journal
 PIECE = 4 * 1024 * 1024
 """Bytes of a file that are one piece, before they are compressed."""
 BASES_KEPT = 2
+REWRITE_SECONDS = 3600.0
+"""How long PostgreSQL may take to write a table anew."""
 
 
 class BaseDamagedError(Exception):
@@ -141,7 +143,7 @@ class PostgresCatalogue(Catalogue):
 
     def rewrite(self) -> None:
         """Gives the bytes of dropped entries and files back to the disk."""
-        with self._connections.use() as connection:
+        with self._connections.use(patience=REWRITE_SECONDS) as connection:
             for table in ("entries", "base_pieces"):
                 connection.execute(f"VACUUM (FULL) kompass_cluster.{table}".encode("ascii"))
 

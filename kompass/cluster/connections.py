@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
+from psycopg.abc import PQGen
 
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
@@ -19,10 +20,26 @@ HELD_SECONDS = 60
 """After that PostgreSQL takes the turn away from a process that does nothing with it."""
 CONNECT_SECONDS = 5
 STUCK_SECONDS = 15
-"""After that a server that doesn't acknowledge what was sent counts as gone."""
+"""After that a server that doesn't acknowledge what was sent, or a probe, counts as gone."""
+ANSWER_SECONDS = 30
+"""After that a server that is there and says nothing counts as gone, too: one that hangs, or waits for a
+standby that doesn't come. Longer than it takes to say that a turn doesn't come.
+"""
 _MOST_IDLE = 4
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
+
+
+class Impatient(psycopg.Connection[Any]):
+    """Gives up a server that doesn't answer. Whether it has done what it was asked to do, nobody knows."""
+
+    patience: float | None = None
+    """Seconds that an answer may take, if not the usual ones."""
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        return super().wait(gen, interval, timeout or self.patience or ANSWER_SECONDS)
 
 
 class Connections:
@@ -32,10 +49,10 @@ class Connections:
         """`name`: as what PostgreSQL lists them."""
         self._dsn = dsn
         self._name = name
-        self._idle: deque[psycopg.Connection[Any]] = deque()
+        self._idle: deque[Impatient] = deque()
         self._closed = False
 
-    def open(self) -> psycopg.Connection[Any]:
+    def open(self) -> Impatient:
         """A new one, the caller's, which commits each statement. Raises `psycopg.Error`."""
         options = {
             "timezone": "UTC",
@@ -46,25 +63,31 @@ class Connections:
             # A commit is durable when it is answered, whatever the server's default is.
             "synchronous_commit": "on",
         }
-        return psycopg.connect(
+        return Impatient.connect(
             self._dsn,
             autocommit=True,
             options=" ".join(f"-c {name}={value}" for name, value in options.items()),
             connect_timeout=CONNECT_SECONDS,
             tcp_user_timeout=STUCK_SECONDS * 1000,
+            # Who waits for an answer has sent everything: it is asked whether the machine is still there.
+            keepalives_idle=5,
+            keepalives_interval=3,
+            keepalives_count=3,
             application_name=self._name,
         )
 
     @contextmanager
-    def use(self) -> Iterator[psycopg.Connection[Any]]:
+    def use(self, patience: float | None = None) -> Iterator[Impatient]:
         """One that is nobody else's meanwhile. In the block `psycopg.Error` becomes a `ProtocolError`, 503.
 
-        A connection that is left in a transaction or broken is closed.
+        `patience`: seconds that a statement may take, if not the usual ones. A connection that is left in a
+        transaction or broken is closed.
         """
         try:
             connection = self._taken() or self.open()
         except psycopg.Error as error:
             raise unreachable(error) from error
+        connection.patience = patience
         kept = False
         try:
             yield connection
@@ -79,7 +102,7 @@ class Connections:
                 with suppress(psycopg.Error):
                     connection.close()
 
-    def _taken(self) -> psycopg.Connection[Any] | None:
+    def _taken(self) -> Impatient | None:
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
@@ -87,7 +110,7 @@ class Connections:
                     return connection
         return None
 
-    def _give_back(self, connection: psycopg.Connection[Any]) -> None:
+    def _give_back(self, connection: Impatient) -> None:
         if len(self._idle) < _MOST_IDLE:
             self._idle.append(connection)
         else:

@@ -33,9 +33,12 @@ class Member:
 class Cluster:
     """A database of a PostgreSQL."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, prepare: bool = True) -> None:
+        """Without `prepare` it has its tables."""
         self.dsn = dsn
         self.members: list[Member] = []
+        if not prepare:
+            return
         connections = Connections(dsn)
         with connections.use() as connection:
             schema.prepare(connection)
@@ -52,6 +55,10 @@ class Cluster:
         catalogue = self.member().catalogue
         return await asyncio.to_thread(partial(SharedStore, directory, catalogue, extensions=extensions))
 
+    def close(self) -> None:
+        for member in self.members:
+            member.close()
+
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
@@ -61,6 +68,5 @@ def cluster() -> Iterator[Cluster]:
     try:
         yield made
     finally:
-        for member in made.members:
-            member.close()
+        made.close()
         harness.drop_database(address)

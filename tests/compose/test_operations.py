@@ -28,6 +28,7 @@ def flat(name: str) -> str:
         ("failures.md", f"after {connections.HELD_SECONDS} seconds if not"),
         ("failures.md", f"each within {connections.CONNECT_SECONDS} seconds of a try"),
         ("failures.md", f"counts as gone after {connections.STUCK_SECONDS}"),
+        ("failures.md", f"and hangs after {connections.ANSWER_SECONDS}"),
         ("failures.md", f"it isn't ready for {Api.NOTICE_SECONDS:.0f} seconds"),
         ("failures.md", f"answers what is in flight for {Api.SHUTDOWN_SECONDS} seconds at most"),
         ("upgrades.md", f"says for {Api.NOTICE_SECONDS:.0f} seconds that it isn't ready"),
