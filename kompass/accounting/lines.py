@@ -24,7 +24,7 @@ MOST_LINES = 200
 MOST_BROKEN = 1000
 """Broken records after which nothing more is read."""
 _PIECE = 64 * 1024
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r(?!\Z))")
+_END = re.compile(r"\r\n|\n|\r(?!\Z)")  # a return at the end of a piece may go on with a line feed
 
 
 class Readable(Protocol):
@@ -62,17 +62,18 @@ class Lines:
                 rest += decoder.decode(piece, final=not piece)
             except UnicodeDecodeError as error:
                 byte = f"0x{error.object[error.start]:02x}"
+                good = error.object[: error.start].decode(self._codec, "ignore")
                 raise unreadable(
                     "file.encoding",
                     f"isn't {self._codec}: byte {byte} means nothing there",
                     f"ist nicht in {self._codec}: das Byte {byte} bedeutet dort nichts",
-                    number + rest.count("\n") + 1,
+                    number + len(_END.findall(rest + good)) + 1,
                 ) from None
             start = 0
-            for found in _LINE.finditer(rest):
+            for found in _END.finditer(rest):
                 number += 1
+                yield self._checked(rest[start : found.end()], number)
                 start = found.end()
-                yield self._checked(found.group(), number)
             rest = rest[start:]
             if len(rest) > LONGEST_LINE:
                 raise _long(number + 1)

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 DayFormat = Literal["DD.MM.YYYY", "YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YYYY", "YYYYMMDD", "DDMMYYYY", "DDMM"]
-Encoding = Literal["utf-8", "windows-1252", "utf-16", "utf-16-be"]
-"""`utf-16-be` is the one of high bytes first and without a mark, for reading."""
+Encoding = Literal["utf-8", "windows-1252", "utf-16", "utf-16-le", "utf-16-be"]
+"""`utf-16` has a mark; those that name the order of their bytes have none, and are for reading."""
 Delimiter = Literal[";", ",", "\t", "|"]
 
 
