@@ -5,6 +5,7 @@ from __future__ import annotations
 from kompass.access import Decision
 from kompass.access.policy import UNKNOWN
 from kompass.domain.refusals import Refusal
+from replication.protocol.errors import ProtocolError
 
 NO_SUCH_DOCUMENT = Refusal(
     UNKNOWN,
@@ -65,3 +66,11 @@ def of_decision(decision: Decision) -> Refusal:
     if decision.fields:
         german = f"{german} Betroffen: {', '.join(decision.fields)}."
     return Refusal(decision.rule, decision.reason, german, decision.fields)
+
+
+class RefusedError(ProtocolError):
+    """What somebody online is answered whose edit is refused: CouchDB's `forbidden`, and why in full."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(403, "forbidden", refusal.reason)
+        self.refusal = refusal

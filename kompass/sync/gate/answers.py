@@ -6,6 +6,7 @@ from kompass.audit import Refused as Refusing
 from kompass.audit.recording import conflicting
 from kompass.domain.refusals import Refusal
 from kompass.sync.gate.pushed import Accepted, Outcome, Pushed, Refused, Waits
+from kompass.sync.refusals import RefusedError
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import format_rev
@@ -22,7 +23,7 @@ def online(outcome: Outcome) -> str | ProtocolError:
     """The revision that came of an edit, or why it is refused."""
     if isinstance(outcome, Accepted):
         return outcome.rev
-    return outcome if isinstance(outcome, ProtocolError) else errors.forbidden(outcome.refusal.reason)
+    return outcome if isinstance(outcome, ProtocolError) else RefusedError(outcome.refusal)
 
 
 def to_chain(pushed: Pushed, outcome: Outcome) -> Refusing | None:

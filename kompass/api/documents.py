@@ -1,0 +1,267 @@
+"""`/api/v1/NAME` for each type of documents: lists, reading and writing, as the caller may.
+
+What is written passes the same gate as what devices push. `ETag` is the revision; who changes a document says
+with `If-Match` which one he has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kompass.api.authentication import call_of, caller
+from kompass.api.parameters import number
+from kompass.api.problems import Problem
+from kompass.api.refusals import problem
+from kompass.api.services import services_of
+from kompass.resources import lists, writes
+from kompass.resources.catalogue import RESOURCES, Resource
+from kompass.resources.filters import FilterError, parse
+from kompass.resources.writes import UnfitError
+from kompass.sync.personal import PersonalDatabase
+from replication.protocol import jsontext
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import parse_rev
+from replication.store.values import Document
+
+LIMIT = 50
+"""Documents of a page, unless `limit` says another number."""
+MOST_LIMIT = 200
+MOST_DOCUMENT = 8 * 1024 * 1024
+"""Bytes of a document."""
+MOST_FIELDS = 50
+PATCH_TYPES = ("application/merge-patch+json", "application/json")
+_PARAMETERS = ("sort", "limit", "cursor", "fields")
+_ABSENT = "There is no such document, or none that you may read."
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+async def listed(resource: Resource, request: Request) -> Response:
+    """`GET`: a page, the latest changes first unless `sort` names a field (`-` in front: descending)."""
+    view = await _view(request)
+    query = request.query_params
+    for name in _PARAMETERS:
+        if len(query.getlist(name)) > 1:
+            raise Problem(400, f"Give {name} once.")
+    given = [(name, value) for name, value in query.multi_items() if name not in _PARAMETERS]
+    sort = query.get("sort", "-modifiedAt")
+    field = sort.removeprefix("-")
+    if field not in resource.sortable:
+        raise Problem(400, f"sort can't be {sort[:60]}; it is one of {', '.join(resource.sortable)}.")
+    limit = number(request, "limit", LIMIT, 1, MOST_LIMIT)
+    wanted = _fields(request, resource)
+    try:
+        filters = parse(resource.fields, given)
+        question = lists.Question(resource, field, sort.startswith("-"), filters, limit)
+        page = await lists.page(view, question, query.get("cursor"))
+    except (FilterError, lists.CursorError) as error:
+        raise Problem(400, str(error)) from None
+    headers = {}
+    if page.following is not None:
+        address = request.url.include_query_params(cursor=page.following)
+        headers["link"] = f'<{address.path}?{address.query}>; rel="next"'
+    # Spliced: what is stored is JSON already, and numbers of any size stay what they are.
+    items = b",".join(_shown(document, wanted) for document in page.items)
+    body = b'{"items":[%b],"next":%b}' % (items, orjson.dumps(page.following))
+    return Response(body, headers=headers, media_type="application/json")
+
+
+async def shown(resource: Resource, request: Request) -> Response:
+    """`GET {id}`: the document as it is now."""
+    wanted = _fields(request, resource)
+    document = await _found(await _view(request), resource, request)
+    etag = f'"{document.rev}"'
+    if etag in [tag.removeprefix("W/") for tag in _tags(request, "if-none-match")]:
+        return Response(status_code=304, headers={"etag": etag})
+    return _document(document, wanted)
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+async def created(resource: Resource, request: Request) -> Response:
+    """`POST`: a new document. It gets an id, its author and its times."""
+    view = await _view(request)
+    sent = await _body(request, "application/json")
+    gate = services_of(request).gate_now()
+    try:
+        write = writes.created(resource, sent, view.principal.name, gate.now())
+    except UnfitError as error:
+        raise _unfit(error) from None
+    if await view.winner(write.id) is not None:
+        raise Problem(409, f"There is a document {write.id} already.")
+    rev = await _write(request, view, write)
+    address = f"{request.url.path}/{write.id}"
+    return await _written(view, write.id, rev, 201, {"location": address})
+
+
+async def replaced(resource: Resource, request: Request) -> Response:
+    """`PUT {id}`: the document anew; what isn't sent isn't there any more, but for what the server writes."""
+    view = await _view(request)
+    stored = await _seen(view, resource, request)
+    sent = await _body(request, "application/json")
+    return await _change(resource, request, view, stored, sent)
+
+
+async def patched(resource: Resource, request: Request) -> Response:
+    """`PATCH {id}`: some of its members; null takes one away (RFC 7396)."""
+    view = await _view(request)
+    stored = await _seen(view, resource, request)
+    patch = await _body(request, *PATCH_TYPES)
+    return await _change(resource, request, view, stored, writes.merged(stored, patch))
+
+
+async def removed(resource: Resource, request: Request) -> Response:
+    """`DELETE {id}`."""
+    view = await _view(request)
+    stored = await _seen(view, resource, request)
+    await _write(request, view, writes.removed(stored))
+    return Response(status_code=204)
+
+
+async def _change(
+    resource: Resource, request: Request, view: PersonalDatabase, stored: Document, sent: dict[str, Any]
+) -> Response:
+    attached = await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
+    now = services_of(request).gate_now().now()
+    try:
+        if sent.get("_id", stored.id) != stored.id:
+            raise UnfitError(f"This is the address of {stored.id}.", "/_id")
+        write = writes.replaced(resource, stored, attached, sent, view.principal.name, now)
+    except UnfitError as error:
+        raise _unfit(error) from None
+    return await _written(view, stored.id, await _write(request, view, write), 200, {})
+
+
+async def _write(request: Request, view: PersonalDatabase, write: DocumentWrite) -> str:
+    try:
+        (outcome,) = await view.write([write])
+    except ProtocolError as error:
+        raise problem(request, error) from None
+    if isinstance(outcome, ProtocolError):
+        if outcome.status == 409:
+            raise _changed()
+        raise problem(request, outcome)
+    return outcome
+
+
+async def _written(
+    view: PersonalDatabase, docid: str, rev: str, status: int, headers: dict[str, str]
+) -> Response:
+    """The document with what the server has added to it; its id and revision for whom it is out of sight."""
+    document = await view.winner(docid)
+    if document is None or document.deleted:
+        body = jsontext.encode({"_id": docid, "_rev": rev})
+        return Response(body, status, {"etag": f'"{rev}"', **headers}, media_type="application/json")
+    return _document(document, None, status, headers)
+
+
+# -- what they share -------------------------------------------------------------------------------
+
+
+async def _view(request: Request) -> PersonalDatabase:
+    """The database as the caller sees it, with everything that was acknowledged before."""
+    principal = caller(request)
+    services = services_of(request)
+    assert services.views is not None
+    database = services.access.database
+    await database.fresh()
+    return services.views.of(database, principal)
+
+
+async def _found(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
+    docid = request.path_params["id"]
+    document = await view.winner(docid) if not docid.startswith("_") else None
+    if document is None or document.deleted or orjson.loads(document.text).get("type") != resource.type:
+        raise Problem(404, _ABSENT)
+    return document
+
+
+async def _seen(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
+    """The document, if its caller has seen it as it is. Raises 404, 412 and 428."""
+    document = await _found(view, resource, request)
+    tags = _tags(request, "if-match")
+    if not tags:
+        raise Problem(428, 'Say with If-Match which revision you have seen: If-Match: "REV", or "*" for any.')
+    if "*" not in tags and f'"{document.rev}"' not in tags:
+        raise _changed()
+    return document
+
+
+def _changed() -> Problem:
+    return Problem(412, "The document has changed meanwhile: read it again, and look at what is new.")
+
+
+def _unfit(error: UnfitError) -> Problem:
+    errors = [{"pointer": error.pointer, "detail": str(error)}]
+    return Problem(422, str(error), members={"errors": errors})
+
+
+def _tags(request: Request, header: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in request.headers.get(header, "").split(",") if one.strip())
+
+
+async def _body(request: Request, *types: str) -> dict[str, Any]:
+    """A JSON object. Raises 400, 413 and 415."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in types:
+        raise Problem(415, f"Send {' or '.join(types)}.")
+    value = jsontext.decode_request(await call_of(request).body(MOST_DOCUMENT))
+    if not isinstance(value, dict):
+        raise Problem(400, "The body must be a JSON object.")
+    return value
+
+
+def _fields(request: Request, resource: Resource) -> tuple[str, ...] | None:
+    """Top-level members that are shown beside `_id` and `_rev`; None for all."""
+    text = request.query_params.get("fields")
+    if text is None:
+        return None
+    wanted = tuple(dict.fromkeys(text.split(",")))
+    known = {name.partition(".")[0] for name in resource.fields} | set(resource.members)
+    for name in wanted:
+        if name not in known:
+            raise Problem(400, f"{resource.name} have no field {name[:60]}.")
+    return wanted
+
+
+def _shown(document: Document, wanted: Sequence[str] | None) -> bytes:
+    if wanted is None:
+        return document.text
+    value = jsontext.decode(document.text)
+    return jsontext.encode({name: value[name] for name in ("_id", "_rev", *wanted) if name in value})
+
+
+def _document(
+    document: Document, wanted: Sequence[str] | None, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    told = {"etag": f'"{document.rev}"', **(headers or {})}
+    return Response(_shown(document, wanted), status, told, media_type="application/json")
+
+
+def _routes(resource: Resource) -> list[Route]:
+    one, all_of_them = f"/{resource.name}/{{id}}", f"/{resource.name}"
+    routes = [
+        Route(all_of_them, partial(listed, resource), methods=["GET"]),
+        Route(one, partial(shown, resource), methods=["GET"]),
+    ]
+    if not resource.server_made:
+        routes += [
+            Route(all_of_them, partial(created, resource), methods=["POST"]),
+            Route(one, partial(replaced, resource), methods=["PUT"]),
+            Route(one, partial(patched, resource), methods=["PATCH"]),
+            Route(one, partial(removed, resource), methods=["DELETE"]),
+        ]
+    return routes
+
+
+ROUTES = [route for resource in RESOURCES.values() for route in _routes(resource)]
