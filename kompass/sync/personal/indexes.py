@@ -40,7 +40,10 @@ class Indexes(Person):
         limit: int = 1000,
     ) -> list[IndexEntry]:
         found: list[IndexEntry] = []
+        size = 0
         while len(found) < skip + limit:
+            # What is looked at is read: no more than are asked for, as long as they are his.
+            size = min(max(2 * size, skip + limit), SCANNED)
             reached = await self._reached(signature)
             page = await self._database.scan_index(
                 signature,
@@ -49,11 +52,11 @@ class Indexes(Person):
                 seq=split(seq)[0],
                 after=after,
                 descending=descending,
-                limit=SCANNED,
+                limit=size,
             )
             current = self._current({entry.id for entry in page}, reached)
             found += [entry for entry in page if entry.id in current]
-            if len(page) < SCANNED:
+            if len(page) < size:
                 break
             after = page[-1]
             await asyncio.sleep(0)
