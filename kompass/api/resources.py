@@ -14,6 +14,7 @@ from kompass.api import (
     audit,
     conflicts,
     devices,
+    documents,
     feed,
     job_service,
     jobs,
@@ -53,6 +54,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     jobs.ROUTES,
     search.ROUTES,
     reports.ROUTES,
+    documents.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 
