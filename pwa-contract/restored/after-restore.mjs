@@ -14,7 +14,7 @@ import { api, change, customerOf, found, made, pulled, remote, same, synced } fr
 async function done(what) {
   const place = join(process.env.TMPDIR, what);
   writeFileSync(`${place}.wanted`, "");
-  await eventually(() => assert.ok(existsSync(`${place}.done`)), 60);
+  await eventually(() => assert.ok(existsSync(`${place}.done`)), 90);
 }
 
 const photo = { "photo.png": { content_type: "image/png", data: Buffer.from("Visitenkarte").toString("base64") } };

@@ -78,11 +78,11 @@ class Nodes:
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self._directory = directory
-        self._environment = environment
+        self.environment = environment
         self.all: list[Node] = []
 
     def add(self, command: str) -> Node:
-        node = Node(command, self._directory / f"{command}{len(self.all)}", self._environment)
+        node = Node(command, self._directory / f"{command}{len(self.all)}", self.environment)
         self.all.append(node)
         return node
 

@@ -11,11 +11,11 @@ import re
 import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from tests.needs import require
-from tests.servers import ServerProcess
 
 TITLE = re.compile(r'^scenario\("([^"]+)"', re.MULTILINE)
 SECONDS = 120
@@ -32,8 +32,13 @@ def scenarios(paths: Iterable[Path], *, slow: Collection[str] = ()) -> list[obje
     return found
 
 
+class HasUrl(Protocol):
+    @property
+    def url(self) -> str: ...
+
+
 def start_scenario(
-    path: Path, title: str, server: ServerProcess, directory: Path, **environment: str
+    path: Path, title: str, server: HasUrl, directory: Path, **environment: str
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [require("node"), "--test-reporter=spec", str(path)],
