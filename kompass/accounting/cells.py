@@ -26,15 +26,6 @@ Value = None | bool | int | str | Decimal | date | datetime | tuple[str, ...] | 
 DIGITS = 15
 """Digits before the decimal sign that a number may have."""
 
-_STRPTIME: Mapping[DayFormat, str] = {
-    "DD.MM.YYYY": "%d.%m.%Y",
-    "YYYY-MM-DD": "%Y-%m-%d",
-    "DD/MM/YYYY": "%d/%m/%Y",
-    "MM/DD/YYYY": "%m/%d/%Y",
-    "YYYYMMDD": "%Y%m%d",
-    "DDMMYYYY": "%d%m%Y",
-}
-_LENGTH: Mapping[DayFormat, int] = {one: len(one) for one in _STRPTIME}
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{DIGITS}}}\Z")
 _CURRENCY = re.compile(r"[ \u00a0\u202f]*(?:€|EUR|EURO)\Z", re.IGNORECASE)
 
@@ -311,21 +302,23 @@ def _write_day(value: Value, column: Column, dialect: Dialect) -> str:
     )
 
 
+@cache
+def _day_form(form: DayFormat) -> re.Pattern[str]:
+    """With separators a day or month may have one digit."""
+    digits = "{1,2}" if not form.isalpha() and not form.startswith("Y") else "{2}"
+    pattern = re.escape(form).replace("YYYY", "(?P<year>[0-9]{4})")
+    pattern = pattern.replace("MM", f"(?P<month>[0-9]{digits})").replace("DD", f"(?P<day>[0-9]{digits})")
+    return re.compile(pattern + r"\Z")
+
+
 def _read_day(text: str, column: Column, dialect: Dialect) -> date:
     form = column.day or dialect.day
-    parse = _STRPTIME.get(form)
-    if parse is not None and len(text) == _LENGTH[form] and text.isascii():
+    found = _day_form(form).match(text) if "YYYY" in form else None  # a day without a year is for writing
+    if found is not None:
         try:
-            return datetime.strptime(text, parse).date()  # noqa: DTZ007  a day has no zone
+            return date(int(found["year"]), int(found["month"]), int(found["day"]))
         except ValueError:
             pass
-    elif parse is not None and form in ("DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY"):
-        short = re.match(r"([0-9]{1,2})([./])([0-9]{1,2})\2([0-9]{4})\Z", text)
-        if short is not None and short[2] == form[2]:
-            try:
-                return datetime.strptime(text, parse).date()  # noqa: DTZ007
-            except ValueError:
-                pass
     sample = form.replace("YYYY", "2026").replace("MM", "11").replace("DD", "30")
     raise CellError(
         "cell.day", f"must be a day such as {sample} ({form})", f"muss ein Tag wie {sample} sein ({form})"
