@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,9 +30,14 @@ _CSV_PAGE = 500
 
 async def listed(request: Request) -> Response:
     """`GET`: entries, the latest first, by `document`, `user`, `from`, `to`; `limit`, `before` for more."""
-    principal, query = _asked(request)
+    return await told(request, request.query_params)
+
+
+async def told(request: Request, query: Mapping[str, str]) -> Response:
+    """The same to these parameters."""
+    principal, asked = _asked(request, query)
     limit = number(request, "limit", PAGE, 1, MAX_PAGE)
-    page = await asyncio.to_thread(_desk(request).page, principal, query, limit)
+    page = await asyncio.to_thread(_desk(request).page, principal, asked, limit)
     answer: dict[str, Any] = {"entries": [as_json(one) for one in page.entries]}
     if page.before is not None:
         answer["next"] = page.before
@@ -41,7 +46,7 @@ async def listed(request: Request) -> Response:
 
 async def exported(request: Request) -> Response:
     """`GET export`: the same as a table (CSV), all of it."""
-    principal, query = _asked(request)
+    principal, query = _asked(request, request.query_params)
     desk = _desk(request)
 
     async def text() -> AsyncIterator[bytes]:
@@ -114,9 +119,8 @@ def _desk(request: Request) -> AuditDesk:
     return AuditDesk(services.access.database, services.index)
 
 
-def _asked(request: Request) -> tuple[Principal, Query]:
+def _asked(request: Request, query: Mapping[str, str]) -> tuple[Principal, Query]:
     principal = caller(request)
-    query = request.query_params
     only(request, ("document", "user", "from", "to", "before", "limit"))
     return principal, Query(
         document=query.get("document"),

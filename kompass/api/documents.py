@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import orjson
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -47,8 +48,11 @@ _ABSENT = "There is no such document, or none that you may read."
 
 async def listed(resource: Resource, request: Request) -> Response:
     """`GET`: a page, the latest changes first unless `sort` names a field (`-` in front: descending)."""
-    view = await _view(request)
-    query = request.query_params
+    return await page(resource, request, await view_of(request), request.query_params)
+
+
+async def page(resource: Resource, request: Request, view: PersonalDatabase, query: QueryParams) -> Response:
+    """The answer to a list's parameters."""
     for name in _PARAMETERS:
         if len(query.getlist(name)) > 1:
             raise Problem(400, f"Give {name} once.")
@@ -62,23 +66,23 @@ async def listed(resource: Resource, request: Request) -> Response:
     try:
         filters = parse(resource.fields, given)
         question = lists.Question(resource, field, sort.startswith("-"), filters, limit)
-        page = await lists.page(view, question, query.get("cursor"))
+        there = await lists.page(view, question, query.get("cursor"))
     except (FilterError, lists.CursorError) as error:
         raise Problem(400, str(error)) from None
     headers = {}
-    if page.following is not None:
-        address = request.url.include_query_params(cursor=page.following)
+    if there.following is not None:
+        address = request.url.include_query_params(cursor=there.following)
         headers["link"] = f'<{address.path}?{address.query}>; rel="next"'
     # Spliced: what is stored is JSON already, and numbers of any size stay what they are.
-    items = b",".join(_shown(document, wanted) for document in page.items)
-    body = b'{"items":[%b],"next":%b}' % (items, orjson.dumps(page.following))
-    return Response(body, headers=headers, media_type="application/json")
+    items = b",".join(_shown(document, wanted) for document in there.items)
+    text = b'{"items":[%b],"next":%b}' % (items, orjson.dumps(there.following))
+    return Response(text, headers=headers, media_type="application/json")
 
 
 async def shown(resource: Resource, request: Request) -> Response:
     """`GET {id}`: the document as it is now."""
     wanted = _fields(request, resource)
-    document = await _found(await _view(request), resource, request)
+    document = await found(await view_of(request), resource, request)
     etag = f'"{document.rev}"'
     if etag in [tag.removeprefix("W/") for tag in _tags(request, "if-none-match")]:
         return Response(status_code=304, headers={"etag": etag})
@@ -90,8 +94,13 @@ async def shown(resource: Resource, request: Request) -> Response:
 
 async def created(resource: Resource, request: Request) -> Response:
     """`POST`: a new document. It gets an id, its author and its times."""
-    view = await _view(request)
-    sent = await _body(request, "application/json")
+    return await create(resource, request, await view_of(request), await body(request, "application/json"))
+
+
+async def create(
+    resource: Resource, request: Request, view: PersonalDatabase, sent: dict[str, Any]
+) -> Response:
+    """A new document, and the answer to whoever sent it."""
     gate = services_of(request).gate_now()
     try:
         write = writes.created(resource, sent, view.principal.name, gate.now())
@@ -100,35 +109,35 @@ async def created(resource: Resource, request: Request) -> Response:
     if await view.winner(write.id) is not None:
         raise Problem(409, f"There is a document {write.id} already.")
     rev = await _write(request, view, write)
-    address = f"{request.url.path}/{write.id}"
+    address = f"/api/v1/{resource.name}/{write.id}"
     return await _written(view, write.id, rev, 201, {"location": address})
 
 
 async def replaced(resource: Resource, request: Request) -> Response:
     """`PUT {id}`: the document anew; what isn't sent isn't there any more, but for what the server writes."""
-    view = await _view(request)
-    stored = await _seen(view, resource, request)
-    sent = await _body(request, "application/json")
-    return await _change(resource, request, view, stored, sent)
+    view = await view_of(request)
+    stored = await seen(view, resource, request)
+    sent = await body(request, "application/json")
+    return await change(resource, request, view, stored, sent)
 
 
 async def patched(resource: Resource, request: Request) -> Response:
     """`PATCH {id}`: some of its members; null takes one away (RFC 7396)."""
-    view = await _view(request)
-    stored = await _seen(view, resource, request)
-    patch = await _body(request, *PATCH_TYPES)
-    return await _change(resource, request, view, stored, writes.merged(stored, patch))
+    view = await view_of(request)
+    stored = await seen(view, resource, request)
+    patch = await body(request, *PATCH_TYPES)
+    return await change(resource, request, view, stored, writes.merged(stored, patch))
 
 
 async def removed(resource: Resource, request: Request) -> Response:
     """`DELETE {id}`."""
-    view = await _view(request)
-    stored = await _seen(view, resource, request)
+    view = await view_of(request)
+    stored = await seen(view, resource, request)
     await _write(request, view, writes.removed(stored))
     return Response(status_code=204)
 
 
-async def _change(
+async def change(
     resource: Resource, request: Request, view: PersonalDatabase, stored: Document, sent: dict[str, Any]
 ) -> Response:
     attached = await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
@@ -168,7 +177,7 @@ async def _written(
 # -- what they share -------------------------------------------------------------------------------
 
 
-async def _view(request: Request) -> PersonalDatabase:
+async def view_of(request: Request) -> PersonalDatabase:
     """The database as the caller sees it, with everything that was acknowledged before."""
     principal = caller(request)
     services = services_of(request)
@@ -178,7 +187,7 @@ async def _view(request: Request) -> PersonalDatabase:
     return services.views.of(database, principal)
 
 
-async def _found(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
+async def found(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
     docid = request.path_params["id"]
     document = await view.winner(docid) if not docid.startswith("_") else None
     if document is None or document.deleted or orjson.loads(document.text).get("type") != resource.type:
@@ -186,9 +195,9 @@ async def _found(view: PersonalDatabase, resource: Resource, request: Request) -
     return document
 
 
-async def _seen(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
+async def seen(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
     """The document, if its caller has seen it as it is. Raises 404, 412 and 428."""
-    document = await _found(view, resource, request)
+    document = await found(view, resource, request)
     tags = _tags(request, "if-match")
     if not tags:
         raise Problem(428, 'Say with If-Match which revision you have seen: If-Match: "REV", or "*" for any.')
@@ -210,7 +219,7 @@ def _tags(request: Request, header: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in request.headers.get(header, "").split(",") if one.strip())
 
 
-async def _body(request: Request, *types: str) -> dict[str, Any]:
+async def body(request: Request, *types: str) -> dict[str, Any]:
     """A JSON object. Raises 400, 413 and 415."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in types:

@@ -14,6 +14,7 @@ from kompass.api import (
     audit,
     conflicts,
     devices,
+    document_parts,
     documents,
     feed,
     job_service,
@@ -55,6 +56,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     search.ROUTES,
     reports.ROUTES,
     documents.ROUTES,
+    document_parts.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

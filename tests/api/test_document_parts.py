@@ -1,0 +1,109 @@
+"""Actions, history, comments and attachments of documents over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from tests.api.test_documents import (
+    ANNA,
+    BERT,
+    GF,
+    client,
+    company,
+    create,
+    product,
+    settings,
+    store,
+    sync,
+)
+
+__all__ = ["client", "company", "product", "settings", "store", "sync"]
+
+ANY = {"if-match": "*"}
+
+
+async def opportunity(client: httpx.AsyncClient) -> str:
+    """Its address; it is Anna's."""
+    made = await create(client)
+    sent: dict[str, Any] = {"customerId": made["_id"], "title": "Laden", "owner": "anna", "status": "new"}
+    sent |= {"probability": 10, "estimatedValue": 1000, "expectedCloseDate": "2027-01-31"}
+    answer = await client.post("/api/v1/opportunities", json=sent, auth=ANNA)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"]
+
+
+async def next_steps(client: httpx.AsyncClient, url: str, auth: tuple[str, str]) -> list[str]:
+    answer = await client.get(f"{url}/actions", auth=auth)
+    return [one["name"] for one in answer.json()["actions"]]
+
+
+async def test_actions_follow_the_graph(client: httpx.AsyncClient) -> None:
+    url = await opportunity(client)
+    assert await next_steps(client, url, GF) == ["qualify", "lose"]
+    assert (await client.post(f"{url}/actions/qualify", auth=GF)).status_code == 428
+    answer = await client.post(f"{url}/actions/qualify", auth=ANNA, headers=ANY)
+    assert (answer.status_code, answer.json()["status"]) == (200, "qualifying")
+    late = {"if-match": '"1-0000"'}
+    assert (await client.post(f"{url}/actions/propose", auth=ANNA, headers=late)).status_code == 412
+    lacking = await client.post(f"{url}/actions/lose", auth=GF, headers=ANY)
+    assert (lacking.status_code, lacking.json()["errors"][0]["pointer"]) == (422, "/lostReason")
+    lost = {"lostReason": "Zu teuer", "status": "won"}
+    answer = await client.post(f"{url}/actions/lose", json=lost, auth=GF, headers=ANY)
+    assert (answer.json()["status"], answer.json()["lostReason"]) == ("lost", "Zu teuer")
+    assert await next_steps(client, url, GF) == []
+    refused = await client.post(f"{url}/actions/qualify", auth=GF, headers=ANY)
+    assert (refused.status_code, refused.json()["rule"]) == (409, "status.edge")
+    unknown = await client.post(f"{url}/actions/sing", auth=GF, headers=ANY)
+    assert unknown.status_code == 404
+    assert "qualify" in unknown.json()["detail"]
+    assert (await client.post(f"{url}/actions/qualify", auth=BERT, headers=ANY)).status_code == 404
+
+
+async def test_the_history_is_the_chains(client: httpx.AsyncClient) -> None:
+    url = await opportunity(client)
+    await client.post(f"{url}/actions/qualify", auth=ANNA, headers=ANY)
+    answer = await client.get(f"{url}/history", auth=GF)
+    entries = answer.json()["entries"]
+    assert [one["who"] for one in entries][:2] == ["anna", "anna"]
+    assert len((await client.get(f"{url}/history", params={"limit": 1}, auth=GF)).json()["entries"]) == 1
+    assert (await client.get(f"{url}/history", params={"document": "x"}, auth=GF)).status_code == 400
+    assert (await client.get(f"{url}/history", auth=BERT)).status_code == 404
+
+
+async def test_comments_belong_to_their_document(client: httpx.AsyncClient) -> None:
+    url, other = await opportunity(client), await opportunity(client)
+    answer = await client.post(f"{url}/comments", json={"content": "Rückruf?"}, auth=ANNA)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["parentId"] == url.rpartition("/")[2]
+    await client.post(f"{other}/comments", json={"content": "Anderes"}, auth=GF)
+    listed = (await client.get(f"{url}/comments", auth=GF)).json()["items"]
+    assert [one["content"] for one in listed] == ["Rückruf?"]
+    strange = {"parentId": other.rpartition("/")[2]}
+    listed = (await client.get(f"{url}/comments", params=strange, auth=GF)).json()["items"]
+    assert [one["content"] for one in listed] == ["Rückruf?"]
+    assert (await client.get(f"{url}/comments", auth=BERT)).status_code == 404
+
+
+async def test_attachments_come_and_go(client: httpx.AsyncClient) -> None:
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}/attachments"
+    image = {"content-type": "image/png"}
+    assert (await client.put(f"{url}/a/b.png", content=b"abc", auth=GF, headers=image)).status_code == 428
+    put = await client.put(f"{url}/a/b.png", content=b"abc", auth=GF, headers={**image, **ANY})
+    assert put.status_code == 201, put.text
+    listed = await client.get(url, auth=GF)
+    (one,) = listed.json()["attachments"]
+    assert (one["name"], one["contentType"], one["length"]) == ("a/b.png", "image/png", 3)
+    read = await client.get(f"{url}/a/b.png", auth=ANNA)
+    assert (read.content, read.headers["content-type"]) == (b"abc", "image/png")
+    assert read.headers["x-content-type-options"] == "nosniff"
+    assert (await client.get(f"{url}/a/b.png", auth=BERT)).status_code == 404
+    late = {"if-match": f'"{made["_rev"]}"'}
+    assert (await client.delete(f"{url}/a/b.png", auth=GF, headers=late)).status_code == 412
+    gone = await client.delete(f"{url}/a/b.png", auth=GF, headers={"if-match": listed.headers["etag"]})
+    assert gone.status_code == 200, gone.text
+    assert (await client.get(url, auth=GF)).json() == {"attachments": []}
+    missing = await client.get(f"{url}/a/b.png", auth=GF)
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
