@@ -138,8 +138,18 @@ class Settings(BaseSettings):
     )
     backup_repository: str | None = Field(
         default=None,
-        description="Directory with the backups of this server, for `kompass backup` and its like",
+        description="Directory with the backups of this server, or `s3://BUCKET/PREFIX`, for `kompass backup`"
+        " and its like",
     )
+    backup_s3_endpoint: str | None = Field(
+        default=None, description="URL of the S3 server, if it isn't Amazon's"
+    )
+    backup_s3_region: str | None = Field(default=None, description="Region of the bucket")
+    backup_s3_access_key: SecretStr | None = Field(
+        default=None,
+        description="Name of the key for it; without one, what AWS's own variables or the machine's role say",
+    )
+    backup_s3_secret_key: SecretStr | None = Field(default=None, description="The key's secret")
     backup_key_file: Path | None = Field(
         default=None, description="File with the secret that opens it; see docs/backup.md"
     )

@@ -60,6 +60,13 @@ class Target(ABC):
     def exists(self, name: str) -> bool: ...
 
 
+def checked(name: str) -> str:
+    """Raises `DamagedError` for what can't be the name of an object."""
+    if NAME.fullmatch(name) is None:
+        raise DamagedError(f"{name[:100]!r} can't be the name of an object")
+    return name
+
+
 class DirectoryTarget(Target):
     """A directory, for its owner's eyes only. A file gets its name when its bytes are on the disk."""
 
@@ -159,9 +166,7 @@ class DirectoryTarget(Target):
         return self._place(name).is_file()
 
     def _place(self, name: str) -> Path:
-        if NAME.fullmatch(name) is None:
-            raise DamagedError(f"{name[:100]!r} can't be the name of an object")
-        return self.directory / name
+        return self.directory / checked(name)
 
 
 def _sync_file(path: Path) -> None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 To = Annotated[
     str | None,
     typer.Option(
-        "--repository", help="Where the backups are: a directory.", show_default="backup_repository"
+        "--repository",
+        help="Where the backups are: a directory, or s3://BUCKET/PREFIX.",
+        show_default="backup_repository",
     ),
 ]
 KeyFile = Annotated[
@@ -127,13 +129,32 @@ def target_of(settings: Settings, given: str | None) -> Target:
     place = given or settings.backup_repository
     if not place:
         raise UsableError("say where the backups are: --repository, or KOMPASS_BACKUP_REPOSITORY")
+    if place.startswith("s3://"):
+        return _s3(settings, place)
     if "://" in place:
-        raise UsableError(f"{place}: only directories can have backups")
+        raise UsableError(f"{place}: give a directory, or s3://BUCKET/PREFIX")
     directory = Path(place)
     own, there = settings.directory.resolve(), directory.resolve()
     if there.is_relative_to(own) or own.is_relative_to(there):
         raise UsableError("the repository can't lie in the server's directory, nor that in the repository")
     return DirectoryTarget(directory)
+
+
+def _s3(settings: Settings, place: str) -> Target:
+    try:
+        from kompass.backup.s3 import Access, S3Target
+    except ImportError:
+        raise UsableError("for s3:// install kompass[s3]") from None
+
+    access_key, secret_key = settings.backup_s3_access_key, settings.backup_s3_secret_key
+    access = Access(
+        settings.backup_s3_endpoint,
+        settings.backup_s3_region,
+        access_key.get_secret_value() if access_key is not None else None,
+        secret_key.get_secret_value() if secret_key is not None else None,
+    )
+    with usable():
+        return S3Target(place, access)
 
 
 def secret_of(settings: Settings, given: Path | None) -> bytes:

@@ -8,10 +8,14 @@ import pytest
 
 from kompass.backup.errors import DamagedError, InUseError
 from kompass.backup.target import DirectoryTarget, Target
+from tests.backup.s3 import S3
 
 
-@pytest.fixture(params=["directory"])
-def target(tmp_path: Path) -> Target:
+@pytest.fixture(params=["directory", pytest.param("s3", marks=pytest.mark.slow)])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    if request.param == "s3":
+        server: S3 = request.getfixturevalue("server")
+        return server.target()
     return DirectoryTarget(tmp_path / "repository")
 
 
