@@ -21,7 +21,7 @@ import apsw
 from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.files import KEPT, play
 from kompass.cluster.member import Member
-from kompass.cluster.mirror.keeping import OUTWARD
+from kompass.cluster.mirror.keeping import OUTWARD, outward
 from kompass.cluster.uniting import unite
 from kompass.texts import TextFiles
 from replication.protocol.errors import ProtocolError
@@ -133,7 +133,7 @@ async def _show(store: SqliteStore, name: str, member: Member, tell: Tell) -> No
     def notify(progress: Progress) -> None:
         tell(f"{name} to CouchDB", min(progress.statistics.missing_checked, total), total)
 
-    result = await replicate(LocalPeer(store, name), remote, OUTWARD, notify=notify)
+    result = await replicate(outward(store, name), remote, OUTWARD, notify=notify)
     for refused in result.progress.refused[:1]:
         raise MovingError(f"CouchDB refuses {refused.id} of {name}: {refused.reason}")
 

@@ -122,6 +122,18 @@ def stored_text(quoted_id: str, rev: str, deleted: bool, body: bytes, attachment
     return text
 
 
+def body_of(text: bytes, docid: str, rev: str, deleted: bool) -> bytes | None:
+    """The body that `stored_text` was given for this text, if that has no attachments.
+
+    None for a text that was put together in another way: then it has to be parsed.
+    """
+    head = stored_text(jsontext.quote(docid), rev, deleted, b"", b"")[:-1]
+    if not text.startswith(head):
+        return None
+    rest = text[len(head) :]
+    return b"{" + rest[1:] if rest[:1] == b"," else b"{}" if rest == b"}" else None
+
+
 def with_members(text: bytes, members: Iterable[bytes]) -> bytes:
     """`text`, a stored document, with members such as `b'"_conflicts":[…]'` added at its end."""
     return b",".join((text[:-1], *members)) + b"}"

@@ -97,10 +97,12 @@ class HttpWriter:
         made again on a deleted one attachments of generation 1, and takes any stub of a name that it has.
         A few bytes are sent without asking.
         """
+        if not revision.attachments or not revision.ancestors:
+            return frozenset()
         path = revision.write.path
         assert path is not None
         common = set(path.revisions()).intersection(revision.ancestors)
-        if not common or not revision.attachments:
+        if not common:
             return frozenset()
         nearest = max(common)
         old = {

@@ -19,7 +19,7 @@ from replication.protocol.attachments import (
     is_compressible,
 )
 from replication.protocol.creation import is_partitioned
-from replication.protocol.documents import DocumentWrite, parse_document
+from replication.protocol.documents import DocumentWrite, body_of, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.selector import compile_selector
 from replication.protocol.names import DESIGN_PREFIX
@@ -50,13 +50,14 @@ from replication.replicator.peer import (
 )
 from replication.store.interface import Database, Store
 from replication.store.packing import stage_packed
-from replication.store.values import AttachmentInfo, Change, Document
+from replication.store.paging import PageSize
+from replication.store.values import AttachmentInfo, Change, Document, MissingRevision
 
 _SCANNED_ROWS = 500
 _WAIT_SECONDS = 60.0
 _ATTACHMENT_RETRIES = 5
 _PACE = 50
-"""Documents that are read before others get their turn."""
+"""Most documents that are read before others get their turn."""
 
 PageFilter = Callable[[Sequence[Change]], Awaitable[Sequence[Sequence[str]]]]
 """The wanted revisions of each of some changes, which have their documents with them."""
@@ -210,32 +211,40 @@ class LocalPeer(Peer):
     async def fetch(self, wanted: Sequence[Wanted]) -> AsyncIterator[list[Revision | Unreadable]]:
         batch: list[Revision | Unreadable] = []
         size = 0
-        for place, want in enumerate(wanted):
-            if place % _PACE == 0:
-                await asyncio.sleep(0)
-            seen: set[str] = set()
-            for rev in want.revs:
-                # One at a time: a hundred documents of 8 MB at once would be too many.
-                with self._database() as database:
-                    found = await database.revision(want.id, rev, latest=True)
-                    if not found:
-                        batch.append(Unreadable(want.id, format_rev(rev), "not stored any more"))
-                    for document in found:
-                        if document.rev not in seen:
-                            seen.add(document.rev)
-                            revision = await self._revision(database, document, want)
-                            size += revision.size
-                            batch.append(revision)
-                if size >= BATCH_BYTES:
-                    yield batch
-                    batch, size = [], 0
+        asked = [(want, rev) for want in wanted for rev in want.revs]
+        page = PageSize(most=_PACE)
+        at = 0
+        while at < len(asked):
+            await asyncio.sleep(0)
+            some = asked[at : at + page.rows]
+            at += len(some)
+            read = await self._page(some)
+            read_size = sum(each.size for each in read if isinstance(each, Revision))
+            page.saw(len(some), read_size)
+            batch += read
+            size += read_size
+            if size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
         if batch:
             yield batch
 
+    async def _page(self, asked: Sequence[tuple[Wanted, Rev]]) -> list[Revision | Unreadable]:
+        """What each of these revisions, or the leaves below it, is on its way; a leaf comes once."""
+        with self._database() as database:
+            found = await database.bulk_get([(want.id, rev) for want, rev in asked], latest=True)
+            read: dict[tuple[str, str], Revision | Unreadable] = {}
+            for (want, _), documents in zip(asked, found, strict=True):
+                for document in documents:
+                    key = document.id, document.rev
+                    if isinstance(document, MissingRevision):
+                        read[key] = Unreadable(*key, "not stored any more")
+                    elif key not in read:
+                        read[key] = await self._revision(database, document, want)
+            return list(read.values())
+
     async def _revision(self, database: Database, document: Document, want: Wanted) -> Revision:
-        value = jsontext.decode(document.text)
-        value.pop("_attachments", None)
-        write = parse_document(value)
+        write = _write_of(document)
         write.path = parse_revisions(jsontext.decode(document.revisions))
         infos: Mapping[str, AttachmentInfo] = {}
         if document.has_attachments:
@@ -329,6 +338,17 @@ class LocalPeer(Peer):
             found = await database.local(docid)
             parent = 0 if found is None else int(found.rev.partition("-")[2])
             await database.put_local(docid, parent, jsontext.encode(body))
+
+
+def _write_of(document: Document) -> DocumentWrite:
+    """Without attachments and path. Most texts needn't be parsed: their members are one piece of them."""
+    if not document.has_attachments:
+        body = body_of(document.text, document.id, document.rev, document.deleted)
+        if body is not None:
+            return DocumentWrite(document.id, document.deleted, body, parse_rev(document.rev))
+    value = jsontext.decode(document.text)
+    value.pop("_attachments", None)
+    return parse_document(value)
 
 
 def _has_too_large(revision: Revision) -> bool:

@@ -21,17 +21,14 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.replicator import LocalPeer, Options, ReplicationError, replicate
-from replication.replicator.local_peer import Rules
+from replication.replicator.local_peer import PageFilter, Rules
 from replication.replicator.peer import Feed, Peer
 from replication.store.interface import Database, Store
 from replication.store.sqlite import SqliteDatabase
+from replication.store.values import Change
 
 EVERY_SECONDS = 5.0
 """How often the leader looks in both directions."""
-_BUSINESS = {"$or": [{"_id": {"$lt": DESIGN_PREFIX}}, {"_id": {"$gt": DESIGN_PREFIX + "\ufff0"}}]}
-"""Design documents stay where they are: the ones here are for this engine, those there for CouchDB's."""
-OUTWARD = Options(feed=Feed(selector=_BUSINESS))
-"""How a database is replicated to CouchDB."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +68,7 @@ class Keeper:
     async def look(self) -> None:
         """Once in both directions, to the end."""
         await self.purge()
-        local = LocalPeer(self._store, self._name)
-        await replicate(local, self._remote, OUTWARD)
+        await replicate(outward(self._store, self._name), self._remote, OUTWARD)
         judged = LocalPeer(self._store, self._name, rules=self._strangers)
         with acting(FOREIGN):
             await replicate(self._remote, judged, Options())
@@ -95,6 +91,29 @@ class Keeper:
             await self._purger.purge(there)
             log.info("purged in CouchDB as well", database=self._name, documents=len(there))
         self._purges = list(requests)
+
+
+class _Documents(Rules):
+    """What goes to CouchDB. Design documents stay where they are: the ones here are for this engine, those
+    there for CouchDB's.
+    """
+
+    FILTER = "_documents"
+
+    async def filter(self, database: Database, feed: Feed) -> PageFilter:
+        async def by_id(changes: Sequence[Change]) -> Sequence[Sequence[str]]:
+            return [() if change.id.startswith(DESIGN_PREFIX) else change.revs for change in changes]
+
+        return by_id
+
+
+OUTWARD = Options(feed=Feed(filter=_Documents.FILTER))
+"""How a database is replicated to CouchDB, from `outward`."""
+
+
+def outward(store: Store, name: str) -> LocalPeer:
+    """A database as the source of a replication to CouchDB."""
+    return LocalPeer(store, name, rules=_Documents())
 
 
 class _Strangers(Rules):

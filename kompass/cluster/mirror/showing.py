@@ -155,9 +155,8 @@ class Mirror(Witness):
 def wanted_of(database: SqliteDatabase, numbers: Sequence[int]) -> list[Wanted]:
     """The leaves of the documents that have changed under these numbers, and not since."""
     with database.reading() as reading:
-        ids = reading.changed_ids(numbers)
         return [
-            Wanted(docid, tuple(parse_rev(leaf.rev) for leaf in reading.leaves(docid)), ())
-            for docid in ids
-            if not docid.startswith("_design/")
+            Wanted(change.id, tuple(map(parse_rev, change.revs)), ())
+            for change in reading.changes(numbers)
+            if not change.id.startswith("_design/")
         ]

@@ -30,7 +30,7 @@ from replication.store.sqlite.compaction import Ancestor
 from replication.store.sqlite.edits import Batch
 from replication.store.sqlite.forgetting import Emptied
 from replication.store.sqlite.transaction import ChangedDocument, Transaction, WrittenRevision
-from replication.store.values import AttachmentInfo, Document, LocalDocument, Missing
+from replication.store.values import AttachmentInfo, Change, Document, LocalDocument, Missing
 
 __all__ = [
     "Ancestor",
@@ -73,13 +73,14 @@ class Reading:
     def winners(self, docids: Iterable[str]) -> dict[str, Document]:
         return reading.winners(self.connection, docids)
 
-    def changed_ids(self, numbers: Iterable[int]) -> list[str]:
-        """The documents whose latest change has one of these numbers."""
+    def changes(self, numbers: Iterable[int]) -> list[Change]:
+        """The documents whose latest change has one of these numbers, with all leaves."""
         rows: Any = self.connection.execute(
-            "SELECT changes.id FROM json_each(?) CROSS JOIN changes ON seq = value",
+            "SELECT seq, changes.id, deleted, coalesce(leaves, winner)"
+            " FROM json_each(?) CROSS JOIN changes ON seq = value",
             (reading.id_list(numbers),),
         )
-        return [docid for (docid,) in rows]
+        return [Change(seq, docid, bool(deleted), text, None) for seq, docid, deleted, text in rows]
 
     def revisions(self, docid: str) -> Revisions | None:
         found = reading.entry(self.connection, docid)
