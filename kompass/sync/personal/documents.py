@@ -7,7 +7,7 @@ may have seen before: the tombstones that take it off his devices.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from kompass.sync.index import FeedRow
 from kompass.sync.personal.person import Person, shown
@@ -110,21 +110,29 @@ class Documents(Person):
         """The winner, and what closes other branches. Only the latter of a document he sees no more."""
         public = await self._public_among([docid])
         with self._reading() as reading:
-            return self._leaves(reading, docid, public)
+            return self._leaves(reading, [docid], self._winners(reading, [docid]), public)[docid]
 
-    def _leaves(self, reading: Reading, docid: str, public: Mapping[str, Document]) -> list[Document]:
-        if docid in public:
-            return [public[docid]]
-        if docid.startswith(DESIGN_PREFIX):
-            return []
-        row = self._index.row_of(reading, self._user, docid)
-        if row is None:
-            return []
-        found: list[Document | None] = []
-        if row.winner is not None and self._sees(reading, docid):
-            found += [reading.revision(docid, parse_rev(rev)) for rev in (row.winner, *row.closed)]
-        found += [self._tombstone(reading, docid, parse_rev(rev)) for rev in row.tombstones]
-        return [shown(document) for document in found if document is not None]
+    def _leaves(
+        self,
+        reading: Reading,
+        docids: Collection[str],
+        winners: Mapping[str, Document],
+        public: Mapping[str, Document],
+    ) -> dict[str, list[Document]]:
+        """`leaves` of each of several documents. `winners`: of those among them that he sees."""
+        asked = [docid for docid in docids if not docid.startswith(DESIGN_PREFIX)]
+        rows = self._index.rows(reading, self._user, 0, len(asked), docids=asked) if asked else ()
+        found: dict[str, list[Document]] = {
+            docid: [public[docid]] if docid in public else [] for docid in docids
+        }
+        for row in rows:
+            known: list[Document | None] = []
+            if row.winner is not None and row.id in winners:
+                known.append(winners[row.id])
+                known += [reading.revision(row.id, parse_rev(rev)) for rev in row.closed]
+            known += [self._tombstone(reading, row.id, parse_rev(rev)) for rev in row.tombstones]
+            found[row.id] = [shown(document) for document in known if document is not None]
+        return found
 
     async def bulk_get(
         self, requests: Sequence[tuple[str, Rev | None]], *, latest: bool = False
@@ -135,10 +143,12 @@ class Documents(Person):
         answers: dict[tuple[str, Rev | None], list[Document | MissingRevision]] = {}
         with self._reading() as reading:
             winners = self._winners(reading, docids)
+            whole = dict.fromkeys(docid for docid, rev in requests if rev is None)
+            leaves = self._leaves(reading, whole, winners, public) if whole else {}
             for docid, rev in dict.fromkeys(requests):
                 winner = winners.get(docid)
                 if rev is None:
-                    answers[docid, rev] = [*self._leaves(reading, docid, public)]
+                    answers[docid, rev] = [*leaves[docid]]
                 elif winner is not None and winner.rev == format_rev(rev):
                     answers[docid, rev] = [winner]
                 else:
