@@ -15,10 +15,10 @@ import random
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import decisions
 from bench.client import Client, Refused, Target
@@ -125,10 +125,28 @@ def _add_person(client: Client, name: str, role: str, *, product: bool) -> None:
             client.json("PUT", f"/kompass/user-{name}", body)
 
 
+class Requests(NamedTuple):
+    """What sends a batch of documents."""
+
+    documents: int
+    revs_diff: bytes
+    bulk_docs: bytes
+
+
+def _requests(documents: Iterable[dict[str, Any]]) -> Requests:
+    docs = list(documents)
+    asked = {doc["_id"]: [doc["_rev"]] for doc in docs}
+    body = {"docs": docs, "new_edits": False}
+    return Requests(len(docs), json.dumps(asked).encode(), json.dumps(body).encode())
+
+
 class Side:
     """A server with the data in it."""
 
-    def __init__(self, running: Running, data: Data, *, product: bool) -> None:
+    def __init__(
+        self, running: Running, data: Data, *, product: bool, database: str = "bench_access"
+    ) -> None:
+        """`database`: its name where there is no product."""
         self.running = running
         self.data = data
         self.product = product
@@ -136,7 +154,7 @@ class Side:
         self.admin = Client(target)
         self.path = "/kompass"
         if not product:
-            self.path = self.admin.fresh_database("bench_access")
+            self.path = self.admin.fresh_database(database)
             filters = {"filters": {"mine": FILTER}}
             self.admin.json("PUT", f"{self.path}/_design/bench", filters)
         _add_person(self.admin, SALESMAN, "ADM", product=product)
@@ -155,9 +173,16 @@ class Side:
 
     def another(self) -> Side:
         """The same for another client, who pushes documents of his own."""
-        one = copy.copy(self)
-        one.person = Client(Target(self.url_of(self.running.url)))
+        one = self.at(self.running)
         one._source = random.Random(self._source.getrandbits(64))
+        return one
+
+    def at(self, running: Running) -> Side:
+        """The same at another process of the server's."""
+        one = copy.copy(self)
+        one.running = running
+        one.admin = Client(Target(running.url))
+        one.person = Client(Target(self.url_of(running.url)))
         return one
 
     def first_feed(self) -> float:
@@ -174,6 +199,10 @@ class Side:
 
     def push(self) -> float:
         """New documents per second in batches as a PouchDB sends them: first what is missing, then bodies."""
+        return self.send(self.new_documents())
+
+    def new_documents(self) -> list[Requests]:
+        """What `send` sends: 10 batches."""
         self._pushed_last = []
         for _ in range(10):
             docs = []
@@ -181,16 +210,16 @@ class Side:
                 doc = make_location(self.data.own, n, make_id("location", self._source), SALESMAN)
                 docs.append(self._revision(doc))
             self._pushed_last.append(docs)
-        return self._send(self._pushed_last)
+        return [_requests(docs) for docs in self._pushed_last]
 
     def push_edits(self) -> float:
         """The same with changes of what `push` has sent last."""
-        return self._send(
+        return self.send(
             [
-                [
+                _requests(
                     self._revision({**doc, "deliveryNotes": "Tor 2", "version": 2}, doc["_revisions"]["ids"])
                     for doc in docs
-                ]
+                )
                 for docs in self._pushed_last
             ]
         )
@@ -199,14 +228,14 @@ class Side:
         ids = [f"{self._source.getrandbits(128):032x}", *above]
         return {**doc, "_rev": f"{len(ids)}-{ids[0]}", "_revisions": {"start": len(ids), "ids": ids}}
 
-    def _send(self, batches: list[list[dict[str, Any]]]) -> float:
+    def send(self, batches: Sequence[Requests]) -> float:
+        """Documents per second."""
         started = time.perf_counter()
-        for docs in batches:
-            self.person.json("POST", f"{self.path}/_revs_diff", {doc["_id"]: [doc["_rev"]] for doc in docs})
-            body = {"docs": docs, "new_edits": False}
-            refused = self.person.json("POST", f"{self.path}/_bulk_docs", body)
+        for batch in batches:
+            self.person.call("POST", f"{self.path}/_revs_diff", batch.revs_diff)
+            refused = json.loads(self.person.call("POST", f"{self.path}/_bulk_docs", batch.bulk_docs))
             assert refused == [], refused[:1]
-        return sum(map(len, batches)) / (time.perf_counter() - started)
+        return sum(batch.documents for batch in batches) / (time.perf_counter() - started)
 
     def clean(self) -> None:
         if not self.product:

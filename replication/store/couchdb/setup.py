@@ -50,6 +50,11 @@ class Plan:
     """Fields of Mango indexes, which each of the databases gets."""
 
 
+def validation(service: str) -> str:
+    """The validation function of a database that only this user writes."""
+    return _VALIDATION % jsontext.encode(service).decode()
+
+
 async def set_up(endpoint: Endpoint, plan: Plan) -> AsyncIterator[str]:
     """Does it as the administrator who logs in at `endpoint`, and says what was done, line by line.
 
@@ -126,8 +131,7 @@ async def _security(client: Client, path: str, name: str, service: str) -> str:
 
 
 async def _validation(client: Client, path: str, name: str, service: str) -> str:
-    function = _VALIDATION % jsontext.encode(service).decode()
-    wanted = {"_id": HIDDEN, "language": "javascript", "validate_doc_update": function}
+    wanted = {"_id": HIDDEN, "language": "javascript", "validate_doc_update": validation(service)}
     try:
         present = await client.ask("GET", path + document_path(HIDDEN))
     except ProtocolError as error:
