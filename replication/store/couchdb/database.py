@@ -28,7 +28,7 @@ from replication.protocol.partitions import check_partitioned_id
 from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.store.couchdb.attachments import Attachments
 from replication.store.couchdb.client import Client, Repeat
-from replication.store.couchdb.documents import Documents
+from replication.store.couchdb.documents import Documents, Leaves
 from replication.store.couchdb.feed import HttpSource, leading_number
 from replication.store.couchdb.follower import Follower
 from replication.store.couchdb.local import LocalDocuments
@@ -51,6 +51,9 @@ SERVED = "served"
 
 SECURITY_SECONDS = 2.0
 """How long somebody else's change of the security object may be overlooked: each request asks for it."""
+
+PURGE_WAITS = (0.02, 0.1, 0.5, 1.0, 2.0, 2.0, 2.0)
+"""Seconds between looks whether all copies of a cluster have purged: nodes tell each other within five."""
 
 _ANCESTORS = 50
 """How far back a stub of a replicated document may point."""
@@ -240,16 +243,37 @@ class CouchDatabase(ReadCouchDatabase):
         await self._ready()
         body = {docid: [format_rev(rev) for rev in revs] for docid, revs in asked.items() if docid != HIDDEN}
         async with self._listener.comparing:
+            known = self.origin()
+            assert known is not None
             value = await self._client.ask("POST", f"{self._path}/_purge", json=body, repeat=Repeat.ALWAYS)
             purged: dict[str, list[str]] = {docid: value["purged"].get(docid, []) for docid in asked}
-            touched = [docid for docid, revs in purged.items() if revs]
-            left = await self._leaves(touched)
-            gone = [docid for docid in touched if docid not in left]
-            await self.purged(gone, [*left], await self._source.origin())
+            left = await self._left({docid: revs for docid, revs in purged.items() if revs})
+            gone = [docid for docid, revs in purged.items() if revs and docid not in left]
+            await self.purged(gone, [*left], known.purged(len(body)))
         await self.seen(
-            {docid: parse_rev(leaves.documents[0].rev) for docid, leaves in left.items()}, self._leaf_revs
+            {docid: parse_rev(leaves.documents[0].rev) for docid, leaves in left.items()},
+            self._leaf_revs,
+            purged,
         )
         return purged
+
+    async def _left(self, purged: Mapping[str, Sequence[str]]) -> dict[str, Leaves]:
+        """What documents have left, of which these leaves were purged.
+
+        Copies of a cluster that lag behind still have those, and more than one is read: they are waited for.
+        """
+        for wait in PURGE_WAITS:
+            left = await self._leaves(list(purged))
+            late = {
+                docid for docid in left if {leaf.rev for leaf in left[docid].documents} & {*purged[docid]}
+            }
+            if not late:
+                return left
+            await asyncio.sleep(wait)
+        raise errors.unavailable(
+            "This was purged, but not in every copy of the database yet. Try again later.",
+            headers={"Retry-After": "10"},
+        )
 
     async def _leaf_revs(self, docids: Sequence[str]) -> dict[str, list[Rev]]:
         found = await self._leaves(docids)

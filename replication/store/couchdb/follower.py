@@ -120,7 +120,7 @@ class Follower:
         async with self.comparing:
             origin = await self._source.origin()
             known = self._ledger.origin()
-            if origin != known:
+            if known is None or not origin.is_of(known):
                 if known is not None:
                     log.warning("%s: made again, or purged by somebody else: begun anew", self._ledger.name)
                 await self._ledger.begin(origin)

@@ -32,6 +32,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import apsw
@@ -72,6 +73,16 @@ class Origin(NamedTuple):
     created: str
     """`instance_start_time`"""
     purges: int
+    """The number of `purge_seq`. Copies of a cluster tell it as far as they have come, and one that took the
+    place of another counts from anew: the greatest is the right one."""
+
+    def is_of(self, known: Origin) -> bool:
+        """Whether a ledger with the origin `known` is of the database that tells this one."""
+        return self.created == known.created and self.purges <= known.purges
+
+    def purged(self, documents: int) -> Origin:
+        """After a request of our own that purged in so many documents: CouchDB counts each."""
+        return self._replace(purges=self.purges + documents)
 
 
 class Known(NamedTuple):
@@ -114,12 +125,18 @@ class LedgerDatabase(ListedDatabase):
             found = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
         return default if found is None else str(found)
 
-    async def seen(self, written: Mapping[str, Rev], leaves: LeavesAtServer) -> None:
+    async def seen(
+        self,
+        written: Mapping[str, Rev],
+        leaves: LeavesAtServer,
+        without: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         """Returns when the feed has told of these revisions, or of what came after; or in the end without.
 
         So that whoever has written something finds it in the feed and in listings. It doesn't have to: what
         isn't heard of now will be. `leaves` is asked about documents that have other leaves as new as what
         was written: it may have been superseded or known before, and then there is nothing to wait for.
+        `without`: leaves that documents no longer have, which the feed has to tell as well.
         """
         waiting = dict(written)
         sure: set[str] = set()
@@ -127,7 +144,7 @@ class LedgerDatabase(ListedDatabase):
             async with asyncio.timeout(SEEN_SECONDS + len(written) * SEEN_SECONDS_EACH):
                 while waiting:
                     unsure: list[str] = []
-                    await self._waiting.until(partial(self._heard_or_unsure, waiting, sure, unsure))
+                    await self._waiting.until(partial(self._heard_or_unsure, waiting, without, sure, unsure))
                     found = await leaves(unsure) if unsure else {}
                     for docid in unsure:
                         if waiting[docid] in found.get(docid, ()):
@@ -137,7 +154,13 @@ class LedgerDatabase(ListedDatabase):
         except TimeoutError:
             log.warning("%s: the feed lags behind by more than %s s", self.name, SEEN_SECONDS)
 
-    def _heard_or_unsure(self, waiting: dict[str, Rev], sure: set[str], unsure: list[str]) -> bool:
+    def _heard_or_unsure(
+        self,
+        waiting: dict[str, Rev],
+        without: Mapping[str, Collection[str]],
+        sure: set[str],
+        unsure: list[str],
+    ) -> bool:
         """Takes out of `waiting` what was heard. True if that is all, or if something has to be asked."""
         if self._connections.is_closed():
             waiting.clear()
@@ -146,6 +169,8 @@ class LedgerDatabase(ListedDatabase):
             rev = waiting[docid]
             if known.seq > self.update_seq:
                 continue  # committed, but not yet counted: somebody may ask for the number
+            if not set(known.revs).isdisjoint(without.get(docid, ())):
+                continue
             if format_rev(rev) in known.revs:
                 del waiting[docid]
             elif docid not in sure and any(parse_rev(leaf)[0] >= rev[0] for leaf in known.revs):
@@ -184,7 +209,10 @@ class LedgerDatabase(ListedDatabase):
         self._waiting.wake()
 
     async def purged(self, gone: Sequence[str], touched: Sequence[str], origin: Origin) -> None:
-        """We have purged something ourselves: documents that are gone, and others that have leaves left."""
+        """We have purged something ourselves: documents that are gone, and others that have leaves left.
+
+        `origin`: of the database since then.
+        """
         await self._write(lambda transaction: _purge(transaction, gone, touched, origin))
 
 

@@ -29,6 +29,8 @@ class Cluster:
         self._copies = [0] * SHARDS
         """Which copy of a shard answers: another one has another order."""
         self.created = 1
+        self.purges = 0
+        """As the copy that is asked has counted them."""
         self.lives = 4
         """Rows that a live feed brings before it ends or breaks."""
 
@@ -57,7 +59,7 @@ class Cluster:
     # -- what it tells -------------------------------------------------------------------------
 
     async def origin(self) -> Origin:
-        return Origin(str(self.created), 0)
+        return Origin(str(self.created), self.purges)
 
     async def page(self, since: str, limit: int) -> Rows:
         rows = self._rows(since)[: self._random.randint(1, 3)]

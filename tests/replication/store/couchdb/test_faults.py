@@ -18,7 +18,7 @@ import pytest
 
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
-from replication.store.couchdb import CouchStore
+from replication.store.couchdb import CouchStore, database
 from replication.store.couchdb.endpoint import read_endpoint
 from replication.store.interface import Database
 from tests.relays import Fault, Relay, Wrong, answer
@@ -166,6 +166,47 @@ async def test_one_bad_request_shuts_nobody_out(way: Way) -> None:
         with pytest.raises(ProtocolError):
             await way.db.missing_revisions({"a": [(1, "x")]})
     assert await way.db.winner("a") is not None
+
+
+# -- a copy that lags behind -------------------------------------------------------------------------
+
+
+async def _as_before(way: Way, docid: str) -> bytes:
+    """How a copy answers for a document that will not hear of what comes now."""
+    before = await way.direct.post("/_bulk_get", params={"revs": "true"}, json={"docs": [{"id": docid}]})
+    body = before.content
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+async def test_a_copy_that_has_not_purged_yet_is_waited_for(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PURGE_WAITS", [0.01] * 3)
+    rev = await edit(way.db, "a")
+    way.relay.faults = [Fault(Wrong.ANSWERED, b"/_bulk_get", 2, await _as_before(way, "a"))]
+    assert await way.db.purge({"a": [parse_rev(rev)]}) == {"a": [rev]}
+    assert way.relay.faults[0].times == 0
+    assert (await way.db.info()).doc_count == 0
+    assert await way.db.change_rows(0, 10) == []
+
+
+async def test_one_that_does_not_purge_for_long_is_noticed_later(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PURGE_WAITS", [0.01] * 3)
+    rev = await edit(way.db, "a")
+    await edit(way.db, "b")
+    way.relay.faults = [Fault(Wrong.ANSWERED, b"/_bulk_get", 100, await _as_before(way, "a"))]
+    with pytest.raises(ProtocolError) as caught:
+        await way.db.purge({"a": [parse_rev(rev)]})
+    assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "10")
+    way.relay.faults = []
+    await way.relay.cut()
+    for _ in range(500):
+        if [row.id for row in await way.db.change_rows(0, 10)] == ["b"]:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("what was purged is still in the feed")
 
 
 # -- the feed ----------------------------------------------------------------------------------------

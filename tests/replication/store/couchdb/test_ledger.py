@@ -183,3 +183,17 @@ async def test_a_server_that_knows_no_place_of_ours_is_heard_from_the_beginning(
             pass
         assert reader.seen == cluster.docs
         await process.close()
+
+
+async def test_copies_that_have_counted_fewer_purges_begin_no_ledger_anew(tmp_path: Path) -> None:
+    cluster = Cluster(Random(1))
+    with ThreadPoolExecutor(1) as pool:
+        process = Process(tmp_path / "0", cluster, pool)
+        epochs = []
+        for purges in (3, 2, 0, 3, 4):
+            cluster.purges = purges
+            await process.follow()
+            epochs.append(process.ledger.epochs.current)
+        assert epochs[:4] == [epochs[0]] * 4
+        assert epochs[4] != epochs[0], "somebody else has purged"
+        await process.close()
