@@ -32,6 +32,10 @@ from replication.store.sqlite import SharedStore, SqliteDatabase, SqliteStore, c
 
 PAGE = 2000
 MOST_NAMED = 20
+WAITS = (0.2, 1.0, 3.0, 6.0)
+"""Seconds between looks at documents that differ: of CouchDB's nodes one answers, and it may lag behind the
+two that have confirmed a document; nodes tell each other within five.
+"""
 
 Tell = Callable[[str, int, int], None]
 """What is done, how much of it, of how much."""
@@ -158,6 +162,12 @@ async def _compared(store: Store, name: str, member: Member, tell: Tell) -> tupl
     there = await _leaves(remote, partial(tell, f"{name}: looking in CouchDB"))
     both = here.keys() | there.keys()
     differences = [docid for docid in sorted(both) if here.get(docid) != there.get(docid)]
+    for wait in WAITS:
+        if not differences:
+            break
+        await asyncio.sleep(wait)
+        there = await _leaves(remote, partial(tell, f"{name}: looking again in CouchDB"))
+        differences = [docid for docid in differences if here.get(docid) != there.get(docid)]
     return len(both) - len(differences), differences
 
 

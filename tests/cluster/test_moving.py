@@ -11,10 +11,14 @@ import psycopg
 import pytest
 from typer.testing import Result
 
+from kompass.cluster import moving
 from kompass.cluster.member import Member
+from replication.replicator.http_peer import HttpPeer
+from replication.replicator.peer import Feed, FeedPage
 from replication.store.sqlite import SqliteDatabase, SqliteStore
 from tests.backup.company import Company, run
 from tests.cluster.couchdb import CouchdbPlace, couchdb
+from tests.needs import COUCHDB_URL
 from tests.readstore import harness
 from tests.replication.store.test_copies import tables
 
@@ -31,6 +35,8 @@ class Place(CouchdbPlace):
         self.company = Company(directory)
         self.company.fill()
         monkeypatch.setenv("KOMPASS_JOURNAL_DSN", dsn)
+        if not COUCHDB_URL:
+            monkeypatch.setattr(moving, "WAITS", (0.0, 0.0))
         for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
 
@@ -116,6 +122,27 @@ def test_what_differs_in_couchdb_is_named(place: Place) -> None:
         assert told.exit_code == 1
         assert "strange" in str(told.exception)
         assert client.get(place.database() + "/strange").status_code == 200
+
+
+def test_a_node_that_lags_behind_is_looked_at_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that answers the feed of changes need not be one of those that have confirmed a document."""
+    whole = HttpPeer.changes
+    late: list[str] = []
+
+    async def lagging(
+        peer: HttpPeer, feed: Feed, since: object, limit: int, *, wait: bool = False
+    ) -> FeedPage:
+        page = await whole(peer, feed, since, limit, wait=wait)
+        if len(late) == 2 or not page.rows:
+            return page
+        late.append(page.rows[0].id)
+        return FeedPage(page.rows[1:], page.last_seq, page.pending)
+
+    place.init()
+    monkeypatch.setattr(HttpPeer, "changes", lagging)
+    told = place.move()
+    assert told.exit_code == 0, told.output
+    assert len(late) == 2
 
 
 def test_nobody_but_the_service_user_writes_to_couchdb(place: Place) -> None:
