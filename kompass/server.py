@@ -86,7 +86,7 @@ class Product:
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
-            b"metrics": metrics(documents.server, sync.index, identity, feed, jobs),
+            b"metrics": metrics(documents.server, sync.index, identity, feed, jobs, sync.erasures),
             b"healthz": JSONResponse({"status": "ok"}),
             b"readyz": self._ready,
         }
@@ -153,7 +153,12 @@ class Product:
 
     async def _notes(self) -> list[str]:
         notes: list[str] = []
-        for what, look in (("copies of the documents", self.feed.notes), ("jobs", self.jobs.notes)):
+        looks = (
+            ("copies of the documents", self.feed.notes),
+            ("jobs", self.jobs.notes),
+            ("erasures", self.sync.erasures.notes),
+        )
+        for what, look in looks:
             try:
                 notes += await asyncio.to_thread(look)
             except Exception:
@@ -243,6 +248,7 @@ async def create_product(
             feed=feed,
             reports=reports,
             jobs=jobs,
+            erasures=sync.erasures,
             views=sync.view,
         )
     )

@@ -265,6 +265,11 @@ class Settings(BaseSettings):
         default=None,
         description="CouchDB that has a cluster's documents, as `https://NAME:PASSWORD@HOST:6984`",
     )
+    couchdb_admin: SecretStr | None = Field(
+        default=None,
+        description="`NAME:PASSWORD` of an administrator of that CouchDB, for `kompass init` and"
+        " `kompass index`: nobody else may purge there, and see that an erasure has reached every node",
+    )
     couchdb_prefix: str = Field(
         default="",
         pattern="^([a-z][a-z0-9_$()+/-]*)?$",

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 
 COUCHDB_URL = os.environ.get("KOMPASS_TEST_COUCHDB_URL", "").rstrip("/")
 """Of a CouchDB, with an administrator's name and password."""
+COUCHDB_DIRECTORY = os.environ.get("KOMPASS_TEST_COUCHDB_DIRECTORY", "")
+"""Where the files of that CouchDB are, if the tests may read them."""
 
 MEILI_URL = "KOMPASS_TEST_MEILI_URL"
 """Names a MeiliSearch; `KOMPASS_TEST_MEILI_KEY` its key."""

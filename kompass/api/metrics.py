@@ -21,6 +21,7 @@ from kompass.feed.desk import FeedDesk
 from kompass.feed.ledger import State, Status
 from kompass.identity.setup import IdentityServices
 from kompass.jobs.desk import JobsDesk
+from kompass.privacy.desk import ErasureDesk
 from kompass.sync.index import FeedIndex
 from replication.http import node, statistics
 from replication.http.access import METRICS_ROLE
@@ -32,8 +33,16 @@ log = structlog.get_logger(__name__)
 class Metrics:
     """Answers to whoever has logged in as one of those."""
 
-    def __init__(self, index: FeedIndex, identity: IdentityServices, feed: FeedDesk, jobs: JobsDesk) -> None:
+    def __init__(
+        self,
+        index: FeedIndex,
+        identity: IdentityServices,
+        feed: FeedDesk,
+        jobs: JobsDesk,
+        erasures: ErasureDesk,
+    ) -> None:
         self._index = index
+        self._erasures = erasures
         self._feed = feed
         self._jobs = jobs
         self._identity = identity
@@ -56,7 +65,8 @@ class Metrics:
             raise Problem(403, f"Figures are for administrators of the server and the role {METRICS_ROLE}.")
         documents = bytes((await node.prometheus(call)).body)
         lines = list(self._lines())
-        for what, beside in (("feed", self._of_feed), ("jobs", self._of_jobs)):
+        besides = (("feed", self._of_feed), ("jobs", self._of_jobs), ("erasures", self._erasures.figures))
+        for what, beside in besides:
             try:
                 lines += await asyncio.to_thread(beside)
             except Exception:
@@ -145,7 +155,12 @@ def _figure(name: str, kind: str, description: str, value: float) -> list[str]:
 
 
 def metrics(
-    server: Server, index: FeedIndex, identity: IdentityServices, feed: FeedDesk, jobs: JobsDesk
+    server: Server,
+    index: FeedIndex,
+    identity: IdentityServices,
+    feed: FeedDesk,
+    jobs: JobsDesk,
+    erasures: ErasureDesk,
 ) -> ASGIApp:
     """The ASGI application."""
-    return Authentication(Metrics(index, identity, feed, jobs), server)
+    return Authentication(Metrics(index, identity, feed, jobs, erasures), server)

@@ -248,10 +248,15 @@ async def acknowledged(request: Request) -> Response:
 
 
 async def consumed(request: Request) -> Response:
-    """`GET consumers`: who has to remove what was made of documents, and how far each is."""
+    """`GET consumers`: who has to remove what was made of documents, how far each is, and `why` it can't go
+    on now if it says so.
+    """
     _consuming(request)
-    found = await asyncio.to_thread(Consumers(services_of(request).gate_now()).all)
-    return JSONResponse({"consumers": [_standing(one) for one in found]})
+    services = services_of(request)
+    found = await asyncio.to_thread(Consumers(services.gate_now()).all)
+    why = {} if services.erasures is None else await asyncio.to_thread(services.erasures.hindrance.why)
+    told = [{**_standing(one), **({"why": why[one.name]} if one.name in why else {})} for one in found]
+    return JSONResponse({"consumers": told})
 
 
 async def enrolled(request: Request) -> Response:

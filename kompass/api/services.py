@@ -13,6 +13,7 @@ from kompass.audit.signing import SigningKeys
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
 from kompass.jobs.desk import JobsDesk
+from kompass.privacy.desk import ErasureDesk
 from kompass.readstore.reading import ReadStore
 from kompass.search.service import Search
 from kompass.settings import Settings
@@ -64,6 +65,9 @@ class Services:
 
     jobs: JobsDesk | None = None
     """Reminders, mails, webhooks."""
+
+    erasures: ErasureDesk | None = None
+    """How far erasures are elsewhere."""
 
     views: PersonalViews | None = None
     """What each person sees of the database."""

@@ -74,10 +74,14 @@ def tickets(server: Server = HERE, name: _User = None, password: Password = None
     """List what devices and consumers have to remove, who has, and who hasn't yet."""
     with asking(server, name, password) as client:
         rows = answer(client.get("/privacy/tickets"))["tickets"]
+        consumers = answer(client.get("/privacy/consumers"))["consumers"]
     for one in rows:
         waiting = ", ".join(one["waitingFor"]) or "nobody"
         about = one.get("purpose") or one["kind"]
         typer.echo(f"{one['ticket']}  {one['at']}  {about}  {one['subject']}  waiting for: {waiting}")
+    for one in consumers:
+        if "why" in one:
+            typer.echo(f"{one['name']}: {one['why']}")
 
 
 @privacy.command()

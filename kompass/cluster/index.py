@@ -1,9 +1,9 @@
 """What one process does for all of a cluster: `kompass index`.
 
 It makes the databases, keeps house at the gate, signs the chain of writes, finishes erasures, touches,
-follows Keycloak's users, runs what `_replicator` describes, keeps CouchDB in step and saves the files that
-new copies begin with. Several may run: one leads, the others follow and wait. Who can't lead any more ends;
-whoever runs it starts another one, which waits its turn.
+follows Keycloak's users, runs what `_replicator` describes, keeps CouchDB in step, brings erasures there and
+saves the files that new copies begin with. Several may run: one leads, the others follow and wait. Who can't
+lead any more ends; whoever runs it starts another one, which waits its turn.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from contextlib import suppress
 import structlog
 
 from kompass.cluster.bases import LOOK_SECONDS, Bases
+from kompass.cluster.erasing import CouchdbConsumer
 from kompass.cluster.forgetting import forget
 from kompass.cluster.leading import Leadership
-from kompass.cluster.mirror.keeping import Keeper
+from kompass.cluster.mirror.erasing import Eraser
 from kompass.cluster.process import Process
 from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
@@ -56,11 +57,15 @@ async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -
     await process.start()
     log.info("leads")
     lost = asyncio.create_task(process.until_lost())
+    erasers: dict[str, Eraser] = {}
     tasks = [
         asyncio.create_task(_keep_bases(process), name="bases"),
-        asyncio.create_task(_keep_couchdb(process), name="couchdb"),
+        asyncio.create_task(_keep_couchdb(process, erasers), name="couchdb"),
         lost,
     ]
+    if process.settings.couchdb_url is not None:
+        consumer = CouchdbConsumer(process.sync.gate(), erasers, process.sync.erasures.hindrance)
+        tasks.append(asyncio.create_task(consumer.keep(), name="erasures in couchdb"))
     try:
         while not await _is_set(stop, _LOOK_SECONDS):
             if lost.done():
@@ -86,27 +91,25 @@ async def _keep_bases(process: Process) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _keep_couchdb(process: Process) -> None:
-    """Keeps CouchDB in step with every database that has a place there."""
+async def _keep_couchdb(process: Process, erasers: dict[str, Eraser]) -> None:
+    """Keeps CouchDB in step with every database that has a place there, of which `erasers` gets one each."""
     kept: dict[str, asyncio.Task[None]] = {}
-    keepers: list[Keeper] = []
     try:
         while True:
             names = set(await process.store.names())
             for name in kept.keys() - names:
                 kept.pop(name).cancel()
+                erasers.pop(name, None)
             for name in names - kept.keys():
                 keeper = process.member.keeper(name)
                 if keeper is not None:
-                    keepers.append(keeper)
+                    erasers[name] = process.member.eraser(keeper)
                     kept[name] = asyncio.create_task(keeper.keep(), name=f"couchdb {name}")
             await asyncio.sleep(_LOOK_SECONDS)
     finally:
         for task in kept.values():
             task.cancel()
         await asyncio.gather(*kept.values(), return_exceptions=True)
-        for keeper in keepers:
-            await keeper.close()
 
 
 async def _is_set(event: asyncio.Event, within: float) -> bool:

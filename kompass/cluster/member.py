@@ -13,6 +13,7 @@ from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.errors import NoClusterError
 from kompass.cluster.listening import Listener
+from kompass.cluster.mirror.erasing import Eraser
 from kompass.cluster.mirror.keeping import Keeper
 from kompass.cluster.mirror.purging import Purger
 from kompass.cluster.mirror.showing import Mirror
@@ -21,6 +22,8 @@ from kompass.sync import quarantine
 from kompass.sync.opening import DATABASE
 from replication.replicator import connect
 from replication.replicator.http_peer import HttpPeer
+from replication.store.couchdb.client import Client
+from replication.store.couchdb.endpoint import read_endpoint, read_login
 from replication.store.interface import Store
 from replication.store.sqlite import Extension, SharedStore, Witness
 
@@ -39,10 +42,12 @@ class Member:
         name: str = "kompass",
         prefix: str = "",
         shown: Collection[str] = SHOWN,
+        couchdb_admin: str | None = None,
     ) -> None:
         """`couchdb_url` with name and password of the service user; without it documents are in the journal
         and its copies only. `name`: as what PostgreSQL lists the process. `prefix`: what databases in
-        CouchDB begin with; `shown`: which are there.
+        CouchDB begin with; `shown`: which are there. `couchdb_admin`: login of an administrator there, which
+        the leader needs, unless the service user is one. Raises `ValueError` for what can't be a login.
         """
         self._prefix = prefix
         self._shown = shown
@@ -50,6 +55,11 @@ class Member:
         self._listener = Listener(self.connections)
         self.catalogue = PostgresCatalogue(self.connections, self._listener)
         self._couchdb_url = couchdb_url
+        self._clients: tuple[Client, Client] | None = None
+        """Of an administrator and of the service user."""
+        if couchdb_url is not None:
+            login = None if couchdb_admin is None else read_login(couchdb_admin)
+            self._endpoints = read_endpoint(couchdb_url, login), read_endpoint(couchdb_url)
         self._peers: dict[str, HttpPeer] = {}
         self.mirrors: dict[str, Mirror] = {}
         """Of the databases that are open, by name."""
@@ -61,7 +71,17 @@ class Member:
         if settings.journal_dsn is None:
             raise NoClusterError("Name the PostgreSQL of the cluster with KOMPASS_JOURNAL_DSN.")
         url = settings.couchdb_url.get_secret_value() if settings.couchdb_url else None
-        return cls(settings.journal_dsn.get_secret_value(), url, name=name, prefix=settings.couchdb_prefix)
+        admin = settings.couchdb_admin.get_secret_value() if settings.couchdb_admin else None
+        try:
+            return cls(
+                settings.journal_dsn.get_secret_value(),
+                url,
+                name=name,
+                prefix=settings.couchdb_prefix,
+                couchdb_admin=admin,
+            )
+        except ValueError as error:
+            raise NoClusterError(f"couchdb_url or couchdb_admin: {error}.") from error
 
     def join(self) -> None:
         """Begins to listen. Blocks. Raises `ClusterSchemaError`, and `ProtocolError`, 503."""
@@ -102,9 +122,23 @@ class Member:
         the database, by default that of the copies.
         """
         remote = self.remote(name)
-        if remote is None or self._couchdb_url is None:
+        if remote is None:
             return None
-        return Keeper(store or self._opened(), name, remote, Purger(self._couchdb_url, self._prefix + name))
+        purger = Purger(self._logged_in()[0], self._prefix + name)
+        return Keeper(store or self._opened(), name, remote, purger)
+
+    def eraser(self, keeper: Keeper) -> Eraser:
+        """For the leader: what brings erasures to the same database."""
+        remote = self.remote(keeper.name)
+        assert remote is not None
+        database = self._prefix + keeper.name
+        return Eraser(self._opened(), keeper.name, remote, self._logged_in(), database, keeper.look)
+
+    def _logged_in(self) -> tuple[Client, Client]:
+        if self._clients is None:
+            administrator, service = self._endpoints
+            self._clients = Client(administrator), Client(service)
+        return self._clients
 
     async def leave(self) -> None:
         """After the store is closed."""
@@ -112,5 +146,7 @@ class Member:
             await mirror.close()
         for peer in self._peers.values():
             await peer.close()
+        for client in self._clients or ():
+            await client.close()
         await asyncio.to_thread(self._listener.close)
         self.connections.close()

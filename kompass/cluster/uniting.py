@@ -31,12 +31,9 @@ async def unite(store: Store, name: str, member: Member, tell: Callable[[str, in
     """
     keeper = member.keeper(name, store)
     assert keeper is not None
-    try:
-        for number in range(_ROUNDS):
-            tell(f"{name} and CouchDB's", number, _ROUNDS)
-            await keeper.look()
-        tell(f"{name} and CouchDB's", _ROUNDS, _ROUNDS)
-    finally:
-        await keeper.close()
+    for number in range(_ROUNDS):
+        tell(f"{name} and CouchDB's", number, _ROUNDS)
+        await keeper.look()
+    tell(f"{name} and CouchDB's", _ROUNDS, _ROUNDS)
     strange = keeper.strange
     return United(strange.taken, {one.id: one.reason for one in strange.refused})

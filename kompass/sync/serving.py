@@ -26,6 +26,8 @@ from kompass.identity.records import Record, RoleChange
 from kompass.identity.stored import Members, change_document, next_version
 from kompass.privacy import erasures
 from kompass.privacy.accounts import Accounts, identity_digest
+from kompass.privacy.desk import FILE as HINDRANCE_FILE
+from kompass.privacy.desk import ErasureDesk, Hindrance
 from kompass.privacy.journal import FILE as ERASURES_FILE
 from kompass.privacy.journal import Journal
 from kompass.privacy.service import Privacy, outline
@@ -104,6 +106,8 @@ class Sync:
         """Of logins, which count wherever they happen."""
         self.journal = Journal(texts[ERASURES_FILE])
         """Of erasures, which are done again before anybody is served if the database lacks them."""
+        self.erasures = ErasureDesk(lambda: self.gate().database, Hindrance(texts[HINDRANCE_FILE]))
+        """How far what erasures have left to do elsewhere is."""
         self._store: SqliteStore | None = None
         self._gate: Gate | None = None
         self._toucher: Toucher | None = None

@@ -81,7 +81,6 @@ async def test_the_leader_finds_what_is_strange(members: Members) -> None:
     database = store.get("db")
     assert await database.winner("strange") is not None
     assert keeper.strange.taken == 1
-    await keeper.close()
 
 
 async def test_files_are_saved_when_it_is_worth_while(members: Members) -> None:

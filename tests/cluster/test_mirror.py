@@ -30,6 +30,8 @@ from replication.replicator import connect
 from replication.replicator.failures import PeerUnavailable
 from replication.replicator.http_peer import HttpPeer
 from replication.replicator.peer import Refusal, Revision
+from replication.store.couchdb.client import Client
+from replication.store.couchdb.endpoint import read_endpoint
 from replication.store.sqlite import (
     ChangedDocument,
     Extension,
@@ -104,11 +106,13 @@ class World:
         assert isinstance(database, SqliteDatabase)
         self.db = database
         self.mirror = mirrors["db"]
-        self.keeper = Keeper(self.store, "db", self.remote, Purger(*self.url.rsplit("/", 1)))
+        origin, _, there = self.url.rpartition("/")
+        self.client_of_couchdb = Client(read_endpoint(origin))
+        self.keeper = Keeper(self.store, "db", self.remote, Purger(self.client_of_couchdb, there))
 
     async def close(self) -> None:
         await self.mirror.close()
-        await self.keeper.close()
+        await self.client_of_couchdb.close()
         await self.store.close()
 
     async def there(self, docid: str, **query: str) -> dict[str, Any]:

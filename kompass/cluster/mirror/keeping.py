@@ -38,19 +38,17 @@ class Keeper:
 
     def __init__(self, store: Store, name: str, remote: Peer, purger: Purger) -> None:
         """`remote` is the database in CouchDB; `purger` the same for what replication doesn't carry."""
+        self.name = name
         self._store = store
-        self._name = name
         self._remote = remote
         self._purger = purger
         self._purges: list[object] = []
         self._strangers = _Strangers()
+        self._alone = asyncio.Lock()
 
     @property
     def strange(self) -> Strange:
         return self._strangers.strange
-
-    async def close(self) -> None:
-        await self._purger.close()
 
     async def keep(self) -> None:
         """Until it is cancelled."""
@@ -61,21 +59,28 @@ class Keeper:
                 told = ""
             except (ReplicationError, ProtocolError) as error:
                 if str(error) != told:
-                    log.warning("CouchDB isn't kept up at the moment", database=self._name, error=str(error))
+                    log.warning("CouchDB isn't kept up at the moment", database=self.name, error=str(error))
                     told = str(error)
             await asyncio.sleep(EVERY_SECONDS)
 
     async def look(self) -> None:
-        """Once in both directions, to the end."""
-        await self.purge()
-        await replicate(outward(self._store, self._name), self._remote, OUTWARD)
-        judged = LocalPeer(self._store, self._name, rules=self._strangers)
-        with acting(FOREIGN):
-            await replicate(self._remote, judged, Options())
+        """Once in both directions, to the end. That nothing can be purged there keeps back nothing else."""
+        async with self._alone:
+            hindrance: ProtocolError | None = None
+            try:
+                await self.purge()
+            except ProtocolError as error:
+                hindrance = error
+            await replicate(outward(self._store, self.name), self._remote, OUTWARD)
+            judged = LocalPeer(self._store, self.name, rules=self._strangers)
+            with acting(FOREIGN):
+                await replicate(self._remote, judged, Options())
+            if hindrance is not None:
+                raise hindrance
 
     async def purge(self) -> None:
         """What was purged here is purged there."""
-        database = self._store.get(self._name)
+        database = self._store.get(self.name)
         await _fresh(database)
         requests = await database.purge_requests()
         if requests == self._purges:
@@ -89,7 +94,7 @@ class Keeper:
         there = {docid: revs for docid, revs in there.items() if revs}
         if there:
             await self._purger.purge(there)
-            log.info("purged in CouchDB as well", database=self._name, documents=len(there))
+            log.info("purged in CouchDB as well", database=self.name, documents=len(there))
         self._purges = list(requests)
 
 

@@ -25,6 +25,8 @@ SIDE_BY_SIDE = 3
 """Requests in flight: while CouchDB writes one, the next one is read."""
 PATIENCE_SECONDS = 20.0
 """How long a write waits for CouchDB before its author is told to try again."""
+LONGEST_SECONDS = 300.0
+"""After that an attempt is given up and what it carries read anew: nothing older is on its way to CouchDB."""
 PAUSES = (0.2, 1.0, 3.0)
 """After the first, second and every later failure in a row."""
 
@@ -115,9 +117,12 @@ class Mirror(Witness):
         try:
             if self._failures:
                 await asyncio.sleep(PAUSES[min(self._failures, len(PAUSES)) - 1])
-            await self._show(numbers)
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await self._show(numbers, again=self._failures > 0)
         except (ReplicationError, ProtocolError) as error:
             self._again(numbers, str(error))
+        except TimeoutError:
+            self._again(numbers, "CouchDB takes too long.")
         except Exception:
             log.exception("what was written couldn't be shown to CouchDB", database=self._name)
             self._again(numbers, "The server failed: see its log.")
@@ -132,7 +137,7 @@ class Mirror(Witness):
         log.warning("CouchDB didn't take what was written", database=self._name, error=why)
         self._waiting = dict.fromkeys(sorted({*numbers, *self._waiting}))
 
-    async def _show(self, numbers: Sequence[int]) -> None:
+    async def _show(self, numbers: Sequence[int], *, again: bool) -> None:
         store = self._store()
         try:
             database = store.get(self._name)
@@ -141,6 +146,8 @@ class Mirror(Witness):
                 return  # deleted: nobody misses it
             raise
         assert isinstance(database, SqliteDatabase)
+        if again:  # a while has passed: somebody may have been erased at another process
+            await database.fresh()
         wanted = wanted_of(database, numbers)
         refused = []
         source = LocalPeer(store, self._name)
