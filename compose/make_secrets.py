@@ -60,6 +60,9 @@ def _own(made: Made) -> None:
     made("kompass_jobs_secret")
     made("keycloak_client_secret")
     made("keycloak_admin_password")
+    made("backup_key")  # keep a copy elsewhere: without it no backup can be read
+    for name in ("backup_s3_access_key", "backup_s3_secret_key"):  # whoever has a bucket puts its key there
+        made(name)
 
 
 def _couchdb(made: Made) -> None:

@@ -148,8 +148,8 @@ def _s3(settings: Settings, place: str) -> Target:
 
     access_key, secret_key = settings.backup_s3_access_key, settings.backup_s3_secret_key
     access = Access(
-        settings.backup_s3_endpoint,
-        settings.backup_s3_region,
+        settings.backup_s3_endpoint or None,
+        settings.backup_s3_region or None,
         access_key.get_secret_value() if access_key is not None else None,
         secret_key.get_secret_value() if secret_key is not None else None,
     )

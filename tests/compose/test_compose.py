@@ -103,13 +103,14 @@ def test_it_is_asked_whether_it_is_well_or_there_is_a_reason(name: str) -> None:
         assert check.keys() >= {"interval", "timeout", "retries", "start_period"}
 
 
-def test_only_the_proxy_can_be_reached_and_only_workers_reach_out() -> None:
+def test_only_the_proxy_can_be_reached_and_only_workers_and_backups_reach_out() -> None:
     assert {name for name, service in SERVICES.items() if "ports" in service} == {"proxy"}
     open_ = {name for name, network in ONE["networks"].items() if not network.get("internal")}
     assert open_ == {"public", "outbound"}
     for name, service in SERVICES.items():
         reached = set(service.get("networks", ())) & open_
-        assert reached == {"proxy": {"public"}, "worker": {"outbound"}}.get(name, set())
+        outside = {"proxy": {"public"}, "worker": {"outbound"}, "backup": {"outbound"}}
+        assert reached == outside.get(name, set())
         assert service.get("network_mode", "none") == "none"
     # The proxy speaks to what answers devices, and to nothing that keeps data.
     assert set(SERVICES["proxy"]["networks"]) == {"public", "edge"}
@@ -122,7 +123,8 @@ def test_profiles() -> None:
     for name, service in SERVICES.items():
         for profile in service["profiles"]:
             by_profile.setdefault(profile, set()).add(name)
-    assert by_profile.keys() == {"core", "search", "ai"}
+    assert by_profile.keys() == {"core", "search", "ai", "backup"}
+    assert by_profile["backup"] == {"backup"}
     assert by_profile["search"] == {"meilisearch", "volumes"}
     assert by_profile["ai"] == {"weaviate", "s3", "s3-bucket", "volumes"}
     # What a service waits for is started with it.
