@@ -39,7 +39,9 @@ class Impatient(psycopg.Connection[Any]):
     """Seconds that an answer may take, if not the usual ones."""
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        return super().wait(gen, interval, timeout or self.patience or ANSWER_SECONDS)
+        if timeout is None:
+            timeout = self.patience or ANSWER_SECONDS
+        return super().wait(gen, interval, timeout)
 
 
 class Connections:

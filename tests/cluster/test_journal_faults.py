@@ -35,10 +35,10 @@ class Way:
 
 @pytest.fixture
 async def way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
-    monkeypatch.setattr(cluster_connections, "ANSWER_SECONDS", 1.5)
+    monkeypatch.setattr(cluster_connections, "ANSWER_SECONDS", 2.5)
     monkeypatch.setattr(cluster_connections, "CONNECT_SECONDS", 2)
     monkeypatch.setattr(cluster_connections, "HELD_SECONDS", 1)
-    monkeypatch.setattr(listening, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(listening, "LOOK_SECONDS", 2.0)
     with cluster() as made, through(made.dsn) as (relay, dsn):
         reached = Cluster(dsn, prepare=False)
         store = await reached.open(tmp_path / "a")
@@ -69,7 +69,7 @@ async def test_nobody_is_told_what_is_not_known(way: Way) -> None:
         began = time.monotonic()
         with pytest.raises(ProtocolError) as caught:
             await edit(way.db, docid, n=1)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
         assert caught.value.status == 503
         await way.store.fresh()
         assert (await way.db.winner(docid) is not None) == done, wrong
@@ -126,3 +126,18 @@ async def test_who_listens_in_vain_notices(way: Way) -> None:
     assert await asyncio.to_thread(heard.wait, 10)
     end()
     await other.close()
+
+
+async def test_what_is_heard_is_told_at_once(way: Way) -> None:
+    heard = threading.Event()
+    listener = way.direct.member().listener
+    number = way.store.catalogue.journal("db")._database  # type: ignore[attr-defined]
+    end = listener.listen(number, heard.set)
+    assert await asyncio.to_thread(heard.wait, 10)  # it listens
+    for docid in ("a", "b"):
+        heard.clear()
+        began = time.monotonic()
+        await edit(way.db, docid)
+        assert await asyncio.to_thread(heard.wait, 10)
+        assert time.monotonic() - began < 1.8, "sooner than all are told to look"
+    end()
