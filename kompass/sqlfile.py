@@ -105,6 +105,8 @@ class SqlFile:
             stored = connection.pragma("user_version")
             if stored > version:
                 raise failure(f"{self.path} is of a newer version of this program ({stored})")
+            if 0 < stored < version:
+                raise failure(f"{self.path} is of an earlier version of this program ({stored})")
             if stored == 0:
                 connection.execute(tables)
                 connection.pragma("user_version", version)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import apsw
 import structlog
 
 from kompass.audit import restored, schema, vault
@@ -48,8 +49,11 @@ class AuditExtension(Extension):
         self._now = now
         self._disposable = disposable
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        schema.make_tables(connection)
+
     def prepare(self, writing: Writing) -> None:
-        if not schema.prepare(writing.connection):
+        if not schema.begin(writing.connection):
             told = restored.announced(writing.connection)
             if told is not None:
                 recorder = Recorder(writing, self._now())

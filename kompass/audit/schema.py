@@ -60,15 +60,18 @@ CREATE TABLE IF NOT EXISTS audit_refusals (
 _INDEX = "CREATE INDEX IF NOT EXISTS audit_entries_by_end_of_doc ON audit_entries (substr(doc, -12))"
 
 
-def prepare(connection: apsw.Connection) -> bool:
-    """Makes the tables; whether they weren't there."""
+def make_tables(connection: apsw.Connection) -> None:
+    """Unless they are there."""
     connection.execute(_BESIDE)
-    is_new = not exists(connection)
-    if is_new:
+    if not exists(connection):
         connection.execute(_TABLES)
-        connection.execute("INSERT INTO audit_head VALUES (1, 0, ?, 0)", (GENESIS,))
     connection.execute(_INDEX)
-    return is_new
+
+
+def begin(connection: apsw.Connection) -> bool:
+    """Makes the chain's beginning; False if it has one."""
+    connection.execute("INSERT OR IGNORE INTO audit_head VALUES (1, 0, ?, 0)", (GENESIS,))
+    return connection.changes() > 0
 
 
 def exists(connection: apsw.Connection) -> bool:

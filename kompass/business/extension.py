@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import apsw
+
 from kompass.access.principals import Principal
 from kompass.audit.actors import Door, actor
 from kompass.business import rebuilding, schema
@@ -66,8 +68,11 @@ class BusinessExtension(Extension):
         self._judged: tuple[weakref.ref[Writing], Overlay] | None = None
         """What is known in the transaction that is being judged, with what it has let in so far."""
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        schema.make_tables(connection)
+
     def prepare(self, writing: Writing) -> None:
-        if schema.prepare(writing.connection):
+        if schema.begin(writing.connection):
             # Nothing is written: what documents lack they get with their next change, or by `rebuild`.
             rebuilding.index(writing, Numbers(writing, self.terms.series, self.now()))
 

@@ -93,15 +93,24 @@ CREATE INDEX business_sums ON business_parts (target, measure, amount);
 """
 
 
-def prepare(connection: apsw.Connection) -> bool:
-    """Makes the tables unless they are there. True if those that follow from documents are new, and empty."""
+def make_tables(connection: apsw.Connection) -> None:
+    """Unless they are there. Those of another version that follow from documents are made anew, and empty."""
     connection.execute(_TABLES)
-    version = connection.execute("SELECT value FROM business_meta WHERE name = 'version'").get
-    if version == VERSION:
+    if not _are_filled(connection):
+        clear(connection)
+
+
+def begin(connection: apsw.Connection) -> bool:
+    """Whether what follows from documents has to be worked out. Says so once."""
+    if _are_filled(connection):
         return False
-    clear(connection)
     connection.execute("INSERT OR REPLACE INTO business_meta VALUES ('version', ?)", (VERSION,))
     return True
+
+
+def _are_filled(connection: apsw.Connection) -> bool:
+    version = connection.execute("SELECT value FROM business_meta WHERE name = 'version'").get
+    return bool(version == VERSION)
 
 
 def clear(connection: apsw.Connection) -> None:

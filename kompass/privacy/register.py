@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import apsw
+
 from kompass.access.principals import Principal
 from kompass.audit import Cause
 from kompass.domain import anonymity
@@ -41,8 +43,11 @@ class Register(Extension):
         self._erased = erased
         self._reworded = reworded
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        schema.make_tables(connection)
+
     def prepare(self, writing: Writing) -> None:
-        schema.prepare(writing)
+        return
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         for document in documents:

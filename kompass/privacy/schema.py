@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from replication.store.sqlite import Writing
+import apsw
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS privacy_counters (doctype TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
@@ -88,10 +88,10 @@ _ADDED = {
 """Columns that tables of earlier versions lack."""
 
 
-def prepare(writing: Writing) -> None:
-    """Makes the tables unless they are there."""
-    writing.connection.execute(_TABLES)
+def make_tables(connection: apsw.Connection) -> None:
+    """Unless they are there."""
+    connection.execute(_TABLES)
     for table, (name, kind) in _ADDED.items():
-        rows: Any = writing.connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+        rows: Any = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
         if name not in {one for (one,) in rows}:
-            writing.connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")

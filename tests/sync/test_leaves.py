@@ -17,7 +17,8 @@ LEAVES = [f"{generation}-{name:032x}" for name in range(12) for generation in (2
 @pytest.fixture(scope="module")
 def connection() -> Iterator[apsw.Connection]:
     connection = apsw.Connection(":memory:")
-    schema.prepare(connection)
+    schema.make_tables(connection)
+    assert schema.begin(connection)
     yield connection
     connection.close()
 
@@ -61,7 +62,8 @@ def test_rows_of_the_first_version_are_read_still(connection: apsw.Connection) -
     connection.execute("UPDATE access_meta SET value = 1 WHERE name = 'version'")
     revs = LEAVES[:20]
     connection.execute("INSERT INTO access_leaves VALUES (1, 5, ?)", (" ".join(revs),))
-    assert not schema.prepare(connection)
+    schema.make_tables(connection)
+    assert not schema.begin(connection)
     assert connection.execute("SELECT value FROM access_meta WHERE name = 'version'").get == schema.VERSION
     leaves.keep(connection.execute, 1, 6, [LEAVES[20], *revs[1:]])
     assert leaves.after(connection.execute, 1, 5) == revs

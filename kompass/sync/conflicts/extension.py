@@ -16,6 +16,8 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import apsw
+
 from kompass.business.server_made import raise_refusals, server_made
 from kompass.domain.stamps import stamp
 from kompass.sync.conflicts import store
@@ -45,8 +47,10 @@ class Conflicts(Extension):
         """That of the latest change since the start, if it is durable."""
         index.taken = self._taken
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        store.make_tables(connection)
+
     def prepare(self, writing: Writing) -> None:
-        store.prepare(writing)
         self._end_old_notices(writing)
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:

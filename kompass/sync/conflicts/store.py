@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import apsw
 import orjson
 
 from kompass.domain.merge_results import FieldConflict
@@ -69,9 +70,9 @@ _ESCALATED = (
 """Whether management decides, or has."""
 
 
-def prepare(writing: Writing) -> None:
-    """Makes the tables unless they are there."""
-    writing.connection.execute(_TABLES)
+def make_tables(connection: apsw.Connection) -> None:
+    """Unless they are there."""
+    connection.execute(_TABLES)
 
 
 def add(writing: Writing, conflict: Conflict) -> None:

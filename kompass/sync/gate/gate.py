@@ -104,8 +104,7 @@ class Gate:
 
     async def prepare(self) -> None:
         """Makes the gate's tables. Call it before anything else."""
-        await self.database.transact(records.prepare)
-        await self.database.transact(schema.prepare)
+        await self.database.transact(_make_tables)
 
     async def missing_revisions(
         self, principal: Principal, asked: Mapping[str, Sequence[Rev]]
@@ -257,3 +256,8 @@ def _door(*, replicated: bool) -> Door:
         return Door.REPLICATION
     asked = actor().door
     return asked if asked in (Door.REST, Door.IMPORT, Door.CLI) else Door.EDIT
+
+
+def _make_tables(writing: Writing) -> None:
+    records.make_tables(writing.connection)
+    schema.make_tables(writing.connection)

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+import apsw
+
 from kompass.domain.stamps import moment, stamp
 from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.store.sqlite import ChangedDocument, Extension, Reading, Writing, id_list
@@ -59,16 +61,19 @@ class Record(NamedTuple):
     origin: Origin
 
 
-def prepare(writing: Writing) -> None:
-    """Makes the tables unless they are there."""
-    writing.connection.execute(_TABLES)
+def make_tables(connection: apsw.Connection) -> None:
+    """Unless they are there."""
+    connection.execute(_TABLES)
 
 
 class RecordTables(Extension):
     """Makes the tables with the database, for whoever opens or makes one while it is served."""
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        make_tables(connection)
+
     def prepare(self, writing: Writing) -> None:
-        prepare(writing)
+        return
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         return

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+import apsw
 import orjson
 
 from kompass.access import DEFAULT, Action, Matrix, Principal, companions, decide
@@ -68,13 +69,16 @@ class FeedIndex(Extension):
 
     # -- the extension -------------------------------------------------------------------------
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        schema.make_tables(connection)
+
     def prepare(self, writing: Writing) -> None:
         # What was remembered is of another file: its numbers may come again and mean something else.
         self._people.clear()
         self._counts.clear()
         self._rules = {"": self._rules[""]}
         self._stated_roles = StatedRoles()
-        new = schema.prepare(writing.connection)
+        new = schema.begin(writing.connection)
         self._tombstones = Tombstones(schema.key(writing.connection), self.database_name)
         if new:
             self._index_everything(writing)

@@ -116,8 +116,8 @@ CREATE TABLE access_touches (num INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT, c
 """
 
 
-def prepare(connection: apsw.Connection) -> bool:
-    """Makes the tables unless they are there. True if they are new, and empty."""
+def make_tables(connection: apsw.Connection) -> None:
+    """Unless they are there."""
     found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'access_meta'").get
     if found is not None:
         version = connection.execute("SELECT value FROM access_meta WHERE name = 'version'").get
@@ -129,12 +129,15 @@ def prepare(connection: apsw.Connection) -> bool:
         if version != VERSION:
             connection.execute(_FOLLOWING)
             connection.execute("UPDATE access_meta SET value = ? WHERE name = 'version'", (VERSION,))
-        return False
+        return
     connection.execute(_TABLES + _FOLLOWING)
-    connection.executemany(
-        "INSERT INTO access_meta VALUES (?, ?)", [("version", VERSION), ("key", secrets.token_bytes(32))]
-    )
-    return True
+    connection.execute("INSERT INTO access_meta VALUES ('version', ?)", (VERSION,))
+
+
+def begin(connection: apsw.Connection) -> bool:
+    """Whether the tables are new, and empty. Says so once."""
+    connection.execute("INSERT OR IGNORE INTO access_meta VALUES ('key', ?)", (secrets.token_bytes(32),))
+    return connection.changes() > 0
 
 
 def key(connection: apsw.Connection) -> bytes:

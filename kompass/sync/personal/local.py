@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import apsw
+
 from replication.protocol import jsontext
 from replication.store.sqlite import ChangedDocument, Extension, Reading, SqliteDatabase, Writing
 from replication.store.sqlite.reading import local_document
@@ -43,8 +45,11 @@ _LONGEST_SEQ = 100
 class LocalTables(Extension):
     """Makes the tables with the database, so that all copies of it have them."""
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        _make_tables(connection)
+
     def prepare(self, writing: Writing) -> None:
-        _prepare(writing)
+        return
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         return
@@ -53,9 +58,9 @@ class LocalTables(Extension):
         return
 
 
-def _prepare(writing: Writing) -> None:
-    writing.connection.execute(_TABLE)
-    writing.connection.execute(_READ_TABLE)
+def _make_tables(connection: apsw.Connection) -> None:
+    connection.execute(_TABLE)
+    connection.execute(_READ_TABLE)
 
 
 def today() -> int:
@@ -183,7 +188,7 @@ class LocalNotes:
         """
 
         def run(writing: Writing) -> int:
-            _prepare(writing)
+            _make_tables(writing.connection)
             return self._expire(writing)
 
         return await self._database.transact(run)
@@ -207,7 +212,7 @@ class LocalNotes:
         await self._database.transact(run)
 
     def _prepare(self, writing: Writing) -> None:
-        _prepare(writing)
+        _make_tables(writing.connection)
         if self._expired != self._day():
             self._expire(writing)
             self._expired = self._day()

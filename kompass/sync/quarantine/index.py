@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import apsw
+
 from kompass.sync.quarantine.entries import State
 from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev, parse_revisions
@@ -39,8 +41,11 @@ CREATE TABLE IF NOT EXISTS quarantine_parents (
 class QuarantineIndex(Extension):
     """Give it to `SqliteStore.open` for the quarantine's database."""
 
+    def make_tables(self, connection: apsw.Connection) -> None:
+        connection.execute(_TABLES)
+
     def prepare(self, writing: Writing) -> None:
-        writing.connection.execute(_TABLES)
+        return
 
     def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
         for document in documents:

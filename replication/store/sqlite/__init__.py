@@ -17,6 +17,7 @@ from replication.store.sqlite.journal import (
     Entry,
     Journal,
     JournalGapError,
+    TablesAheadError,
     Turn,
 )
 from replication.store.sqlite.lock import DirectoryInUseError
@@ -24,8 +25,10 @@ from replication.store.sqlite.reading import id_list
 from replication.store.sqlite.shared import Catalogue, Entered, SharedStore
 from replication.store.sqlite.store import SqliteStore
 from replication.store.sqlite.witness import Witness
+from replication.store.sqlite.writer import LOST
 
 __all__ = [
+    "LOST",
     "Ancestor",
     "Catalogue",
     "ChangedDocument",
@@ -43,6 +46,7 @@ __all__ = [
     "SharedStore",
     "SqliteDatabase",
     "SqliteStore",
+    "TablesAheadError",
     "Turn",
     "Witness",
     "Writing",

@@ -2,6 +2,9 @@
 
 Tables of indexes belong to each copy: it makes its own from the documents. All others are recorded, those
 of extensions too, if they have a primary key.
+
+What tables there are isn't recorded. Their version is a number; an entry says when another one begins, and
+each copy changes its tables there. A program that doesn't know that version plays nothing from there on.
 """
 
 from __future__ import annotations
@@ -16,13 +19,20 @@ import apsw
 import orjson
 
 from replication.store.sqlite import forgetting, indexes
-from replication.store.sqlite.journal import CopyDivergedError, Entry, Journal, JournalGapError, Turn
+from replication.store.sqlite.journal import (
+    CopyDivergedError,
+    Entry,
+    Journal,
+    JournalGapError,
+    TablesAheadError,
+    Turn,
+)
 
 OWN_TABLES = frozenset({"copy", "indexes", "index_entries", "row_partials"})
 """What isn't the same in every copy."""
 _TABLE = """
-CREATE TABLE IF NOT EXISTS copy (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
-INSERT OR IGNORE INTO copy VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS copy (
+    id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, tables INTEGER NOT NULL);
 """
 _LEVEL = 1
 """Of zlib: entries are written once and read by a few, over a fast network."""
@@ -43,21 +53,48 @@ class Told(NamedTuple):
     """The file is written anew, so that nothing deleted is left in it."""
     notes: str | None = None
     """What extensions said, for those of other copies: see `Extension.shared`."""
+    tables: int = 0
+    """The version that the tables have from this entry on, if it is another one."""
 
 
-def prepare(connection: apsw.Connection) -> None:
-    """Makes a file a copy, of an empty journal unless it is one already."""
-    connection.execute(_TABLE)
+class Tables(NamedTuple):
+    """What a program knows of the tables of copies."""
+
+    version: int = 1
+    make: Callable[[apsw.Connection], None] = lambda connection: None
+    """Makes those of the version before what they are in this one. In a transaction; see
+    `Extension.make_tables`."""
 
 
-def begin(path: Path) -> None:
-    """Makes a database's file, which nobody has open, what the copies of a new journal begin with."""
+FIRST_TABLES = Tables()
+"""Those of files that never had others."""
+
+
+def prepare(connection: apsw.Connection, tables: Tables = FIRST_TABLES) -> None:
+    """Makes a file, with tables of this version, a copy of an empty journal unless it is one already."""
+    with connection:
+        columns = connection.execute("SELECT name FROM pragma_table_info('copy')").fetchall()
+        if not columns:
+            tables.make(connection)
+            _begin(connection, tables.version)
+        elif ("tables",) not in columns:
+            connection.execute("ALTER TABLE copy ADD COLUMN tables INTEGER NOT NULL DEFAULT 1")
+
+
+def begin(path: Path, version: int = FIRST_TABLES.version) -> None:
+    """Makes a database's file, which nobody has open and whose tables have this version, what the copies of a
+    new journal begin with."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        connection.execute(_TABLE)
-        _set_position(connection, 0)
+        _begin(connection, version)
     finally:
         connection.close()
+
+
+def _begin(connection: apsw.Connection, version: int) -> None:
+    with connection:
+        connection.execute(_TABLE)
+        connection.execute("INSERT OR REPLACE INTO copy VALUES (1, 0, ?)", (version,))
 
 
 def end(path: Path) -> None:
@@ -72,6 +109,11 @@ def end(path: Path) -> None:
 def position(connection: apsw.Connection) -> int:
     """The number of the last entry that the file has."""
     return int(connection.execute("SELECT position FROM copy").get)
+
+
+def version(connection: apsw.Connection) -> int:
+    """That of the tables."""
+    return int(connection.execute("SELECT tables FROM copy").get)
 
 
 def position_of(path: Path) -> int:
@@ -95,9 +137,11 @@ class Copy:
         journal: Journal,
         shared: Callable[[Sequence[object]], str | None] = lambda notes: None,
         lost: Callable[[Exception], None] = lambda error: None,
+        tables: Tables = FIRST_TABLES,
     ) -> None:
         """`shared`: what other copies must know of notes. `lost` is called when the file can't follow."""
         self.journal = journal
+        self.tables = tables
         self.shared = shared
         self.lost = lost
 
@@ -135,11 +179,13 @@ class Recording:
         self._session.close()
 
 
-def play(connection: apsw.Connection, since: Callable[[int], Iterable[Entry]]) -> Iterator[Told]:
+def play(
+    connection: apsw.Connection, since: Callable[[int], Iterable[Entry]], tables: Tables = FIRST_TABLES
+) -> Iterator[Told]:
     """Brings a copy up to date, each entry in a transaction of its own that is durable when it is yielded.
 
     `since` gives what comes after an entry, or the first of it. Raises `CopyDivergedError`,
-    `JournalGapError`.
+    `JournalGapError`, `TablesAheadError`.
     """
     at = position(connection)
     reached = -1
@@ -148,20 +194,29 @@ def play(connection: apsw.Connection, since: Callable[[int], Iterable[Entry]]) -
         for entry in since(at):
             if entry.num != at + 1:
                 raise JournalGapError(f"entry {entry.num} comes after {at}")
-            told = Told(**orjson.loads(entry.told))
-            played = _play(connection, entry, told)
+            told = _told(entry)
+            played = _play(connection, entry, told, tables)
             at = entry.num
             if played:
                 yield told
 
 
-def _play(connection: apsw.Connection, entry: Entry, told: Told) -> bool:
+def _told(entry: Entry) -> Told:
+    try:
+        return Told(**orjson.loads(entry.told))
+    except TypeError as error:
+        raise TablesAheadError(f"entry {entry.num} says what this program doesn't know") from error
+
+
+def _play(connection: apsw.Connection, entry: Entry, told: Told, tables: Tables) -> bool:
     """False if another connection to this file has played it meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if position(connection) >= entry.num:
             connection.execute("ROLLBACK")
             return False
+        if told.tables:
+            _change_tables(connection, entry.num, told.tables, tables)
         with _as_told(connection, told):
             if entry.changes:
                 _apply(connection, entry)
@@ -177,6 +232,36 @@ def _play(connection: apsw.Connection, entry: Entry, told: Told) -> bool:
         # Without room for another file the bytes go as their pages are used again.
         with suppress(apsw.Error):
             forgetting.scrub(connection)
+    return True
+
+
+def _change_tables(connection: apsw.Connection, num: int, wanted: int, tables: Tables) -> None:
+    if wanted > tables.version:
+        raise TablesAheadError(
+            f"from entry {num} on tables have version {wanted}, this program knows {tables.version}"
+        )
+    if wanted < tables.version:
+        raise JournalGapError(f"entry {num} leads to tables of version {wanted}, which is past")
+    tables.make(connection)
+    connection.execute("UPDATE copy SET tables = ?", (wanted,))
+
+
+def change_tables(connection: apsw.Connection, journal: Journal, tables: Tables) -> bool:
+    """Appends the entry from which on the tables of all copies have this version, and changes those here.
+    False if they have it.
+
+    Raises as `play` and `Journal.turn` do.
+    """
+    with journal.turn() as turn:
+        for _ in play(connection, turn.since, tables):
+            pass
+        if version(connection) >= tables.version:
+            return False
+        num = position(connection) + 1
+        with connection:
+            _change_tables(connection, num, tables.version, tables)
+            turn.append(num, b"", orjson.dumps(Told(tables=tables.version)._asdict()))
+            _set_position(connection, num)
     return True
 
 

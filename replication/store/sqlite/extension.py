@@ -223,12 +223,18 @@ class Writing(Reading):
 class Extension(ABC):
     """What somebody adds to a database. Methods are called in the database's writing thread."""
 
+    def make_tables(self, connection: apsw.Connection) -> None:  # noqa: B027 - few have tables
+        """Makes the extension's tables, or those of an earlier version what they are now, before `prepare`.
+
+        Their names have a prefix of the extension's own. Called in a transaction, in each copy of a database
+        for itself: what is done here must follow from what is in the file, and from nothing else.
+        """
+
     @abstractmethod
     def prepare(self, writing: Writing) -> None:
-        """Makes or migrates the extension's tables, when the file is opened, in a transaction of its own.
+        """Fills the extension's tables, when the file is opened, if they lack something.
 
-        Its tables have names with a prefix of its own. The changes it makes to documents here are
-        told to `changed` as usual.
+        The changes it makes to documents here are told to `changed` as usual.
         """
 
     @abstractmethod
@@ -307,6 +313,10 @@ class Several(Extension):
 
     def __init__(self, *extensions: Extension) -> None:
         self.extensions = extensions
+
+    def make_tables(self, connection: apsw.Connection) -> None:
+        for extension in self.extensions:
+            extension.make_tables(connection)
 
     def prepare(self, writing: Writing) -> None:
         for extension in self.extensions:

@@ -73,5 +73,10 @@ class JournalGapError(Exception):
     """The journal doesn't go back as far as this copy: another one has to take its place."""
 
 
+class TablesAheadError(Exception):
+    """The journal has gone on to tables, or to entries, that this program doesn't know. The copy is as good
+    as it was: a newer program goes on with it."""
+
+
 class CopyDivergedError(Exception):
     """An entry doesn't fit this copy: something else has changed it. Another one has to take its place."""

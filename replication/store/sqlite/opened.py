@@ -15,17 +15,17 @@ import apsw
 from replication.protocol.sequences import Epoch, Epochs
 from replication.store.interface import Database
 from replication.store.sqlite.connections import Connections
-from replication.store.sqlite.copies import Copy, Told, prepare
+from replication.store.sqlite.copies import Copy, Tables, Told, play, prepare, version
 from replication.store.sqlite.counts import Counts
 from replication.store.sqlite.extension import Extension, Reading, Writing
 from replication.store.sqlite.following import Follower
-from replication.store.sqlite.journal import Journal
-from replication.store.sqlite.schema import migrate
+from replication.store.sqlite.journal import Journal, TablesAheadError
+from replication.store.sqlite.schema import configure, migrate, upgrade
 from replication.store.sqlite.transaction import Counters, Transaction
 from replication.store.sqlite.uploads import Uploads
 from replication.store.sqlite.waiting import Waiting
 from replication.store.sqlite.witness import Witness
-from replication.store.sqlite.writer import Writer
+from replication.store.sqlite.writer import LOST, Writer, out_of_step
 
 T = TypeVar("T")
 
@@ -43,10 +43,12 @@ class OpenDatabase(Database):
         extension: Extension | None = None,
         journal: Journal | None = None,
         witness: Witness | None = None,
+        tables: int = 1,
     ) -> None:
         """`changed` is called in a writing thread when documents have changed; `opened`, in any thread, when
         the database has opened a connection. `extension` keeps tables of its own in the file. `journal`: the
-        file is a copy of what it says. `witness`: has documents before anybody is answered."""
+        file is a copy of what it says, with `tables` of this version. `witness`: has documents before anybody
+        is answered."""
         self.name = name
         self.reads = 0
         """Documents that were read."""
@@ -58,7 +60,10 @@ class OpenDatabase(Database):
         self._changed = changed
         self._connections = Connections(path, lambda: opened(self), durable=journal is None)
         connection = apsw.Connection(str(path))
-        migrate(connection)
+        if journal is None:
+            migrate(connection)
+        else:
+            _catch_up(connection, journal, known_tables(tables, extension))
         self._connections.configure(connection)
         meta = _meta(connection)
         self._uuid = str(meta["uuid"])
@@ -75,26 +80,29 @@ class OpenDatabase(Database):
         self._waiting = Waiting()
         self._compacting = False
         self.extension = extension
+        self._is_copy = journal is not None
         self._witness = witness
         self._follower: Follower | None = None
         self.lost: Exception | None = None
         """Why this file can't follow its journal any more: another copy has to take its place."""
         copy = None
         if journal is not None:
-            prepare(connection)
-            copy = Copy(journal, self._shared, self._lose)
+            copy = Copy(journal, self._shared, self._lose, known_tables(tables, extension))
         self._writer = Writer(
             connection, pool, self._committed, self._connections.open_writer, copy, self._played
         )
         self._uploads = Uploads(self._connections, self._writer.submit)
-        if journal is not None:
-            # Whoever has asked for what is fresh may be the one for whom it is opened.
-            self._writer.follow_at_once()
         if extension is not None:
-            self._writer.run_at_once(lambda transaction: self._extended(transaction, extension.prepare))
+            self._writer.run_at_once(lambda transaction: self._extended(transaction, self._prepare))
         if journal is not None:
             self._follower = Follower(journal, self._writer)
         opened(self)
+
+    def _prepare(self, writing: Writing) -> None:
+        assert self.extension is not None
+        if not self._is_copy:
+            self.extension.make_tables(writing.connection)
+        self.extension.prepare(writing)
 
     def _set(self, meta: Mapping[str, Any]) -> None:
         self._revs_limit = int(meta["revs_limit"])
@@ -216,3 +224,31 @@ class OpenDatabase(Database):
 def _meta(connection: apsw.Connection) -> dict[str, Any]:
     rows: Any = connection.execute("SELECT name, value FROM meta")
     return dict(rows)
+
+
+def known_tables(version: int, extension: Extension | None) -> Tables:
+    """Those of copies of a database."""
+
+    def make(connection: apsw.Connection) -> None:
+        upgrade(connection)
+        if extension is not None:
+            extension.make_tables(connection)
+
+    return Tables(version, make)
+
+
+def _catch_up(connection: apsw.Connection, journal: Journal, tables: Tables) -> None:
+    """Whoever has asked for what is fresh may be the one for whom the file is opened."""
+    configure(connection)
+    try:
+        prepare(connection, tables)
+        for _ in play(connection, journal.since, tables):
+            pass
+        if version(connection) != tables.version:
+            raise TablesAheadError(f"tables of version {version(connection)}, not {tables.version}")
+    except LOST as error:
+        connection.close()
+        raise out_of_step(error) from error
+    except BaseException:
+        connection.close()
+        raise

@@ -186,8 +186,13 @@ def create(connection: apsw.Connection, security: bytes, *, partitioned: bool) -
 
 
 def migrate(connection: apsw.Connection) -> None:
-    """Brings a file to the present version, each step in a transaction. Raises `UnknownSchemaError`."""
+    """Brings a file that is no copy to the present version. Raises `UnknownSchemaError`."""
     configure(connection)
+    upgrade(connection)
+
+
+def upgrade(connection: apsw.Connection) -> None:
+    """Each step in a transaction, or in the one that there is. Raises `UnknownSchemaError`."""
     version = connection.pragma("user_version")
     if version > VERSION or version < 1:
         raise UnknownSchemaError(f"the file has schema version {version}; this program knows 1 to {VERSION}")

@@ -11,8 +11,8 @@ import asyncio
 import secrets
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +28,9 @@ from replication.store.sqlite import copies
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.following import Question
-from replication.store.sqlite.journal import Journal
+from replication.store.sqlite.journal import Journal, TablesAheadError
+from replication.store.sqlite.opened import known_tables
+from replication.store.sqlite.schema import configure
 from replication.store.sqlite.store import SUFFIX, SqliteStore, create_file, remove_file
 from replication.store.sqlite.witness import Witness
 from replication.store.sqlite.writer import storage_error
@@ -100,9 +102,10 @@ class SharedStore(SqliteStore):
         *,
         extensions: Mapping[str, Extension] | None = None,
         witnesses: Callable[[str], Witness | None] | None = None,
+        tables: int = 1,
     ) -> None:
-        """Fetches what is missing. Raises as `SqliteStore` does, and `ProtocolError`, 503, if the catalogue
-        can't be reached.
+        """`tables`: the version of those that this program knows. Fetches what is missing. Raises as
+        `SqliteStore` does, and `ProtocolError`, 503, if the catalogue can't be reached.
         """
         self.catalogue = catalogue
         directory.mkdir(parents=True, exist_ok=True)
@@ -110,7 +113,13 @@ class SharedStore(SqliteStore):
             left.unlink(missing_ok=True)
         made = orjson.dumps({"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)})
         replace_file(directory / "server.json", catalogue.identity(made))
-        super().__init__(directory, extensions=extensions, journals=catalogue.journal, witnesses=witnesses)
+        super().__init__(
+            directory,
+            extensions=extensions,
+            journals=catalogue.journal,
+            witnesses=witnesses,
+            tables=tables,
+        )
         self._entered: dict[str, str] = {}
         """The lineage of each database that is here."""
         self._looking = threading.Lock()
@@ -162,6 +171,38 @@ class SharedStore(SqliteStore):
         self.disappear(name)
         remove_copy(self._path(name))
 
+    # -- tables of another version -------------------------------------------------------------
+
+    def play_closed(self) -> None:
+        """Brings copies up to date of which none is open, through entries that change tables as well.
+        Blocks. Raises as `copies.play` does, and `ProtocolError`."""
+        self._look()
+        for name in sorted(self._names):
+            with self._closed(name) as (connection, tables):
+                for _ in copies.play(connection, self.catalogue.journal(name).since, tables):
+                    pass
+
+    def change_tables(self, name: str) -> bool:
+        """Makes the tables of all copies of a database, which isn't open here, those that this program knows:
+        other programs neither write nor read what is fresh from then on. False if they are. Blocks. Raises as
+        `play_closed`."""
+        with self._closed(name) as (connection, tables):
+            return copies.change_tables(connection, self.catalogue.journal(name), tables)
+
+    @contextmanager
+    def _closed(self, name: str) -> Iterator[tuple[apsw.Connection, copies.Tables]]:
+        tables = known_tables(self._tables, self._extensions.get(name))
+        with self._looking:
+            connection = apsw.Connection(str(self._path(name)), flags=apsw.SQLITE_OPEN_READWRITE)
+            try:
+                configure(connection)
+                copies.prepare(connection, tables)
+                yield connection, tables
+            except apsw.Error as error:
+                raise storage_error(error) from error
+            finally:
+                connection.close()
+
     # -- the store -----------------------------------------------------------------------------
 
     async def _heads(self) -> Mapping[str, int]:
@@ -193,6 +234,7 @@ class SharedStore(SqliteStore):
                 SqliteDatabase(
                     name, draft, self._pool, lambda: None, lambda _: None, self._extensions.get(name)
                 ).close()
+                copies.begin(draft, self._tables)
                 entered = self.catalogue.add(name, draft)
                 remove_file(path)
                 draft.replace(path)
@@ -220,7 +262,9 @@ class SharedStore(SqliteStore):
         self._end()
         lost = self.lost()
         await super().close()
-        for name in lost:
+        for name, why in lost.items():
+            if isinstance(why, TablesAheadError):
+                continue  # nothing is wrong with the copy
             _origin(self._path(name)).unlink(missing_ok=True)
 
 

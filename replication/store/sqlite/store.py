@@ -73,12 +73,13 @@ class SqliteStore(Store):
         extensions: Mapping[str, Extension] | None = None,
         journals: Callable[[str], Journal] | None = None,
         witnesses: Callable[[str], Witness | None] | None = None,
+        tables: int = 1,
     ) -> None:
         """Opens the directory, making it if need be.
 
         `extensions`: by the name of the database that each one extends, whether it exists yet or not.
-        `journals`: the databases are copies of what these say, each by its name. `witnesses` have documents
-        before anybody is answered, each those of a database by its name.
+        `journals`: the databases are copies of what these say, each by its name, with `tables` of this
+        version. `witnesses` have documents before anybody is answered, each those of a database by its name.
 
         `most_awake`: how many databases may hold files open when nobody uses them; by default as many as
         suit the number of files that the process may open. Raises `DirectoryInUseError` if another process
@@ -100,6 +101,7 @@ class SqliteStore(Store):
         self._extensions = dict(extensions or {})
         self._journals = journals
         self._witnesses = witnesses
+        self._tables = tables
         self._events = DatabaseEvents(sorted(self._names))
         self._open: dict[str, SqliteDatabase] = {}
         self._closed_counts = StoreCounts(0, 0, 0, 0)
@@ -122,6 +124,7 @@ class SqliteStore(Store):
         extensions: Mapping[str, Extension] | None = None,
         journals: Callable[[str], Journal] | None = None,
         witnesses: Callable[[str], Witness | None] | None = None,
+        tables: int = 1,
     ) -> SqliteStore:
         """See `__init__`."""
         opened = partial(
@@ -131,6 +134,7 @@ class SqliteStore(Store):
             extensions=extensions,
             journals=journals,
             witnesses=witnesses,
+            tables=tables,
         )
         return await asyncio.to_thread(opened)
 
@@ -221,6 +225,7 @@ class SqliteStore(Store):
                 self._extensions.get(name),
                 self._journals(name) if self._journals else None,
                 self._witnesses(name) if self._witnesses else None,
+                self._tables,
             )
         except apsw.Error as error:
             raise storage_error(error) from error

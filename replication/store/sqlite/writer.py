@@ -28,7 +28,7 @@ from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import copies
 from replication.store.sqlite.copies import Copy, Recording, Told
-from replication.store.sqlite.journal import CopyDivergedError, JournalGapError, Turn
+from replication.store.sqlite.journal import CopyDivergedError, JournalGapError, TablesAheadError, Turn
 from replication.store.sqlite.transaction import Counters, Transaction
 
 T = TypeVar("T")
@@ -128,11 +128,6 @@ class Writer:
             raise job.error
         result: T = job.result
         return result
-
-    def follow_at_once(self) -> None:
-        """`follow` in the caller's thread. Only before anything was handed in."""
-        assert self._copy is not None
-        self._play(self._connected(), self._copy, None)
 
     def submit_alone(self, run: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
         """The same for what can't be done in a transaction. Nobody writes meanwhile."""
@@ -253,17 +248,16 @@ class Writer:
 
     def _play(self, connection: apsw.Connection, copy: Copy, turn: Turn | None) -> None:
         try:
-            for told in copies.play(connection, copy.journal.since if turn is None else turn.since):
+            since = copy.journal.since if turn is None else turn.since
+            for told in copies.play(connection, since, copy.tables):
                 self._counters = Counters.load(connection)
                 self._position += 1
                 if told.designs:
                     self.design_version += 1
                 self._played(self._counters, told)
-        except (CopyDivergedError, JournalGapError) as error:
+        except LOST as error:
             copy.lost(error)
-            raise errors.unavailable(
-                "This server's copy of the database is out of step and is being replaced. Try again."
-            ) from error
+            raise out_of_step(error) from error
 
     def _run_recorded(
         self, connection: apsw.Connection, jobs: list[_Job[Any]], recording: Recording | None
@@ -344,6 +338,22 @@ def _settle(jobs: list[_Job[Any]]) -> None:
 def _settle_in_loop(jobs: list[_Job[Any]]) -> None:
     for job in jobs:
         job.settle()
+
+
+LOST = (CopyDivergedError, JournalGapError, TablesAheadError)
+"""A copy can't follow."""
+
+
+def out_of_step(error: Exception) -> ProtocolError:
+    """What a client is told whose server has a copy that can't follow."""
+    if isinstance(error, TablesAheadError):
+        return errors.unavailable(
+            "The cluster has gone on to a newer version of the program, and this process serves no more."
+            " Try again."
+        )
+    return errors.unavailable(
+        "This server's copy of the database is out of step and is being replaced. Try again."
+    )
 
 
 def storage_error(error: BaseException) -> ProtocolError:
