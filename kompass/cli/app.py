@@ -29,6 +29,7 @@ from kompass.cli.restore import restore
 from kompass.cli.schemas import schemas
 from kompass.cli.serve import serve
 from kompass.cli.status import status
+from kompass.cli.upgrade import upgrade
 from kompass.cli.verify_audit import verify_audit
 from kompass.cli.verify_backup import verify_backup
 from kompass.cli.worker import worker
@@ -48,6 +49,7 @@ app.command("verify-backup")(verify_backup)
 app.command()(status)
 app.command()(worker)
 app.command()(init)
+app.command()(upgrade)
 app.add_typer(migrate, name="migrate")
 app.add_typer(feed, name="feed")
 app.add_typer(jobs, name="jobs")

@@ -46,7 +46,7 @@ def init(
 def _journal(settings: Settings) -> None:
     from kompass.cluster.connections import Connections
     from kompass.cluster.errors import ClusterSchemaError
-    from kompass.cluster.schema import prepare
+    from kompass.cluster.schema import is_raised, prepare
     from replication.protocol.errors import ProtocolError
 
     if settings.journal_dsn is None:
@@ -55,11 +55,14 @@ def _journal(settings: Settings) -> None:
     try:
         with connections.use() as connection:
             made = prepare(connection)
+            earlier = not is_raised(connection)
     except (ClusterSchemaError, ProtocolError) as error:
         raise UsableError(str(error)) from error
     finally:
         connections.close()
     typer.echo(f"tables of the journal: {'made' if made else 'were there'}")
+    if earlier:
+        typer.echo("They are of an earlier version: start the new processes, then `kompass upgrade`.")
 
 
 async def _couchdb(url: str, prefix: str, admin: str | None) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import ClassVar
 
-from kompass.cluster.process import Process
+from kompass.cluster.process import Process, is_past
 from kompass.settings import Settings
 
 
@@ -30,6 +30,7 @@ class Api:
         """The application, for `replication.server.run`."""
         await self.process.open()
         try:
+            await self.process.until_raised()
             await self.process.start()
         except BaseException:
             await self.process.close()
@@ -38,7 +39,11 @@ class Api:
         return self.process
 
     async def _end_when_lost(self) -> None:
-        await self.process.until_lost()
+        lost = await self.process.until_lost()
+        if is_past(lost):
+            # It says so to whoever asks. Those who wait for changes ask again, and a newer one answers.
+            self._end_feeds()
+            return
         self.is_lost = True
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -51,4 +56,8 @@ class Api:
             return
         product.is_leaving = True
         await asyncio.sleep(self.NOTICE_SECONDS)
-        product.documents.server.feeds.end_all()
+        self._end_feeds()
+
+    def _end_feeds(self) -> None:
+        assert self.process.product is not None
+        self.process.product.documents.server.feeds.end_all()

@@ -51,6 +51,8 @@ class Connections:
         """`name`: as what PostgreSQL lists them."""
         self._dsn = dsn
         self._name = name
+        self.held_seconds = HELD_SECONDS
+        """Of connections that are opened from now on; 0: the turn is never taken away."""
         self._idle: deque[Impatient] = deque()
         self._closed = False
 
@@ -61,7 +63,7 @@ class Connections:
             "client_min_messages": "error",
             "search_path": "kompass_cluster",
             "lock_timeout": f"{TURN_SECONDS}s",
-            "idle_in_transaction_session_timeout": f"{HELD_SECONDS}s",
+            "idle_in_transaction_session_timeout": f"{self.held_seconds}s",
             # A commit is durable when it is answered, whatever the server's default is.
             "synchronous_commit": "on",
         }

@@ -36,6 +36,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> bool:
     await process.open()
     leadership = Leadership(process.member.connections)
     try:
+        while not await process.is_raised():
+            if await _is_set(stop, _TURN_SECONDS):
+                return True
         told = False
         while not await asyncio.to_thread(leadership.take):
             if not told:

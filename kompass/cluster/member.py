@@ -89,10 +89,33 @@ class Member:
             schema.check(connection)
         self._listener.start()
 
+    def join_early(self) -> None:
+        """The same, also while the cluster's tables are of an earlier version: see `is_raised`."""
+        self.is_raised()
+        self._listener.start()
+
+    def is_raised(self) -> bool:
+        """Whether the cluster's tables have the version that this program knows; False for an earlier one.
+        Blocks. Raises as `join`."""
+        with self.connections.use() as connection:
+            return schema.is_raised(connection)
+
+    def raise_version(self) -> None:
+        """The tables of all copies have changed. Blocks. Raises as `join`."""
+        with self.connections.use() as connection:
+            schema.raise_version(connection)
+
     async def open_store(self, directory: Path, extensions: Mapping[str, Extension]) -> SharedStore:
         """The copies, in a directory that no other process uses. Raises as `SharedStore` does."""
         self._store = await asyncio.to_thread(
-            partial(SharedStore, directory, self.catalogue, extensions=extensions, witnesses=self._witness)
+            partial(
+                SharedStore,
+                directory,
+                self.catalogue,
+                extensions=extensions,
+                witnesses=self._witness,
+                tables=schema.VERSION,
+            )
         )
         return self._store
 

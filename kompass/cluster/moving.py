@@ -18,11 +18,13 @@ from typing import NamedTuple
 
 import apsw
 
+from kompass.cluster import schema
 from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.files import KEPT, play
 from kompass.cluster.member import Member
 from kompass.cluster.mirror.keeping import OUTWARD, outward
 from kompass.cluster.uniting import unite
+from kompass.sync.opening import extensions, feed_index
 from kompass.texts import TextFiles
 from replication.protocol.errors import ProtocolError
 from replication.replicator import LocalPeer, Progress, ReplicationError, replicate
@@ -194,7 +196,7 @@ async def _add(store: SqliteStore, name: str, member: Member) -> None:
     await asyncio.to_thread(file.unlink, missing_ok=True)
     try:
         await database.save(file)
-        await asyncio.to_thread(copies.begin, file)
+        await asyncio.to_thread(copies.begin, file, schema.VERSION)
         await asyncio.to_thread(member.catalogue.add, name, file)
     finally:
         await asyncio.to_thread(file.unlink, missing_ok=True)
@@ -235,7 +237,14 @@ async def out_of_cluster(member: Member, directory: Path, texts: Iterable[str], 
     if await asyncio.to_thread(_has_something, directory):
         raise MovingError(f"{directory} isn't empty.")
     await _check_stopped(member)
-    store = await asyncio.to_thread(partial(SharedStore, directory, member.catalogue))
+    opened = partial(
+        SharedStore,
+        directory,
+        member.catalogue,
+        extensions=extensions(feed_index()),
+        tables=schema.VERSION,
+    )
+    store = await asyncio.to_thread(opened)
     try:
         names = await store.names()
         shown, documents = [], 0

@@ -6,6 +6,9 @@
 - `bases` are saved files: a new copy begins with one and plays the entries after it. Their bytes are in
   `base_pieces`, compressed.
 - `texts` are small things that a data directory has in files: the server's name and secret, settings.
+
+Their version is a number, and counts for the tables of the copies as well: it grows by one with every
+change to any of them, and `kompass upgrade` leads from one to the next (`upgrading`).
 """
 
 from __future__ import annotations
@@ -17,6 +20,10 @@ import psycopg
 from kompass.cluster.errors import ClusterSchemaError
 
 VERSION = 1
+"""That of all tables that processes have in common, these and the ones of copies."""
+_STEPS: dict[int, str] = {}
+"""For each version but the latest the SQL that leads to the next one, which may be nothing. Processes of
+the version before may still run while it does."""
 _KEY = 0x6B6F6D7061737331
 """Of the lock under which tables are made."""
 
@@ -67,26 +74,50 @@ CREATE TABLE kompass_cluster.texts (name text PRIMARY KEY, content bytea NOT NUL
 
 
 def prepare(connection: psycopg.Connection[Any]) -> bool:
-    """Makes the tables; False if they are there. Raises `ClusterSchemaError` if others are."""
+    """Makes the tables; False if they are there, maybe of an earlier version. Raises `ClusterSchemaError` if
+    they are of a later one."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_KEY,))
         if _version(connection) is not None:
-            check(connection)
+            is_raised(connection)
             return False
         connection.execute(_TABLES.encode("ascii"))
+        connection.execute("UPDATE kompass_cluster.version SET number = %s", (VERSION,))
     return True
 
 
 def check(connection: psycopg.Connection[Any]) -> None:
     """Raises `ClusterSchemaError` if the tables aren't there, or are those of another version."""
+    if not is_raised(connection):
+        raise ClusterSchemaError(
+            f"The tables of the cluster have version {_version(connection)}, this program knows {VERSION}:"
+            " `kompass upgrade` leads there. Until then use the program of before."
+        )
+
+
+def is_raised(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the tables have this version; False for an earlier one. Raises `ClusterSchemaError` if they
+    aren't there, or are of a later one."""
     found = _version(connection)
     if found is None:
         raise ClusterSchemaError("The tables of the cluster aren't there: run `kompass init` first.")
-    if found != VERSION:
+    if found > VERSION:
         raise ClusterSchemaError(
-            f"The tables of the cluster have version {found}, this program knows {VERSION}:"
-            " run all processes with the same version of the program, the newer one first."
+            f"The tables of the cluster have version {found}, this program knows {VERSION}: the cluster has"
+            " gone on to a newer version of the program. Start that one here."
         )
+    return found == VERSION
+
+
+def raise_version(connection: psycopg.Connection[Any]) -> None:
+    """To this one. Raises as `check` does."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_KEY,))
+        while not is_raised(connection):
+            found = _version(connection)
+            assert found is not None
+            connection.execute(_STEPS.get(found, "").encode("ascii"))
+            connection.execute("UPDATE kompass_cluster.version SET number = %s", (found + 1,))
 
 
 def _version(connection: psycopg.Connection[Any]) -> int | None:

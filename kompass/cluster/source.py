@@ -27,13 +27,7 @@ from kompass.cluster.listening import Listener
 from kompass.cluster.moment import Moment, moment
 from kompass.cluster.schema import check
 from replication.protocol.errors import ProtocolError
-from replication.store.sqlite import (
-    CopyDivergedError,
-    DirectoryInUseError,
-    Entered,
-    JournalGapError,
-    shared,
-)
+from replication.store.sqlite import LOST, DirectoryInUseError, Entered, shared
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.store import file_name
 
@@ -41,7 +35,7 @@ NAME = "kompass backup"
 _ATTEMPTS = 5
 """At a moment, before which a copy is brought near it."""
 
-_OUT_OF_STEP = (CopyDivergedError, JournalGapError, apsw.CorruptError, apsw.NotADBError)
+_OUT_OF_STEP = (*LOST, apsw.CorruptError, apsw.NotADBError)
 """What a copy has that can't follow: another one takes its place."""
 
 

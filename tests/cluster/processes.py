@@ -24,14 +24,18 @@ START_SECONDS = 60
 class Node:
     """One process."""
 
-    def __init__(self, command: str, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: str, directory: Path, environment: Mapping[str, str], program: str = "kompass"
+    ) -> None:
+        """`program`: the module that is run."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory.with_suffix(".log")
-        self._arguments = [sys.executable, "-m", "kompass", command, "--data", str(directory)]
+        self._arguments = [sys.executable, "-m", program, command, "--data", str(directory)]
         if command == "api":
             self._arguments += ["--port", str(self.port)]
-        self._environment = {
+        self.directory = directory
+        self.environment = {
             **os.environ,
             "KOMPASS_ADMIN": ":".join(ADMIN),
             "KOMPASS_FEED": "off",
@@ -43,7 +47,7 @@ class Node:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._arguments, cwd=ROOT, stdout=log, stderr=log, env=self._environment
+                self._arguments, cwd=ROOT, stdout=log, stderr=log, env=self.environment
             )
 
     @property
@@ -81,8 +85,8 @@ class Nodes:
         self.environment = environment
         self.all: list[Node] = []
 
-    def add(self, command: str) -> Node:
-        node = Node(command, self._directory / f"{command}{len(self.all)}", self.environment)
+    def add(self, command: str, program: str = "kompass") -> Node:
+        node = Node(command, self._directory / f"{command}{len(self.all)}", self.environment, program)
         self.all.append(node)
         return node
 
