@@ -20,6 +20,8 @@ PACKAGED = (
     "lexware-payments",
     "lexware-invoices",
     "expenses",
+    "datev-extf",
+    "datev-parties",
     "problems",
 )
 """Names of the profiles that are files."""

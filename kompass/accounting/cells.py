@@ -27,6 +27,8 @@ DIGITS = 15
 """Digits before the decimal sign that a number may have."""
 
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{DIGITS}}}\Z")
+_DIGITS = re.compile(r"[0-9]{1,40}\Z")
+_BREAKS = re.compile("\r\n|[\x01-\x1f\x7f]")
 _CURRENCY = re.compile(r"[ \u00a0\u202f]*(?:€|EUR|EURO)\Z", re.IGNORECASE)
 
 
@@ -135,7 +137,7 @@ def _write_text(value: Value, column: Column, dialect: Dialect) -> str:
         raise _kind_error(column)
     if "\0" in value:
         raise CellError("cell.zero", "must not have a zero byte", "darf kein Nullzeichen enthalten")
-    return " ".join(re.split(r"\r\n|\r|\n", value)) if dialect.line_breaks == "space" else value
+    return _BREAKS.sub(" ", value) if dialect.line_breaks == "space" else value
 
 
 def _read_text(text: str, column: Column, dialect: Dialect) -> str:
@@ -263,6 +265,18 @@ def _read_integer(text: str, column: Column, dialect: Dialect) -> int:
     return int(text)
 
 
+def _write_digits(value: Value, column: Column, dialect: Dialect) -> str:
+    if not isinstance(value, str) or not _DIGITS.match(value):
+        raise _kind_error(column)
+    return value
+
+
+def _read_digits(text: str, column: Column, dialect: Dialect) -> str:
+    if not _DIGITS.match(text):
+        raise CellError("cell.digits", "must be made of digits", "darf nur aus Ziffern bestehen")
+    return text
+
+
 def _write_boolean(value: Value, column: Column, dialect: Dialect) -> str:
     if not isinstance(value, bool):
         raise _kind_error(column)
@@ -356,6 +370,7 @@ _WRITERS: Mapping[CellKind, Callable[[Value, Column, Dialect], str]] = {
     CellKind.PHONE: _write_text,
     CellKind.DECIMAL: _write_decimal,
     CellKind.INTEGER: _write_integer,
+    CellKind.DIGITS: _write_digits,
     CellKind.BOOLEAN: _write_boolean,
     CellKind.DAY: _write_day,
     CellKind.MOMENT: _write_moment,
@@ -367,6 +382,7 @@ _READERS: Mapping[CellKind, Callable[[str, Column, Dialect], Value]] = {
     CellKind.PHONE: _read_text,
     CellKind.DECIMAL: _read_decimal,
     CellKind.INTEGER: _read_integer,
+    CellKind.DIGITS: _read_digits,
     CellKind.BOOLEAN: _read_boolean,
     CellKind.DAY: _read_day,
     CellKind.MOMENT: _read_moment,

@@ -28,6 +28,7 @@ KINDS: dict[CellKind, st.SearchStrategy[Any]] = {
     CellKind.PHONE: st.from_regex(r"\+?[0-9 ()\-]{7,20}", fullmatch=True),
     CellKind.DECIMAL: st.decimals(-(10**12), 10**12, places=2, allow_nan=False),
     CellKind.INTEGER: st.integers(-(10**14), 10**14),
+    CellKind.DIGITS: st.from_regex("[0-9]{1,9}", fullmatch=True),
     CellKind.BOOLEAN: st.booleans(),
     CellKind.DAY: st.dates(date(1900, 1, 1), date(2199, 12, 31)),
     CellKind.MOMENT: st.datetimes(datetime(1990, 1, 1), datetime(2199, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001

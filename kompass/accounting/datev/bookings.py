@@ -1,0 +1,170 @@
+"""Documents as bookings: an invoice of ours, a supplier's, an expense.
+
+What can't be booked without knowing more (an invoice with several rates of tax, a customer without a number)
+is a `Problem`: a person books it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal, TypeVar
+
+from kompass.accounting.datev.charts import Chart, rate_of
+from kompass.accounting.problems import Problem
+from kompass.domain.money import amount
+
+Body = Mapping[str, Any]
+_T = TypeVar("_T")
+_FOREIGN = re.compile(r"[^A-Za-z0-9_$&%*+/-]")
+_COST_CENTRE = re.compile(r"[^A-Za-z0-9_ ]")
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One line of a batch."""
+
+    amount: Decimal
+    """Gross, above 0."""
+    side: Literal["S", "H"]
+    """Debit or credit, of `account`."""
+    account: str
+    counter: str
+    day: date
+    voucher: str
+    """Belegfeld 1: by it payments find their invoice, so it is never cut."""
+    text: str
+    key: str | None = None
+    due: date | None = None
+    cost_centre: str | None = None
+    reversal: bool = False
+    """Generalumkehr: takes back a booking on the side it was made on."""
+
+
+def of_invoice(invoice: Body, amounts: Body, customer: Body, chart: Chart) -> Booking | Problem:
+    """Debtor against revenue. `amounts` is the invoice's companion; a credit note has a negative gross."""
+    number = str(invoice.get("invoiceNumber") or "")
+    net, tax, gross = (amount(amounts.get(name)) for name in ("netAmount", "taxAmount", "grossAmount"))
+    day = _day(invoice.get("invoiceDate"))
+    if not number or day is None or net is None or tax is None or not gross:
+        return _problem(
+            "booking.incomplete", number, "invoiceNumber, invoiceDate, netAmount, taxAmount, grossAmount"
+        )
+    account = _party(str(customer.get("_id")), str(customer.get("customerNumber") or ""), chart)
+    if account is None:
+        return _problem("booking.debtor", number, "customerNumber")
+    revenue = _rated(chart.revenue, rate_of(abs(net), abs(tax)))
+    if revenue is None:
+        return _rates(number, net, tax)
+    return Booking(
+        amount=abs(gross),
+        side="S" if gross > 0 else "H",
+        account=account,
+        counter=revenue.account,
+        day=day,
+        voucher=voucher(number),
+        text=f"{number} {customer.get('companyName') or ''}".strip(),
+        key=revenue.key,
+        due=_day(invoice.get("dueDate")),
+    )
+
+
+def of_supplier_invoice(invoice: Body, supplier: Body, chart: Chart) -> Booking | Problem:
+    """Purchases against the creditor."""
+    number = str(invoice.get("invoiceNumber") or "")
+    gross, day = amount(invoice.get("totalEur")), _day(invoice.get("invoiceDate"))
+    if not number or day is None or not gross:
+        return _problem("booking.incomplete", number, "invoiceNumber, invoiceDate, totalEur")
+    net, tax = amount(invoice.get("subtotalEur")), amount(invoice.get("taxAmountEur"))
+    rate = amount(invoice.get("taxRate"))
+    if net is not None and tax is not None:
+        rate = rate_of(net, tax)
+    purchases = _rated(chart.purchases, rate)
+    if purchases is None:
+        return _rates(number, net or gross, tax or Decimal(0))
+    return Booking(
+        amount=gross,
+        side="S",
+        account=purchases.account,
+        counter=chart.parties.get(str(supplier.get("_id")), chart.creditor),
+        day=day,
+        voucher=voucher(number),
+        text=f"{number} {supplier.get('companyName') or ''}".strip(),
+        key=purchases.key,
+        due=_day(invoice.get("dueDate")),
+    )
+
+
+def of_expense(expense: Body, chart: Chart, project: Body | None = None) -> Booking | Problem:
+    """Expense against what is owed to the employee; a Storno takes it back."""
+    number = str(expense.get("receiptNumber") or "")
+    gross, day = amount(expense.get("amount")), _day(expense.get("expenseDate"))
+    category = str(expense.get("category"))
+    account = chart.expenses.get(category)
+    if not number or day is None or not gross or account is None:
+        return _problem("booking.incomplete", number, "receiptNumber, expenseDate, amount, category")
+    rate = Decimal(0) if category in chart.untaxed else _expense_rate(expense, gross)
+    key = None if rate == 0 else _rated(chart.input_tax, rate)
+    if rate is None or (rate != 0 and key is None):
+        return _rates(number, gross, amount(expense.get("taxAmount")) or Decimal(0))
+    centre = _COST_CENTRE.sub(" ", str((project or {}).get("projectNumber") or "")) or None
+    return Booking(
+        amount=gross,
+        side="S",
+        account=account,
+        counter=chart.employees,
+        day=day,
+        voucher=voucher(number),
+        text=f"{expense.get('title') or ''} {expense.get('createdBy') or ''}".strip(),
+        key=key,
+        cost_centre=centre,
+        reversal=bool(expense.get("stornoOf")),
+    )
+
+
+def voucher(number: str) -> str:
+    """The number in signs that Belegfeld 1 may have; others become `-`."""
+    return _FOREIGN.sub("-", number)
+
+
+def _expense_rate(expense: Body, gross: Decimal) -> Decimal | None:
+    tax = amount(expense.get("taxAmount"))
+    if tax is not None:
+        return rate_of(gross - tax, tax)
+    return amount(expense.get("taxRate")) or Decimal(0)
+
+
+def _rated(table: Mapping[str, _T], rate: Decimal | None) -> _T | None:
+    """What a chart has for a rate, however many zeros it is written with."""
+    if rate is None:
+        return None
+    return next((found for text, found in table.items() if Decimal(text) == rate), None)
+
+
+def _party(docid: str, number: str, chart: Chart) -> str | None:
+    return chart.parties.get(docid) or chart.debtors.of(number)
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _problem(rule: str, number: str, fields: str) -> Problem:
+    return Problem(
+        rule, f"can't be booked without {fields}", f"kann ohne {fields} nicht gebucht werden", value=number
+    )
+
+
+def _rates(number: str, net: Decimal, tax: Decimal) -> Problem:
+    return Problem(
+        "booking.rate",
+        f"has {tax:.2f} EUR of tax on {net:.2f} EUR: not one rate that the chart has; book it by hand",
+        f"hat {tax:.2f} EUR Steuer auf {net:.2f} EUR: kein einzelner Satz des Kontenrahmens; von Hand buchen",
+        value=number,
+    )

@@ -1,0 +1,83 @@
+"""A chart of accounts as configuration: which account and which tax key a document is booked with.
+
+SKR03 and SKR04 are files of the package, with the accounts that DATEV's standard charts have for these
+matters. A tax consultant's own accounts replace them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kompass.accounting.catalogue import packaged
+
+AccountNumber = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+TaxKey = Annotated[str, Field(pattern="^[0-9]{4}$")]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Account(_Data):
+    account: AccountNumber
+    key: TaxKey | None = None
+    """BU-Schlüssel. An account that works its tax out itself (an Automatikkonto) has none."""
+
+
+class Range(_Data):
+    """The accounts of debtors or creditors: the first one plus the digits of the party's number."""
+
+    first: int
+    last: int
+
+    def of(self, number: str) -> str | None:
+        """The account for `K-00042`; None for a number without digits or with too high ones."""
+        digits = "".join(sign for sign in number if sign.isascii() and sign.isdigit())
+        account = self.first + int(digits) if digits and len(digits) <= 9 else None
+        return str(account) if account is not None and account <= self.last else None
+
+
+class Chart(_Data):
+    code: Literal["03", "04"]
+    debtors: Range
+    creditors: Range
+    creditor: AccountNumber
+    """For suppliers without one of their own."""
+    parties: Mapping[str, AccountNumber] = {}
+    """Id of a customer or supplier -> the account that he has in the books already."""
+    revenue: Mapping[str, Account]
+    """Rate of the tax as `0.19` -> account."""
+    purchases: Mapping[str, Account]
+    """Rate of the tax -> account for suppliers' invoices."""
+    expenses: Mapping[str, AccountNumber]
+    """Category of an expense -> account."""
+    untaxed: frozenset[str] = frozenset()
+    """Categories of expenses in which no tax is taken back, whatever the receipt says."""
+    input_tax: Mapping[str, TaxKey]
+    """Rate of the tax on an expense -> key."""
+    employees: AccountNumber
+    """What is owed to employees who paid."""
+
+
+@cache
+def standard(code: Literal["03", "04"]) -> Chart:
+    """SKR03 or SKR04."""
+    found: dict[str, Any] = packaged(f"skr{code}")
+    return Chart.model_validate(found)
+
+
+RATES: tuple[Decimal, ...] = (Decimal(0), Decimal("0.07"), Decimal("0.19"))
+"""What turnover is taxed with in Germany."""
+_ROUNDING = Decimal("0.05")
+"""Euros that the rounding of single lines may sum up to."""
+
+
+def rate_of(net: Decimal, tax: Decimal) -> Decimal | None:
+    """The one rate that all of an invoice was taxed with; None if there are several, or another one."""
+    found = [rate for rate in RATES if abs(net * rate - tax) <= _ROUNDING]
+    return found[0] if len(found) == 1 or (found and tax == 0) else None
