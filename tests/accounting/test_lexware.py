@@ -16,7 +16,7 @@ from kompass.accounting.row_errors import ErrorType
 from kompass.accounting.sniffing import sniff
 from kompass.accounting.sources import values
 from kompass.accounting.writing import Writer
-from tests.domain.examples import full
+from kompass.domain.examples import full
 
 TODAY = date(2026, 11, 21)
 PAYMENTS = (

@@ -11,8 +11,8 @@ from kompass.accounting.catalogue import PACKAGED, profile, profiles
 from kompass.accounting.plain import plain_profile
 from kompass.accounting.profiles import Column, Profile
 from kompass.accounting.sources import check, values
+from kompass.domain.examples import full
 from kompass.domain.registry import MODELS
-from tests.domain.examples import full
 from tests.needs import ROOT
 
 PAGE = (ROOT / "docs" / "accounting" / "profiles.md").read_text()

@@ -19,8 +19,8 @@ from kompass.accounting.formulas import guarded, unguarded
 from kompass.accounting.profiles import CellKind, Column, Dialect, Profile
 from kompass.accounting.sources import body_of, values
 from kompass.accounting.writing import Writer
+from kompass.domain.examples import TYPES, full
 from tests.accounting.files import rows_of, written
-from tests.domain.examples import TYPES, full
 
 TEXTS = st.characters(exclude_characters="\0", codec="utf-8")
 KINDS: dict[CellKind, st.SearchStrategy[Any]] = {

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from kompass.business import BusinessRules
+from kompass.domain.examples.parts import docid
 from kompass.resources.catalogue import RESOURCES
 from kompass.sync.serving import Sync
-from tests.domain.samples import docid
 from tests.identity.conftest import ADMIN, client, product, put_user, store
 
 __all__ = ["client", "product", "store"]

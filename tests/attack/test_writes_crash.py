@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from kompass.domain.examples import smallest
 from replication.store.sqlite.doctor import examine
 from tests.attack.writes_world import following, revised, some, text
-from tests.domain.examples import smallest
 from tests.servers import ServerProcess
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]

@@ -11,9 +11,9 @@ import pytest
 from kompass.access.companions import companion_id
 from kompass.business import BusinessRules
 from kompass.domain.effects import effect_id
+from kompass.domain.examples import NOW, docid, smallest
 from kompass.domain.sealing import is_intact
 from tests.business.test_numbers import listed, problems
-from tests.domain.examples import NOW, docid, smallest
 from tests.sync.gate_world import World, new
 
 CUSTOMER, CONTACT = docid("customer", 1), docid("contact", 1)

@@ -12,12 +12,12 @@ import pytest
 
 from kompass.audit import Actor, Door, acting
 from kompass.business import BusinessRules, numbers
+from kompass.domain.examples import smallest
 from kompass.domain.series import SeriesTable
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from tests.audit.world import entries_of
 from tests.business.documents import body, change, docid, offer, opportunity, push_new
-from tests.domain.examples import smallest
 from tests.sync.gate_world import World, customer, customer_body, new
 
 

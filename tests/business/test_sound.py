@@ -12,10 +12,10 @@ from kompass.domain import models
 from kompass.domain.changes import Body
 from kompass.domain.derivations import computed, stamps
 from kompass.domain.effects import effects
+from kompass.domain.examples import NOW, full, smallest
 from kompass.domain.keys import keys_of
 from kompass.domain.settings import BusinessSettings
 from kompass.domain.sums import TARGETS, total
-from tests.domain.examples import NOW, full, smallest
 
 AT = datetime(2026, 11, 16, 9, 0, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import pytest
 
 from kompass.business import extension
 from kompass.domain.effects import by_time
+from kompass.domain.examples import smallest
 from kompass.domain.machines import MACHINES
 from tests.audit.world import entries_of
 from tests.business.documents import change, docid, offer, push_new
-from tests.domain.examples import smallest
 from tests.sync.gate_world import World, customer, new
 
 UNTIL = "2026-03-16"

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kompass.domain.examples import docid
 from kompass.feed.follower import Follower
 from kompass.feed.ledger import Ledger
 from kompass.feed.sink import Batch, PersonAccess
@@ -18,7 +19,6 @@ from kompass.feed.source import Source
 from tests.cluster.couchdb import CouchdbPlace, couchdb_place
 from tests.cluster.processes import Node, Nodes, nodes
 from tests.cluster.test_processes import customer
-from tests.domain.examples import docid
 from tests.feed.reference import ReferenceHarness, ReferenceSink
 from tests.feed.world import SECRET, until
 from tests.serving import ADMIN

@@ -14,11 +14,11 @@ from kompass.domain import checks, models
 from kompass.domain.bounds import BOUNDS, OFFLINE
 from kompass.domain.changes import Change, NoFacts
 from kompass.domain.derivations import REMOVED, computed
+from kompass.domain.examples import NOW, TYPES, Document, docid, full, iso, smallest
 from kompass.domain.refusals import Refusal
 from kompass.domain.registry import MODELS
 from kompass.domain.settings import BusinessSettings
 from kompass.domain.upcasting import UPCASTERS, current_version, upcast
-from tests.domain.examples import NOW, TYPES, Document, docid, full, iso, smallest
 
 SOMEBODY = Principal("adm1", frozenset({Role.ADM}))
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from kompass.domain import models
+from kompass.domain.examples import Document, docid, full
 from kompass.domain.registry import MODELS
-from tests.domain.examples import Document, docid, full
 
 Path = tuple[str | int, ...]
 

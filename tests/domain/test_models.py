@@ -18,13 +18,7 @@ from kompass.access.fields import BELONGS, FIXED, TARGETS, WRITERS
 from kompass.access.table import COMPANIONS
 from kompass.domain import checks, models
 from kompass.domain.changes import Change, NoFacts
-from kompass.domain.machines import MACHINES
-from kompass.domain.messages import NAMED, QUOTED
-from kompass.domain.references import REFERENCES
-from kompass.domain.refusals import Refusal
-from kompass.domain.registry import LABELS, MODELS, references
-from kompass.domain.settings import BusinessSettings
-from tests.domain.examples import (
+from kompass.domain.examples import (
     NOW,
     TYPES,
     WRITTEN_BY_PEOPLE,
@@ -33,6 +27,12 @@ from tests.domain.examples import (
     full,
     smallest,
 )
+from kompass.domain.machines import MACHINES
+from kompass.domain.messages import NAMED, QUOTED
+from kompass.domain.references import REFERENCES
+from kompass.domain.refusals import Refusal
+from kompass.domain.registry import LABELS, MODELS, references
+from kompass.domain.settings import BusinessSettings
 
 SOMEBODY = Principal("adm1", frozenset({Role.ADM}))
 FREE = frozenset({"conflict"})

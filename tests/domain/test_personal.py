@@ -13,12 +13,12 @@ from kompass.access.principals import Principal, Role
 from kompass.domain import anonymity, models, personal
 from kompass.domain.changes import Change, NoFacts
 from kompass.domain.consent import Purpose, decisions, granted, may_process, may_process_about
+from kompass.domain.examples import full
 from kompass.domain.personal import ABOUT, FILES, LABELS, OWN, Rules, anonymized, pseudonym, treated
 from kompass.domain.registry import MODELS
 from kompass.domain.sealing import erased, is_intact, seal
 from kompass.domain.settings import BusinessSettings
 from kompass.domain.traces import Replacer, traces
-from tests.domain.examples import full
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 TABLES: list[tuple[str, str, Rules]] = [

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kompass.domain.examples import docid, smallest
 from kompass.feed.sink import Batch, Change, Checkpoint, PersonAccess
-from tests.domain.examples import docid, smallest
 
 EPOCH = "conformance"
 ALL = frozenset({"all:customer"})

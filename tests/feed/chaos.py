@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from tests.domain.examples import docid, smallest
+from kompass.domain.examples import docid, smallest
 from tests.feed.changes import CONSENT
 from tests.feed.world import DB, customer
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kompass.domain.examples import TYPES, docid, full, smallest
 from kompass.feed.sink import (
     Batch,
     Change,
@@ -25,7 +26,6 @@ from kompass.feed.sink import (
     SinkUnavailableError,
     TooMuchError,
 )
-from tests.domain.examples import TYPES, docid, full, smallest
 from tests.feed.applying import apply_and_be_killed
 from tests.feed.changes import ALL, OWN, at, batch, change, changed, expected, latest, rev_of, stream
 from tests.feed.harness import SinkHarness, Stored

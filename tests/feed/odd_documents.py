@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.domain.examples import TYPES, docid, full, smallest
+from kompass.domain.examples import TYPES, docid, full, smallest
 from tests.feed.changes import customer
 
 

@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from kompass.audit import heads
+from kompass.domain.examples import smallest
 from kompass.sync.index import following
-from tests.domain.examples import smallest
 from tests.feed.asking import Feed, feed
 from tests.feed.world import DB, SECRET, customer
 from tests.identity.conftest import ADMIN

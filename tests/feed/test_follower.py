@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from kompass.domain.examples import smallest
 from kompass.feed import follower, walker
 from kompass.feed.ledger import State
 from kompass.feed.sink import Batch, DocumentRejectedError, SinkUnavailableError, TooMuchError
 from kompass.privacy import enrolments, tickets
 from kompass.sync.index import verifying
 from replication.store.sqlite import Writing
-from tests.domain.examples import smallest
 from tests.feed.reference import ReferenceSink
 from tests.feed.world import DB, FeedWorld, customer, feed_world, until
 

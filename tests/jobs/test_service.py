@@ -13,12 +13,12 @@ import pytest_asyncio
 
 from kompass.access.services import MAKES
 from kompass.business import BusinessRules
+from kompass.domain.examples import docid, smallest
 from kompass.jobs.acting import _docid
 from kompass.jobs.judging import DOCUMENTS, Job
 from kompass.server import Product
 from kompass.sync.opening import DATABASE
 from kompass.sync.serving import Sync
-from tests.domain.examples import docid, smallest
 from tests.identity.conftest import ADMIN, put_user
 from tests.product import running_product
 

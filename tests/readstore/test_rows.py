@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kompass.domain.examples import TYPES, full
 from kompass.feed.sink import Change, DocumentRejectedError
 from kompass.readstore.columns import OTHER, Kind, columns
 from kompass.readstore.rows import MAX_ID, Row, row
-from tests.domain.examples import TYPES, full
 
 
 def made(doc: dict[str, Any], *channels: str) -> Row:

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege, ObjectNotInPrerequisiteState
 
+from kompass.domain.examples import TYPES, full
 from kompass.feed.sink import Batch, Checkpoint, PersonAccess
 from kompass.readstore import logins
 from kompass.readstore.columns import columns
 from kompass.readstore.errors import ReadStoreError
 from kompass.readstore.views import HIDDEN
-from tests.domain.examples import TYPES, full
 from tests.readstore.world import ROLES, World
 
 pytestmark = pytest.mark.slow

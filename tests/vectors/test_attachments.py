@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from kompass.domain.examples import docid
 from kompass.feed.sink import SinkUnavailableError
 from kompass.feed.source import Source, SourceUnavailableError
 from kompass.search.asking import question
@@ -20,7 +21,6 @@ from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.meaning import VectorMeaning
 from kompass.vectors.originals import ServerOriginals
 from kompass.vectors.sink import VectorSink
-from tests.domain.examples import docid
 from tests.extraction.files import docx, pdf, xlsx
 from tests.feed.changes import ALL, CONSENT, batch, changed, customer
 from tests.feed.world import SECRET, feed_world, until

@@ -8,11 +8,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kompass.domain.examples import full
 from kompass.search.catalogue import SEARCHED
 from kompass.vectors.chunks import OVERLAP, TOKENS, chunked
 from kompass.vectors.packing import packed, unpacked
 from kompass.vectors.passages import passages
-from tests.domain.examples import full
 from tests.vectors.embedded import embedder
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from kompass.domain.examples import docid, smallest
 from kompass.feed.sink import Change, Sink, SinkUnavailableError
 from kompass.feed.source import SourceUnavailableError
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedders.packaged import NAME
-from tests.domain.examples import docid, smallest
 from tests.feed.changes import ALL, CONSENT, batch, changed, customer
 from tests.vectors.embedded import Documents, make
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from kompass.domain.examples import docid
 from kompass.feed.sink import SinkUnavailableError
 from kompass.settings import EmbedderKind, Settings
 from kompass.vectors.embedded.reader import EmbeddedVectors
@@ -26,7 +27,6 @@ from kompass.vectors.embedders.transformers import TransformersEmbedder
 from kompass.vectors.readings import Readings
 from kompass.vectors.setup import absent, create_meaning, create_sink
 from kompass.vectors.sink import VectorSink
-from tests.domain.examples import docid
 from tests.feed.changes import batch, change
 from tests.in_process import serving
 from tests.vectors.embedded import Documents, embedder

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kompass.domain.examples import docid, smallest
 from kompass.extraction.extractor import TOO_LONG, Extracted, Extractor
 from kompass.feed.sink import SinkUnavailableError, TooMuchError
 from kompass.feed.source import Source, SourceUnavailableError
@@ -15,7 +16,6 @@ from kompass.vectors.attachments import MOST_FAILURES, PASSING, Attachments, Ref
 from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.originals import ServerOriginals
 from kompass.vectors.readings import FILE, PAUSES, Readings
-from tests.domain.examples import docid, smallest
 from tests.feed.changes import batch, changed, customer
 from tests.feed.conformance import with_files
 from tests.vectors.embedded import AnyFile, make

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from kompass.domain.examples import docid
 from kompass.feed.sink import Forgetting
 from kompass.feed.steady import SteadySink
 from kompass.vectors.embedded.reader import EmbeddedVectors
@@ -13,7 +14,6 @@ from kompass.vectors.embedders.packaged import NAME, PackagedEmbedder
 from kompass.vectors.packing import Vectors
 from kompass.vectors.readings import Readings
 from kompass.vectors.sink import VectorSink
-from tests.domain.examples import docid
 from tests.feed.changes import batch, change
 from tests.vectors.embedded import Documents, make
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from kompass.domain.examples import docid
 from kompass.extraction.extractor import TOO_LONG, Extracted, Extractor
 from kompass.feed.sink import Sink, SinkUnavailableError, TooMuchError
 from kompass.feed.source import Source, SourceRefusedError, SourceUnavailableError
@@ -21,7 +22,6 @@ from kompass.vectors.embedded.store import EmbeddedStore
 from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.readings import FILE, PAUSES, Readings
 from kompass.vectors.sink import VectorSink
-from tests.domain.examples import docid
 from tests.feed.changes import batch, changed, customer
 from tests.feed.conformance import with_files
 from tests.needs import ROOT

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from kompass.domain.examples import docid, smallest
 from kompass.search.asking import question
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedders.packaged import NAME
@@ -19,7 +20,6 @@ from kompass.vectors.sink import VectorSink
 from kompass.vectors.weaviate.place import Address, Place
 from kompass.vectors.weaviate.reader import WeaviateVectors
 from kompass.vectors.weaviate.store import WeaviateStore
-from tests.domain.examples import docid, smallest
 from tests.feed.changes import ALL, OWN, at, batch, change, changed
 from tests.vectors.embedded import Documents, embedder, make
 from tests.vectors.in_weaviate import WeaviateHarness, harness

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import orjson
 
+from kompass.domain.examples import smallest
 from kompass.domain.machines import MACHINES
 from tests.business.invariants.company import PEOPLE, Company, Document, iso
 from tests.business.invariants.steps import KINDS, SETTINGS, Step
-from tests.domain.examples import smallest
 
 NAMES = (*PEOPLE, "gf1", "gf1", "innen1", "boss")
 """Management and office do most; `boss` administers the server."""

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from kompass.access.companions import BASE_FIELD
 from kompass.access.table import SERVER_WRITTEN
+from kompass.domain.examples import sales, supply, system, work
+from kompass.domain.examples.parts import Dates, Document, docid, field_of, iso
 from kompass.domain.registry import MODELS
 from kompass.domain.upcasting import current_version
-from tests.domain import samples_sales, samples_supply, samples_system, samples_work
-from tests.domain.samples import Dates, Document, docid, field_of, iso
 
 __all__ = [
     "MORE",
@@ -120,5 +120,5 @@ def _common(doctype: str, now: datetime) -> Document:
     return written | (_author(now) if doctype in WRITTEN_BY_PEOPLE else {})
 
 
-NEEDED = {**samples_sales.NEEDED, **samples_work.NEEDED, **samples_supply.NEEDED, **samples_system.NEEDED}
-MORE = {**samples_sales.MORE, **samples_work.MORE, **samples_supply.MORE, **samples_system.MORE}
+NEEDED = {**sales.NEEDED, **work.NEEDED, **supply.NEEDED, **system.NEEDED}
+MORE = {**sales.MORE, **work.MORE, **supply.MORE, **system.MORE}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.domain.samples import Part, docid
+from kompass.domain.examples.parts import Part, docid
 
 NEEDED: dict[str, Part] = {
     "user": lambda d: {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.domain.samples import (
+from kompass.domain.examples.parts import (
     ADDRESS,
     APPROVED,
     COMPANY,
