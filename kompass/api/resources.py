@@ -22,6 +22,7 @@ from kompass.api import (
     login,
     privacy,
     quarantine,
+    reference,
     reports,
     search,
     session,
@@ -57,6 +58,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     reports.ROUTES,
     documents.ROUTES,
     document_parts.ROUTES,
+    reference.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""
 

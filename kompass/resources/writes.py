@@ -23,6 +23,8 @@ from replication.store.values import AttachmentInfo, Document
 Members = Mapping[str, Any]
 
 _MARKS = ("createdBy", "createdAt", "modifiedBy", "modifiedAt", "version")
+GIVEN = ("_rev", "_attachments", "type", *_MARKS)
+"""Members that follow from who asks and from what is stored, whatever is sent."""
 _OF_THE_PROTOCOL = ("_id", "_rev", "_attachments")
 """What a document that was read has besides; it may be sent back."""
 
