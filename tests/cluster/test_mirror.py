@@ -73,8 +73,11 @@ class Peer(HttpPeer):
     """The database in CouchDB, which can be made to fail."""
 
     away = False
+    slow = False
 
     async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
+        if self.slow:
+            await asyncio.sleep(60)
         if self.away:
             raise PeerUnavailable("away")
         return await super().store(revisions)
@@ -218,6 +221,33 @@ async def test_while_couchdb_is_away_nothing_is_judged_and_nothing_is_lost(
         await asyncio.sleep(0.02)
     await edit(world.db, "second")
     assert world.mirror.shown.problem is None
+
+
+async def test_what_takes_too_long_is_given_up_and_read_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(showing, "PAUSES", (0.05,))
+    monkeypatch.setattr(showing, "LONGEST_SECONDS", 0.2)
+    assert isinstance(world.remote, Peer)
+    world.remote.slow = True
+    with pytest.raises(ProtocolError):
+        await world.db.write([doc("a")])
+    assert world.mirror.shown.problem == "CouchDB takes too long."
+    asked: list[str] = []
+
+    async def fresh(self: SqliteDatabase) -> None:
+        asked.append(self.name)
+        if len(asked) < 3:
+            raise errors.unavailable("the journal is away")
+
+    monkeypatch.setattr(SqliteDatabase, "fresh", fresh)
+    world.remote.slow = False
+    for _ in range(200):
+        if (await world.client.get("a")).status_code == 200:
+            break
+        await asyncio.sleep(0.02)
+    assert (await world.there("a"))["_id"] == "a"
+    assert asked == ["db"] * 3, "as long as it may be out of date, nothing of it is sent again"
 
 
 async def test_what_a_process_could_not_show_the_leader_does(world: World) -> None:

@@ -67,11 +67,11 @@ class Places:
         try:
             await self._client.request("GET", place.path)
         except ProtocolError as error:
-            if error.status == 404:
-                return False
             if error.status == 403:
                 raise errors.forbidden(NO_ADMINISTRATOR) from error
-            raise
+            if error.status != 404:
+                raise _away(place, error) from error
+            return False
         return True
 
     async def state(self, place: Place) -> State:
@@ -79,7 +79,7 @@ class Places:
         try:
             info = await self._client.ask("GET", place.path)
         except ProtocolError as error:
-            raise NotYetError(f"{place.node} of CouchDB doesn't answer: {error.reason}") from error
+            raise _away(place, error) from error
         compacted = info.get("compacted_seq")
         if compacted is None:
             return State(0, None, info.get("compact_running") is True)
@@ -113,6 +113,10 @@ class Places:
     async def compact(self, place: Place) -> None:
         """Asks for it."""
         await self._client.request("POST", f"{place.path}/_compact", json={}, repeat=Repeat.ALWAYS)
+
+
+def _away(place: Place, error: ProtocolError) -> NotYetError:
+    return NotYetError(f"{place.node} of CouchDB doesn't answer: {error.reason}")
 
 
 def _shard(node: str, span: str, database: str, made: str) -> str:
