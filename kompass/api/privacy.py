@@ -128,6 +128,8 @@ async def erased(request: Request) -> Response:
         raise Problem(409, str(error), members={"active": True}) from None
     except HeldError as error:
         raise Problem(409, str(error), members={"legalHold": list(error.docids)}) from None
+    with services.access.database.reading() as reading:
+        open_for = enrolments.waits_for(reading, done.ticket)
     return JSONResponse(
         {
             "erasure": done.erasure.num,
@@ -136,6 +138,7 @@ async def erased(request: Request) -> Response:
             "forgotten": done.forgotten,
             "auditEntries": done.entries,
             "filesClean": done.is_clean,
+            "waitingFor": open_for,
             **_account(services, done.account),
         }
     )
@@ -211,12 +214,11 @@ async def ticketed(request: Request) -> Response:
     access = services_of(request).access
     with access.database.reading() as reading:
         if not who.roles.isdisjoint({Role.GF, Role.ADMIN}) and request.query_params.get("own") != "true":
-            expected = enrolments.listed(reading)
             rows = []
             for one in tickets.listed(reading, after=after, limit=PAGE):
                 got = tickets.acknowledged(reading, one.num)
-                open_for = [each.name for each in expected if each.name not in got and each.after < one.num]
                 done = {name: at.isoformat() for name, at in got.items()}
+                open_for = enrolments.waits_for(reading, one.num)
                 rows.append({**one.shown(reading.epochs), "acknowledged": done, "waitingFor": open_for})
         else:
             _check_whole(access, reading, who)

@@ -51,3 +51,13 @@ def waiting(reading: Reading, one: Enrolment) -> tuple[int, datetime | None]:
     ).fetchone()
     count, oldest = row
     return count, None if oldest is None else moment(oldest)
+
+
+def waits_for(reading: Reading, ticket: int) -> list[str]:
+    """Who hasn't confirmed a ticket yet: as long as there is somebody, an erasure isn't through."""
+    rows: Any = reading.connection.execute(
+        "SELECT name FROM privacy_consumers WHERE after < ?1 AND NOT EXISTS"
+        " (SELECT 1 FROM privacy_acknowledged WHERE ticket = ?1 AND consumer = name) ORDER BY name",
+        (ticket,),
+    )
+    return [name for (name,) in rows]
