@@ -24,9 +24,9 @@ from kompass.accounting.datev.parties import of_customer, of_supplier
 from kompass.accounting.datev.party_description import PARTY
 from kompass.accounting.datev.validating import validate
 from kompass.accounting.problems import Problem
+from kompass.domain.examples import full
 from kompass.domain.registry import MODELS
 from tests.accounting.datev_samples import DAIRY, FARM, GOLDEN, JOINER, chart, files, header, judged
-from tests.domain.examples import full
 from tests.needs import ROOT
 
 PAGE = (ROOT / "docs" / "accounting" / "datev.md").read_text()
