@@ -73,11 +73,13 @@ class Peer(HttpPeer):
     """The database in CouchDB, which can be made to fail."""
 
     away = False
-    slow = False
+    silent = 0
+    """Requests that will not be answered."""
 
     async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
-        if self.slow:
-            await asyncio.sleep(60)
+        if self.silent:
+            self.silent -= 1
+            await asyncio.Event().wait()
         if self.away:
             raise PeerUnavailable("away")
         return await super().store(revisions)
@@ -206,10 +208,11 @@ async def test_while_couchdb_is_away_nothing_is_judged_and_nothing_is_lost(
     world.remote.away = True
     with pytest.raises(ProtocolError) as caught:
         await world.db.write([doc("first")])
-    assert caught.value.status == 503
+    assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "1")
     assert "stored" in caught.value.reason
     with pytest.raises(ProtocolError) as caught:
         await world.db.write([doc("second")])
+    assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "1")
     assert "nothing was written" in caught.value.reason
     assert await world.db.winner("second") is None
     assert world.mirror.shown.problem is not None
@@ -227,9 +230,10 @@ async def test_what_takes_too_long_is_given_up_and_read_anew(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(showing, "PAUSES", (0.05,))
+    monkeypatch.setattr(showing, "SILENT_SECONDS", (0.05,))
     monkeypatch.setattr(showing, "LONGEST_SECONDS", 0.2)
     assert isinstance(world.remote, Peer)
-    world.remote.slow = True
+    world.remote.silent = 1000
     with pytest.raises(ProtocolError):
         await world.db.write([doc("a")])
     assert world.mirror.shown.problem == "CouchDB takes too long."
@@ -241,13 +245,25 @@ async def test_what_takes_too_long_is_given_up_and_read_anew(
             raise errors.unavailable("the journal is away")
 
     monkeypatch.setattr(SqliteDatabase, "fresh", fresh)
-    world.remote.slow = False
+    world.remote.silent = 0
     for _ in range(200):
         if (await world.client.get("a")).status_code == 200:
             break
         await asyncio.sleep(0.02)
     assert (await world.there("a"))["_id"] == "a"
     assert asked == ["db"] * 3, "as long as it may be out of date, nothing of it is sent again"
+
+
+async def test_a_node_of_couchdb_that_hangs_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(showing, "SILENT_SECONDS", (0.05, 0.05))
+    assert isinstance(world.remote, Peer)
+    world.remote.silent = 2
+    rev = await edit(world.db, "a")
+    assert (await world.there("a"))["_rev"] == rev
+    assert world.remote.silent == 0
+    assert world.mirror.shown.problem is None
 
 
 async def test_what_a_process_could_not_show_the_leader_does(world: World) -> None:

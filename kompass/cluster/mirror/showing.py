@@ -27,6 +27,10 @@ PATIENCE_SECONDS = 20.0
 """How long a write waits for CouchDB before its author is told to try again."""
 LONGEST_SECONDS = 300.0
 """After that an attempt is given up and what it carries read anew: nothing older is on its way to CouchDB."""
+SILENT_SECONDS = (5.0, 10.0)
+"""How long the first attempts may take before there is another one: a node of CouchDB that hangs takes a
+request and says nothing, and the next one goes to another node.
+"""
 PAUSES = (0.2, 1.0, 3.0)
 """After the first, second and every later failure in a row."""
 
@@ -58,7 +62,8 @@ class Mirror(Witness):
     def ask(self) -> None:
         if self._failures and (self._waiting or self._carried):
             raise errors.unavailable(
-                "CouchDB can't be reached at the moment: nothing was written. Try again."
+                "CouchDB can't be reached at the moment: nothing was written. Try again.",
+                headers={"Retry-After": str(math.ceil(PAUSES[-1]))},
             )
 
     def committed(self, numbers: Sequence[int]) -> None:
@@ -73,7 +78,10 @@ class Mirror(Witness):
         seen = self._failures
         while self._oldest() <= mine:
             if self._failures > seen or time.monotonic() > deadline or self._closed:
-                raise errors.unavailable("This is stored, but CouchDB hasn't confirmed it yet. Try again.")
+                raise errors.unavailable(
+                    "This is stored, but CouchDB hasn't confirmed it yet. Try again.",
+                    headers={"Retry-After": "1"},
+                )
             self._progress.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._progress.wait(), 1.0)
@@ -117,8 +125,7 @@ class Mirror(Witness):
         try:
             if self._failures:
                 await asyncio.sleep(PAUSES[min(self._failures, len(PAUSES)) - 1])
-            async with asyncio.timeout(LONGEST_SECONDS):
-                await self._show(numbers, again=self._failures > 0)
+            await self._show(numbers)
         except (ReplicationError, ProtocolError) as error:
             self._again(numbers, str(error))
         except TimeoutError:
@@ -137,7 +144,19 @@ class Mirror(Witness):
         log.warning("CouchDB didn't take what was written", database=self._name, error=why)
         self._waiting = dict.fromkeys(sorted({*numbers, *self._waiting}))
 
-    async def _show(self, numbers: Sequence[int], *, again: bool) -> None:
+    async def _show(self, numbers: Sequence[int]) -> None:
+        again = self._failures > 0
+        for seconds in SILENT_SECONDS:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._attempt(numbers, again=again)
+                    return
+            log.warning("CouchDB says nothing: asked again", database=self._name, seconds=seconds)
+            again = True
+        async with asyncio.timeout(LONGEST_SECONDS):
+            await self._attempt(numbers, again=again)
+
+    async def _attempt(self, numbers: Sequence[int], *, again: bool) -> None:
         store = self._store()
         try:
             database = store.get(self._name)
