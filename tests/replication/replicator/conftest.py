@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -46,6 +47,11 @@ class Side:
 
     async def create(self) -> None:
         response = await self.client.put(self.path())
+        for _ in range(50):
+            if response.status_code != 412:
+                break
+            await asyncio.sleep(0.1)  # one of several nodes that hasn't heard yet that it was deleted
+            response = await self.client.put(self.path())
         assert response.status_code in (201, 202), response.text
 
     async def put(self, docid: str, **members: Any) -> str:

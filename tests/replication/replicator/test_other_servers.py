@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
@@ -33,8 +34,13 @@ async def couchdb_replicates(source: Side, target: Side) -> dict[str, Any]:
 
 
 async def checkpoints(side: Side) -> dict[str, dict[str, Any]]:
-    response = await side.client.get(side.path() + "/_local_docs", params={"include_docs": "true"})
-    return {row["id"]: row["doc"] for row in response.json()["rows"]}
+    """Waits for one: of several nodes the one that lists them need not have it at once."""
+    for _ in range(50):
+        response = await side.client.get(side.path() + "/_local_docs", params={"include_docs": "true"})
+        if rows := response.json()["rows"]:
+            return {row["id"]: row["doc"] for row in rows}
+        await asyncio.sleep(0.1)
+    raise AssertionError("there is no checkpoint")
 
 
 @pytest.mark.couchdb
