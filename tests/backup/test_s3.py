@@ -26,12 +26,11 @@ from kompass.backup.s3 import Access, S3Target
 from kompass.backup.verifying import verify
 from tests.backup.company import KEY, Company, run, tables
 from tests.backup.s3 import S3
+from tests.backup.test_kill import ROUNDS
 from tests.backup.world import SECRET, Files
 from tests.needs import ROOT
 
 pytestmark = pytest.mark.slow
-
-ROUNDS = int(os.environ.get("KOMPASS_TEST_CRASH_ROUNDS", "3"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import apsw
@@ -14,7 +18,11 @@ import orjson
 import pytest
 
 from kompass.backup.errors import BackupError
+from kompass.backup.making import assembled
+from kompass.backup.repository import Repository
 from kompass.backup.source import Snapshot, SourceFile
+from kompass.backup.target import DirectoryTarget
+from kompass.backup.verifying import verify
 from kompass.cluster.bases import Bases
 from kompass.cluster.files import ClusterFiles
 from kompass.cluster.source import ClusterSource
@@ -22,7 +30,9 @@ from kompass.jobs.judging import Job
 from kompass.jobs.store import JobStore
 from replication.store.sqlite import SharedStore, SqliteDatabase, SqliteStore
 from tests.backup.company import KEY, run
+from tests.backup.test_kill import ROUNDS, killed
 from tests.cluster.harness import Cluster, cluster
+from tests.needs import ROOT
 from tests.replication.store.test_copies import tables
 from tests.replication.store.writes import edit
 
@@ -200,3 +210,39 @@ async def test_the_command_backs_up_what_a_directory_can_be_made_of(
     await restored.close()
     assert len(found.pop("epochs")) == len(expected.pop("epochs")) + 1
     assert found == expected
+
+
+def begun_and_killed(words: Sequence[str], lock: Path, random: Random) -> None:
+    command = [sys.executable, "-m", "kompass", *words]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    killed(process, lock, random, 0.4)
+
+
+@pytest.mark.crash
+async def test_killed_backups_harm_none_of_before(
+    made: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is cut off: fetching the copies, following, storing."""
+    store = await made.open(tmp_path / "a")
+    await store.create("kompass")
+    (tmp_path / "key").write_text(KEY)
+    where = ("--repository", str(tmp_path / "repository"), "--key-file", str(tmp_path / "key"))
+    words = ("backup", "--data", str(tmp_path / "backup"), *where)
+    monkeypatch.setenv("KOMPASS_JOURNAL_DSN", made.dsn)
+    random = Random(os.environ.get("KOMPASS_TEST_SEED", "1"))
+    for round_ in range(ROUNDS):
+        for number in range(60):
+            await edit(of(store, "kompass"), f"d{round_}-{number}", pad=str(number) * 900)
+        lock = tmp_path / "backup" / "LOCK"
+        lock.unlink(missing_ok=True)
+        await asyncio.to_thread(begun_and_killed, words, lock, random)
+        told = await asyncio.to_thread(run, *words)
+        assert told.exit_code == 0, (told.output, told.exception)
+        repository = Repository.open(DirectoryTarget(tmp_path / "repository"), KEY.encode())
+        assert not verify(repository).findings
+        latest = repository.manifest(repository.numbers()[-1])
+        (file,) = [one for one in latest.files if one.name == "kompass.sqlite"]
+        (tmp_path / "look").write_bytes(b"".join(assembled(repository, file)))
+        with closing(apsw.Connection(str(tmp_path / "look"))) as connection:
+            assert connection.execute("SELECT count(*) FROM docs").get == 60 * (round_ + 1)
+    await store.close()
