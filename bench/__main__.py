@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench import access, audit, cluster, engine, feed, jobs, models, readstore, replication, search
+from bench import access, audit, backup, cluster, engine, feed, jobs, models, readstore, replication, search
 from bench.servers import ROOT
 from kompass.settings import DemoSize
 
@@ -89,6 +89,18 @@ def run_cluster(
 ) -> None:
     """API processes over a journal, with documents in a CouchDB, beside that CouchDB alone."""
     cluster.run(couchdb, rounds)
+
+
+@app.command("backup")
+def run_backup(
+    couchdb: Annotated[
+        str,
+        typer.Option(envvar="KOMPASS_BENCH_COUCHDB_URL", help="CouchDB with an administrator's login"),
+    ],
+    rounds: Rounds = 3,
+) -> None:
+    """Backups of a running cluster, and what they cost its writers."""
+    backup.run(couchdb, rounds)
 
 
 @app.command("feed")

@@ -52,6 +52,8 @@ class Topology:
     urls: list[str]
     pids: dict[str, int]
     """By what the process is."""
+    settings: dict[str, str]
+    """Variables by which another process belongs to it."""
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def topology(couchdb: str, apis: int) -> Iterator[Topology]:
             urls.append(url)
             assert running.pid is not None
             pids[f"API {number + 1}"] = running.pid
-        yield Topology(urls, pids)
+        yield Topology(urls, pids, settings)
 
 
 def _until_ready(port: int) -> None:
