@@ -138,7 +138,8 @@ class Records:
             if subject is not None and "subject" not in known:
                 known["subject"] = subject
             present = known_roles(_texts(members.get("roles")))
-            if wanted != present and when >= self._as_of(members):
+            # What is so now is newer than any record, one that is seen for the first time just now, too.
+            if wanted != present and (as_of is None or when >= self._as_of(members)):
                 others = [role for role in _texts(members.get("roles")) if not known_roles([role])]
                 members["roles"] = [*others, *sorted(wanted)]
                 known |= {"roles": sorted(wanted), "roles_as_of": when, "reason": reason}

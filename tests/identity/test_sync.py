@@ -15,6 +15,8 @@ from kompass.identity.keycloak import MAX_EVENTS, AdminEvent, KeycloakError, Kno
 from kompass.identity.records import Records
 from kompass.identity.sync import KeycloakSync
 from replication.accounts.directory import Accounts
+from replication.accounts.users import USERS_DATABASE
+from replication.protocol.documents import parse_document
 from replication.store.interface import Store
 from replication.store.sqlite import SqliteStore
 
@@ -152,6 +154,17 @@ async def test_an_empty_listing_disables_nobody(records: Records) -> None:
 async def test_roles_set_by_hand_give_way_to_keycloak_s(records: Records) -> None:
     await records.record_roles("anna", [Role.GF], "by hand")
     await KeycloakSync(Directory(known("anna", Role.ADM)), records).list_all()
+    assert await state(records) == {"anna": (["ADM"], True)}
+
+
+async def test_roles_are_recorded_of_a_login_that_this_process_has_never_seen(
+    records: Records, store: Store
+) -> None:
+    """Another one has let him in before: here his login is as old as the first look at it."""
+    login = {"_id": "org.couchdb.user:anna", "name": "anna", "type": "user", "roles": ["GF"]}
+    (rev,) = await store.get(USERS_DATABASE).write([parse_document(login)])
+    assert isinstance(rev, str)
+    await records.record_roles("anna", [Role.ADM], "as it is now")
     assert await state(records) == {"anna": (["ADM"], True)}
 
 
