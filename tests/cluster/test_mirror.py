@@ -308,6 +308,19 @@ async def test_what_may_not_be_written_is_refused_there_as_well(world: World) ->
     assert len(world.keeper.strange.refused) == 1
 
 
+async def test_what_is_too_large_for_couchdb_stops_nothing_else(world: World) -> None:
+    """The quarantine keeps what was too large to be taken, with a little more around it."""
+    large = DocumentWrite("large", False, b'{"x":"%b"}' % (b"x" * 8_100_000))
+    written = await world.db.write([large, DocumentWrite("small", False, b"{}")])
+    assert all(isinstance(rev, str) for rev in written)
+    assert [(one.id, one.reason != "") for one in world.mirror.shown.refused] == [("large", True)]
+    await edit(world.db, "more")
+    assert {"_rev", "_id"} == (await world.there("more")).keys() == (await world.there("small")).keys()
+    await world.keeper.look()
+    assert (await world.there("large"))["error"] == "not_found"
+    assert await world.db.winner("large") is not None
+
+
 async def test_a_purge_reaches_couchdb_and_nothing_comes_back(world: World) -> None:
     rev = await edit(world.db, "a", n=1)
     await edit(world.db, "b")
