@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.cluster import over
 from tests.needs import NEEDS, require, required_names
 
 SLOW = ("slow", "crash", *NEEDS)
@@ -21,6 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Servers that tests start have no process beside them unless a test asks for it.
     os.environ.setdefault("KOMPASS_FEED", "off")
     required_names()
+    over.check_environment()
     # How long an example takes says more about what else the machine does: the timeout of a test is enough.
     settings.register_profile("kompass", deadline=None)
     settings.load_profile("kompass")
@@ -58,6 +60,13 @@ def some_cases(items: list[pytest.Item], most: int) -> list[pytest.Item]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    alone = item.get_closest_marker("alone")
+    if alone is not None and over.IS_CLUSTER:
+        pytest.skip(f"not over a cluster: {alone.args[0]}")
     for name in NEEDS:
         if item.get_closest_marker(name):
             require(name)
+
+
+def pytest_runtest_logfinish() -> None:
+    over.forget_clusters()

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from kompass.server import Product
-from tests.identity.conftest import ADMIN, client, product, put_user, store, sync
+from tests.identity.conftest import ADMIN, client, product, put_user, store
 from tests.in_process import serving
 
-__all__ = ["client", "product", "store", "sync"]
+__all__ = ["client", "product", "store"]
 
 CUSTOMER = "customer-11111111-1111-4111-8111-111111111111"
 GF = ("chef", "pw")

@@ -12,9 +12,9 @@ import pytest
 
 from kompass.server import Product
 from kompass.sync.serving import Sync
-from tests.identity.conftest import ADMIN, client, product, put_user, store, sync
+from tests.identity.conftest import ADMIN, client, product, put_user, store
 
-__all__ = ["client", "product", "store", "sync"]
+__all__ = ["client", "product", "store"]
 
 CUSTOMER = "customer-11111111-1111-4111-8111-111111111111"
 OTHER = "customer-22222222-2222-4222-8222-222222222222"

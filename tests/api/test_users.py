@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.identity.conftest import ADMIN, client, product, put_user, store, sync
+from tests.identity.conftest import ADMIN, client, product, put_user, store
 
-__all__ = ["client", "product", "store", "sync"]
+__all__ = ["client", "product", "store"]
 
 CUSTOMER = "customer-11111111-1111-4111-8111-111111111111"
 

@@ -12,6 +12,7 @@ import pytest
 
 from kompass.access import Principal, Role
 from replication.protocol.documents import parse_document
+from replication.store.sqlite import SqliteDatabase
 from tests.attack.writes_world import Attack, attacked, following, revised, some, text
 
 JSON = {"content-type": "application/json"}
@@ -202,15 +203,15 @@ async def test_bytes_of_what_waits_are_not_copied_again_and_again(
     assert await attack.push("adm1", doc) == []
     gate = attack.product.sync._gate
     assert gate is not None
-    database, copies = gate.database, 0
-    stage = database.stage_attachment
+    copies = 0
+    stage = SqliteDatabase.stage_attachment
 
     async def counted(*args: Any, **options: Any) -> Any:
         nonlocal copies
         copies += 1
         return await stage(*args, **options)
 
-    monkeypatch.setattr(database, "stage_attachment", counted)
+    monkeypatch.setattr(SqliteDatabase, "stage_attachment", counted)
     for _ in range(3):
         await gate.housekeep()
     assert copies == 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from kompass.cluster import schema
 from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.listening import Listener
+from kompass.readstore.embedded import Address
 from replication.store.sqlite import Extension, SharedStore
 from tests.readstore import harness
 
@@ -60,11 +61,24 @@ class Cluster:
             member.close()
 
 
+@cache
+def _template() -> str:
+    """A database that has the tables already."""
+    address = harness.make_database(template="template1")
+    Cluster(address.dsn)
+    return address.database
+
+
+def prepared_database() -> Address:
+    """An empty cluster's, for `harness.drop_database`."""
+    return harness.make_database(template=_template())
+
+
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """An empty one; gone afterwards."""
-    address = harness.make_database(template="template1")
-    made = Cluster(address.dsn)
+    address = prepared_database()
+    made = Cluster(address.dsn, prepare=False)
     try:
         yield made
     finally:

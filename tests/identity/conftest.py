@@ -17,11 +17,10 @@ from jwt.algorithms import RSAAlgorithm
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from kompass.server import Product, create_product
-from kompass.settings import Settings
-from kompass.sync.serving import Sync
-from replication.store.sqlite import SqliteStore
+from kompass.server import Product
+from replication.store.interface import Store
 from tests.in_process import serving
+from tests.product import running_product
 
 ADMIN = ("root", "geheim-genug")
 REALM = "/realms/kompass"
@@ -95,30 +94,20 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 
 @pytest.fixture
-async def sync(tmp_path: Path) -> Sync:
-    return Sync(tmp_path / "data")
-
-
-@pytest.fixture
-async def store(sync: Sync) -> AsyncIterator[SqliteStore]:
-    store = await sync.open_store()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 def settings(issuer: Issuer) -> dict[str, Any]:
     """What the product is set up with; a test module may have another one."""
     return {"keycloak_issuer": issuer.name}
 
 
 @pytest.fixture
-async def product(store: SqliteStore, sync: Sync, settings: dict[str, Any]) -> AsyncIterator[Product]:
-    given = {"admin": ":".join(ADMIN), "data": sync.file.parent, **settings}
-    product = await create_product(store, sync, Settings(**given), password_iterations=10)
-    yield product
-    await product.close()
-    await product.documents.server.close()
+async def product(tmp_path: Path, settings: dict[str, Any]) -> AsyncIterator[Product]:
+    async with running_product(tmp_path / "data", ADMIN, **settings) as product:
+        yield product
+
+
+@pytest.fixture
+async def store(product: Product) -> Store:
+    return product.documents.server.store
 
 
 @pytest.fixture

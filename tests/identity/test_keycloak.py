@@ -19,13 +19,13 @@ from kompass.cli.app import app as cli
 from kompass.demo.people import PEOPLE
 from kompass.identity.keycloak import KeycloakDirectory, KeycloakError
 from kompass.identity.keys import INTERVAL
-from kompass.server import Product, create_product
+from kompass.server import Product
 from kompass.settings import Settings
-from kompass.sync.serving import Sync
 from tests.identity.conftest import ADMIN, roles_of
 from tests.identity.keycloak_process import KeycloakProcess
 from tests.in_process import serving
 from tests.needs import require
+from tests.product import running_product
 
 pytestmark = [pytest.mark.keycloak, pytest.mark.slow]
 
@@ -44,20 +44,12 @@ def settings(keycloak: KeycloakProcess) -> dict[str, Any]:
 @pytest.fixture
 async def followed(keycloak: KeycloakProcess, tmp_path: Path) -> AsyncIterator[Product]:
     """The product with the sync in the background."""
-    sync = Sync(tmp_path / "followed")
-    store = await sync.open_store()
-    settings = Settings(
-        admin=":".join(ADMIN),
-        data=tmp_path / "followed",
-        keycloak_issuer=keycloak.realm,
-        keycloak_client_secret=keycloak.client_secret(),
-    )
-    product = await create_product(store, sync, settings, password_iterations=10)
-    try:
+    settings: dict[str, Any] = {
+        "keycloak_issuer": keycloak.realm,
+        "keycloak_client_secret": keycloak.client_secret(),
+    }
+    async with running_product(tmp_path / "followed", ADMIN, **settings) as product:
         yield product
-    finally:
-        await product.close()
-        await product.documents.server.close()
 
 
 async def eventually(true: Callable[[], Awaitable[bool]], seconds: float = 20) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class World:
 @pytest_asyncio.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     data = tmp_path / "data"
-    sync = Sync(data, BusinessRules())
+    sync = partial(Sync, business=BusinessRules())
     async with running_product(data, ADMIN, sync=sync, jobs_secret=SECRET) as product:
         transport = httpx.ASGITransport(product)
         async with (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
+from itertools import cycle
 from pathlib import Path as File
 from typing import Any
 from uuid import UUID
@@ -22,12 +24,14 @@ from kompass.sync.index import FeedIndex
 from kompass.sync.index.rules import MatrixRules
 from kompass.sync.opening import business_of, extensions
 from kompass.sync.quarantine import Quarantine, Quota
+from kompass.sync.serving import OpensStore
 from replication.protocol.attachments import AttachmentWrite, InlineAttachment, digest_of
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.sqlite import Several, SqliteDatabase, SqliteStore, Writing
 from replication.store.values import Document
+from tests.cluster import over
 
 PEOPLE = {
     "adm1": {Role.ADM},
@@ -102,42 +106,36 @@ def new(
     return Version(Path(start, ids), None if body is None else dict(body), attached)
 
 
-class World:
-    """One server."""
+@dataclass
+class Side:
+    """What one process has of the server."""
 
-    def __init__(
-        self, store: SqliteStore, database: SqliteDatabase, index: FeedIndex, gate: Gate, clock: Clock
-    ) -> None:
-        self.store = store
-        self.database = database
-        self.index = index
-        self.gate = gate
-        self.clock = clock
-        self.audit: AuditExtension
-        self.people = {
-            name: Principal(name, frozenset(roles), f"device of {name}") for name, roles in PEOPLE.items()
-        }
+    store: SqliteStore
+    database: SqliteDatabase
+    index: FeedIndex
+    audit: AuditExtension
+    gate: Gate
 
     @classmethod
     async def open(
         cls,
         directory: File,
+        clock: Clock,
+        opens: OpensStore,
         *,
         quota: Quota | None = None,
         signer: Signer | None = None,
         follows: bool = False,
         **rules: Any,
-    ) -> World:
-        """`follows`: whether the business writes what follows from documents."""
+    ) -> Side:
         index = FeedIndex("kompass", MatrixRules())
-        clock = Clock()
         audit = AuditExtension(signer, now=clock)
         extended = dict(extensions(index, audit=audit, now=clock))
         if not follows:
             extended[index.database_name] = Several(
                 records.RecordTables(), index, audit, Conflicts(index, clock)
             )
-        store = await SqliteStore.open(directory, extensions=extended)
+        store = await opens(directory, extensions=extended)
         is_new = "kompass" not in await store.names()
         database = await store.create("kompass") if is_new else store.get("kompass")
         assert isinstance(database, SqliteDatabase)
@@ -146,15 +144,51 @@ class World:
             rules["pass_time"] = business_of(database).pass_time
         gate = Gate(database, index, quarantine, audit=audit, now=clock, **rules)
         await gate.prepare()
-        world = cls(store, database, index, gate, clock)
-        world.audit = audit
-        if is_new:
+        return cls(store, database, index, audit, gate)
+
+
+class World:
+    """One server. Over a cluster what tests look at is the side that leads; others write."""
+
+    def __init__(self, sides: Sequence[Side], clock: Clock, stack: AsyncExitStack) -> None:
+        first = sides[0]
+        self.store, self.database, self.index = first.store, first.database, first.index
+        self.gate, self.audit = first.gate, first.audit
+        self.clock = clock
+        self.people = {
+            name: Principal(name, frozenset(roles), f"device of {name}") for name, roles in PEOPLE.items()
+        }
+        self._stack = stack
+        self._serving = cycle(sides[1:] or sides)
+
+    @classmethod
+    async def open(cls, directory: File, *, signer: Signer | None = None, **how: Any) -> World:
+        """`how`: `quota`; `follows`, whether the business writes what follows from documents; what else the
+        gate takes.
+        """
+        clock = Clock()
+        async with AsyncExitStack() as stack:
+            sides: list[Side] = []
+            async for place, opens in over.processes(directory, stack):
+                side = await Side.open(place, clock, opens, signer=None if sides else signer, **how)
+                stack.push_async_callback(side.store.close)
+                sides.append(side)
+            world = cls(sides, clock, stack.pop_all())
+        if await world.database.winner("user-adm1") is None:
             for name, roles in PEOPLE.items():
                 await world.set_roles(name, roles)
         return world
 
     async def close(self) -> None:
-        await self.store.close()
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def _side(self) -> AsyncIterator[Side]:
+        """Of a process that serves, up to date. What is done with it is here as well behind the block."""
+        side = next(self._serving)
+        await side.store.fresh()
+        yield side
+        await self.store.fresh()
 
     # -- the office's side ---------------------------------------------------------------------
 
@@ -169,7 +203,8 @@ class World:
             assert isinstance(result, str), result
             return result
 
-        return await self.database.transact(run)
+        async with self._side() as side:
+            return await side.database.transact(run)
 
     async def set_roles(self, name: str, roles: set[Role]) -> None:
         await self.put(f"user-{name}", {"type": "user", "name": name, "roles": sorted(roles), "active": True})
@@ -194,14 +229,16 @@ class World:
         return answers
 
     async def push_raw(self, user: str, docs: Sequence[DocumentWrite]) -> list[str | ProtocolError]:
-        return await self.gate.write(self.people[user], docs, replicated=True)
+        async with self._side() as side:
+            return await side.gate.write(self.people[user], docs, replicated=True)
 
     async def missing(self, user: str, *docs: tuple[str, Version]) -> set[tuple[str, str]]:
         """What `_revs_diff` asks for."""
         asked: dict[str, list[Rev]] = {}
         for docid, version in docs:
             asked.setdefault(docid, []).append(version.path.leaf)
-        found = await self.gate.missing_revisions(self.people[user], asked)
+        async with self._side() as side:
+            found = await side.gate.missing_revisions(self.people[user], asked)
         return {(docid, rev) for docid, missing in found.items() for rev in missing.missing}
 
     # -- looking -------------------------------------------------------------------------------

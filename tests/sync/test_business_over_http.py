@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -38,7 +39,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def product(tmp_path: Path, clock: Clock) -> AsyncIterator[Product]:
     directory = tmp_path / "data"
-    sync = Sync(directory, BusinessRules(), now=clock)
+    sync = partial(Sync, business=BusinessRules(), now=clock)
     async with running_product(directory, ADMIN, sync=sync) as product:
         yield product
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -31,7 +32,7 @@ ADMIN = ("chef", "streng-geheim")
 async def product(tmp_path: Path) -> AsyncIterator[Product]:
     directory = tmp_path / "data"
     # Some make the database anew, as administrators may that of a demo.
-    async with running_product(directory, ADMIN, sync=Sync(directory, disposable=True)) as product:
+    async with running_product(directory, ADMIN, sync=partial(Sync, disposable=True)) as product:
         yield product
 
 
@@ -291,6 +292,7 @@ async def until(condition: Callable[[], bool]) -> None:
     pytest.fail("nothing has happened in ten seconds")
 
 
+@pytest.mark.alone("the process that leads follows Keycloak, and answers nobody")
 async def test_a_keycloak_that_cannot_be_followed_shows(client: httpx.AsyncClient, product: Product) -> None:
     assert (await client.get("/readyz")).json() == {"status": "ready"}
     keycloak = Keycloak()

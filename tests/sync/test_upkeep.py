@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ HOLD = {"legalHold": True, "legalHoldReason": "Verfahren vor dem Landgericht"}
 @pytest.fixture
 async def product(tmp_path: Path) -> AsyncIterator[Product]:
     directory = tmp_path / "data"
-    async with running_product(directory, ADMIN, sync=Sync(directory, BusinessRules())) as product:
+    async with running_product(directory, ADMIN, sync=partial(Sync, business=BusinessRules())) as product:
         yield product
 
 
@@ -179,7 +180,7 @@ async def test_no_replication_brings_what_is_final_or_held_down(
 
 async def test_the_database_of_a_demo_may_be_deleted(tmp_path: Path) -> None:
     directory = tmp_path / "data"
-    async with running_product(directory, ADMIN, sync=Sync(directory, disposable=True)) as product:
+    async with running_product(directory, ADMIN, sync=partial(Sync, disposable=True)) as product:
         transport = httpx.ASGITransport(product)
         async with httpx.AsyncClient(transport=transport, base_url="http://server", auth=ADMIN) as client:
             (await client.delete(f"/{DATABASE}")).raise_for_status()

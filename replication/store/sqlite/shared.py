@@ -259,7 +259,8 @@ class SharedStore(SqliteStore):
         return {name: one.lost for name, one in self._open.items() if one.lost is not None}
 
     async def close(self) -> None:
-        self._end()
+        end, self._end = self._end, lambda: None
+        end()
         lost = self.lost()
         await super().close()
         for name, why in lost.items():

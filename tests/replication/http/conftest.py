@@ -9,24 +9,51 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from replication.http import Application, create_app
 from replication.http.server import ServerConfig
 from replication.store.interface import Store
-from replication.store.sqlite import SqliteStore
+from tests.cluster import over
 from tests.replication.http.batches import A, B, C, D, replicate, revision
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await SqliteStore.open(tmp_path / "data")
-    yield store
-    await store.close()
+async def stores(tmp_path: Path) -> AsyncIterator[list[Store]]:
+    """One, or over a cluster that of the process that leads and those of the ones that serve."""
+    async with AsyncExitStack() as stack:
+        opened: list[Store] = []
+        async for directory, opens in over.processes(tmp_path / "data", stack, shown=()):
+            opened.append(await opens(directory, extensions={}))
+            stack.push_async_callback(opened[-1].close)
+        yield opened
 
 
 @pytest.fixture
-def app(store: Store) -> Application:
-    return create_app(store)
+def store(stores: list[Store]) -> Store:
+    return stores[0]
+
+
+@pytest.fixture
+def app(stores: list[Store]) -> Application:
+    return _served(stores)
+
+
+def _served(stores: list[Store], config: ServerConfig | None = None) -> Application:
+    first, *others = [create_app(store, config) for store in stores]
+    return _Led(first, others) if others else first
+
+
+class _Led(Application):
+    """The application of the process that leads, to be looked at; others answer what it is asked."""
+
+    def __init__(self, leader: Application, others: list[Application]) -> None:
+        vars(self).update(vars(leader))
+        self.others = others
+        self._balanced = over.Balanced.of(others, leader.server.store)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._balanced(scope, receive, send)
 
 
 @pytest.fixture
@@ -62,15 +89,17 @@ Serve = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 @pytest.fixture
-async def serve(store: Store) -> AsyncIterator[Serve]:
+async def serve(stores: list[Store]) -> AsyncIterator[Serve]:
     """`await serve(address=…, name=value, …)`: a client of a server with these `ServerConfig` members."""
     async with AsyncExitStack() as stack:
 
         async def serve_with(*, address: str = "127.0.0.1", **settings: Any) -> httpx.AsyncClient:
             settings.setdefault("password_iterations", 10)
-            app = create_app(store, ServerConfig(**settings))
-            await app.server.prepare()
-            stack.callback(app.server.accounts.close)
+            app = _served(stores, ServerConfig(**settings))
+            for one in (app, *app.others) if isinstance(app, _Led) else (app,):
+                await one.server.store.fresh()  # what another one has made
+                await one.server.prepare()
+                stack.callback(one.server.accounts.close)
             transport = httpx.ASGITransport(app, client=(address, 50000))
             client = httpx.AsyncClient(transport=transport, base_url="http://server")
             return await stack.enter_async_context(client)

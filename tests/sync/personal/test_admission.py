@@ -120,7 +120,7 @@ async def test_a_record_with_more_roles_than_the_login_counts_for_nothing(world:
 
 
 async def test_a_view_is_one_persons_with_one_set_of_roles(world: World) -> None:
-    views = world.app.server.view
+    views = world.server.view
     assert isinstance(views, PersonalViews)
     ada = views(world.database, Caller("ada", ("ADM",)))
     assert views(world.database, Caller("ada", ("ADM",))) is ada

@@ -212,7 +212,7 @@ async def test_a_view_leaves_out_what_it_has_not_read_as_it_is_now(numbers: Worl
     """What a document said before he saw it isn't shown when he does."""
     await numbers.put("_design/v", **OPEN)
     await numbers.client("ada").get("_design/v/_view/by_n")
-    view = numbers.app.server.database(Principal("ada", ("ADM",)), "kompass")
+    view = numbers.server.database(Principal("ada", ("ADM",)), "kompass")
     state = await numbers.database.index_state(await _signature(numbers))
     assert state is not None
     await numbers.put("d1", readers=["ada"], n=1)

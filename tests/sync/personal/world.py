@@ -13,21 +13,25 @@ from urllib.parse import quote
 
 import httpx
 import orjson
+from starlette.types import ASGIApp
 
 from kompass.access.audiences import Parents
 from kompass.access.channels import Relation
 from kompass.access.principals import Principal, Role
 from kompass.sync.index import FeedIndex
 from kompass.sync.personal import PersonalViews
+from kompass.sync.personal.local import LocalTables
+from kompass.sync.serving import OpensStore
 from replication.http import Application, create_app
-from replication.http.server import ServerConfig
+from replication.http.server import Server, ServerConfig
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path as RevisionPath
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.store.sqlite import Reading, SqliteDatabase, SqliteStore, Writing
+from replication.store.sqlite import Reading, Several, SqliteDatabase, SqliteStore, Writing
 from replication.store.values import Missing
+from tests.cluster import over
 
 DATABASE = "kompass"
 PASSWORD = "geheim"
@@ -123,20 +127,20 @@ def _author_of(reading: Reading, docid: str, rev: Rev) -> str | None:
 
 
 @dataclass
-class World:
+class Side:
+    """What one process has of the server."""
+
     app: Application
     store: SqliteStore
     index: FeedIndex
-    gates: list[VisibilityGate]
-    _stack: AsyncExitStack
-    _clients: dict[str | None, httpx.AsyncClient]
 
     @classmethod
-    async def open(cls, directory: Path, stack: AsyncExitStack) -> World:
+    async def open(
+        cls, directory: Path, opens: OpensStore, gates: list[VisibilityGate], stack: AsyncExitStack
+    ) -> Side:
         index = FeedIndex(DATABASE, ReaderRules())
-        store = await SqliteStore.open(directory, extensions={DATABASE: index})
+        store = await opens(directory, extensions={DATABASE: Several(LocalTables(), index)})
         stack.push_async_callback(store.close)
-        gates: list[VisibilityGate] = []
 
         def gate_of(database: SqliteDatabase) -> VisibilityGate:
             gates.append(VisibilityGate(database, index))
@@ -147,8 +151,35 @@ class World:
         await app.server.prepare()
         stack.callback(app.server.accounts.close)
         stack.callback(app.server.javascript.close)
-        world = cls(app, store, index, gates, stack, {})
-        await store.create(DATABASE, security=SECURITY)
+        return cls(app, store, index)
+
+
+@dataclass
+class World:
+    """Over a cluster what tests look at is the side that leads; others answer."""
+
+    app: ASGIApp
+    server: Server
+    store: SqliteStore
+    index: FeedIndex
+    gates: list[VisibilityGate]
+    """Of all sides."""
+    _stack: AsyncExitStack
+    _clients: dict[str | None, httpx.AsyncClient]
+
+    @classmethod
+    async def open(cls, directory: Path, stack: AsyncExitStack) -> World:
+        gates: list[VisibilityGate] = []
+        sides = [
+            await Side.open(place, opens, gates, stack)
+            async for place, opens in over.processes(directory, stack)
+        ]
+        first = sides[0]
+        app: ASGIApp = first.app
+        if others := [side.app for side in sides[1:]]:
+            app = over.Balanced.of(others, first.store)
+        world = cls(app, first.app.server, first.store, first.index, gates, stack, {})
+        await first.store.create(DATABASE, security=SECURITY)
         for name, roles in PEOPLE.items():
             await world.add_login(name, roles)
             await world.set_roles(name, roles)
