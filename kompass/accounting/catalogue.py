@@ -23,6 +23,7 @@ PACKAGED = (
     "datev-extf",
     "datev-parties",
     "problems",
+    "audit",
 )
 """Names of the profiles that are files."""
 

@@ -1,9 +1,10 @@
 """Texts that a spreadsheet would run: guarded on the way out, the guard undone on the way in.
 
-A cell that begins with `=`, `+`, `-`, `@`, a tab or a line end is a formula to a spreadsheet, whatever its
-quotes. It gets an apostrophe in front, as does a text that already has one before such a sign: so undoing
-gives every text back as it was, and what comes from elsewhere without a guard is left alone. A number that is
-negative is a number, no text, and never comes here; a text that is nothing but one isn't changed either.
+A cell that begins with `=`, `+`, `-`, `@`, `|`, `%`, a tab or a line end is a formula to some spreadsheet,
+whatever its quotes. It gets an apostrophe in front, as does a text that already has one before such a sign:
+so undoing gives every text back as it was, and what comes from elsewhere without a guard is left alone. A
+number that is negative is a number, no text, and never comes here; a text that is nothing but one isn't
+changed.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 import re
 
 GUARD = "'"
-_STARTS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # also the wide forms that Asian keyboards give
-_DANGEROUS = re.compile(rf"'*[ \u00a0]*[{_STARTS}]")
-_GUARDED = re.compile(rf"'+[ \u00a0]*[{_STARTS}]")
-_NUMBER = re.compile(r"-[0-9]+(?:[.,][0-9]+)*\Z")
+_RUN = "[\\s\x00-\x1f]*[=+\\-@|%\uff1d\uff0b\uff0d\uff20\t\r\n]"  # also the wide forms of Asian keyboards
+_DANGEROUS = re.compile(f"'*{_RUN}")
+_GUARDED = re.compile(f"'+{_RUN}")
+_NUMBER = re.compile(r"-[0-9]+(?:[.,][0-9]+)*(?:[eE][+-]?[0-9]+)?\Z")
 _PHONE = re.compile(r"\+[0-9][0-9 ()/\-]*\Z")
 
 

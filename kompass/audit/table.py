@@ -9,21 +9,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apsw
 
+from kompass.accounting.formulas import guarded
 from kompass.audit.reading import Reader, Shown, Sight
 from kompass.audit.verifying import rows
 
 COLUMNS = ("Timestamp", "User", "Role", "Action", "Field", "Old Value", "New Value", "Reason", "IP", "Hash")
 
 HIDDEN, SHREDDED = "[not shown]", "[shredded]"
-
-_FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@|%]|[\t\r\n]")
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 def lines(entries: Iterable[Shown], *, head: bool = True) -> Iterator[str]:
@@ -66,16 +63,9 @@ def _plain(text: str | None) -> str:
     return value if isinstance(value, str) else text
 
 
-def safe(text: str) -> str:
-    """Nothing that a spreadsheet would work out."""
-    if _FORMULA.match(text) is not None and _NUMBER.fullmatch(text) is None:
-        return f"'{text}"
-    return text
-
-
 def _line(row: Iterable[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, delimiter=";", lineterminator="\r\n").writerow([safe(text) for text in row])
+    csv.writer(buffer, delimiter=";", lineterminator="\r\n").writerow([guarded(text) for text in row])
     return buffer.getvalue()
 
 
