@@ -52,6 +52,7 @@ class Places:
         """Every copy there is, each of which answers. Raises `NotYetError`, `ProtocolError`."""
         shards: Mapping[str, list[str]] = (await self._client.ask("GET", f"{self.path}/_shards"))["shards"]
         info = await self._client.ask("GET", self.path)
+        self._ranges.clear()  # shards may have been split
         places = [
             Place(_shard(node, span, self._database, info["instance_start_time"]), span, node)
             for span, nodes in sorted(shards.items())

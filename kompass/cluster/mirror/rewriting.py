@@ -13,7 +13,7 @@ import secrets
 import time
 from typing import Any
 
-from kompass.cluster.mirror.places import NotYetError, Place, Places
+from kompass.cluster.mirror.places import NotYetError, Place, Places, State
 from kompass.cluster.mirror.purging import Purger
 from replication.protocol import jsontext
 from replication.protocol.names import DESIGN_PREFIX
@@ -25,6 +25,8 @@ LOOK_SECONDS = 0.5
 MOVED_SECONDS = 60.0
 """Within which a document reaches all copies, as long as no node is away."""
 TIMES = 2
+TRIES = 20
+"""How often a compaction is asked for that wasn't begun, or broke off."""
 _PASSING = f"{DESIGN_PREFIX}passing-"
 """Ids of what comes and goes: design documents are never replicated."""
 
@@ -86,13 +88,20 @@ class Rewriting:
 
     async def _compact(self, place: Place) -> None:
         seen = (await self._places.state(place)).updates
-        await self._places.compact(place)
+        for _ in range(TRIES):
+            await self._places.compact(place)
+            state = await self._over(place)
+            if state.compacted is None or state.compacted >= seen:
+                return
+            await asyncio.sleep(LOOK_SECONDS)  # it wasn't begun, or broke off
+        raise NotYetError(f"{place.node} of CouchDB doesn't finish a compaction: its log tells why")
+
+    async def _over(self, place: Place) -> State:
+        """How far a copy is when no compaction is under way."""
         while True:
             state = await self._places.state(place)
             if not state.is_compacting:
-                if state.compacted is None or state.compacted >= seen:
-                    return
-                await self._places.compact(place)  # it wasn't begun, or broke off
+                return state
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _views(self) -> None:
