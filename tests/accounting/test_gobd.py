@@ -15,10 +15,10 @@ from kompass.accounting.catalogue import PACKAGED, profile
 from kompass.accounting.gobd.index import Supplier, Table, auditable, dtd, index_xml
 from kompass.accounting.sources import values
 from kompass.audit.table import COLUMNS
+from kompass.domain.examples import full
 from kompass.domain.registry import MODELS
 from tests.accounting.definitions import errors, models
 from tests.accounting.files import written
-from tests.domain.examples import full
 
 SUPPLIER = Supplier("Mühle & Söhne <GmbH>", "Schwäbisch Hall", "Prüfung 2026")
 
