@@ -79,40 +79,34 @@ async def page(view: PersonalDatabase, question: Question, cursor: str | None = 
             break
         few = await _few(view, question.resource.type, one)
         if few is not None:
-            return await _sorted(view, question, few, after)
+            return _sorted(question, few, after)
     return await _scanned(view, question, low, after)
 
 
 async def _scanned(view: PersonalDatabase, question: Question, low: bytes, after: IndexEntry | None) -> Page:
     """Goes through the index until the page is full."""
     found: list[tuple[IndexEntry, Document]] = []
-    examined, size = 0, question.limit + 1
+    doctype, examined, size = question.resource.type, 0, question.limit + 1
     while len(found) <= question.limit:
-        entries = await _entries(view, question.sort, low, after, question.descending, size)
-        documents = await view.winners([entry.id for entry in entries])
-        for entry in entries:
-            document = documents.get(entry.id)
-            if document is not None and not document.deleted and _fits(question, document):
-                found.append((entry, document))
-        if len(entries) < size:
+        listed = await _listed(view, doctype, question.sort, low, after, question.descending, size)
+        found += [one for one in listed if _fits(question, one[1])]
+        if len(listed) < size:
             break
-        after = entries[-1]
-        examined += len(entries)
+        after = listed[-1][0]
+        examined += len(listed)
         if examined >= MOST_EXAMINED and len(found) <= question.limit:
             return Page([document for _, document in found], _closed(question, after))
         size = min(2 * size, _AT_ONCE)
     return _page(question, found)
 
 
-async def _sorted(
-    view: PersonalDatabase, question: Question, ids: Sequence[str], after: IndexEntry | None
-) -> Page:
-    """The same of a few documents that are read, all of them."""
+def _sorted(question: Question, documents: Sequence[Document], after: IndexEntry | None) -> Page:
+    """The same of a few documents, all of them."""
     key_of = _keys(question.sort)
     found = [
         (IndexEntry(key, document.id), document)
-        for document in (await view.winners(ids)).values()
-        if not document.deleted and _fits(question, document)
+        for document in documents
+        if _fits(question, document)
         for key in key_of(orjson.loads(document.text))
     ]
     found.sort(key=lambda one: one[0], reverse=question.descending)
@@ -127,23 +121,28 @@ def _page(question: Question, found: Sequence[tuple[IndexEntry, Document]]) -> P
     return Page([document for _, document in shown], _closed(question, shown[-1][0]) if more else None)
 
 
-async def _few(view: PersonalDatabase, doctype: str, wanted: Filter) -> list[str] | None:
-    """The ids of documents with one value; None if they are many."""
+async def _few(view: PersonalDatabase, doctype: str, wanted: Filter) -> list[Document] | None:
+    """The documents with one value; None if they are many."""
     low = array_prefix([doctype, wanted.values[0]])
-    entries = await _entries(view, wanted.field.name, low, None, False, FEW + 1)
-    return [entry.id for entry in entries] if len(entries) <= FEW else None
+    found = await _listed(view, doctype, wanted.field.name, low, None, False, FEW + 1)
+    return [document for _, document in found] if len(found) <= FEW else None
 
 
-async def _entries(
-    view: PersonalDatabase, field: str, low: bytes, after: IndexEntry | None, descending: bool, limit: int
-) -> list[IndexEntry]:
+async def _listed(
+    view: PersonalDatabase,
+    doctype: str,
+    field: str,
+    low: bytes,
+    after: IndexEntry | None,
+    descending: bool,
+    limit: int,
+) -> list[tuple[IndexEntry, Document]]:
     signature = _SIGNATURE + field
     while True:
         await view.refresh_index(signature, _keys(field))
         try:
-            return await view.scan_index(
-                signature, low, above(low), after=after, descending=descending, limit=limit
-            )
+            span = (low, above(low))
+            return await view.scan_documents(signature, span, after=after, descending=descending, limit=limit)
         except IndexBehindError:
             continue  # somebody has dropped it since
 

@@ -201,7 +201,9 @@ async def test_pages_of_a_sorted_list_are_the_whole_list(client: httpx.AsyncClie
     assert sorted(await names(client, sort="phone", limit=2)) == sorted(expected), (
         "who has none is listed, too"
     )
-    assert await names(client, BERT, sort="companyName", limit=1) == berts
+    for limit in (1, 2, 50):
+        assert await names(client, BERT, sort="companyName", limit=limit) == berts
+        assert await names(client, BERT, sort="-companyName", limit=limit) == berts[::-1]
 
 
 async def test_filters(client: httpx.AsyncClient) -> None:

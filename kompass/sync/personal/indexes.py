@@ -10,14 +10,25 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
+from kompass.sync.index import listing
 from kompass.sync.personal.person import Person
 from kompass.sync.positions import position, split
 from replication.store.interface import DocumentMapper, RowMapper
 from replication.store.sqlite import id_list
-from replication.store.values import IndexEntry, IndexRow, IndexState, IndexVersion, PartialReduction, RowSpan
+from replication.store.values import (
+    Document,
+    IndexEntry,
+    IndexRow,
+    IndexState,
+    IndexVersion,
+    PartialReduction,
+    RowSpan,
+)
 
 SCANNED = 1000
 """Entries of an index that are looked at in one go."""
+RARE = 10
+"""If fewer than one of so many is his, his documents are gone through instead of the index."""
 
 
 class Indexes(Person):
@@ -39,28 +50,63 @@ class Indexes(Person):
         skip: int = 0,
         limit: int = 1000,
     ) -> list[IndexEntry]:
-        found: list[IndexEntry] = []
+        found = await self.scan_documents(
+            signature, (low, high), seq=seq, after=after, descending=descending, limit=skip + limit
+        )
+        return [entry for entry, _ in found[skip:]]
+
+    async def scan_documents(
+        self,
+        signature: str,
+        span: tuple[bytes, bytes | None],
+        *,
+        seq: int = 0,
+        after: IndexEntry | None = None,
+        descending: bool = False,
+        limit: int = 1000,
+        doctype: str | None = None,
+    ) -> list[tuple[IndexEntry, Document]]:
+        """The entries of `scan_index` with low <= key < high, and the documents that they list.
+
+        `doctype`: they are all of that type.
+        """
+        found: list[tuple[IndexEntry, Document]] = []
         size = 0
-        while len(found) < skip + limit:
+        while len(found) < limit:
             # What is looked at is read: no more than are asked for, as long as they are his.
-            size = min(max(2 * size, skip + limit), SCANNED)
+            size = min(max(2 * size, limit), SCANNED)
             reached = await self._reached(signature)
             page = await self._database.scan_index(
-                signature,
-                low,
-                high,
-                seq=split(seq)[0],
-                after=after,
-                descending=descending,
-                limit=size,
+                signature, *span, seq=split(seq)[0], after=after, descending=descending, limit=size
             )
             current = self._current({entry.id for entry in page}, reached)
-            found += [entry for entry in page if entry.id in current]
+            found += [(entry, current[entry.id]) for entry in page if entry.id in current]
             if len(page) < size:
                 break
             after = page[-1]
+            if len(current) * RARE < len(page) and len(found) < limit:
+                with self._reading() as reading:
+                    his = listing.entries(reading, self._user, signature, span, after, descending, doctype)
+                rest = None if his is None else self._shown(his, limit - len(found), reached)
+                if rest is not None:
+                    found += rest
+                    break
             await asyncio.sleep(0)
-        return found[skip : skip + limit]
+        return found[:limit]
+
+    def _shown(
+        self, entries: Sequence[IndexEntry], limit: int, reached: int
+    ) -> list[tuple[IndexEntry, Document]]:
+        """The first ones of these that he sees."""
+        found: list[tuple[IndexEntry, Document]] = []
+        size = min(SCANNED, limit)
+        for start in range(0, len(entries), size):
+            page = entries[start : start + size]
+            current = self._current({entry.id for entry in page}, reached)
+            found += [(entry, current[entry.id]) for entry in page if entry.id in current]
+            if len(found) >= limit:
+                break
+        return found
 
     @property
     def design_version(self) -> int:
@@ -115,8 +161,8 @@ class Indexes(Person):
         state = await self._database.index_state(signature)
         return state.seq if state is not None else 0
 
-    def _current(self, docids: Collection[str], reached: int) -> set[str]:
-        """Which of these he sees, and have not changed since `reached`.
+    def _current(self, docids: Collection[str], reached: int) -> dict[str, Document]:
+        """Those of these that he sees, and that have not changed since `reached`.
 
         What an index read before belongs to a revision that he may not have been meant to see.
         """
@@ -126,7 +172,7 @@ class Indexes(Person):
                 "SELECT docs.id FROM json_each(?) CROSS JOIN docs ON docs.id = value WHERE docs.seq <= ?",
                 (id_list(seen), reached),
             )
-            return {docid for (docid,) in rows}
+            return {docid: seen[docid] for (docid,) in rows}
 
     async def index_version(self, signature: str) -> IndexVersion | None:
         """None: only what is reduced asks for it, and nobody's rows alone can be."""
