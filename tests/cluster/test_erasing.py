@@ -23,8 +23,11 @@ from kompass.cluster.mirror.erasing import Eraser
 from kompass.cluster.mirror.keeping import Keeper
 from kompass.cluster.mirror.places import NotYetError
 from kompass.cluster.mirror.purging import Purger
+from kompass.domain.consent import Purpose
+from kompass.privacy import tickets
 from kompass.privacy.consumers import Consumers
 from kompass.privacy.desk import FILE, Hindrance, figures, notes
+from kompass.privacy.tickets import Kind
 from kompass.sync import quarantine
 from kompass.texts import TextFile
 from replication.protocol import errors
@@ -37,11 +40,12 @@ from replication.replicator import connect
 from replication.store.couchdb.client import Client
 from replication.store.couchdb.endpoint import read_endpoint, read_login
 from replication.store.couchdb.setup import Plan, set_up
+from replication.store.sqlite import Writing
 from tests.cluster.couchdb import CouchdbPlace, couchdb_place
 from tests.needs import COUCHDB_DIRECTORY
 from tests.privacy.world import MARKS, OLD_MAIL, erase, found_in, person, populated
 from tests.serving import until
-from tests.sync.gate_world import World, contact
+from tests.sync.gate_world import World, contact, customer
 
 pytestmark = [pytest.mark.slow]
 
@@ -234,6 +238,22 @@ async def test_nothing_is_left_in_couchdb(couchdb: Couchdb, monkeypatch: pytest.
     assert not [row for row in await designs(couchdb) if "passing" in row]
     assert await couchdb.consumer().look()
     assert [keeper.strange.taken for keeper in couchdb.keepers.values()] == [0, 0]
+    await nothing_is_asked_of_couchdb_for_a_withdrawal(couchdb, monkeypatch)
+
+
+async def nothing_is_asked_of_couchdb_for_a_withdrawal(
+    couchdb: Couchdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def withdraw(writing: Writing) -> int:
+        return tickets.add(
+            writing, Kind.WITHDRAWAL, customer(1), Purpose.MARKETING, couchdb.world.clock(), {}
+        )
+
+    await couchdb.world.database.transact(withdraw)
+    assert couchdb.open == 1
+    monkeypatch.setattr(Client, "request", None)
+    assert await couchdb.consumer().look()
+    assert couchdb.open == 0
 
 
 async def away_for_a_while(couchdb: Couchdb, monkeypatch: pytest.MonkeyPatch) -> None:
