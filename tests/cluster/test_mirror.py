@@ -245,6 +245,7 @@ async def test_what_takes_too_long_is_given_up_and_read_anew(
             raise errors.unavailable("the journal is away")
 
     monkeypatch.setattr(SqliteDatabase, "fresh", fresh)
+    monkeypatch.setattr(showing, "SILENT_SECONDS", (30.0,))
     world.remote.silent = 0
     for _ in range(200):
         if (await world.client.get("a")).status_code == 200:
