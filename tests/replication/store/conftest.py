@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -78,9 +80,15 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 def traits(store: Store) -> Traits:
-    if isinstance(store, CouchStore):
-        return COUCHDB if COUCHDB_URL else SERVED
-    return SQLITE
+    if not isinstance(store, CouchStore):
+        return SQLITE
+    return _of_couchdb() if COUCHDB_URL else SERVED
+
+
+@cache
+def _of_couchdb() -> Traits:
+    major, minor = httpx.get(COUCHDB_URL, timeout=30).json()["version"].split(".")[:2]
+    return replace(COUCHDB, tells_purge_requests=(int(major), int(minor)) >= (3, 4))
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ class Traits:
     orders_purge_requests: bool = True
     """Requests to purge are kept in order, and the limit counts at once. CouchDB keeps them by shard, and
     drops what is too much when it compacts."""
+    tells_purge_requests: bool = True
+    """What was asked to be purged can be asked for. Of CouchDB since 3.4."""
     compacts_only_when_told: bool = True
     """Ancestors keep their bodies until `compact`. CouchDB compacts by itself when much of a file is out of
     date."""
