@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from kompass.cluster.files import ClusterFiles
+from kompass.cluster.process import Process
 from kompass.jobs.judging import Job
 from kompass.jobs.store import JobStore
+from kompass.settings import Settings
 from replication.replicator import LocalPeer
 from replication.replicator.peer import BEGINNING, Feed
 from replication.store.sqlite import SqliteStore
@@ -41,6 +43,16 @@ async def work(company: Company) -> None:
     await world.close()
 
 
+async def copied(place: Place) -> Path:
+    """What a process of the cluster leaves behind."""
+    cluster = Cluster(place.dsn)
+    store = await cluster.open(place.directory / "api")
+    await store.fresh()
+    await store.close()
+    cluster.members[0].close()
+    return place.directory / "api"
+
+
 def leaves(directory: Path) -> dict[str, dict[str, list[str]]]:
     """Of every document its leaves, by database."""
 
@@ -66,8 +78,10 @@ def test_what_couchdb_has_comes_in_again(place: Place, monkeypatch: pytest.Monke
     assert place.move().exit_code == 0
     expected = leaves(place.company.data)
     directory = place.directory / "restored"
-    told = place.company.restore(directory)
+    copies = asyncio.run(copied(place))
+    told = place.company.restore(directory, "--survivors", copies)
     assert told.exit_code == 0, (told.output, told.exception)
+    assert "entries that came after it are lost" in told.output, "what is left of an API process knows"
     empty = harness.make_database(template="template1")
     try:
         monkeypatch.setenv("KOMPASS_JOURNAL_DSN", empty.dsn)
@@ -88,6 +102,29 @@ def test_what_couchdb_has_comes_in_again(place: Place, monkeypatch: pytest.Monke
         assert again.exit_code == 0, "it is the same on both sides now"
     finally:
         harness.drop_database(empty)
+
+
+def test_an_empty_couchdb_is_filled_by_the_leader(place: Place) -> None:
+    place.init()
+    assert place.move().exit_code == 0
+    place.clean()
+    place.init()
+
+    async def lead() -> None:
+        process = Process(Settings(data=place.directory / "index"), "kompass index", leads=True)
+        await process.open()
+        await process.follow()
+        for name in ("kompass", "kompass-quarantine"):
+            keeper = process.member.keeper(name)
+            assert keeper is not None
+            await keeper.look()
+        await process.close()
+
+    asyncio.run(lead())
+    told = run("migrate", "to-directory", "--data", place.directory / "back")
+    assert told.exit_code == 0, (told.output, told.exception)
+    assert "documents are the same in CouchDB: kompass, kompass-quarantine" in told.output
+    assert leaves(place.directory / "back") == leaves(place.company.data)
 
 
 def test_what_is_refused_stays_in_couchdb_and_is_named(place: Place) -> None:

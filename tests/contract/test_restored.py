@@ -90,16 +90,12 @@ class RestorableCluster:
     """An index process and an API process over PostgreSQL and CouchDB, with the demo's documents."""
 
     def __init__(self, place: Path, running: Nodes, couchdb: CouchdbPlace) -> None:
+        """`place` has the demo. The environment is that of the nodes."""
         self._place = place
         self._running = running
         self._couchdb = couchdb
         (place / "key").write_text("korrekt pferd batterie")
         self._repository = ("--repository", str(place / "repository"), "--key-file", str(place / "key"))
-        demo = DemoProcess(place / "demo")
-        demo.start()
-        demo.stop()
-        with closing(apsw.Connection(str(place / "demo" / "kompass.sqlite"))) as connection:
-            connection.execute("DELETE FROM local WHERE id = ?", (MARKER,))  # only a demo serves a demo
         self._kompass("migrate", "to-cluster", "--data", str(place / "demo"))
         self._index, self._api = running.add("index"), running.add("api")
         self._api.await_ready()
@@ -108,6 +104,7 @@ class RestorableCluster:
     def do(self, what: str) -> None:
         if what == "backup":
             self._kompass("backup", "--data", str(self._place / "copies"), *self._repository)
+            self._kompass("verify-backup", *self._repository)
             return
         assert what == "restore"
         for node in (self._index, self._api):
@@ -128,12 +125,22 @@ class RestorableCluster:
         assert told.exit_code == 0, (words, told.output, told.exception)
 
 
+def make_demo(directory: Path) -> None:
+    """The demo's documents as if they were real ones: nobody but a demo serves a demo."""
+    demo = DemoProcess(directory)
+    demo.start()
+    demo.stop()
+    with closing(apsw.Connection(str(directory / "kompass.sqlite"))) as connection:
+        connection.execute("DELETE FROM local WHERE id = ?", (MARKER,))
+
+
 @pytest.mark.parametrize(("path", "title"), scenarios(FILES))
 def test_scenario_of_a_cluster(
     path: Path, title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL and CouchDB are lost; the way back is that of docs/backup.md."""
     monkeypatch.setitem(os.environ, "KOMPASS_FEED", "off")
+    make_demo(tmp_path / "demo")
     login = f"admin:{PASSWORD}"
     with (
         couchdb_place(tmp_path / "couchdb") as couchdb,
