@@ -22,6 +22,7 @@ from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import CopyDivergedError, Entry, Journal, JournalGapError
 from replication.store.sqlite.copies import Copy, Recording, Told, play, position_of
+from replication.store.sqlite.shared import is_copy
 
 MAX_LINE = 500
 SAVED_EVERY = 5_000
@@ -80,6 +81,8 @@ class SqlFile:
         self._shared = shared
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if shared is None and is_copy(path):
+                raise failure(f"{path} is a copy of a cluster's: name the cluster with KOMPASS_JOURNAL_DSN")
             self._make = partial(_make, tables, version, failure)
             if shared is not None:
                 with self._asking():

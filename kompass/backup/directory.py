@@ -21,9 +21,11 @@ from kompass.backup.errors import BackupError, InUseError
 from kompass.backup.moment import moment
 from kompass.backup.source import Progress, Snapshot, Source, SourceFile, silent
 from replication.store.sqlite.lock import (
+    DirectoryHasCopiesError,
     DirectoryInUseError,
     DirectoryUnfinishedError,
     check_finished,
+    check_no_copies,
     lock_directory,
 )
 
@@ -65,12 +67,15 @@ class DataDirectory(Source):
     def snapshot(self, progress: Progress = silent) -> Iterator[Snapshot]:
         try:
             check_finished(self.directory)
+            check_no_copies(self.directory)
             if not (self.directory / contents.SERVER).is_file():
                 raise BackupError(f"{self.directory} is no server's directory; name it with --data")
             self._work.mkdir(mode=0o700, exist_ok=True, parents=True)
             lock = lock_directory(self._work)
         except DirectoryUnfinishedError as error:
             raise BackupError(str(error)) from None
+        except DirectoryHasCopiesError as error:
+            raise BackupError(f"{error} Name the cluster with KOMPASS_JOURNAL_DSN to save it.") from None
         except DirectoryInUseError as error:
             raise InUseError(f"another backup is at work: {error}") from None
         except OSError as error:

@@ -26,7 +26,7 @@ from kompass.backup.repository import Repository
 from kompass.backup.returning import Returned
 from kompass.backup.source import Progress, silent
 from kompass.files import PRIVATE, replace_file, sync_directory
-from replication.store.sqlite.lock import UNFINISHED, DirectoryInUseError, lock_directory
+from replication.store.sqlite.lock import UNFINISHED, DirectoryInUseError, check_no_copies, lock_directory
 
 _ASIDE = "before-restore-"
 _ASIDE_NAME = re.compile(rf"{_ASIDE}[0-9]{{8}}-[0-9]{{6}}-[0-9a-f]{{4}}")
@@ -57,6 +57,7 @@ def restore(
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_no_copies(directory)
         lock = lock_directory(directory, unfinished=True)
     except DirectoryInUseError as error:
         raise InUseError(str(error)) from None

@@ -10,7 +10,7 @@ import typer
 
 from kompass.cli.errors import UsableError
 from kompass.cli.options import Data
-from kompass.cli.place import settings_there
+from kompass.cli.place import own_directory
 from kompass.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ def doctor(
     """Check a server's directory while no server runs on it. Ends with code 1 if something stays wrong."""
     from replication.store.sqlite import DirectoryInUseError
 
-    settings = settings_there(data)
+    settings = own_directory(
+        data,
+        "Copies needn't be repaired: stop the process, remove its directory, and start it again."
+        " `kompass verify-backup` examines what a backup has of the documents.",
+    )
     directory = settings.directory
     wrong = mended = 0
     try:

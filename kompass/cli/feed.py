@@ -101,11 +101,15 @@ def status(
 
 
 def status_of(settings: Settings) -> dict[str, Any]:
-    """What `FeedDesk.status` tells of the directory."""
+    """What `FeedDesk.status` tells of the directory. Raises `UsableError`."""
     from kompass.feed.desk import FeedDesk
+    from kompass.feed.ledger import LedgerError
 
     with closing(FeedDesk(settings)) as desk:
-        return desk.status()
+        try:
+            return desk.status()
+        except LedgerError as error:
+            raise UsableError(str(error)) from error
 
 
 def print_status(told: dict[str, Any]) -> None:

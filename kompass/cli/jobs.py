@@ -211,23 +211,22 @@ def events() -> None:
 def _desk(data: Path | None) -> Iterator[JobsDesk]:
     """The jobs of a data directory."""
     from kompass.jobs.desk import JobsDesk
+    from kompass.jobs.store import JobStoreError
     from kompass.sqlfile import shared_files
 
     settings = settings_there(data)
     with closing(JobsDesk(settings.directory, shared=shared_files(settings))) as desk:
-        yield desk
+        try:
+            yield desk
+        except JobStoreError as error:
+            raise UsableError(str(error)) from error
 
 
 @contextmanager
 def _store(data: Path | None) -> Iterator[JobStore]:
     """Their file."""
-    from kompass.jobs.store import JobStoreError
-
     with _desk(data) as desk:
-        try:
-            store = desk.store
-        except JobStoreError as error:
-            raise UsableError(str(error)) from error
+        store = desk.store
         if store is None:
             raise UsableError(f"there were no jobs in {settings_there(data).directory} yet")
         yield store

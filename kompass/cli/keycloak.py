@@ -12,7 +12,7 @@ import typer
 
 from kompass.cli.errors import UsableError
 from kompass.cli.options import Data
-from kompass.cli.place import settings_there
+from kompass.cli.place import own_directory
 from kompass.settings import Settings
 from kompass.settings_files import content
 
@@ -81,7 +81,7 @@ def _secret(file: Path) -> str:
 def sync(data: Data = None) -> None:
     """Bring users and roles up to date once, while no server runs on the directory; a running one does it by
     itself."""
-    settings = settings_there(data)
+    settings = own_directory(data, "`kompass index` follows Keycloak's users by itself.")
     outcome = asyncio.run(_sync(settings))
     for why in outcome.passed_over:
         typer.echo(f"left out: {why}", err=True)

@@ -11,7 +11,7 @@ import typer
 
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json
-from kompass.cli.place import database_file, settings_there
+from kompass.cli.place import check_no_copies, database_file, settings_there
 from kompass.cli.progress import Bar
 from kompass.cli.telling import tell_json
 from kompass.settings import Settings
@@ -44,6 +44,7 @@ def to_cluster(
     """
     settings = settings_there(data)
     database_file(settings.directory)
+    check_no_copies(settings.directory, "Name the directory that `kompass serve` had.")
 
     async def move(member: Member, tell: Tell) -> Moved:
         from kompass.backup.contents import SERVER, SMALL

@@ -21,6 +21,26 @@ def check_there(settings: Settings) -> Settings:
     return settings
 
 
+def own_directory(data: Path | None, instead: str) -> Settings:
+    """Settings of a directory that is there and has no copies of a cluster, for what changes it. `instead`:
+    what to do for a cluster. Raises `UsableError`.
+    """
+    settings = settings_there(data)
+    check_no_copies(settings.directory, instead)
+    return settings
+
+
+def check_no_copies(directory: Path, instead: str) -> None:
+    """Raises `UsableError` for a directory of copies."""
+    from replication.store.sqlite.lock import DirectoryHasCopiesError
+    from replication.store.sqlite.lock import check_no_copies as check
+
+    try:
+        check(directory)
+    except DirectoryHasCopiesError as error:
+        raise UsableError(f"{error} {instead}") from None
+
+
 def database_file(directory: Path) -> Path:
     """The file of the documents. Raises `UsableError` if there is none."""
     from kompass.sync.opening import DATABASE

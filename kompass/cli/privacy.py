@@ -15,6 +15,7 @@ from kompass.cli.acting import act_here
 from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import HERE, Data, Password, Server
+from kompass.cli.place import check_no_copies
 from kompass.cli.telling import tell_json
 
 privacy = typer.Typer(no_args_is_help=True, help="Personal data: copies, erasures, tickets.")
@@ -96,6 +97,7 @@ def replay(data: Data = None) -> None:
 
     act_here()
     directory = read_settings(data=data).directory
+    check_no_copies(directory, "`kompass index` does it when it begins to lead.")
     try:
         count = asyncio.run(_replay(directory))
     except (JournalError, DirectoryInUseError) as error:

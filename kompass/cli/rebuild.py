@@ -10,7 +10,7 @@ import typer
 from kompass.cli.errors import UsableError
 from kompass.cli.feed import rebuild_sink
 from kompass.cli.options import Data
-from kompass.cli.place import settings_there
+from kompass.cli.place import own_directory
 from kompass.feed.registry import SINKS
 from kompass.settings import Settings
 
@@ -32,7 +32,10 @@ def derived(data: Data = None) -> None:
     # Imported here: `kompass --help` needn't wait for the store.
     from replication.store.sqlite import DirectoryInUseError
 
-    settings = settings_there(data)
+    settings = own_directory(
+        data,
+        "Stop the cluster, move it to a directory (`kompass migrate`), do it there, and move back.",
+    )
     try:
         written = asyncio.run(_rebuild(settings))
     except DirectoryInUseError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.place import check_no_copies
 
 if TYPE_CHECKING:
     from replication.replicator import Options, Progress, Result
@@ -157,10 +158,14 @@ async def _open(
     if any(end.is_local for end in parsed):
         if data is None:
             raise UsableError("a database without a URL needs --data, the directory that it is in")
+        settings = read_settings(data=data)
+        check_no_copies(
+            settings.directory, "Name a database by the URL of an API process instead of by --data."
+        )
         act_here()
         store = await SqliteStore.open(
             data,
-            extensions=extensions(feed_index(), audit=chain_of(data), series=read_settings(data=data).series),
+            extensions=extensions(feed_index(), audit=chain_of(data), series=settings.series),
         )
         stack.push_async_callback(store.close)
     peers: list[Peer] = []

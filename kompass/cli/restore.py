@@ -11,6 +11,7 @@ import typer
 from kompass.cli.backup import KeyFile, To, secret_of, target_of, usable
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data
+from kompass.cli.place import check_no_copies
 from kompass.cli.progress import Bar
 from kompass.cli.telling import moment
 
@@ -55,6 +56,7 @@ def restore(
     from kompass.backup.restoring import restore as run
 
     settings = read_settings(data=data)
+    check_no_copies(settings.directory, "Restore into another one, and move that into an empty cluster.")
     if at is not None and number is not None:
         raise UsableError("name a moment or a number: --at or --backup")
     with usable(), Bar(quiet=False) as progress:

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-from kompass.cli.errors import read_settings
+from kompass.cli.errors import UsableError, read_settings
+from kompass.cli.place import check_no_copies
 from kompass.cli.starting import check_administrator, readable_errors
 from kompass.settings import DemoSize, Settings
+
+_INSTEAD = "It is served by `kompass api` and `kompass index`."
 
 
 def serve(
@@ -31,6 +34,10 @@ def serve(
 ) -> None:
     """Serve the product until stopped. Everything not given here comes from KOMPASS_… or kompass.toml."""
     settings = read_settings(host=host, port=port, data=data, demo=demo, demo_size=demo_size)
+    if settings.journal_dsn is not None:
+        # Its jobs would be the cluster's, and its documents wouldn't.
+        raise UsableError(f"KOMPASS_JOURNAL_DSN names a cluster. {_INSTEAD}")
+    check_no_copies(settings.directory, _INSTEAD)
     if not settings.demo:
         check_administrator(settings)
     _run(settings)

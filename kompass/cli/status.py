@@ -8,7 +8,7 @@ import typer
 
 from kompass.cli import feed as feed_cli
 from kompass.cli import jobs as jobs_cli
-from kompass.cli.errors import read_settings
+from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json
 from kompass.cli.telling import tell_json
 
@@ -29,6 +29,7 @@ def status(
     from kompass.beside import why_no_jobs
     from kompass.feed.registry import SINKS
     from kompass.jobs.desk import LATE_SECONDS, JobsDesk
+    from kompass.jobs.store import JobStoreError
     from kompass.readstore.embedded import postmaster
     from kompass.readstore.place import directory_of, embedded_dsn
     from kompass.sqlfile import shared_files
@@ -46,6 +47,8 @@ def status(
     jobs_desk = JobsDesk(settings.directory, shared=shared_files(settings))
     try:
         jobs = jobs_desk.status()
+    except JobStoreError as error:
+        raise UsableError(str(error)) from error
     finally:
         jobs_desk.close()
     if json:

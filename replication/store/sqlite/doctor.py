@@ -22,7 +22,7 @@ from replication.protocol import jsontext
 from replication.protocol.revisions import format_rev
 from replication.store.sqlite.blobs import AttachmentTable, chunk_key
 from replication.store.sqlite.entries import ROW, Entry, change_text, leaves_text
-from replication.store.sqlite.lock import lock_directory
+from replication.store.sqlite.lock import check_no_copies, lock_directory
 from replication.store.sqlite.schema import UnknownSchemaError, migrate
 from replication.store.sqlite.store import SUFFIX
 from replication.store.sqlite.transaction import Counters
@@ -41,10 +41,11 @@ class Finding:
 def examine(directory: Path, *, repair: bool = False) -> Iterator[Finding]:
     """Goes through every database of a data directory.
 
-    Raises `DirectoryInUseError` while a server runs on it. With `repair`, mends what `Finding.repaired`
-    then says.
+    Raises `DirectoryInUseError` while a server runs on it, or if it has copies. With `repair`, mends what
+    `Finding.repaired` then says.
     """
     with lock_directory(directory):
+        check_no_copies(directory)
         for path in sorted(directory.glob(f"*{SUFFIX}")):
             yield from _examine_file(unquote(path.name.removesuffix(SUFFIX)), path, repair)
 

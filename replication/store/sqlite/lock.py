@@ -1,7 +1,8 @@
-"""One process per data directory, and none on a half-restored one.
+"""One process per data directory, none on a half-restored one, and on copies none but those that follow.
 
 The lock is the operating system's, on an open file, so it goes away with the process however that ends. The
-file tells who holds it. Whoever fills a directory leaves `UNFINISHED` in it until everything is there.
+file tells who holds it. Whoever fills a directory leaves `UNFINISHED` in it until everything is there. Beside
+a file that is a copy of what a journal says (`copies`) lies a note of where it comes from.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ class DirectoryUnfinishedError(DirectoryInUseError):
     """A restore into this data directory was cut off."""
 
 
+class DirectoryHasCopiesError(DirectoryInUseError):
+    """What is in this directory are copies: what changes them has to go through their journal."""
+
+
+ORIGIN = ".origin"
+"""With what the name of the note ends beside a copy."""
+
 UNFINISHED = "RESTORE-UNFINISHED"
 """The file that says so."""
 
@@ -29,6 +37,15 @@ def check_finished(directory: Path) -> None:
     if (directory / UNFINISHED).exists():
         raise DirectoryUnfinishedError(
             f"{directory} is being restored, or that was cut off: it isn't whole. Run the restore again."
+        )
+
+
+def check_no_copies(directory: Path) -> None:
+    """Raises `DirectoryHasCopiesError`."""
+    if any(directory.glob(f"*{ORIGIN}")):
+        raise DirectoryHasCopiesError(
+            f"{directory} has copies of a cluster's databases. They follow its journal, and nothing else may"
+            " change them; they can be removed while no process uses them, and are fetched anew."
         )
 
 

@@ -29,14 +29,12 @@ from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.following import Question
 from replication.store.sqlite.journal import Journal, TablesAheadError
+from replication.store.sqlite.lock import ORIGIN
 from replication.store.sqlite.opened import known_tables
 from replication.store.sqlite.schema import configure
 from replication.store.sqlite.store import SUFFIX, SqliteStore, create_file, remove_file
 from replication.store.sqlite.witness import Witness
 from replication.store.sqlite.writer import storage_error
-
-_ORIGIN = ".origin"
-"""Beside a copy: the lineage that it belongs to."""
 
 
 class Entered(NamedTuple):
@@ -266,11 +264,12 @@ class SharedStore(SqliteStore):
         for name, why in lost.items():
             if isinstance(why, TablesAheadError):
                 continue  # nothing is wrong with the copy
-            _origin(self._path(name)).unlink(missing_ok=True)
+            replace_file(_origin(self._path(name)), b"")
 
 
 def _origin(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(SUFFIX) + _ORIGIN)
+    """What has the lineage that a copy belongs to."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + ORIGIN)
 
 
 def enter(path: Path, entered: Entered) -> None:
@@ -282,6 +281,11 @@ def remove_copy(path: Path) -> None:
     """A copy, what SQLite has beside it, and the note of where it came from."""
     remove_file(path)
     _origin(path).unlink(missing_ok=True)
+
+
+def is_copy(path: Path) -> bool:
+    """Whether a file was fetched to follow a journal."""
+    return _origin(path).exists()
 
 
 def follows(path: Path, entered: Entered) -> bool:

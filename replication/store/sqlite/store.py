@@ -34,7 +34,7 @@ from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.journal import Journal
-from replication.store.sqlite.lock import lock_directory
+from replication.store.sqlite.lock import check_no_copies, lock_directory
 from replication.store.sqlite.opened import OpenDatabase
 from replication.store.sqlite.schema import UnknownSchemaError, create
 from replication.store.sqlite.witness import Witness
@@ -83,12 +83,14 @@ class SqliteStore(Store):
 
         `most_awake`: how many databases may hold files open when nobody uses them; by default as many as
         suit the number of files that the process may open. Raises `DirectoryInUseError` if another process
-        has the directory, `OSError` if it can't be used.
+        has the directory, or if it has copies and nobody says of what; `OSError` if it can't be used.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._lock = lock_directory(directory)
         try:
+            if journals is None:
+                check_no_copies(directory)
             known = identity(directory / "server.json")
             self._uuid = known["uuid"]
             self._secret = bytes.fromhex(known["secret"])
