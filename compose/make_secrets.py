@@ -101,6 +101,10 @@ def erlang_arguments(cookie: str) -> str:
             "+SDio 16",
             "+zdbbl 32768",
             "+Bd -noinput",
+            # No core is kept busy with waiting: in a container with a limit that is time taken from work.
+            "+sbwt none",
+            "+sbwtdcpu none",
+            "+sbwtdio none",
             "-ssl session_lifetime 300",
             "-os_mon start_cpu_sup false",
             "-os_mon start_memsup false",
