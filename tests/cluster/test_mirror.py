@@ -341,6 +341,27 @@ async def test_what_is_written_in_couchdb_comes_in_by_its_own_door(world: World)
     assert world.keeper.strange.taken == 2, "ours isn't strange when it comes back"
 
 
+async def test_what_another_process_wrote_is_not_strange_before_it_is_known_here(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = branch("theirs", 1, "a" * 32, n=1)
+    await world.client.put("theirs", params={"new_edits": "false"}, json={"_rev": f"1-{'a' * 32}", "n": 1})
+
+    async def fresh(self: SqliteDatabase) -> None:
+        """Plays what the other one has committed."""
+        if await self.winner("theirs") is None:
+            await replicate(self, theirs)
+
+    async def nothing() -> None:
+        """A copy is made fresh here, too; it isn't what is looked at."""
+
+    monkeypatch.setattr(SqliteDatabase, "fresh", fresh)
+    monkeypatch.setattr(world.keeper, "purge", nothing)
+    await world.keeper.look()
+    assert await world.db.winner("theirs") is not None
+    assert world.keeper.strange.taken == 0
+
+
 async def test_what_may_not_be_written_is_refused_there_as_well(world: World) -> None:
     rev = await edit(world.db, "a", state="frozen")
     await world.client.put("a", json={"_rev": rev, "state": "changed"})

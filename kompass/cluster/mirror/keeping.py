@@ -9,7 +9,7 @@ and the chain of writes says that somebody went round the gate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -22,7 +22,7 @@ from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.replicator import LocalPeer, Options, ReplicationError, replicate
 from replication.replicator.local_peer import PageFilter, Rules
-from replication.replicator.peer import Feed, Peer
+from replication.replicator.peer import Feed, Lacking, Peer
 from replication.store.interface import Database, Store
 from replication.store.sqlite import SqliteDatabase
 from replication.store.values import Change
@@ -72,7 +72,7 @@ class Keeper:
             except ProtocolError as error:
                 hindrance = error
             await replicate(outward(self._store, self.name), self._remote, OUTWARD)
-            judged = LocalPeer(self._store, self.name, rules=self._strangers)
+            judged = _Judged(self._store, self.name, rules=self._strangers)
             with acting(FOREIGN):
                 await replicate(self._remote, judged, Options())
             if hindrance is not None:
@@ -119,6 +119,16 @@ OUTWARD = Options(feed=Feed(filter=_Documents.FILTER))
 def outward(store: Store, name: str) -> LocalPeer:
     """A database as the source of a replication to CouchDB."""
     return LocalPeer(store, name, rules=_Documents())
+
+
+class _Judged(LocalPeer):
+    """A database as the target of what was written in CouchDB."""
+
+    async def lacking(self, asked: Mapping[str, Sequence[Rev]]) -> dict[str, Lacking]:
+        # CouchDB may have what another process has written before this copy has heard of it.
+        with self._database() as database:
+            await _fresh(database)
+        return await super().lacking(asked)
 
 
 class _Strangers(Rules):
