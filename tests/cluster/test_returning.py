@@ -9,8 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from kompass.business import numbers
 from kompass.cluster.files import ClusterFiles
 from kompass.cluster.process import Process
+from kompass.domain.series import SeriesTable
 from kompass.jobs.judging import Job
 from kompass.jobs.store import JobStore
 from kompass.settings import Settings
@@ -51,6 +53,22 @@ async def copied(place: Place) -> Path:
     await store.close()
     cluster.members[0].close()
     return place.directory / "api"
+
+
+async def number_given(company: Company, data: Path, docid: str) -> str:
+    """The number of a new customer, in a directory where this one has another."""
+    world = await company.open(data)
+    with world.database.reading() as reading:
+        before = numbers.number_of(reading, docid)
+    await world.has_customer(11)
+    with world.database.reading() as reading:
+        assert list(numbers.problems(reading, SeriesTable())) == []
+        given = numbers.number_of(reading, customer(11))
+    await world.close()
+    assert before
+    assert given
+    assert before != given
+    return before
 
 
 def leaves(directory: Path) -> dict[str, dict[str, list[str]]]:
@@ -100,6 +118,11 @@ def test_what_couchdb_has_comes_in_again(place: Place, monkeypatch: pytest.Monke
         assert run("doctor", "--data", directory).exit_code == 0
         again = run("migrate", "to-cluster", "--data", directory)
         assert again.exit_code == 0, "it is the same on both sides now"
+        of_both = [
+            asyncio.run(number_given(place.company, data, customer(10)))
+            for data in (place.company.data, directory)
+        ]
+        assert of_both[0] == of_both[1], "a document that comes back has the number that it had"
     finally:
         harness.drop_database(empty)
 
