@@ -8,6 +8,8 @@ but its administrators what is his, and stores what he writes if the gate lets i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -40,6 +42,7 @@ from kompass.sync.serving import Sync
 from kompass.vectors.setup import create_meaning
 from replication.accounts.passwords import ITERATIONS
 from replication.http import Application, ServerConfig, create_app
+from replication.http.live_feeds import LiveFeeds
 from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.replicator.hosts import LOOPBACK
@@ -212,6 +215,7 @@ async def create_product(
     )
     documents = create_app(store, config, identity=identity.gate, view=sync.view, replicates=sync.leads)
     sync.failures.attach(documents.server.lockout, store)
+    sync.revocations.on_heard.append(_checking(documents.server.feeds))
     await documents.server.prepare()
     await identity.devices.prepare()
     await demo.check_kind(store, DATABASE, demo_wanted=settings.demo)
@@ -255,6 +259,17 @@ async def create_product(
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
     return Product(documents, page, api, identity, sync, search, feed, reports, jobs)
+
+
+def _checking(feeds: LiveFeeds) -> Callable[[], None]:
+    """Asks of the live feeds, from any thread, whether those who read them still may."""
+    loop = asyncio.get_running_loop()
+
+    def check() -> None:
+        with suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(feeds.check_now)
+
+    return check
 
 
 async def _create_database(store: SqliteStore) -> None:

@@ -9,7 +9,7 @@ too, or a right that was taken and given back would be taken again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -54,6 +54,8 @@ class RevocationLog:
         self._last: dict[tuple[str, str], Change] = {}
         self._count, self._hash = 0, _FIRST
         self._missed: list[Change] = []
+        self.on_heard: list[Callable[[], None]] = []
+        """Called, in any thread, when another process has changed somebody's rights."""
 
     def load(self) -> None:
         """Reads the text, for whoever may write to it. Raises `RevocationLogError`."""
@@ -76,6 +78,8 @@ class RevocationLog:
         with self._lock:
             for change in changes:
                 self._last[change.database, change.name] = change
+        for hears in self.on_heard:
+            hears()
 
     def add(self, changes: Iterable[Change]) -> None:
         """Writes changes down, durably. That it can't be is logged: they are tried again with the next

@@ -20,6 +20,7 @@ from kompass.privacy.service import Privacy
 from kompass.revocations.log import FILE as REVOCATIONS
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.quarantine.entries import State
+from replication.http import live_feeds
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Path, parse_rev
 from replication.store.sqlite import compaction
@@ -92,6 +93,26 @@ async def test_a_login_holds_everywhere_until_it_is_ended_anywhere(two: Several)
         ended = await two[0].attack.ask("chef", "POST", f"/api/v1/devices/{device['id']}/revoke")
         assert ended.status_code == 200, ended.text
         assert (await other.get("/kompass/_changes")).status_code == 401
+
+
+@pytest.mark.slow
+async def test_a_live_feed_ends_when_its_device_is_revoked_at_another_process(
+    two: Several, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not at the next look at everybody."""
+    monkeypatch.setattr(live_feeds, "CHECK_SECONDS", 1000.0)
+    await two[0].attack.login("adm1", "ADM")
+    async with httpx.AsyncClient(base_url=two[1].url, headers=DEVICE, timeout=30) as tablet:
+        answer = await tablet.post("/_session", json={"name": "adm1", "password": "pw"})
+        tablet.headers["cookie"] = f"AuthSession={answer.cookies['AuthSession']}"
+        query = {"feed": "continuous", "since": "now", "heartbeat": "200"}
+        feed = asyncio.create_task(tablet.get("/kompass/_changes", params=query))
+        await asyncio.sleep(0.5)
+        devices = (await two[0].attack.ask("chef", "GET", "/api/v1/devices?all=true")).json()["devices"]
+        (device,) = [one for one in devices if not one["implicit"]]
+        ended = await two[0].attack.ask("chef", "POST", f"/api/v1/devices/{device['id']}/revoke")
+        assert ended.status_code == 200, ended.text
+        await asyncio.wait_for(feed, 10)
 
 
 async def test_a_live_feed_shows_what_another_process_took_away(two: Several) -> None:
