@@ -208,6 +208,7 @@ async def test_views_that_are_not_public_are_not_there(numbers: World) -> None:
             assert (answer.status_code, answer.json()["reason"]) == (404, "missing"), path
 
 
+@pytest.mark.alone("each process has its own index of a view, made when it is first asked")
 async def test_a_view_leaves_out_what_it_has_not_read_as_it_is_now(numbers: World) -> None:
     """What a document said before he saw it isn't shown when he does."""
     await numbers.put("_design/v", **OPEN)
