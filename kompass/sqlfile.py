@@ -21,7 +21,7 @@ import structlog
 from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import CopyDivergedError, Entry, Journal, JournalGapError
-from replication.store.sqlite.copies import Copy, Recording, Told, play, position_of
+from replication.store.sqlite.copies import Copy, Recording, Told, play, position_of, prepare
 from replication.store.sqlite.shared import is_copy
 
 MAX_LINE = 500
@@ -101,6 +101,8 @@ class SqlFile:
         connection.set_busy_timeout(self._busy)
         for pragma in self._pragmas:
             connection.execute(f"PRAGMA {pragma}")
+        if self._journal is not None:
+            prepare(connection)
         return connection
 
     def _prepare(self, tables: str, version: int, failure: type[Exception]) -> None:
@@ -159,7 +161,7 @@ class SqlFile:
         except ProtocolError as error:
             raise self._failure(error.reason) from error
 
-    def _play(self, since: Callable[[int], Iterable[Entry]]) -> None:
+    def _play(self, since: Callable[[int, str], Iterable[Entry]]) -> None:
         """A copy that can't follow, for it wasn't asked for long, is replaced."""
         try:
             for _ in play(self._connection, since):

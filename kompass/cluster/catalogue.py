@@ -23,6 +23,8 @@ from replication.store.sqlite import Catalogue, Entered, Journal
 PIECE = 4 * 1024 * 1024
 """Bytes of a file that are one piece, before they are compressed."""
 BASES_KEPT = 2
+_FORKED = "forked"
+"""The text that names databases whose journals had lost entries, and their lineages then."""
 REWRITE_SECONDS = 3600.0
 """How long PostgreSQL may take to write a table anew."""
 
@@ -121,6 +123,39 @@ class PostgresCatalogue(Catalogue):
             raise BaseDamagedError(f"the saved file of {name} at {base} is damaged")
         draft.replace(path)
         return Entered(name, *entered)
+
+    def tell_forked(self, name: str, lineage: str) -> None:
+        with _available():
+            self.texts[_FORKED].add(f"{name} {lineage}\n".encode("ascii"))
+
+    def forked(self) -> list[tuple[str, str]]:
+        """What `tell_forked` was ever told."""
+        with _available():
+            text = self.texts[_FORKED].read() or b""
+        return [(name, lineage) for name, lineage in map(str.split, text.decode("ascii").splitlines())]
+
+    def begin_anew(self, name: str, lineage: str, mark: str, made: Callable[[], int], file: Path) -> None:
+        """Lets the journal of a lineage go on as another one, whose last entry has this mark, with a file
+        that `made` makes while nobody appends; it returns the number of the last entry in it.
+        """
+        with self._connections.use() as connection, connection.transaction():
+            row = connection.execute(
+                "SELECT id, head FROM databases WHERE name = %s AND lineage = %s FOR UPDATE", (name, lineage)
+            ).fetchone()
+            if row is None:
+                return  # somebody else was first
+            number, head = row
+            num = made()
+            assert num == head, "somebody has appended without the turn"
+            connection.execute(
+                "UPDATE databases SET lineage = %s, mark = %s WHERE id = %s",
+                (f"{lineage.partition('.')[0]}.{secrets.token_hex(4)}", mark, number),
+            )
+            connection.execute("DELETE FROM entries WHERE database = %s", (number,))
+            connection.execute("DELETE FROM bases WHERE database = %s", (number,))
+            _store(connection, number, num, file)
+            connection.execute("SELECT pg_notify(%s, %s)", (Listener.CHANNEL, str(number)))
+            _tell(connection)
 
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         return self._listener.listen(Listener.DATABASES, heard)

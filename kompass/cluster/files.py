@@ -62,7 +62,7 @@ class ClusterFiles(SharedFiles):
             shared.remove_copy(draft)
 
 
-def play(path: Path, since: Callable[[int], Iterable[Entry]]) -> None:
+def play(path: Path, since: Callable[[int, str], Iterable[Entry]]) -> None:
     """Brings a copy that nobody has open as far as `since` goes; the file has all of it then. Raises as
     `copies.play`.
     """

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import structlog
 
+from kompass.cluster import forks
 from kompass.cluster.bases import LOOK_SECONDS, Bases
 from kompass.cluster.erasing import CouchdbConsumer
 from kompass.cluster.forgetting import forget
@@ -64,6 +65,7 @@ async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -
     tasks = [
         asyncio.create_task(_keep_bases(process), name="bases"),
         asyncio.create_task(_keep_couchdb(process, erasers), name="couchdb"),
+        asyncio.create_task(_mend_forks(process), name="forks"),
         lost,
     ]
     if process.settings.couchdb_url is not None:
@@ -92,6 +94,14 @@ async def _keep_bases(process: Process) -> None:
             await bases.look()
             await forget(process.store, catalogue, bases)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _mend_forks(process: Process) -> None:
+    """Tells whoever read what PostgreSQL has lost."""
+    while True:
+        with suppress(ProtocolError, OSError):  # away: next time
+            await forks.mend(process.store, process.member.catalogue)
+        await asyncio.sleep(forks.LOOK_SECONDS)
 
 
 async def _keep_couchdb(process: Process, erasers: dict[str, Eraser]) -> None:

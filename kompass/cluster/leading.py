@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 INDEX = 0x6B6F6D7061737332
 JOBS = 0x6B6F6D7061737333
 """What there is to lead: the work of `kompass index`, and handing out jobs."""
-_SECONDS = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 3, "tcp_keepalives_count": 3}
-"""PostgreSQL notices within a quarter of a minute that the leader's machine is gone, and frees the lock."""
 
 
 class Leadership:
@@ -32,8 +30,6 @@ class Leadership:
         try:
             if self._connection is None:
                 self._connection = self._connections.open()
-                for name, value in _SECONDS.items():
-                    self._connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
             row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (self._what,)).fetchone()
         except psycopg.Error:
             self.give_up()

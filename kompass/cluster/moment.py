@@ -21,7 +21,7 @@ class Moment(NamedTuple):
 
     entered: Mapping[str, Entered]
     """Databases and other files, as the catalogue has them."""
-    since: Mapping[str, Callable[[int], list[Entry]]]
+    since: Mapping[str, Callable[[int, str], list[Entry]]]
     """For each what comes after an entry, up to its last one, or the first of it; see `Journal.since`."""
     texts: Mapping[str, bytes]
 

@@ -1,8 +1,8 @@
 """The tables in PostgreSQL that the processes of a cluster have in common.
 
-- `databases` has one row for each: its name, the number of its last entry (`head`), and its `lineage`,
-  another one whenever its journal begins anew. The row's lock is the turn to append.
-- `entries` are the journals. `changes` and `told` are as `replication.store.sqlite.journal` has them.
+- `databases` has one row for each: its name, the number and mark of its last entry (`head`, `mark`), and its
+  `lineage`, another one whenever its journal begins anew. The row's lock is the turn to append.
+- `entries` are the journals, as `replication.store.sqlite.journal` has them.
 - `bases` are saved files: a new copy begins with one and plays the entries after it. Their bytes are in
   `base_pieces`, compressed.
 - `texts` are small things that a data directory has in files: the server's name and secret, settings.
@@ -37,6 +37,7 @@ CREATE TABLE kompass_cluster.databases (
     name text NOT NULL UNIQUE,
     lineage text NOT NULL,
     head bigint NOT NULL DEFAULT 0,
+    mark text NOT NULL DEFAULT '',
     made timestamptz NOT NULL DEFAULT now()
 );
 CREATE TABLE kompass_cluster.entries (
@@ -45,6 +46,8 @@ CREATE TABLE kompass_cluster.entries (
     at timestamptz NOT NULL DEFAULT now(),
     changes bytea NOT NULL,
     told bytea NOT NULL,
+    mark text NOT NULL DEFAULT '',
+    after text NOT NULL DEFAULT '',
     PRIMARY KEY (database, num)
 );
 ALTER TABLE kompass_cluster.entries ALTER changes SET STORAGE EXTERNAL;
@@ -71,6 +74,12 @@ CREATE VIEW kompass_cluster.known AS
     FROM kompass_cluster.databases AS d JOIN kompass_cluster.bases AS b ON b.database = d.id;
 CREATE TABLE kompass_cluster.texts (name text PRIMARY KEY, content bytea NOT NULL);
 """
+_ADDED = """
+ALTER TABLE kompass_cluster.databases ADD COLUMN IF NOT EXISTS mark text NOT NULL DEFAULT '';
+ALTER TABLE kompass_cluster.entries ADD COLUMN IF NOT EXISTS mark text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS after text NOT NULL DEFAULT '';
+"""
+"""What the first tables of this version hadn't, and programs that don't know it don't miss."""
 
 
 def prepare(connection: psycopg.Connection[Any]) -> bool:
@@ -80,6 +89,7 @@ def prepare(connection: psycopg.Connection[Any]) -> bool:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_KEY,))
         if _version(connection) is not None:
             is_raised(connection)
+            connection.execute(_ADDED.encode("ascii"))
             return False
         connection.execute(_TABLES.encode("ascii"))
         connection.execute("UPDATE kompass_cluster.version SET number = %s", (VERSION,))

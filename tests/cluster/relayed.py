@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.relays import Fault, Relay
 
-TURN = b"BEGIN; SELECT head"
+TURN = b"BEGIN; "
 """In what takes the turn to append."""
 APPEND = b"kompass_entries"
 """In what appends and commits, all in one message as long as it isn't large."""

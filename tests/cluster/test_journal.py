@@ -16,7 +16,7 @@ from kompass.cluster import journal as postgres_journal
 from kompass.cluster import schema
 from kompass.cluster.errors import ClusterSchemaError
 from replication.protocol.errors import ProtocolError
-from replication.store.sqlite import Journal, JournalGapError
+from replication.store.sqlite import Entry, Journal, JournalForkedError, JournalGapError
 from tests.cluster.harness import Cluster, cluster
 
 pytestmark = [pytest.mark.slow]
@@ -39,7 +39,7 @@ def journal(made: Cluster, tmp_path: Path) -> Journal:
 def append(journal: Journal, *texts: bytes) -> None:
     for text in texts:
         with journal.turn() as turn:
-            turn.append(journal.head() + 1, text, b"{}")
+            turn.append(Entry(journal.head() + 1, text, b"{}"))
 
 
 def sql(made: Cluster, statement: str) -> list[Any]:
@@ -73,7 +73,7 @@ def test_one_turn_at_a_time(journal: Journal) -> None:
         waiting.start()
         assert not inside.wait(0.3)
         order.append("first")
-        turn.append(1, b"x", b"{}")
+        turn.append(Entry(1, b"x", b"{}"))
     waiting.join(10)
     assert order == ["first", [1]]
 
@@ -93,7 +93,7 @@ def test_who_has_lost_its_connection_has_lost_its_turn(made: Cluster, journal: J
         with journal.turn() as turn:
             others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
             assert sql(made, f"{others} current_database() AND state = 'idle in transaction'")
-            turn.append(1, b"late", b"{}")
+            turn.append(Entry(1, b"late", b"{}"))
 
     with pytest.raises(ProtocolError) as caught:
         lose()
@@ -115,7 +115,7 @@ def test_a_process_that_hangs_loses_its_turn(
     def hang() -> None:
         with hanging.turn() as turn:
             append(other, b"other")  # waits until PostgreSQL has taken the first one away
-            turn.append(1, b"hung", b"{}")
+            turn.append(Entry(1, b"hung", b"{}"))
 
     with pytest.raises(ProtocolError) as caught:
         hang()
@@ -135,7 +135,7 @@ def test_who_waits_too_long_is_told_so(
             pytest.fail("it isn't its turn")
         assert caught.value.status == 503
         assert "waiting" in caught.value.reason
-        turn.append(1, b"x", b"{}")
+        turn.append(Entry(1, b"x", b"{}"))
 
 
 def test_what_is_not_kept_any_more_is_no_empty_answer(
@@ -152,7 +152,7 @@ def test_what_is_not_kept_any_more_is_no_empty_answer(
     catalogue.add_base("db", 3, tmp_path / "base", keep=1)
     with pytest.raises(JournalGapError):
         journal.since(1)
-    with pytest.raises(JournalGapError):
+    with pytest.raises(JournalForkedError):
         journal.since(4)
 
 
@@ -190,3 +190,19 @@ def test_tables_of_another_version_are_refused(made: Cluster) -> None:
         connection.execute("DROP SCHEMA kompass_cluster CASCADE")
         with pytest.raises(ClusterSchemaError, match="init"):
             schema.check(connection)
+
+
+def test_a_journal_that_lost_its_end_is_not_taken_for_the_same(journal: Journal) -> None:
+    def add(num: int, mark: str, after: str) -> None:
+        with journal.turn() as turn:
+            turn.append(Entry(num, b"x", b"{}", mark, after))
+
+    add(1, "a", "")
+    add(2, "b", "a")
+    assert list(journal.since(2, "b")) == []
+    assert [(entry.mark, entry.after) for entry in journal.since(0)] == [("a", ""), ("b", "a")]
+    for num, mark in ((2, "other"), (3, "c")):
+        with pytest.raises(JournalForkedError):
+            journal.since(num, mark)
+        with pytest.raises(JournalForkedError), journal.turn() as turn:
+            turn.since(num, mark)

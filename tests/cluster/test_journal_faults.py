@@ -35,7 +35,7 @@ class Way:
 
 @pytest.fixture
 async def way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
-    monkeypatch.setattr(cluster_connections, "ANSWER_SECONDS", 2.5)
+    monkeypatch.setattr(cluster_connections, "ANSWER_SECONDS", 3.5)
     monkeypatch.setattr(cluster_connections, "CONNECT_SECONDS", 2)
     monkeypatch.setattr(cluster_connections, "HELD_SECONDS", 1)
     monkeypatch.setattr(listening, "LOOK_SECONDS", 2.0)

@@ -16,9 +16,11 @@ from replication.store.sqlite.journal import (
     CopyDivergedError,
     Entry,
     Journal,
+    JournalForkedError,
     JournalGapError,
     TablesAheadError,
     Turn,
+    check_same,
 )
 from replication.store.sqlite.lock import DirectoryInUseError
 from replication.store.sqlite.reading import id_list
@@ -39,6 +41,7 @@ __all__ = [
     "Entry",
     "Extension",
     "Journal",
+    "JournalForkedError",
     "JournalGapError",
     "Reading",
     "Revisions",
@@ -51,5 +54,6 @@ __all__ = [
     "Witness",
     "Writing",
     "WrittenRevision",
+    "check_same",
     "id_list",
 ]

@@ -9,6 +9,7 @@ each copy changes its tables there. A program that doesn't know that version pla
 
 from __future__ import annotations
 
+import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,14 +27,18 @@ from replication.store.sqlite.journal import (
     JournalGapError,
     TablesAheadError,
     Turn,
+    check_same,
 )
 
 OWN_TABLES = frozenset({"copy", "indexes", "index_entries", "row_partials"})
 """What isn't the same in every copy."""
 _TABLE = """
 CREATE TABLE IF NOT EXISTS copy (
-    id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, tables INTEGER NOT NULL);
+    id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, tables INTEGER NOT NULL,
+    mark TEXT NOT NULL DEFAULT '');
 """
+_ADDED = {"tables": "INTEGER NOT NULL DEFAULT 1", "mark": "TEXT NOT NULL DEFAULT ''"}
+"""Columns that the first copies hadn't."""
 _LEVEL = 1
 """Of zlib: entries are written once and read by a few, over a fast network."""
 
@@ -77,8 +82,10 @@ def prepare(connection: apsw.Connection, tables: Tables = FIRST_TABLES) -> None:
         if not columns:
             tables.make(connection)
             _begin(connection, tables.version)
-        elif ("tables",) not in columns:
-            connection.execute("ALTER TABLE copy ADD COLUMN tables INTEGER NOT NULL DEFAULT 1")
+            return
+        for name, definition in _ADDED.items():
+            if (name,) not in columns:
+                connection.execute(f"ALTER TABLE copy ADD COLUMN {name} {definition}")
 
 
 def begin(path: Path, version: int = FIRST_TABLES.version) -> None:
@@ -94,7 +101,7 @@ def begin(path: Path, version: int = FIRST_TABLES.version) -> None:
 def _begin(connection: apsw.Connection, version: int) -> None:
     with connection:
         connection.execute(_TABLE)
-        connection.execute("INSERT OR REPLACE INTO copy VALUES (1, 0, ?)", (version,))
+        connection.execute("INSERT OR REPLACE INTO copy (id, position, tables) VALUES (1, 0, ?)", (version,))
 
 
 def end(path: Path) -> None:
@@ -118,15 +125,43 @@ def version(connection: apsw.Connection) -> int:
 
 def position_of(path: Path) -> int:
     """The same of a file that nobody has open."""
+    return place_of(path).num
+
+
+class Place(NamedTuple):
+    """The last entry that a file has."""
+
+    num: int
+    mark: str
+
+
+def place_of(path: Path) -> Place:
+    """Of a file that nobody has open."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        return position(connection)
+        return place(connection)
     finally:
         connection.close()
 
 
-def _set_position(connection: apsw.Connection, num: int) -> None:
-    connection.execute("UPDATE copy SET position = ?", (num,))
+def place(connection: apsw.Connection) -> Place:
+    row: Any = connection.execute("SELECT position, mark FROM copy").fetchone()
+    return Place(*row)
+
+
+def set_mark(connection: apsw.Connection, mark: str) -> None:
+    """The last entry is called so from now on: copies that know it by another name can't follow."""
+    connection.execute("UPDATE copy SET mark = ?", (mark,))
+
+
+def _next(connection: apsw.Connection, changes: bytes, told: Told) -> Entry:
+    """The entry that comes after what the file has."""
+    last = place(connection)
+    return Entry(last.num + 1, changes, orjson.dumps(told._asdict()), secrets.token_hex(8), last.mark)
+
+
+def _set_position(connection: apsw.Connection, num: int, mark: str) -> None:
+    connection.execute("UPDATE copy SET position = ?, mark = ?", (num, mark))
 
 
 class Copy:
@@ -167,36 +202,37 @@ class Recording:
         told = told._replace(notes=self._copy.shared(notes))
         if not changes and not any(told):
             return 0
-        num = position(self._connection) + 1
-        self._turn.append(
-            num, zlib.compress(changes, _LEVEL) if changes else b"", orjson.dumps(told._asdict())
-        )
+        entry = _next(self._connection, zlib.compress(changes, _LEVEL) if changes else b"", told)
+        self._turn.append(entry)
         self.appended = True
-        _set_position(self._connection, num)
-        return num
+        _set_position(self._connection, entry.num, entry.mark)
+        return entry.num
 
     def close(self) -> None:
         self._session.close()
 
 
 def play(
-    connection: apsw.Connection, since: Callable[[int], Iterable[Entry]], tables: Tables = FIRST_TABLES
+    connection: apsw.Connection,
+    since: Callable[[int, str], Iterable[Entry]],
+    tables: Tables = FIRST_TABLES,
 ) -> Iterator[Told]:
     """Brings a copy up to date, each entry in a transaction of its own that is durable when it is yielded.
 
     `since` gives what comes after an entry, or the first of it. Raises `CopyDivergedError`,
-    `JournalGapError`, `TablesAheadError`.
+    `JournalForkedError`, `JournalGapError`, `TablesAheadError`.
     """
-    at = position(connection)
+    at, mark = place(connection)
     reached = -1
     while reached < at:
         reached = at
-        for entry in since(at):
+        for entry in since(at, mark):
             if entry.num != at + 1:
                 raise JournalGapError(f"entry {entry.num} comes after {at}")
+            check_same(at, mark, at, entry.after)
             told = _told(entry)
             played = _play(connection, entry, told, tables)
-            at = entry.num
+            at, mark = entry.num, entry.mark
             if played:
                 yield told
 
@@ -222,7 +258,7 @@ def _play(connection: apsw.Connection, entry: Entry, told: Told, tables: Tables)
                 _apply(connection, entry)
             for docid, seq in told.unindexed:
                 indexes.drop_entries(connection, docid, seq)
-        _set_position(connection, entry.num)
+        _set_position(connection, entry.num, entry.mark)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -257,11 +293,11 @@ def change_tables(connection: apsw.Connection, journal: Journal, tables: Tables)
             pass
         if version(connection) >= tables.version:
             return False
-        num = position(connection) + 1
+        entry = _next(connection, b"", Told(tables=tables.version))
         with connection:
-            _change_tables(connection, num, tables.version, tables)
-            turn.append(num, b"", orjson.dumps(Told(tables=tables.version)._asdict()))
-            _set_position(connection, num)
+            _change_tables(connection, entry.num, tables.version, tables)
+            turn.append(entry)
+            _set_position(connection, entry.num, entry.mark)
     return True
 
 

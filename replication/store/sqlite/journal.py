@@ -26,18 +26,25 @@ class Entry(NamedTuple):
     """A changeset of SQLite's session extension; empty if no row has changed."""
     told: bytes
     """JSON of what can't be seen from the rows: `replication.store.sqlite.copies.Told`."""
+    mark: str = ""
+    """A random name that no other entry has, also none with this number in a journal that lost its end and
+    went on. Empty for one that has none.
+    """
+    after: str = ""
+    """The mark of the entry before."""
 
 
 class Turn(ABC):
     """The right to append, which one commit at a time has. Methods block; called in writing threads."""
 
     @abstractmethod
-    def since(self, num: int) -> Iterable[Entry]:
-        """What comes after an entry, to the end, in order. Raises `JournalGapError` if some of it isn't kept
-        any more."""
+    def since(self, num: int, mark: str = "") -> Iterable[Entry]:
+        """What comes after an entry with this mark, to the end, in order. Raises `JournalGapError` if some of
+        it isn't kept any more, `JournalForkedError` if the journal's last one has this number and another
+        mark, or a smaller number."""
 
     @abstractmethod
-    def append(self, num: int, changes: bytes, told: bytes) -> None:
+    def append(self, entry: Entry) -> None:
         """Adds the next entry; durable when it returns.
 
         Raises `ProtocolError`, 503, if that can't be known, or if somebody else has the turn meanwhile. The
@@ -59,7 +66,7 @@ class Journal(ABC):
         503."""
 
     @abstractmethod
-    def since(self, num: int) -> Iterable[Entry]:
+    def since(self, num: int, mark: str = "") -> Iterable[Entry]:
         """What comes after an entry, in order: what is there when it is read, or only the first of it.
         Raises as `Turn.since` does, and `ProtocolError`, 503."""
 
@@ -80,3 +87,17 @@ class TablesAheadError(Exception):
 
 class CopyDivergedError(Exception):
     """An entry doesn't fit this copy: something else has changed it. Another one has to take its place."""
+
+
+class JournalForkedError(CopyDivergedError):
+    """The journal has lost entries that this copy has, and may have gone on without them."""
+
+
+def check_same(num: int, mark: str, head: int, head_mark: str) -> None:
+    """Raises `JournalForkedError` if a copy that has an entry can't be one of a journal whose last one is
+    `head`.
+    """
+    if head < num:
+        raise JournalForkedError(f"this copy is at entry {num}, the journal ends with {head}")
+    if head == num and mark and head_mark and mark != head_mark:
+        raise JournalForkedError(f"entry {num} of this copy isn't the one that the journal has")

@@ -150,6 +150,8 @@ class OpenDatabase(Database):
         can't be known.
         """
         if self._follower is not None:
+            if self.lost is not None:
+                raise out_of_step(self.lost)
             await self._follower.caught_up(head)
 
     async def _write(self, run: Callable[[Transaction], T]) -> T:

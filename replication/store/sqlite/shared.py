@@ -28,7 +28,13 @@ from replication.store.sqlite import copies
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
 from replication.store.sqlite.following import Question
-from replication.store.sqlite.journal import Journal, TablesAheadError
+from replication.store.sqlite.journal import (
+    Journal,
+    JournalForkedError,
+    JournalGapError,
+    TablesAheadError,
+    check_same,
+)
 from replication.store.sqlite.lock import ORIGIN
 from replication.store.sqlite.opened import known_tables
 from replication.store.sqlite.schema import configure
@@ -42,7 +48,9 @@ class Entered(NamedTuple):
 
     name: str
     lineage: str
-    """Another one whenever its journal begins anew: copies of before can't follow."""
+    """Another one whenever its journal begins anew: copies of before can't follow. What stands before a dot
+    stays the same as long as it is the same database.
+    """
     kept: int
     """A copy that has this entry can follow."""
     head: int
@@ -86,6 +94,12 @@ class Catalogue(ABC):
         """Writes the file that a copy begins with, whole or not at all. Raises `database_missing`."""
 
     @abstractmethod
+    def tell_forked(self, name: str, lineage: str) -> None:
+        """A copy here had entries that the journal of this lineage has lost: whoever read them has to learn
+        that its numbers stand for something else now.
+        """
+
+    @abstractmethod
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         """`heard` is called, in any thread, when databases may have come or gone. Returns what ends it."""
 
@@ -120,6 +134,7 @@ class SharedStore(SqliteStore):
         )
         self._entered: dict[str, str] = {}
         """The lineage of each database that is here."""
+        self._begun_anew: set[str] = set()
         self._looking = threading.Lock()
         self._newest = Question(catalogue.heads)
         try:
@@ -144,7 +159,12 @@ class SharedStore(SqliteStore):
         with self._looking:
             entered = self.catalogue.databases()
             for name in list(self._names):
-                if name not in entered or self._entered.get(name, "") not in ("", entered[name].lineage):
+                known = self._entered.get(name, "")
+                if name in entered and known in ("", entered[name].lineage):
+                    continue
+                if name in entered and _same_database(known, entered[name].lineage):
+                    self._begun_anew.add(name)
+                else:
                     self._drop(name)
             for name, one in entered.items():
                 if name not in self._entered:
@@ -152,12 +172,32 @@ class SharedStore(SqliteStore):
 
     def _take(self, name: str, entered: Entered) -> None:
         path = self._path(name)
-        if not follows(path, entered):
+        if not self._fits(name, entered):
             remove_file(path)
             with suppress(ProtocolError):  # gone meanwhile
                 self._enter(name, self.catalogue.fetch(name, path))
         else:
             self._enter(name, entered)
+
+    def _fits(self, name: str, entered: Entered) -> bool:
+        """Whether the file that is here can go on."""
+        path = self._path(name)
+        try:
+            if _origin(path).read_text("ascii") != entered.lineage:
+                return False
+            num, mark = copies.place_of(path)
+            check_same(num, mark, entered.head, "")
+            if num < entered.kept:
+                return False
+            for entry in self.catalogue.journal(name).since(num, mark):
+                check_same(num, mark, num, entry.after)
+                break
+        except JournalForkedError:
+            self.catalogue.tell_forked(name, entered.lineage)
+            return False
+        except (OSError, apsw.Error, JournalGapError):
+            return False
+        return True
 
     def _enter(self, name: str, entered: Entered) -> None:
         enter(self._path(name), entered)
@@ -254,7 +294,8 @@ class SharedStore(SqliteStore):
 
     def lost(self) -> Mapping[str, Exception]:
         """Databases whose copy can't follow any more, and why: the process has to begin anew."""
-        return {name: one.lost for name, one in self._open.items() if one.lost is not None}
+        anew = {name: JournalGapError("the journal has begun anew") for name in list(self._begun_anew)}
+        return anew | {name: one.lost for name, one in self._open.items() if one.lost is not None}
 
     async def close(self) -> None:
         end, self._end = self._end, lambda: None
@@ -262,9 +303,13 @@ class SharedStore(SqliteStore):
         lost = self.lost()
         await super().close()
         for name, why in lost.items():
-            if isinstance(why, TablesAheadError):
-                continue  # nothing is wrong with the copy
-            replace_file(_origin(self._path(name)), b"")
+            # Nothing is wrong with the copy, or the next start finds out by itself what is.
+            if not isinstance(why, TablesAheadError | JournalForkedError):
+                replace_file(_origin(self._path(name)), b"")
+
+
+def _same_database(one: str, other: str) -> bool:
+    return one.partition(".")[0] == other.partition(".")[0]
 
 
 def _origin(path: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from replication.protocol import errors
-from replication.store.sqlite.journal import Entry, Journal, JournalGapError, Turn
+from replication.store.sqlite.journal import Entry, Journal, JournalGapError, Turn, check_same
 
 
 class MemoryJournal(Journal):
@@ -34,8 +34,9 @@ class MemoryJournal(Journal):
         self._reach()
         return self.first + len(self.entries) - 1
 
-    def since(self, num: int) -> list[Entry]:
+    def since(self, num: int, mark: str = "") -> list[Entry]:
         self._reach()
+        check_same(num, mark, self.head(), self.entries[-1].mark if self.entries else "")
         if num < self.first - 1:
             raise JournalGapError(f"{num} is too old")
         return self.entries[num + 1 - self.first :][: self.page]
@@ -68,8 +69,8 @@ class _MemoryTurn(Turn):
     def __init__(self, journal: MemoryJournal) -> None:
         self._journal = journal
 
-    def since(self, num: int) -> list[Entry]:
-        return self._journal.since(num)
+    def since(self, num: int, mark: str = "") -> list[Entry]:
+        return self._journal.since(num, mark)
 
-    def append(self, num: int, changes: bytes, told: bytes) -> None:
-        self._journal.add(Entry(num, changes, told))
+    def append(self, entry: Entry) -> None:
+        self._journal.add(entry)
