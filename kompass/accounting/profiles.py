@@ -7,6 +7,7 @@ for both ways: what was written by it can be read by it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -133,6 +134,8 @@ class Profile(_Data):
     """What people call it, in German."""
     type: str | None = None
     """The type of documents that its rows are made from; None: rows come from elsewhere."""
+    where: Mapping[str, tuple[str, ...]] = {}
+    """Members of the documents -> values, of which a document has to have one to be a row."""
     direction: Literal["out", "in", "both"] = "out"
     file_name: str = "{name}_{time}.csv"
     """`{name}` and `{time}`, the latter as 20261130T081500Z."""

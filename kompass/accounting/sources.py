@@ -74,6 +74,8 @@ def check(profile: Profile) -> Profile:
             if profile.type is None or profile.type not in MODELS:
                 raise ValueError(f"{profile.name}: {column.heading} has a source, and the rows have no type")
             steps(profile.type, path)
+    for member in profile.where:
+        steps(profile.type or "", member)
     return profile
 
 

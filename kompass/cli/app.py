@@ -14,6 +14,7 @@ from kompass.cli.backup import backup
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
+from kompass.cli.export import export
 from kompass.cli.feed import feed
 from kompass.cli.index import index
 from kompass.cli.init import init
@@ -41,6 +42,7 @@ app.command()(index)
 app.command()(doctor)
 app.command()(replicate)
 app.command()(explain)
+app.command()(export)
 app.command()(schemas)
 app.command("verify-audit")(verify_audit)
 app.command()(backup)

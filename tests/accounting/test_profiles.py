@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 
 import pytest
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from kompass.accounting.catalogue import PACKAGED, profile, profiles
 from kompass.accounting.plain import plain_profile
 from kompass.accounting.profiles import Column, Profile
 from kompass.accounting.sources import check, values
+from kompass.accounting.writing import Writer
 from kompass.domain.examples import full
 from kompass.domain.registry import MODELS
 from tests.needs import ROOT
@@ -75,3 +77,22 @@ def test_german_headings_of_a_plain_profile_mean_one_field() -> None:
     aliases = {column.heading: column.aliases for column in plain_profile("customer").columns}
     assert aliases["companyName"] == ("Firma",)
     assert aliases["billingAddress.street"] == ("Rechnungsadresse › Straße",)
+
+
+@pytest.mark.slow
+def test_many_contracts_take_no_memory() -> None:
+    documents = {body["_id"]: body for body in (full("customer"), full("opportunity"), full("project"))}
+    out = profile("lexware-contracts")
+    contract = full("contract")
+    rows = (
+        values(out, {**contract, "contractNumber": f"C-2026-{number:06}"}, documents.get)
+        for number in range(20_000)
+    )
+    writer = Writer(out)
+    tracemalloc.start()
+    size = sum(len(piece) for piece in writer.pieces(rows))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (writer.written, writer.left_out) == (20_000, 0)
+    assert size > 2_000_000
+    assert peak < 1_000_000
