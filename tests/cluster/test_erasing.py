@@ -73,14 +73,15 @@ class Couchdb:
             for name, remote in self.remotes.items()
         }
 
-    def consumer(self, settle: float = 0.0) -> CouchdbConsumer:
+    def consumer(self, settle: float = 0.0, *, has_administrator: bool = True) -> CouchdbConsumer:
         """As a leader that has just begun."""
+        clients = self.clients if has_administrator else (self.clients[1], self.clients[1])
         erasers = {
             name: Eraser(
                 self.world.store,
                 name,
                 remote,
-                self.clients,
+                clients,
                 self.place.prefix + name,
                 self.keepers[name].look,
             )
@@ -228,6 +229,8 @@ async def test_nothing_is_left_in_couchdb(couchdb: Couchdb, monkeypatch: pytest.
     await couchdb.keep()
     assert couchdb.left(), "replication alone leaves it in old revisions and in what ended"
     assert not await couchdb.consumer(settle=60.0).look(), "something older may be on its way"
+    with pytest.raises(ProtocolError, match="couchdb_admin"):
+        await couchdb.consumer(has_administrator=False).look()
     assert couchdb.open == 1
     await away_for_a_while(couchdb, monkeypatch)
     assert couchdb.left() == []
