@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 SHOWN = 120
@@ -44,6 +45,12 @@ class UnreadableError(ValueError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.reason)
         self.problem = problem
+
+
+def rows_of(problems: Iterable[Problem]) -> Iterator[tuple[int | None, str, str, str, str]]:
+    """Rows of the profile `problems`, for whoever mends the file; the last column says why, in German."""
+    for one in problems:
+        yield one.line, one.column, one.rule, one.value, one.grund
 
 
 def unreadable(rule: str, reason: str, grund: str, line: int | None = None) -> UnreadableError:

@@ -76,12 +76,12 @@ def header(code: Literal["03", "04"]) -> Header:
 
 
 def _invoice(number: str, day: str, net: float, tax: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    invoice = {"invoiceNumber": number, "invoiceDate": day, "dueDate": "2026-12-15"}
+    invoice = {"invoiceNumber": number, "invoiceDate": day, "dueDate": "2026-12-15", "status": "sent"}
     return invoice, {"netAmount": net, "taxAmount": tax, "grossAmount": round(net + tax, 2)}
 
 
 def _expense(number: str, day: str, category: str, amount: float, **more: Any) -> dict[str, Any]:
-    common = {"title": "Messe Stuttgart", "createdBy": "adm1"}
+    common = {"title": "Messe Stuttgart", "createdBy": "adm1", "status": "approved"}
     return {
         **common,
         "receiptNumber": number,
@@ -103,6 +103,7 @@ def judged(code: Literal["03", "04"]) -> Iterator[Booking | Problem]:
         {
             "invoiceNumber": "2026.11/3",
             "invoiceDate": "2026-11-10",
+            "status": "Approved",
             "subtotalEur": 1000,
             "taxAmountEur": 190,
             "totalEur": 1190,

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kompass.accounting.catalogue import profile
-from kompass.accounting.datev.bookings import Booking, of_invoice, of_supplier_invoice, voucher
+from kompass.accounting.datev.bookings import (
+    EXPENSES,
+    INVOICES,
+    SUPPLIER_INVOICES,
+    Booking,
+    of_expense,
+    of_invoice,
+    of_supplier_invoice,
+    voucher,
+)
 from kompass.accounting.datev.charts import Range, rate_of, standard
 from kompass.accounting.datev.description import BOOKING, HEADER
 from kompass.accounting.datev.files import batches, booking_rows, bookings_writer
@@ -175,6 +184,7 @@ BOOKINGS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(BOOKINGS, max_size=4))
 def test_whatever_is_written_keeps_to_the_description(bookings: list[Booking]) -> None:
@@ -279,11 +289,32 @@ def _fields(doctype: str) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def test_the_documents_of_the_models_can_be_booked() -> None:
-    invoice, amounts = full("invoice"), full("invoice_amount")
+    invoice, amounts = {**full("invoice"), "status": "paid"}, full("invoice_amount")
     assert isinstance(of_invoice(invoice, amounts, full("customer"), standard("03")), Booking)
-    assert isinstance(
-        of_supplier_invoice(full("supplier_invoice"), full("supplier"), standard("04")), Booking
-    )
+    theirs = {**full("supplier_invoice"), "status": "Approved"}
+    assert isinstance(of_supplier_invoice(theirs, full("supplier"), standard("04")), Booking)
+    expense = {**full("expense"), "status": "paid"}
+    assert isinstance(of_expense(expense, standard("03"), full("project")), Booking)
+
+
+def test_what_is_not_due_in_the_books_is_told() -> None:
+    found = [
+        of_invoice({**full("invoice"), "status": "draft"}, full("invoice_amount"), FARM, standard("03")),
+        of_invoice({**full("invoice"), "status": "cancelled"}, full("invoice_amount"), FARM, standard("03")),
+        of_supplier_invoice({**full("supplier_invoice"), "status": "Disputed"}, JOINER, standard("03")),
+        of_expense({**full("expense"), "status": "submitted"}, standard("03")),
+    ]
+    assert [one.rule for one in found if isinstance(one, Problem)] == ["booking.status"] * 4
+
+
+def test_every_status_that_is_booked_is_one() -> None:
+    for doctype, statuses in (
+        ("invoice", INVOICES),
+        ("supplier_invoice", SUPPLIER_INVOICES),
+        ("expense", EXPENSES),
+    ):
+        (known,) = [values for name, values in _fields(doctype) if name == "status"]
+        assert set(statuses) < set(known)
 
 
 def test_whoever_has_no_account_is_told() -> None:

@@ -28,6 +28,7 @@ def tables(*names: str) -> list[Table]:
     return [Table(f"{name}.csv", auditable(profile(name)), "", *year) for name in names]
 
 
+@pytest.mark.slow
 def test_the_index_of_everything_is_valid() -> None:
     names = [*MODELS, *PACKAGED]
     found = index_xml(SUPPLIER, tables(*names))

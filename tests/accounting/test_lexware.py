@@ -11,12 +11,14 @@ import pytest
 from kompass.accounting.catalogue import profile
 from kompass.accounting.invoices import Amounts, Books, InvoiceRows, MirroredInvoice, name_key
 from kompass.accounting.payments import Claim, Payment, payment_of
+from kompass.accounting.problems import rows_of
 from kompass.accounting.reading import read
 from kompass.accounting.row_errors import ErrorType
 from kompass.accounting.sniffing import sniff
 from kompass.accounting.sources import values
 from kompass.accounting.writing import Writer
 from kompass.domain.examples import full
+from tests.accounting.files import written
 
 TODAY = date(2026, 11, 21)
 PAYMENTS = (
@@ -147,6 +149,18 @@ def test_a_bad_row_never_stops_the_others() -> None:
         [(ErrorType.VALIDATION, "payment.past", "PaymentDate")],
         [(ErrorType.VALIDATION, "row.width", "")],
     ]
+
+
+def test_what_is_wrong_goes_into_a_file_of_its_own() -> None:
+    bad = [
+        one for found in payments(PAYMENTS + ",,,,,x,1e309,,\n") if isinstance(found, list) for one in found
+    ]
+    text = written(profile("problems"), rows_of(one.problem for one in bad)).decode("utf-8-sig")
+    lines = text.split("\r\n")
+    assert lines[0] == "Zeile;Feld;Fehler;Wert;Grund"
+    assert lines[1] == "3;InvoiceNumber;cell.missing;;wird gebraucht"
+    assert lines[2].startswith("3;PaymentDate;cell.day;x;muss ein Tag wie 2026-11-30 sein")
+    assert lines[3].startswith("3;PaymentAmount;cell.number;1e309;muss eine Zahl wie 1234.56 sein")
 
 
 def test_invoices_come_in_with_their_customers() -> None:

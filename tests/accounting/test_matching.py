@@ -147,7 +147,8 @@ PAYMENTS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
 @given(PAYMENTS, st.randoms(use_true_random=False))
 def test_no_money_is_lost_or_made(payments: list[Payment], chance: random.Random) -> None:
     found = list(match_all(payments, INVOICES))
@@ -167,6 +168,7 @@ def test_no_money_is_lost_or_made(payments: list[Payment], chance: random.Random
     assert list(match_all(payments, mixed)) == found
 
 
+@pytest.mark.slow
 def test_ten_thousand_payments_take_a_moment() -> None:
     chance = random.Random(9)
     invoices = [

@@ -21,6 +21,7 @@ from tests.in_process import serving
 from tests.product import running_product
 
 LEFT_OUT = 3
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -19,6 +19,10 @@ from kompass.domain.money import amount
 
 Body = Mapping[str, Any]
 _T = TypeVar("_T")
+INVOICES = ("sent", "partial_paid", "paid", "overdue")
+SUPPLIER_INVOICES = ("Approved", "Paid")
+EXPENSES = ("approved", "paid")
+"""Statuses in which a document of each kind belongs in the books."""
 _FOREIGN = re.compile(r"[^A-Za-z0-9_$&%*+/-]")
 _COST_CENTRE = re.compile(r"[^A-Za-z0-9_ ]")
 
@@ -47,6 +51,8 @@ class Booking:
 def of_invoice(invoice: Body, amounts: Body, customer: Body, chart: Chart) -> Booking | Problem:
     """Debtor against revenue. `amounts` is the invoice's companion; a credit note has a negative gross."""
     number = str(invoice.get("invoiceNumber") or "")
+    if invoice.get("status") not in INVOICES:
+        return _status(number, invoice, INVOICES)
     net, tax, gross = (amount(amounts.get(name)) for name in ("netAmount", "taxAmount", "grossAmount"))
     day = _day(invoice.get("invoiceDate"))
     if not number or day is None or net is None or tax is None or not gross:
@@ -75,6 +81,8 @@ def of_invoice(invoice: Body, amounts: Body, customer: Body, chart: Chart) -> Bo
 def of_supplier_invoice(invoice: Body, supplier: Body, chart: Chart) -> Booking | Problem:
     """Purchases against the creditor."""
     number = str(invoice.get("invoiceNumber") or "")
+    if invoice.get("status") not in SUPPLIER_INVOICES:
+        return _status(number, invoice, SUPPLIER_INVOICES)
     gross, day = amount(invoice.get("totalEur")), _day(invoice.get("invoiceDate"))
     if not number or day is None or not gross:
         return _problem("booking.incomplete", number, "invoiceNumber, invoiceDate, totalEur")
@@ -101,6 +109,8 @@ def of_supplier_invoice(invoice: Body, supplier: Body, chart: Chart) -> Booking 
 def of_expense(expense: Body, chart: Chart, project: Body | None = None) -> Booking | Problem:
     """Expense against what is owed to the employee; a Storno takes it back."""
     number = str(expense.get("receiptNumber") or "")
+    if expense.get("status") not in EXPENSES:
+        return _status(number, expense, EXPENSES)
     gross, day = amount(expense.get("amount")), _day(expense.get("expenseDate"))
     category = str(expense.get("category"))
     account = chart.expenses.get(category)
@@ -153,6 +163,16 @@ def _day(value: object) -> date | None:
         return date.fromisoformat(value[:10]) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def _status(number: str, body: Body, allowed: tuple[str, ...]) -> Problem:
+    status, names = body.get("status"), ", ".join(allowed)
+    return Problem(
+        "booking.status",
+        f"is {status}, and only what is {names} is booked",
+        f"ist {status}; gebucht wird nur, was {names} ist",
+        value=number,
+    )
 
 
 def _problem(rule: str, number: str, fields: str) -> Problem:
