@@ -154,6 +154,8 @@ class World:
         first = sides[0]
         self.store, self.database, self.index = first.store, first.database, first.index
         self.gate, self.audit = first.gate, first.audit
+        self.gates = [side.gate for side in sides]
+        """Of all sides."""
         self.clock = clock
         self.people = {
             name: Principal(name, frozenset(roles), f"device of {name}") for name, roles in PEOPLE.items()
@@ -187,8 +189,10 @@ class World:
         """Of a process that serves, up to date. What is done with it is here as well behind the block."""
         side = next(self._serving)
         await side.store.fresh()
-        yield side
-        await self.store.fresh()
+        try:
+            yield side
+        finally:
+            await self.store.fresh()
 
     # -- the office's side ---------------------------------------------------------------------
 

@@ -110,7 +110,8 @@ async def test_a_push_that_broke_off_is_repeated(
         raise OSError("the machine stops")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.gate.quarantine if broken == "keep" else world.gate.telling, broken, crash)
+        for gate in world.gates:
+            patch.setattr(gate.quarantine if broken == "keep" else gate.telling, broken, crash)
         with pytest.raises(OSError):
             await world.push("adm1", (customer(1), version), (customer(2), new(customer_body())))
     (reason, ok) = await world.push("adm1", (customer(1), version), (customer(2), new(customer_body())))
@@ -127,7 +128,8 @@ async def test_a_push_that_broke_off_is_repeated(
 async def test_who_hangs_up_gets_his_work_stored_all_the_same(world: World) -> None:
     await world.has_customer(1)
     version = new(customer_body(owner="adm2"), await world.path(customer(1)))
-    pushing = asyncio.ensure_future(world.push("adm1", (customer(1), version)))
+    sent = [version.write(customer(1))]
+    pushing = asyncio.ensure_future(world.gate.write(world.people["adm1"], sent, replicated=True))
     await asyncio.sleep(0)
     pushing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -431,7 +433,8 @@ async def test_what_broke_off_after_he_had_done_with_it_is_settled_at_the_next_s
         raise OSError("the machine stops")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.gate.quarantine, "change", crash)
+        for gate in world.gates:
+            patch.setattr(gate.quarantine, "change", crash)
         with pytest.raises(OSError):
             await world.push("adm1", dismissed)
     assert await world.quarantined("adm1") == [(customer(1), "quarantined")]
@@ -459,7 +462,8 @@ async def test_trouble_of_the_disk_is_no_refusal(world: World, monkeypatch: pyte
     async def full(*_: Any, **__: Any) -> Any:
         raise errors.insufficient_storage("The disk is full")
 
-    monkeypatch.setattr(world.gate.quarantine.database, "transact", full)
+    for gate in world.gates:
+        monkeypatch.setattr(gate.quarantine.database, "transact", full)
     version = new(customer_body(owner="adm2"), await world.path(customer(1)))
     with pytest.raises(ProtocolError) as caught:
         await world.push("adm1", (customer(1), version))
