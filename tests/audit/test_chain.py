@@ -252,6 +252,7 @@ async def test_a_branch_its_end_and_the_merge_are_entries_of_their_own(world: Wo
     assert whole(world, tmp_path)
 
 
+@pytest.mark.alone("its file is changed behind its back: a copy of a cluster is fetched anew then")
 async def test_a_database_that_is_older_than_its_chain_is_entered_as_it_is(tmp_path: Path) -> None:
     world = await World.open(tmp_path)
     await world.has_customer(1)

@@ -350,6 +350,7 @@ async def test_keys_are_their_owner_s_and_change_in_time(tmp_path: Path) -> None
         read_public(forged)
 
 
+@pytest.mark.alone("its file is changed behind its back: a copy of a cluster is fetched anew then")
 async def test_checkpoints_are_added_to_a_file_elsewhere_that_proves_a_chain_with_new_keys(
     tmp_path: Path,
 ) -> None:

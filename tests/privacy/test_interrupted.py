@@ -110,6 +110,7 @@ async def test_readers_in_the_way_make_it_wait(tmp_path: Path, monkeypatch: pyte
     await world.close()
 
 
+@pytest.mark.alone("another process's push isn't waited for: it is interrupted, and sent again")
 async def test_what_is_judged_before_and_kept_afterwards_is_found(tmp_path: Path) -> None:
     world = await populated(tmp_path)
     about = await world.body(OPPORTUNITY)
@@ -160,6 +161,7 @@ async def _erase_and_die(directory: Path, step: str) -> None:
         await erase(world, contact(1))
 
 
+@pytest.mark.alone("what a kill leaves in one directory; see tests/cluster/test_erasing.py")
 @pytest.mark.crash
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [*STEPS, AFTER])
@@ -188,6 +190,7 @@ def main(directory: str, step: str) -> None:
     asyncio.run(_erase_and_die(Path(directory), step))
 
 
+@pytest.mark.alone("what a kill leaves in one directory; see tests/cluster/test_erasing.py")
 async def test_a_server_finishes_before_it_serves_anybody(tmp_path: Path) -> None:
     world = await populated(tmp_path)
     with failing("an entry's rewriting", broken):

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from kompass.feed.sink import PersonAccess, Sink
-from kompass.readstore import logins, schema
+from kompass.readstore import embedded, logins, schema
 from kompass.readstore.embedded import Address, EmbeddedPostgres
 from kompass.readstore.names import LIVE
 from kompass.readstore.place import LOGIN, Server, harden
@@ -35,6 +35,8 @@ def server() -> Address:
     # Not below pytest's own directory: nobody but its user may enter, and as root PostgreSQL is another one.
     directory = Path(tempfile.mkdtemp(prefix="kompass-test-pg-"))
     directory.chmod(0o711)
+    # Each process of a cluster has some, and tests have many processes.
+    embedded.SETTINGS["max_connections"] = "200"
     postgres = EmbeddedPostgres(directory / "pg", fsync=False)
 
     def stop() -> None:
