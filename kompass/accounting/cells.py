@@ -23,6 +23,8 @@ from kompass.accounting.profiles import CellKind, Column, DayFormat, Dialect
 Value = None | bool | int | str | Decimal | date | datetime | tuple[str, ...] | dict[str, Any] | list[Any]
 """What a cell may hold: `Decimal` for decimals, `date` for days, `datetime` for times, a tuple for texts."""
 
+LONGEST_CELL = 131_072
+"""Characters: the standard library reads no more."""
 DIGITS = 15
 """Digits before the decimal sign that a number may have."""
 
@@ -41,11 +43,12 @@ def text_of(value: Value, column: Column, dialect: Dialect) -> tuple[str, CellEr
         return "", None
     text = _WRITERS[column.kind](value, column, dialect)
     changed = None
-    if column.longest is not None and len(text) > column.longest:
-        changed = _long(text, column.longest)
+    longest = column.longest or LONGEST_CELL // 2  # quotes may double it
+    if len(text) > longest:
+        changed = _long(text, longest)
         if not column.cut:
             raise changed
-        text = text[: column.longest].rstrip()
+        text = text[:longest].rstrip()
     if not text.isascii():
         fitting, foreign = fitted(text, dialect)
         if foreign:

@@ -19,9 +19,9 @@ from kompass.accounting.problems import Problem, unreadable
 
 LONGEST_LINE = 1_000_000
 """Characters."""
-MOST_LINES = 200
-"""Lines that one record may go on for."""
-MOST_BROKEN = 1000
+MOST_LINES = 60_000
+"""Lines that one record may go on for; the longest texts of documents have 50,000 characters."""
+MOST_BROKEN = 200
 """Broken records after which nothing more is read."""
 _PIECE = 64 * 1024
 _END = re.compile(r"\r\n|\n|\r(?!\Z)")  # a return at the end of a piece may go on with a line feed

@@ -102,7 +102,7 @@ def _rows(found: Iterator[Record], profile: Profile, places: dict[str, int], wid
             assert record.problem is not None
             yield Row(record.line, {}, (record.problem,))
             continue
-        if len(cells) != width:
+        if len(cells) != width and (len(cells) < width or any(cells[width:])):
             yield Row(record.line, {}, (_width(len(cells), width, record.line),))
             continue
         values: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def _rows(found: Iterator[Record], profile: Profile, places: dict[str, int], wid
             text = "" if place is None else cells[place]
             try:
                 value = value_of(text, column, dialect)
-                if value is None and column.required:
+                if column.required and (value is None or (isinstance(value, str) and not value.strip())):
                     raise CellError("cell.missing", "is needed", "wird gebraucht")
                 values[column.heading] = value
             except CellError as error:

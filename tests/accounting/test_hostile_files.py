@@ -102,10 +102,10 @@ def test_a_quote_that_is_never_closed_costs_its_own_row() -> None:
 
 
 def test_many_quotes_that_are_never_closed_take_no_time() -> None:
-    data = HEAD + b'"R-1;1,00;\r\n' * 999
-    assert len(problems(data)) == 999
-    with pytest.raises(UnreadableError, match="more than 1000 rows"):
-        problems(HEAD + b'"a" b;1;\r\n' * 1001)
+    data = HEAD + b'"R-1;1,00;\r\n' * 199
+    assert len(problems(data)) == 199
+    with pytest.raises(UnreadableError, match="more than 200 rows"):
+        problems(HEAD + b'"a" b;1;\r\n' * 201)
 
 
 def test_a_quote_within_a_cell_is_told() -> None:
@@ -123,6 +123,14 @@ def test_a_column_that_is_missing_refuses_the_file_if_it_is_needed() -> None:
     reading = read(io.BytesIO(b"Nummer;Weiteres\r\nR-1;x\r\n"), PROFILE)
     assert (reading.missing, reading.unknown) == (("Betrag", "Tag"), ("Weiteres",))
     assert [row.values for row in reading.rows] == [{"Nummer": "R-1", "Betrag": None, "Tag": None}]
+
+
+def test_empty_cells_behind_the_last_column_do_not_matter() -> None:
+    assert problems(HEAD + b"R-1;1,00;30.11.2026;;\r\nR-2;1,00;30.11.2026;;x\r\n") == [(3, "row.width")]
+
+
+def test_blanks_are_not_what_is_needed() -> None:
+    assert problems(HEAD + b"   ;1,00;30.11.2026\r\n") == [(2, "cell.missing")]
 
 
 def test_an_empty_file_has_no_headings() -> None:

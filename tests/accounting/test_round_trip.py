@@ -59,6 +59,20 @@ def test_every_value_comes_back(dialect: Dialect, rows: list[tuple[Value, ...]])
     assert [tuple(row.values.values()) for row in found] == rows
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "windows-1252"])
+def test_a_file_of_many_pieces_and_long_texts_comes_back(encoding: str) -> None:
+    made = Profile(
+        name="made", title="Made", direction="both", columns=(Column(heading="Notiz"),)
+    ).with_dialect(encoding=encoding)
+    rows = [["ß\n" * 25_000], ['"' * 60_000], *([f"Zeile {number} – ä€"] for number in range(10_000))]
+    writer = Writer(made)
+    pieces = list(writer.pieces(rows))
+    assert len(pieces) > 3
+    assert [[row.values["Notiz"]] for row in rows_of(b"".join(pieces), made)] == rows
+    assert b"".join(writer.pieces([["x" * 70_000]])).count(b"x") == 0
+    assert [problem.rule for problem in writer.problems] == ["cell.long"]
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(SIGNS, max_size=12))
 def test_the_guard_is_undone(text: str) -> None:
