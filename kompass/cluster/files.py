@@ -62,17 +62,19 @@ class ClusterFiles(SharedFiles):
             shared.remove_copy(draft)
 
 
-def play(path: Path, since: Callable[[int, str], Iterable[Entry]]) -> None:
-    """Brings a copy that nobody has open as far as `since` goes; the file has all of it then. Raises as
-    `copies.play`.
+def play(
+    path: Path, since: Callable[[int, str], Iterable[Entry]], tables: copies.Tables = copies.FIRST_TABLES
+) -> None:
+    """Brings a copy that nobody has open as far as `since` goes; the file has all of it then. `tables`: what
+    this program knows of them. Raises as `copies.play`.
     """
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         configure(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what a crash takes is in the journal
-        copies.prepare(connection)
+        copies.prepare(connection, tables)
         try:
-            for _ in copies.play(connection, since):
+            for _ in copies.play(connection, since, tables):
                 pass
         finally:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

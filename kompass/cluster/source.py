@@ -19,23 +19,34 @@ from kompass.backup import contents
 from kompass.backup.directory import CopiedFile, SmallFile
 from kompass.backup.errors import BackupError, InUseError
 from kompass.backup.source import Progress, Snapshot, Source, silent
+from kompass.cluster import schema
 from kompass.cluster.catalogue import BaseDamagedError, PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.errors import ClusterSchemaError
 from kompass.cluster.files import KEPT, play
 from kompass.cluster.listening import Listener
 from kompass.cluster.moment import Moment, moment
-from kompass.cluster.schema import check
+from kompass.sync.opening import extensions, feed_index
 from replication.protocol.errors import ProtocolError
-from replication.store.sqlite import LOST, DirectoryInUseError, Entered, shared
+from replication.store.sqlite import (
+    CopyDivergedError,
+    DirectoryInUseError,
+    Entered,
+    JournalGapError,
+    TablesAheadError,
+    shared,
+)
+from replication.store.sqlite.copies import FIRST_TABLES, Tables
 from replication.store.sqlite.lock import lock_directory
+from replication.store.sqlite.opened import known_tables
 from replication.store.sqlite.store import file_name
 
 NAME = "kompass backup"
 _ATTEMPTS = 5
 """At a moment, before which a copy is brought near it."""
 
-_OUT_OF_STEP = (*LOST, apsw.CorruptError, apsw.NotADBError)
+_AHEAD = "the cluster goes on to tables of a newer version of the program: back up with that one"
+_OUT_OF_STEP = (CopyDivergedError, JournalGapError, apsw.CorruptError, apsw.NotADBError)
 """What a copy has that can't follow: another one takes its place."""
 
 
@@ -54,6 +65,8 @@ class ClusterSource(Source):
         self._directory = directory
         self._connections = Connections(journal_dsn, NAME)
         self._catalogue = PostgresCatalogue(self._connections, Listener(self._connections))
+        self._extensions = extensions(feed_index())
+        """By database, for their tables."""
 
     @contextmanager
     def snapshot(self, progress: Progress = silent) -> Iterator[Snapshot]:
@@ -70,7 +83,7 @@ class ClusterSource(Source):
             try:
                 self._check_own()
                 with self._connections.use() as connection:
-                    check(connection)
+                    schema.check(connection)
                 yield self._taken(progress)
             except ClusterSchemaError as error:
                 raise BackupError(str(error)) from None
@@ -82,6 +95,12 @@ class ClusterSource(Source):
                 ) from error
             finally:
                 self._connections.close()
+
+    def _tables(self, name: str) -> Tables:
+        """What this program knows of a copy's tables, by its name in the catalogue."""
+        if name.startswith(PostgresCatalogue.FILE):
+            return FIRST_TABLES
+        return known_tables(schema.VERSION, self._extensions.get(name))
 
     def _check_own(self) -> None:
         """What isn't a copy of the cluster's would be lost."""
@@ -122,7 +141,9 @@ class ClusterSource(Source):
                 if not shared.follows(path, one):
                     shared.remove_copy(path)
                     shared.enter(path, self._catalogue.fetch(name, path))
-                play(path, self._catalogue.journal(name).since)
+                play(path, self._catalogue.journal(name).since, self._tables(name))
+            except TablesAheadError:
+                raise BackupError(_AHEAD) from None
             except _OUT_OF_STEP:
                 shared.remove_copy(path)  # another one is fetched at the next attempt
             except apsw.FullError:
@@ -138,7 +159,9 @@ class ClusterSource(Source):
             if not shared.follows(path, now.entered[name]):
                 return False
             try:
-                play(path, now.since[name])
+                play(path, now.since[name], self._tables(name))
+            except TablesAheadError:
+                raise BackupError(_AHEAD) from None
             except _OUT_OF_STEP:
                 shared.remove_copy(path)
                 return False

@@ -23,6 +23,7 @@ from kompass.backup.repository import Repository
 from kompass.backup.source import Snapshot, SourceFile
 from kompass.backup.target import DirectoryTarget
 from kompass.backup.verifying import verify
+from kompass.cluster import schema
 from kompass.cluster.bases import Bases
 from kompass.cluster.files import ClusterFiles
 from kompass.cluster.source import ClusterSource
@@ -155,6 +156,32 @@ async def test_a_copy_goes_on_where_it_was_or_begins_anew(made: Cluster, tmp_pat
     file.write_bytes(b"no database")
     assert (await asyncio.to_thread(backup))[1] == 22
     await store.close()
+
+
+async def test_a_copy_follows_to_tables_of_another_version(
+    made: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await made.open(tmp_path / "a")
+    await store.create("db")
+    await edit(of(store, "db"), "one")
+    await store.close()
+
+    def backup() -> int:
+        with ClusterSource(made.dsn, tmp_path / "backup").snapshot() as snapshot:
+            return count(snapshot, "db.sqlite", "docs", tmp_path / "look")
+
+    assert await asyncio.to_thread(backup) == 1
+    inode = (tmp_path / "backup" / "db.sqlite").stat().st_ino
+    newer = SharedStore(tmp_path / "b", made.member().catalogue, tables=schema.VERSION + 1)
+    assert await asyncio.to_thread(newer.change_tables, "db")
+    await edit(of(newer, "db"), "two")
+    with pytest.raises(BackupError, match="newer version of the program"):
+        await asyncio.to_thread(backup)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setattr(schema, "check", lambda connection: None)
+    assert await asyncio.to_thread(backup) == 2
+    assert (tmp_path / "backup" / "db.sqlite").stat().st_ino == inode, "the same copy goes on"
+    await newer.close()
 
 
 def test_what_is_in_the_way_is_said(made: Cluster, tmp_path: Path) -> None:
