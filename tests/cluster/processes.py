@@ -91,6 +91,12 @@ class Nodes:
         return node
 
 
+def initialized(environment: Mapping[str, str]) -> None:
+    """Runs `kompass init`."""
+    init = [sys.executable, "-m", "kompass", "init"]
+    subprocess.run(init, cwd=ROOT, env={**os.environ, **environment}, timeout=120, check=True)
+
+
 @contextmanager
 def nodes(directory: Path, couchdb: CouchdbPlace | None = None, **environment: str) -> Iterator[Nodes]:
     """None yet. Whatever runs at the end is killed. `environment`: variables of all of them.
@@ -101,8 +107,7 @@ def nodes(directory: Path, couchdb: CouchdbPlace | None = None, **environment: s
         environment = {"KOMPASS_JOURNAL_DSN": made.dsn, **environment}
         if couchdb is not None:
             environment |= couchdb.environment
-            init = [sys.executable, "-m", "kompass", "init"]
-            subprocess.run(init, cwd=ROOT, env={**os.environ, **environment}, timeout=60, check=True)
+            initialized(environment)
         running = Nodes(directory, environment)
         try:
             yield running
