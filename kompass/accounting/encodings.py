@@ -35,7 +35,9 @@ class Encoded:
     encoding: Encoding
     bom: bool
     sure: Sure
-    why: str
+    reason: str
+    grund: str
+    """The reason in German."""
     sample: bytes
     complete: bool
     """Whether the sample is the whole file."""
@@ -51,8 +53,10 @@ def encoding_of(stream: Readable) -> Encoded:
         if len(sample) < SAMPLE:
             sample += piece[: SAMPLE - len(sample)]
         watch.see(piece)
-    encoding, bom, sure, why = _judged(watch, sample)
-    return Encoded(encoding, bom, sure, why, sample, size == len(sample))
+    return Encoded(*_judged(watch, sample), sample, size == len(sample))
+
+
+_Judged = tuple[Encoding, bool, Sure, str, str]
 
 
 class _Watch:
@@ -96,20 +100,42 @@ class _Watch:
                 self.lines += text.count("\n")
 
 
-def _judged(watch: _Watch, sample: bytes) -> tuple[Encoding, bool, Sure, str]:
+def _judged(watch: _Watch, sample: bytes) -> _Judged:
     if sample.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         raise _none("is UTF-32; save it as UTF-8", "ist UTF-32; bitte als UTF-8 speichern")
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", True, Sure.CERTAIN, "it begins with the mark of UTF-16"
+        return (
+            "utf-16",
+            True,
+            Sure.CERTAIN,
+            "it begins with the mark of UTF-16",
+            "beginnt mit der Kennung von UTF-16",
+        )
     if any(watch.zeros):
         return _sixteen(watch, len(sample))
     bom = sample.startswith(codecs.BOM_UTF8)
     if watch.broken_at is None:
         if bom:
-            return "utf-8", True, Sure.CERTAIN, "it begins with the mark of UTF-8"
+            return (
+                "utf-8",
+                True,
+                Sure.CERTAIN,
+                "it begins with the mark of UTF-8",
+                "beginnt mit der Kennung von UTF-8",
+            )
         if watch.several:
-            return "utf-8", False, Sure.CERTAIN, f"{watch.several} signs beyond ASCII are sound UTF-8"
-        return "utf-8", False, Sure.CERTAIN, "it is plain ASCII, which is the same in all of them"
+            reason, grund = (
+                "signs beyond ASCII are sound UTF-8",
+                "Zeichen außerhalb von ASCII sind gültiges UTF-8",
+            )
+            return "utf-8", False, Sure.CERTAIN, f"{watch.several} {reason}", f"{watch.several} {grund}"
+        return (
+            "utf-8",
+            False,
+            Sure.CERTAIN,
+            "it is plain ASCII, which is the same in all of them",
+            "reines ASCII, das in allen gleich ist",
+        )
     if bom or watch.several > 0:
         line = watch.broken_at
         raise _none(
@@ -125,21 +151,30 @@ def _judged(watch: _Watch, sample: bytes) -> tuple[Encoding, bool, Sure, str]:
         )
     share = watch.usual / watch.high
     sure = Sure.CERTAIN if share == 1 else Sure.LIKELY if share > 0.8 else Sure.GUESSED
-    return (
-        "windows-1252",
-        False,
-        sure,
-        f"it isn't UTF-8, and {share:.0%} of its other bytes are German letters there",
-    )
+    reason = f"it isn't UTF-8, and {share:.0%} of its other bytes are German letters there"
+    grund = f"kein UTF-8, und {share:.0%} der übrigen Bytes sind dort deutsche Buchstaben"
+    return "windows-1252", False, sure, reason, grund
 
 
-def _sixteen(watch: _Watch, size: int) -> tuple[Encoding, bool, Sure, str]:
+def _sixteen(watch: _Watch, size: int) -> _Judged:
     """Latin text in UTF-16 is half zeros, all of them at even or all at odd places."""
     even, odd = watch.zeros
     if odd > 10 * even and size % 2 == 0:
-        return "utf-16-le", False, Sure.LIKELY, "every other byte is zero, the second one first"
+        return (
+            "utf-16-le",
+            False,
+            Sure.LIKELY,
+            "every other byte is zero, the second one first",
+            "jedes zweite Byte ist null",
+        )
     if even > 10 * odd and size % 2 == 0:
-        return "utf-16-be", False, Sure.LIKELY, "every other byte is zero, the first one first"
+        return (
+            "utf-16-be",
+            False,
+            Sure.LIKELY,
+            "every other byte is zero, the first one first",
+            "jedes zweite Byte ist null, das erste zuerst",
+        )
     raise _none("has zero bytes, so it is no text", "enthält Nullbytes, ist also kein Text")
 
 

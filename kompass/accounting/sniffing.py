@@ -46,7 +46,9 @@ class Finding:
     """encoding, delimiter, header, decimal, day or line_end."""
     value: str
     sure: Sure
-    why: str
+    reason: str
+    grund: str
+    """The reason in German."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def sniff(stream: Readable, profile: Profile | None = None) -> Sniffed:
     """
     encoded = encoding_of(stream)
     lines = list(_lines(encoded))
-    found = [Finding("encoding", _encoding_name(encoded), encoded.sure, encoded.why)]
+    found = [Finding("encoding", _encoding_name(encoded), encoded.sure, encoded.reason, encoded.grund)]
     said = re.match(r"sep=([;,|\t])\s*\Z", lines[0], re.IGNORECASE) if lines else None
     delimiter, told, rows = _delimiter(lines[said is not None :], profile, said[1] if said else None)
     found.append(told)
@@ -127,8 +129,10 @@ def _delimiter(
     """`said`: what the first line says, as spreadsheets understand it."""
     if said is not None:
         delimiter: Delimiter = next(one for one in _CANDIDATES if one == said)
-        why = "its first line says so"
-        return delimiter, Finding("delimiter", _NAMES[delimiter], Sure.CERTAIN, why), _split(lines, delimiter)
+        told = Finding(
+            "delimiter", _NAMES[delimiter], Sure.CERTAIN, "its first line says so", "die erste Zeile sagt es"
+        )
+        return delimiter, told, _split(lines, delimiter)
     scores: list[tuple[int, float, Delimiter, list[list[str]]]] = []
     for delimiter in _CANDIDATES:
         rows = _split(lines, delimiter)
@@ -141,15 +145,20 @@ def _delimiter(
     known, evenness, delimiter, rows = best
     rival = max((one[1] for one in scores if one is not best), default=0.0)
     if known:
-        sure, why = Sure.CERTAIN, f"{known} headings are known"
+        sure, reason, grund = (
+            Sure.CERTAIN,
+            f"{known} headings are known",
+            f"{known} Überschriften sind bekannt",
+        )
     elif evenness == 0:
-        sure, why = Sure.GUESSED, "no line has one"
+        sure, reason, grund = Sure.GUESSED, "no line has one", "keine Zeile hat eins"
     else:
         sure = Sure.LIKELY if evenness >= 0.9 else Sure.GUESSED
         if evenness == 1 and rival < 0.8 and len(rows) > 1:
             sure = Sure.CERTAIN
-        why = f"{evenness:.0%} of {len(rows)} rows have the same number of cells"
-    return delimiter, Finding("delimiter", _NAMES[delimiter], sure, why), rows
+        reason = f"{evenness:.0%} of {len(rows)} rows have the same number of cells"
+        grund = f"{evenness:.0%} von {len(rows)} Zeilen haben gleich viele Felder"
+    return delimiter, Finding("delimiter", _NAMES[delimiter], sure, reason, grund), rows
 
 
 def _known(row: Iterable[str], profile: Profile | None) -> int:
@@ -164,31 +173,36 @@ def _known(row: Iterable[str], profile: Profile | None) -> int:
 
 
 def _header(rows: list[list[str]], profile: Profile | None) -> tuple[bool, int, Finding]:
-    if profile is not None:
-        best = max(range(min(len(rows), 20)), key=lambda place: _known(rows[place], profile), default=0)
-        known = _known(rows[best], profile) if rows else 0
+    """Whether there are headings, the record before which everything is skipped, and what is told."""
+    if profile is not None and rows:
+        best = max(range(min(len(rows), 20)), key=lambda place: _known(rows[place], profile))
+        known = _known(rows[best], profile)
         if known > 1 or (known and len(profile.columns) == 1):
-            return (
-                True,
-                best,
-                Finding("header", f"record {best + 1}", Sure.CERTAIN, f"{known} headings are known"),
-            )
+            reason, grund = f"{known} headings are known", f"{known} Überschriften sind bekannt"
+            return True, best, _headings(best, Sure.CERTAIN, reason, grund)
     if not rows:
-        return True, 0, Finding("header", "none", Sure.GUESSED, "the file is empty")
+        return True, 0, _headings(None, Sure.GUESSED, "the file is empty", "die Datei ist leer")
     width = Counter(len(row) for row in rows).most_common(1)[0][0]
     first = next(place for place, row in enumerate(rows) if len(row) == width)
     cells = [cell.strip() for cell in rows[first]]
     names = all(cells) and len(set(cells)) == len(cells) and not any(_is_value(cell) for cell in cells)
     if not names:
-        why = "the first row has numbers, days or empty cells"
-        return False, first, Finding("header", "none", Sure.LIKELY, why)
+        reason = "the first row has numbers, days or empty cells"
+        grund = "die erste Zeile hat Zahlen, Tage oder leere Felder"
+        return False, first, _headings(None, Sure.LIKELY, reason, grund)
     below = [row for row in rows[first + 1 :] if len(row) == width]
     typed = any(all(_is_value(row[at]) for row in below if row[at].strip()) for at in range(width) if below)
     if typed and any(_is_value(cell) for row in below for cell in row):
-        why = "below its texts are numbers or days"
-        return True, first, Finding("header", f"record {first + 1}", Sure.LIKELY, why)
-    why = "all rows are texts, and the first one has no text twice"
-    return True, first, Finding("header", f"record {first + 1}", Sure.GUESSED, why)
+        reason = "below its texts are numbers or days"
+        grund = "unter den Texten stehen Zahlen oder Tage"
+        return True, first, _headings(first, Sure.LIKELY, reason, grund)
+    reason = "all rows are texts, and the first one has no text twice"
+    grund = "alle Zeilen sind Texte, und die erste hat keinen doppelt"
+    return True, first, _headings(first, Sure.GUESSED, reason, grund)
+
+
+def _headings(place: int | None, sure: Sure, reason: str, grund: str) -> Finding:
+    return Finding("header", "none" if place is None else f"record {place + 1}", sure, reason, grund)
 
 
 def _is_value(cell: str) -> bool:
@@ -233,13 +247,16 @@ def _decimal(cells: list[str], delimiter: Delimiter) -> tuple[str, Finding]:
     if comma or point:
         mark, many, few = (",", comma, point) if comma >= point else (".", point, comma)
         sure = Sure.CERTAIN if not few else Sure.LIKELY if many > 9 * few else Sure.GUESSED
-        why = f"{many} numbers have it" + (f", and {few} the other one" if few else "")
-        return mark, Finding("decimal", _NAMES.get(mark, "point"), sure, why)
+        reason, grund = f"{many} numbers have it", f"{many} Zahlen haben es"
+        if few:
+            reason, grund = f"{reason}, and {few} the other one", f"{grund}, und {few} das andere"
+        return mark, Finding("decimal", _NAMES.get(mark, "point"), sure, reason, grund)
     mark = "." if delimiter == "," else ","
-    why = "no number has decimals"
+    reason, grund = "no number has decimals", "keine Zahl hat Nachkommastellen"
     if either:
-        why = f"{either} numbers such as 1.234 may be thousands or have decimals"
-    return mark, Finding("decimal", _NAMES.get(mark, "point"), Sure.GUESSED, why)
+        reason = f"{either} numbers such as 1.234 may be thousands or have decimals"
+        grund = f"{either} Zahlen wie 1.234 können Tausender sein oder Nachkommastellen haben"
+    return mark, Finding("decimal", _NAMES.get(mark, "point"), Sure.GUESSED, reason, grund)
 
 
 def _day(cells: list[str], profile: Profile | None) -> tuple[DayFormat, Finding]:
@@ -251,16 +268,20 @@ def _day(cells: list[str], profile: Profile | None) -> tuple[DayFormat, Finding]
     best = max(counts, key=lambda name: counts[name])  # the first of equals
     many = counts[best]
     if not many:
-        return "DD.MM.YYYY", Finding("day", "DD.MM.YYYY", Sure.GUESSED, "no cell is a day")
+        told = Finding("day", "DD.MM.YYYY", Sure.GUESSED, "no cell is a day", "kein Feld ist ein Tag")
+        return "DD.MM.YYYY", told
     rivals = [name for name in counts if name != best and counts[name] == many]
     if rivals:
-        return best, Finding("day", best, Sure.GUESSED, f"all {many} days may as well be {rivals[0]}")
+        reason = f"all {many} days may as well be {rivals[0]}"
+        grund = f"alle {many} Tage können auch {rivals[0]} sein"
+        return best, Finding("day", best, Sure.GUESSED, reason, grund)
     others = sum(1 for cell in cells if any(re.match(form, cell) for _, form, _ in _DAYS)) - many
     if profile is None or others <= 0:
-        return best, Finding("day", best, Sure.CERTAIN, f"{many} cells are such days")
-    return best, Finding(
-        "day", best, Sure.LIKELY, f"{many} cells are such days, and {others} look like others"
-    )
+        reason, grund = f"{many} cells are such days", f"{many} Felder sind solche Tage"
+        return best, Finding("day", best, Sure.CERTAIN, reason, grund)
+    reason = f"{many} cells are such days, and {others} look like others"
+    grund = f"{many} Felder sind solche Tage, und {others} sehen nach anderen aus"
+    return best, Finding("day", best, Sure.LIKELY, reason, grund)
 
 
 def _is_day(cell: str, parse: str) -> bool:
@@ -276,6 +297,10 @@ def _line_end(lines: list[str]) -> Finding:
     names = {"\r\n": "CRLF", "\n": "LF", "\r": "CR"}
     if len(ends) > 1:
         mixed = ", ".join(f"{count} {names[end]}" for end, count in ends.most_common())
-        return Finding("line_end", "mixed", Sure.CERTAIN, f"{mixed}; each counts as one")
+        return Finding(
+            "line_end", "mixed", Sure.CERTAIN, f"{mixed}; each counts as one", f"{mixed}; jedes zählt"
+        )
     value = names[next(iter(ends))] if ends else "none"
-    return Finding("line_end", value, Sure.CERTAIN, "all lines have it" if ends else "there is one line")
+    if not ends:
+        return Finding("line_end", value, Sure.CERTAIN, "there is one line", "es gibt nur eine Zeile")
+    return Finding("line_end", value, Sure.CERTAIN, "all lines have it", "alle Zeilen haben es")

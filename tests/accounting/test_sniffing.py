@@ -87,6 +87,7 @@ def test_an_umlaut_after_much_ascii_counts() -> None:
 
 def test_what_is_found_is_told() -> None:
     found = sniff(io.BytesIO(text(",", ".", "MM/DD/YYYY", end="\n").encode("cp1252")))
+    assert all(one.reason and one.grund for one in found.findings)
     assert {one.what: (one.value, one.sure) for one in found.findings} == {
         "encoding": ("windows-1252", Sure.CERTAIN),
         "delimiter": ("comma", Sure.CERTAIN),
@@ -101,8 +102,8 @@ def test_what_can_not_be_known_is_told_as_a_guess() -> None:
     data = b"Nr;Betrag;Tag\r\nA;1.234;01/02/2026\r\nB;5.678;03/04/2026\r\n"
     found = {one.what: one for one in sniff(io.BytesIO(data)).findings}
     assert (found["decimal"].sure, found["day"].sure) == (Sure.GUESSED, Sure.GUESSED)
-    assert "1.234 may be thousands" in found["decimal"].why
-    assert "may as well be MM/DD/YYYY" in found["day"].why
+    assert "1.234 may be thousands" in found["decimal"].reason
+    assert "may as well be MM/DD/YYYY" in found["day"].reason
 
 
 def test_lines_before_the_headings_are_skipped() -> None:
