@@ -1,6 +1,6 @@
 """Two API processes and a leader, with everything going wrong on their ways to PostgreSQL and CouchDB.
 
-KOMPASS_TEST_FAULT_ROUNDS sets how often (3 by itself), KOMPASS_TEST_SEED which faults come in which order.
+KOMPASS_TEST_FAULT_ROUNDS sets how often (2 by itself), KOMPASS_TEST_SEED which faults come in which order.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.serving import ADMIN, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if "KOMPASS_TEST_FAULT_ROUNDS" in os.environ else 600)]
 
-ROUNDS = int(os.environ.get("KOMPASS_TEST_FAULT_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("KOMPASS_TEST_FAULT_ROUNDS", "2"))
 SEED = int(os.environ.get("KOMPASS_TEST_SEED", "1"))
 WRITERS = 4
 SECONDS = 1.0
