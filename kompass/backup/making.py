@@ -10,6 +10,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import NamedTuple
 
+from kompass.backup.ahead import ahead
 from kompass.backup.errors import BackupError, DamagedError
 from kompass.backup.manifest import CHUNK, Manifest, Stored
 from kompass.backup.repository import Repository
@@ -127,8 +128,7 @@ class _Writer:
 def assembled(repository: Repository, file: Stored) -> Iterator[bytes]:
     """A file of a backup, chunk by chunk. Raises `DamagedError`, at the end if it isn't what was stored."""
     hashed, size = sha256(), 0
-    for chunk in file.chunks:
-        piece = repository.chunk(chunk)
+    for piece in ahead(repository.chunk, file.chunks):
         hashed.update(piece)
         size += len(piece)
         yield piece

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kompass.backup.ahead import ahead
 from kompass.backup.errors import BackupError, DamagedError
 from kompass.backup.making import assembled
 from kompass.backup.manifest import Manifest
@@ -76,11 +77,18 @@ def _chunks(repository: Repository, found: Verified, progress: Progress) -> Iter
     """Reads each chunk once, and says which files of which backups a damaged one is in."""
     wanted = {chunk for backup in found.backups for file in backup.files for chunk in file.chunks}
     damaged: dict[str, str] = {}
-    for chunk in sorted(wanted):
+
+    def damage(chunk: str) -> str | None:
         try:
             repository.chunk(chunk)
         except DamagedError as error:
-            damaged[chunk] = str(error)
+            return str(error)
+        return None
+
+    ordered = sorted(wanted)
+    for chunk, wrong in zip(ordered, ahead(damage, ordered), strict=True):
+        if wrong is not None:
+            damaged[chunk] = wrong
         found.chunks += 1
         progress("reading chunks", found.chunks, len(wanted))
     for number, (chunk, what) in enumerate(damaged.items()):
