@@ -26,6 +26,7 @@ from kompass.backup.verifying import verify
 from kompass.cluster import schema
 from kompass.cluster.bases import Bases
 from kompass.cluster.files import ClusterFiles
+from kompass.cluster.moment import moment
 from kompass.cluster.source import ClusterSource
 from kompass.jobs.judging import Job
 from kompass.jobs.store import JobStore
@@ -122,6 +123,23 @@ async def test_a_backup_shows_one_moment_of_everything(made: Cluster, tmp_path: 
     assert seen[-1] == written
     await store.close()
     jobs.close()
+
+
+async def test_nobody_waits_for_a_moment_and_it_stays_what_it_is(made: Cluster, tmp_path: Path) -> None:
+    store = await made.open(tmp_path / "a")
+    await store.create("db")
+    await edit(of(store, "db"), "before")
+    member = made.members[0]
+    with moment(member.connections) as now:
+        head = now.entered["db"].head
+        for number in range(20):
+            async with asyncio.timeout(10):
+                await edit(of(store, "db"), f"d{number}")
+        # Not even if what it still has to read is dropped meanwhile.
+        await Bases(store, member.catalogue).save("db", keep=1)
+        assert [entry.num for entry in now.since["db"](0, "")] == list(range(1, head + 1))
+    assert member.catalogue.databases()["db"].kept == head + 20
+    await store.close()
 
 
 async def test_a_copy_goes_on_where_it_was_or_begins_anew(made: Cluster, tmp_path: Path) -> None:
