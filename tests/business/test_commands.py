@@ -12,7 +12,7 @@ from tests.business.documents import body, docid
 from tests.cli.test_cli import run
 from tests.sync.gate_world import World, customer, customer_body
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone("commands for one server's directory")]
 
 PROJECT = docid("project", 1)
 

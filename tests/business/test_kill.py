@@ -19,6 +19,8 @@ import pytest
 from tests.business.test_numbers import listed, problems
 from tests.sync.gate_world import World
 
+pytestmark = pytest.mark.alone("servers of one directory; see tests/cluster/test_processes.py")
+
 ROUNDS = 12
 SERVERS = 4
 WRITER = """

@@ -343,6 +343,7 @@ async def test_a_transaction_that_fails_uses_up_no_number(world: World) -> None:
     assert listed(world) == [("K-00001", "used", None)]
 
 
+@pytest.mark.alone("a program without these tables has written before")
 async def test_a_database_from_before_counts_on(tmp_path: File) -> None:
     world = await World.open(tmp_path)
     await world.put(customer(1), customer_body("gf1", customerNumber="K-00041"))

@@ -179,6 +179,7 @@ async def labour(world: World) -> Any:
     return costs["actualLaborCost"]
 
 
+@pytest.mark.alone("a program without these rules has written in between")
 @pytest.mark.parametrize("status", ["completed", "approved"])
 async def test_rebuilding_makes_costs_that_were_removed_past_the_rules(tmp_path: File, status: str) -> None:
     world = await World.open(tmp_path, follows=True)
@@ -214,6 +215,7 @@ async def test_costs_that_go_by_themselves_are_there_again(world: World) -> None
     assert await world.body(cost) == before
 
 
+@pytest.mark.alone("a program without these tables has written before")
 async def test_a_database_from_before_gets_what_it_lacks(tmp_path: File) -> None:
     world = await World.open(tmp_path)
     await world.put(customer(1), customer_body("gf1"))

@@ -55,11 +55,23 @@ class SeveralCompany(Company):
         await store.close()  # first of all: nothing is finished that was going on
         await product.close()
         await product.documents.server.close()
+        await self._gone(at)
         await self._add()
         self._turn_to(self.random.randrange(COUNT))
         await self.store.fresh()
 
+    async def _gone(self, number: int) -> None:
+        """That one has ended."""
+
     async def _add(self) -> None:
+        sync = await self._sync()
+        store = await sync.open_store()
+        settings = Settings(admin=SecretStr(f"boss:{ADMIN}"), data=store.directory)
+        product = await create_product(store, sync, settings, password_iterations=10)
+        self.running.append((store, product, sync))
+
+    async def _sync(self) -> Sync:
+        """Of another server, which begins with what the others have."""
         directory = self.directory / f"server{self._made}"
         self._made += 1
         directory.mkdir()
@@ -74,13 +86,8 @@ class SeveralCompany(Company):
         else:
             for file in self.directory.glob("*.sqlite"):
                 await asyncio.to_thread(shutil.copy, file, directory / file.name)
-        sync = Sync(
-            directory, opens=partial(SqliteStore.open, journals=self.journals.__getitem__), leads=False
-        )
-        store = await sync.open_store()
-        settings = Settings(admin=SecretStr(f"boss:{ADMIN}"), data=directory)
-        product = await create_product(store, sync, settings, password_iterations=10)
-        self.running.append((store, product, sync))
+        opens = partial(SqliteStore.open, journals=self.journals.__getitem__)
+        return Sync(directory, opens=opens, leads=False)
 
     def _turn_to(self, number: int) -> None:
         self.store, self.product, sync = self.running[number]
