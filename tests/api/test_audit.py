@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from kompass.server import Product
-from kompass.sync.serving import Sync
 from tests.identity.conftest import ADMIN, client, product, put_user, store
 
 __all__ = ["client", "product", "store"]
@@ -155,17 +154,17 @@ async def test_the_table_has_its_columns_and_no_formulas(client: httpx.AsyncClie
 
 
 async def test_the_server_verifies_its_chain_and_shows_its_keys(
-    client: httpx.AsyncClient, product: Product, sync: Sync
+    client: httpx.AsyncClient, product: Product
 ) -> None:
     answer = await client.get("/api/v1/audit/verification", auth=("buch", "pw"))
     assert answer.status_code == 200
     assert answer.json()["ok"], answer.text
     assert (await client.get("/api/v1/audit/verification", auth=("anna", "pw"))).status_code == 403
     assert (await client.get("/api/v1/audit/verification")).status_code == 401
-    database = sync.gate().database
-    await database.transact(sync.audit.checkpoint)
+    database = product.sync.gate().database
+    await database.transact(product.sync.audit.checkpoint)
     keys = (await client.get("/api/v1/audit/keys", auth=("anna", "pw"))).json()["keys"]
-    assert [key["id"] for key in keys] == [sync.keys.public[0].id]
+    assert [key["id"] for key in keys] == [product.sync.keys.public[0].id]
     await database.transact(
         lambda writing: writing.connection.execute("UPDATE audit_entries SET user = 'x' WHERE num = 3").get
     )

@@ -148,8 +148,12 @@ class Reader:
     async def check(self, process: Process) -> None:
         """Whatever lies below where he is, he was given. Nobody else reads for him meanwhile."""
         async with self._reading:
-            everything = _rows(await process.feed(self.user, "0"))
+            before = None
             behind = _rows(await process.feed(self.user, self.since))
+            while before != behind:  # what was begun may still be written
+                before = behind
+                everything = _rows(await process.feed(self.user, "0"))
+                behind = _rows(await process.feed(self.user, self.since))
             assert not behind & self.given
             below = everything - behind
             assert below <= self.given, f"{self.user} at {self.since} never got {below - self.given}"
