@@ -9,7 +9,7 @@ and the chain of writes says that somebody went round the gate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -23,12 +23,15 @@ from replication.protocol.revisions import Rev, format_rev, parse_rev
 from replication.replicator import LocalPeer, Options, ReplicationError, replicate
 from replication.replicator.local_peer import PageFilter, Rules
 from replication.replicator.peer import Feed, Lacking, Peer
+from replication.replicator.run import Progress
 from replication.store.interface import Database, Store
 from replication.store.sqlite import SqliteDatabase
 from replication.store.values import Change
 
 EVERY_SECONDS = 5.0
 """How often the leader looks in both directions."""
+ATTEMPTS = 100
+"""How often a document is tried again that one side didn't give or the other one didn't take."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,8 @@ class Keeper:
         self._purger = purger
         self._purges: list[object] = []
         self._strangers = _Strangers()
+        self._refused = _Again(lambda progress: [one.id for one in progress.refused])
+        self._unread = _Again(lambda progress: [one.id for one in progress.unreadable])
         self._alone = asyncio.Lock()
 
     @property
@@ -71,10 +76,10 @@ class Keeper:
                 await self.purge()
             except ProtocolError as error:
                 hindrance = error
-            await replicate(outward(self._store, self.name), self._remote, OUTWARD)
+            await self._refused.replicate(outward(self._store, self.name), self._remote, OUTWARD)
             judged = _Judged(self._store, self.name, rules=self._strangers)
             with acting(FOREIGN):
-                await replicate(self._remote, judged, Options())
+                await self._unread.replicate(self._remote, judged, Options())
             if hindrance is not None:
                 raise hindrance
 
@@ -96,6 +101,33 @@ class Keeper:
             await self._purger.purge(there)
             log.info("purged in CouchDB as well", database=self.name, documents=len(there))
         self._purges = list(requests)
+
+
+class _Again:
+    """Replicates from the last checkpoint on, and again what didn't get through, which checkpoints pass by.
+
+    A node of CouchDB that lags doesn't have yet what its feed tells of; one that fails says so of some
+    documents.
+    """
+
+    def __init__(self, missed: Callable[[Progress], Sequence[str]]) -> None:
+        self._missed = missed
+        self._left: dict[str, int] = {}
+        """How often each is tried yet."""
+
+    async def replicate(self, source: Peer, target: Peer, options: Options) -> None:
+        done = await replicate(source, target, options)
+        before, self._left = self._left, dict.fromkeys(self._missed(done.progress), ATTEMPTS)
+        if not before:
+            return
+        self._left = before | self._left
+        only = Options(feed=Feed(doc_ids=tuple(before)), use_checkpoints=False)
+        missed = self._missed((await replicate(source, target, only)).progress)
+        for docid in before:
+            if docid not in missed or self._left[docid] <= 1:
+                del self._left[docid]
+            else:
+                self._left[docid] -= 1
 
 
 class _Documents(Rules):
