@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import httpx
@@ -23,12 +23,7 @@ ADDRESS = {"street": "Hauptstraße", "zipCode": "53894", "city": "Rode", "countr
 
 @pytest.fixture
 def settings() -> dict[str, Any]:
-    return {}
-
-
-@pytest.fixture
-async def sync(tmp_path: Path) -> Sync:
-    return Sync(tmp_path / "data", BusinessRules())
+    return {"sync": partial(Sync, business=BusinessRules())}
 
 
 @pytest.fixture(autouse=True)

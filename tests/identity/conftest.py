@@ -95,7 +95,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture
 def settings(issuer: Issuer) -> dict[str, Any]:
-    """What the product is set up with; a test module may have another one."""
+    """What `running_product` is given besides; a test module may have another one."""
     return {"keycloak_issuer": issuer.name}
 
 
