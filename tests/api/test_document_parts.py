@@ -16,10 +16,9 @@ from tests.api.test_documents import (
     product,
     settings,
     store,
-    sync,
 )
 
-__all__ = ["client", "company", "product", "settings", "store", "sync"]
+__all__ = ["client", "company", "product", "settings", "store"]
 
 ANY = {"if-match": "*"}
 
