@@ -148,6 +148,14 @@ async def upload(client: httpx.AsyncClient, api: Node, sent: dict[str, Any]) -> 
     return await client.put(address, content=pieces(), headers={"content-type": "image/png"})
 
 
+async def waited(client: httpx.AsyncClient, api: Node, kind: str) -> bytes:
+    """What a live feed in which nothing happens has told when it ends, which is no failure."""
+    path = f"/kompass/_changes?feed={kind}&since=now&timeout=60000&heartbeat=60000"
+    answered = await client.get(api.url + path, timeout=60)
+    assert answered.status_code == 200
+    return answered.content
+
+
 async def test_an_end_with_notice_is_one_that_nobody_fails_by(apis: list[Node]) -> None:
     leaving, staying = apis
     async with httpx.AsyncClient(auth=("adm1", PASSWORD), timeout=30) as client:
@@ -157,10 +165,13 @@ async def test_an_end_with_notice_is_one_that_nobody_fails_by(apis: list[Node]) 
             sent = customer()
             body = {"docs": [sent], "new_edits": False}
             await client.post(f"{staying.url}/kompass/_bulk_docs", json=body)
-            rows = [json.loads(line) for line in [await anext(lines), await anext(lines)] if line]
-            assert rows[0]["id"].endswith(sent["_id"].partition("-")[2])
+            told = await anext(line async for line in lines if line)  # not a heartbeat
+            assert json.loads(told)["id"].endswith(sent["_id"].partition("-")[2])
             began = time.monotonic()
             uploading = asyncio.create_task(upload(client, leaving, sent))
+            others = [
+                asyncio.create_task(waited(client, leaving, kind)) for kind in ("longpoll", "eventsource")
+            ]
             await asyncio.sleep(0.2)
             leaving.terminate()
             for _ in range(100):
@@ -175,6 +186,9 @@ async def test_an_end_with_notice_is_one_that_nobody_fails_by(apis: list[Node]) 
             last = [json.loads(line) async for line in lines if line][-1]
             assert "last_seq" in last
             assert (await uploading).status_code == 201, "what was in flight is finished"
+            longpoll, eventsource = await asyncio.gather(*others)
+            assert json.loads(longpoll).keys() >= {"results", "last_seq"}
+            assert not eventsource.strip(b"\n").startswith(b"{"), "no error"
         assert await asyncio.to_thread(leaving.process.wait, 30) == 0, leaving.told()
         assert time.monotonic() - began < 15
         path = f"/kompass/_changes?since={last['last_seq']}"
