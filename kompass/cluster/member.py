@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from kompass.cluster import schema
 from kompass.cluster.catalogue import PostgresCatalogue
@@ -14,6 +14,7 @@ from kompass.cluster.connections import Connections
 from kompass.cluster.errors import NoClusterError
 from kompass.cluster.listening import Listener
 from kompass.cluster.mirror.erasing import Eraser
+from kompass.cluster.mirror.guarding import Guard
 from kompass.cluster.mirror.keeping import Keeper
 from kompass.cluster.mirror.purging import Purger
 from kompass.cluster.mirror.showing import Mirror
@@ -127,6 +128,8 @@ class Member:
             self._peers[name] = connect(
                 f"{self._couchdb_url.rstrip('/')}/{quote(self._prefix + name, safe='')}"
             )
+            # Somebody may have written anything there: it mustn't keep the rest from being seen.
+            self._peers[name].lenient = True
         return self._peers[name]
 
     def _witness(self, name: str) -> Witness | None:
@@ -147,8 +150,11 @@ class Member:
         remote = self.remote(name)
         if remote is None:
             return None
-        purger = Purger(self._logged_in()[0], self._prefix + name)
-        return Keeper(store or self._opened(), name, remote, purger)
+        administrator, service = self._logged_in()
+        database = self._prefix + name
+        user = unquote(urlsplit(self._couchdb_url or "").username or "")
+        guard = Guard(service, database, user) if user else None
+        return Keeper(store or self._opened(), name, remote, Purger(administrator, database), guard)
 
     def eraser(self, keeper: Keeper) -> Eraser:
         """For the leader: what brings erasures to the same database."""

@@ -18,6 +18,7 @@ from replication.protocol import errors
 
 MAX_DEPTH = 500
 """Levels of nesting in a stored value; every decoder in use takes that many."""
+TOO_DEEP = f"JSON is nested more than {MAX_DEPTH} levels deep"
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -76,7 +77,7 @@ def _decode_exactly(data: bytes | str) -> Any:
             _encode(value).encode("utf-8")
         return value
     except RecursionError:
-        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep") from None
+        raise errors.invalid_json(TOO_DEEP) from None
     except ValueError:
         raise errors.invalid_json() from None
 
@@ -86,7 +87,7 @@ def decode_unpaired(data: bytes | str) -> Any:
     try:
         return _decode(data if isinstance(data, str) else data.decode("utf-8"))
     except RecursionError:
-        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep") from None
+        raise errors.invalid_json(TOO_DEEP) from None
     except ValueError:
         raise errors.invalid_json() from None
 
@@ -107,7 +108,7 @@ def encode(value: Any) -> bytes:
         # A large integer, deep nesting or a surrogate: rare enough to take the slow way.
         pass
     if _is_deeper_than(value, MAX_DEPTH):
-        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep")
+        raise errors.invalid_json(TOO_DEEP)
     try:
         return _encode(value).encode("utf-8")
     except (UnicodeEncodeError, ValueError):
@@ -117,7 +118,7 @@ def encode(value: Any) -> bytes:
 def encode_readable(value: Any) -> bytes:
     """As `encode`, with a question mark for each lone surrogate. Raises for too deep nesting."""
     if _is_deeper_than(value, MAX_DEPTH):
-        raise errors.invalid_json(f"JSON is nested more than {MAX_DEPTH} levels deep")
+        raise errors.invalid_json(TOO_DEEP)
     return _encode(value).encode("utf-8", "replace")
 
 

@@ -24,6 +24,7 @@ from replication.replicator.authentication import authentication
 from replication.replicator.backoff import always, retrying
 from replication.replicator.failures import (
     MissingStub,
+    OddDocument,
     PeerLied,
     PeerRefused,
     PeerUnavailable,
@@ -62,10 +63,13 @@ class Answer:
     body: bytes
 
     def json(self, shown: str) -> Any:
-        """The body's JSON value. Raises `PeerLied` for anything else."""
+        """The body's JSON value. Raises `OddDocument` for one that is nested too deep, `PeerLied` for what is
+        none."""
         try:
             return jsontext.decode(self.body)
-        except ProtocolError:
+        except ProtocolError as error:
+            if error.reason == jsontext.TOO_DEEP:
+                raise OddDocument(f"{shown} answered what can't be read: {error.reason}") from None
             raise PeerLied(f"{shown} answered something that isn't JSON: {_beginning(self.body)}") from None
 
 

@@ -81,6 +81,11 @@ class PeerLied(ReplicationError):
     kind = "bad_peer"
 
 
+class OddDocument(PeerLied):
+    """A single document is such that no database of ours has its like. Of a peer that is trusted, it is no
+    lie."""
+
+
 class HostForbidden(ReplicationError):
     """The address leads somewhere the server may not go."""
 

@@ -47,6 +47,11 @@ _FEED_PARAMETERS = frozenset({
 class HttpPeer(Peer):
     """All requests go to the endpoint's database and to its server's `_session`."""
 
+    lenient = False
+    """Whether a document that no database of ours can have is passed over, as one that the peer can't give:
+    CouchDB has fewer rules. Otherwise the peer lies, and nothing comes from it.
+    """
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -69,7 +74,7 @@ class HttpPeer(Peer):
 
     def count_in(self, statistics: Statistics) -> None:
         """Has reads counted there."""
-        self._reader = Reader(self._connection, statistics)
+        self._reader = Reader(self._connection, statistics, lenient=self.lenient)
 
     async def close(self) -> None:
         await self._connection.close()
@@ -176,28 +181,38 @@ class HttpPeer(Peer):
             raise self._lie("the feed has no `results`")
         if len(results) > limit:
             raise self._lie(f"the feed has {len(results)} rows, {limit} were asked for")
-        rows = [self._row(row) for row in results]
+        rows: list[ChangedDocument] = []
+        unusable: list[Unreadable] = []
+        for row in results:
+            found = self._row(row)
+            if isinstance(found, Unreadable):
+                unusable.append(found)
+            else:
+                rows.append(found)
         last_seq = value.get("last_seq")
         if last_seq is None and results:
             last_seq = results[-1].get("seq")
         last_seq = since if last_seq is None else last_seq
-        if rows and last_seq == since:
+        if results and last_seq == since:
             raise self._lie("the feed does not get on: it ends where it began, with rows in between")
         if isinstance(last_seq, dict) or len(str(last_seq)) > _MAX_SEQ:
             raise self._lie("the feed has a sequence that is none, or far too long")
         pending = value.get("pending")
-        return FeedPage(rows, last_seq, pending if type(pending) is int else None)
+        return FeedPage(rows, last_seq, pending if type(pending) is int else None, unusable)
 
-    def _row(self, row: Any) -> ChangedDocument:
+    def _row(self, row: Any) -> ChangedDocument | Unreadable:
         changes = row.get("changes") if isinstance(row, dict) else None
         if not isinstance(changes, list) or not all(isinstance(each, dict) for each in changes):
             raise self._lie("the feed has a row without changes")
         docid = row.get("id")
+        revs = parse_revs([each.get("rev") for each in changes], self.shown)
         try:
             check_document_id(docid)
-        except ProtocolError:
+        except ProtocolError as error:
+            if self.lenient and isinstance(docid, str) and docid[:1] not in {"", "_"}:
+                return Unreadable(docid, format_rev(revs[0]) if revs else "", error.reason, True)
             raise self._lie(f"the feed has a row with the id {quoted(docid)}") from None
-        return ChangedDocument(docid, parse_revs([each.get("rev") for each in changes], self.shown))
+        return ChangedDocument(docid, revs)
 
     # -- revisions -------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from replication.replicator.connection import Connection, document_path, path_se
 from replication.replicator.failures import (
     AttachmentGone,
     DatabaseMissing,
+    OddDocument,
     PeerLied,
     PeerRefused,
     TooLarge,
@@ -64,7 +65,9 @@ _Came = Revision | _Missing
 class Reader:
     """Fetches from one peer, and learns what it can and how large its documents are."""
 
-    def __init__(self, connection: Connection, statistics: Statistics) -> None:
+    def __init__(self, connection: Connection, statistics: Statistics, *, lenient: bool = False) -> None:
+        """`lenient`: see `HttpPeer.lenient`."""
+        self._lenient = lenient
         self._connection = connection
         self._statistics = statistics
         self._has_bulk_get = True
@@ -78,11 +81,13 @@ class Reader:
             chunk = asked[place : place + count]
             try:
                 yield await self._fetch(chunk)
-            except TooLarge as error:
+            except (TooLarge, OddDocument) as error:
+                if isinstance(error, OddDocument) and not self._lenient:
+                    raise
                 if len(chunk) > 1:
                     self._count = max(1, len(chunk) // 2)
                     continue
-                yield [Unreadable(chunk[0].want.id, format_rev(chunk[0].rev), str(error))]
+                yield [Unreadable(chunk[0].want.id, format_rev(chunk[0].rev), str(error), True)]
             place += len(chunk)
 
     async def _fetch(self, asked: Sequence[_Asked]) -> list[Revision | Unreadable]:
@@ -240,7 +245,7 @@ class Reader:
             raise self._lie(f"the history of {quoted(want.id)} does not fit its revision")
         write.parent = None
         if not isinstance(attached, dict) or len(attached) > _MAX_ATTACHMENTS:
-            raise self._lie(f"the attachments of {quoted(want.id)} are no object")
+            raise self._odd(f"the attachments of {quoted(want.id)} are no object")
         rev = format_rev(write.path.leaf)
         attachments = {name: self._attachment(want.id, rev, name, entry) for name, entry in attached.items()}
         return Revision(write, attachments, want.ancestors)
@@ -248,20 +253,20 @@ class Reader:
     def _attachment(self, docid: str, rev: str, name: str, entry: Any) -> SourceAttachment:
         what = f"the attachment {quoted(name)} of {quoted(docid)}"
         if not isinstance(entry, dict):
-            raise self._lie(f"{what} is no object")
+            raise self._odd(f"{what} is no object")
         try:
             check_attachment_name(name)
         except ProtocolError as error:
-            raise self._lie(f"{what}: {error.reason}") from None
+            raise self._odd(f"{what}: {error.reason}") from None
         content_type = entry.get("content_type", "application/octet-stream")
         digest, length, revpos = (entry.get(key) for key in ("digest", "length", "revpos"))
         encoding, encoded = entry.get("encoding"), entry.get("encoded_length")
         if not isinstance(content_type, str) or not content_type.isprintable():
-            raise self._lie(f"{what} has no content_type")
+            raise self._odd(f"{what} has no content_type")
         if not isinstance(digest, str) or not isinstance(length, int) or not _is_size(length):
-            raise self._lie(f"{what} has no digest or no length")
+            raise self._odd(f"{what} has no digest or no length")
         if encoding not in (None, "identity", "gzip") or not (revpos is None or _is_size(revpos)):
-            raise self._lie(f"{what} has an unknown encoding or a bad revpos")
+            raise self._odd(f"{what} has an unknown encoding or a bad revpos")
         packed = encoding == "gzip"
         stored = (encoded if _is_size(encoded) else None) if packed else length
         return SourceAttachment(
@@ -294,6 +299,9 @@ class Reader:
 
     def _lie(self, what: str) -> PeerLied:
         return PeerLied(f"{self._connection.shown}: {what}")
+
+    def _odd(self, what: str) -> OddDocument:
+        return OddDocument(f"{self._connection.shown}: {what}")
 
 
 def _answers(revision: Revision, rev: Rev) -> bool:

@@ -58,6 +58,13 @@ class FeedPage:
     """Where the next page begins."""
     pending: int | None
     """How many more changes there are, filtered or not; None if the peer does not say."""
+    unusable: Sequence[Unreadable] = ()
+    """What has an id that no document of ours can have."""
+
+    @property
+    def changes(self) -> int:
+        """How many the page has of the feed."""
+        return len(self.rows) + len(self.unusable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +118,13 @@ class Revision:
 
 
 class Unreadable(NamedTuple):
-    """A revision that the source could not give; why says the last member."""
+    """A revision that the source could not give."""
 
     id: str
     rev: str
     reason: str
+    for_good: bool = False
+    """Whether it is of no use to ask again."""
 
 
 class Refusal(NamedTuple):

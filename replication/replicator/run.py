@@ -205,11 +205,13 @@ class Replication:
                 if page is not None:
                     if once:
                         left = self._count_down(left, page)
-                    if page.last_seq != self.progress.source_seq or page.rows:
+                    for item in page.unusable:
+                        self._note_unreadable(item)
+                    if page.last_seq != self.progress.source_seq or page.changes:
                         running.append((page.last_seq, asyncio.create_task(self._work(page.rows))))
                     self.progress.source_seq = page.last_seq
                     self.progress.pending = page.pending
-                    self.progress.caught_up = not page.rows
+                    self.progress.caught_up = not page.changes
                 over = once and (self.progress.caught_up or (left is not None and left <= 0))
                 while running and (
                     len(running) >= self.options.workers or self.progress.caught_up or over or page is None
@@ -252,7 +254,7 @@ class Replication:
         if self.progress.pending is None and page.pending is not None:
             # The first page tells exactly how many there are behind it.
             return page.pending
-        return None if left is None else left - len(page.rows)
+        return None if left is None else left - page.changes
 
     async def _work(self, rows: Sequence[ChangedDocument]) -> None:
         """Brings to the target what it lacks of a page."""

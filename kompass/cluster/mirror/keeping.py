@@ -9,21 +9,23 @@ and the chain of writes says that somebody went round the gate.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from kompass.audit import FOREIGN, acting
+from kompass.cluster.mirror.guarding import ADVICE, Guard
 from kompass.cluster.mirror.purging import Purger
 from kompass.cluster.mirror.status import Refused, Strange
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import DESIGN_PREFIX
 from replication.protocol.revisions import Rev, format_rev, parse_rev
-from replication.replicator import LocalPeer, Options, ReplicationError, replicate
+from replication.replicator import LocalPeer, Options, Progress, ReplicationError, replicate
 from replication.replicator.local_peer import PageFilter, Rules
-from replication.replicator.peer import Feed, Lacking, Peer
-from replication.replicator.run import Progress
+from replication.replicator.peer import Feed, Lacking, Peer, Refusal, Unreadable
 from replication.store.interface import Database, Store
 from replication.store.sqlite import SqliteDatabase
 from replication.store.values import Change
@@ -32,6 +34,12 @@ EVERY_SECONDS = 5.0
 """How often the leader looks in both directions."""
 ATTEMPTS = 100
 """How often a document is tried again that one side didn't give or the other one didn't take."""
+GUARDED_SECONDS = 60.0
+"""How often it looks who may use the database there."""
+COMPARED_SECONDS = 86_400.0
+"""How often it looks through everything; a new leader does when it begins."""
+MOST_TOLD = 20
+"""Ids that one line of the log names."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,16 +47,21 @@ log = structlog.get_logger(__name__)
 class Keeper:
     """Of one database."""
 
-    def __init__(self, store: Store, name: str, remote: Peer, purger: Purger) -> None:
-        """`remote` is the database in CouchDB; `purger` the same for what replication doesn't carry."""
+    def __init__(
+        self, store: Store, name: str, remote: Peer, purger: Purger, guard: Guard | None = None
+    ) -> None:
+        """`remote` is the database in CouchDB; `purger` the same for what replication doesn't carry, `guard`
+        for who may use it."""
         self.name = name
         self._store = store
         self._remote = remote
         self._purger = purger
+        self._guard = guard
+        self._wrong: list[str] = []
         self._purges: list[object] = []
         self._strangers = _Strangers()
         self._refused = _Again(lambda progress: [one.id for one in progress.refused])
-        self._unread = _Again(lambda progress: [one.id for one in progress.unreadable])
+        self._unread = _Again(lambda progress: [one.id for one in progress.unreadable if not one.for_good])
         self._alone = asyncio.Lock()
 
     @property
@@ -58,8 +71,15 @@ class Keeper:
     async def keep(self) -> None:
         """Until it is cancelled."""
         told = ""
+        guarded = compared = -math.inf
         while True:
             try:
+                if time.monotonic() - guarded >= GUARDED_SECONDS:
+                    guarded = time.monotonic()
+                    await self.guard()
+                if time.monotonic() - compared >= COMPARED_SECONDS:
+                    await self.compare()
+                    compared = time.monotonic()
                 await self.look()
                 told = ""
             except (ReplicationError, ProtocolError) as error:
@@ -79,9 +99,32 @@ class Keeper:
             await self._refused.replicate(outward(self._store, self.name), self._remote, OUTWARD)
             judged = _Judged(self._store, self.name, rules=self._strangers)
             with acting(FOREIGN):
-                await self._unread.replicate(self._remote, judged, Options())
+                progress = await self._unread.replicate(self._remote, judged, Options())
+            self._strangers.note_others(progress)
             if hindrance is not None:
                 raise hindrance
+
+    async def guard(self) -> list[str]:
+        """Looks who may use the database there, and says it once if that isn't the service user alone."""
+        wrong = [] if self._guard is None else await self._guard.look()
+        if wrong != self._wrong:
+            self._wrong = wrong
+            for what in wrong:
+                log.error("a database in CouchDB is open", database=self.name, what=what, advice=ADVICE)
+        return wrong
+
+    async def compare(self) -> int:
+        """Sends again what CouchDB had and has no more, whatever the checkpoints say: after a purge there, a
+        restore of its files, a time in which it refused. How many revisions that were.
+        """
+        async with self._alone:
+            result = await replicate(outward(self._store, self.name), self._remote, WHOLE)
+        lacked = result.progress.statistics.docs_written
+        if lacked:
+            log.warning(
+                "CouchDB lacked revisions: they were sent again", database=self.name, revisions=lacked
+            )
+        return lacked
 
     async def purge(self) -> None:
         """What was purged here is purged there."""
@@ -115,11 +158,12 @@ class _Again:
         self._left: dict[str, int] = {}
         """How often each is tried yet."""
 
-    async def replicate(self, source: Peer, target: Peer, options: Options) -> None:
+    async def replicate(self, source: Peer, target: Peer, options: Options) -> Progress:
+        """What came of the changes since the checkpoint."""
         done = await replicate(source, target, options)
         before, self._left = self._left, dict.fromkeys(self._missed(done.progress), ATTEMPTS)
         if not before:
-            return
+            return done.progress
         self._left = before | self._left
         only = Options(feed=Feed(doc_ids=tuple(before)), use_checkpoints=False)
         missed = self._missed((await replicate(source, target, only)).progress)
@@ -128,6 +172,7 @@ class _Again:
                 del self._left[docid]
             else:
                 self._left[docid] -= 1
+        return done.progress
 
 
 class _Documents(Rules):
@@ -146,6 +191,8 @@ class _Documents(Rules):
 
 OUTWARD = Options(feed=Feed(filter=_Documents.FILTER))
 """How a database is replicated to CouchDB, from `outward`."""
+WHOLE = Options(feed=OUTWARD.feed, use_checkpoints=False)
+"""The same, whatever was there before."""
 
 
 def outward(store: Store, name: str) -> LocalPeer:
@@ -182,26 +229,45 @@ class _Strangers(Rules):
             else:
                 judged.append((number, doc))
         results = await database.write([doc for _, doc in judged], replicated=True) if judged else []
+        taken = []
         for (number, doc), result in zip(judged, results, strict=True):
             outcomes[number] = result
-            self._note(doc, result)
+            if isinstance(result, ProtocolError):
+                self._note(doc, result)
+            else:
+                taken.append(doc.id)
+        if taken:
+            self.strange = self.strange.took(len(taken))
+            # The chain of writes has each of them.
+            log.warning(
+                "documents were written in CouchDB, past this server",
+                documents=len(taken),
+                ids=taken[:MOST_TOLD],
+            )
         return [outcomes[number] for number in range(len(docs))]
 
-    def _note(self, doc: DocumentWrite, result: str | ProtocolError) -> None:
+    def note_others(self, progress: Progress) -> None:
+        """What couldn't come as far as here: ids that no document has, texts that can't be read or taken."""
+        hopeless = [one for one in progress.unreadable if one.for_good]
+        found_there: list[Unreadable | Refusal] = [*hopeless, *progress.refused]
+        for one in found_there:
+            found = Refused(one.id, one.rev, one.reason)
+            if found not in self.strange.refused:
+                self._refuse(found)
+
+    def _refuse(self, one: Refused) -> None:
+        self.strange = self.strange.refused_one(one)
+        log.error(
+            "a document in CouchDB, written past this server, is refused",
+            id=one.id,
+            rev=one.rev,
+            reason=one.reason,
+        )
+
+    def _note(self, doc: DocumentWrite, error: ProtocolError) -> None:
         assert doc.path is not None
-        rev = format_rev(doc.path.leaf)
-        if isinstance(result, ProtocolError):
-            if result.status < 500:
-                self.strange = self.strange.refused_one(Refused(doc.id, rev, result.reason))
-            log.error(
-                "a document in CouchDB, written past this server, is refused",
-                id=doc.id,
-                rev=rev,
-                reason=result.reason,
-            )
-        else:
-            self.strange = self.strange.took_one()
-            log.warning("a document was written in CouchDB, past this server", id=doc.id, rev=rev)
+        if error.status < 500:
+            self._refuse(Refused(doc.id, format_rev(doc.path.leaf), error.reason))
 
 
 async def _fresh(database: Database) -> None:

@@ -42,8 +42,8 @@ class Strange:
     refused: tuple[Refused, ...] = ()
     """The latest ones, for an administrator to decide about."""
 
-    def took_one(self) -> Strange:
-        return replace(self, taken=self.taken + 1)
+    def took(self, documents: int) -> Strange:
+        return replace(self, taken=self.taken + documents)
 
     def refused_one(self, one: Refused) -> Strange:
         return replace(self, refused=(*self.refused, one)[-MOST_NAMED:])

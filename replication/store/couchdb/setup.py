@@ -55,6 +55,11 @@ def validation(service: str) -> str:
     return _VALIDATION % jsontext.encode(service).decode()
 
 
+def inside(service: str) -> dict[str, Any]:
+    """Whom `_security` of such a database lets in."""
+    return {"names": [service], "roles": ["_admin"]}
+
+
 async def set_up(endpoint: Endpoint, plan: Plan) -> AsyncIterator[str]:
     """Does it as the administrator who logs in at `endpoint`, and says what was done, line by line.
 
@@ -121,9 +126,8 @@ async def _database(client: Client, path: str, name: str, plan: Plan) -> str:
 
 async def _security(client: Client, path: str, name: str, service: str) -> str:
     present: dict[str, Any] = await client.ask("GET", f"{path}/_security")
-    inside = {"names": [service], "roles": ["_admin"]}
     served = present.get(SERVED, {key: value for key, value in present.items() if key != SERVED})
-    wanted = {"admins": inside, "members": inside, SERVED: served}
+    wanted = {"admins": inside(service), "members": inside(service), SERVED: served}
     if present == wanted:
         return f"security of {name}: was right"
     await client.request("PUT", f"{path}/_security", json=wanted, repeat=Repeat.ALWAYS)

@@ -90,8 +90,10 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-async def pull(liar: Liar, store: SqliteStore) -> Any:
-    return await replicate(liar.peer(), LocalPeer(store, "db"), OPTIONS)
+async def pull(liar: Liar, store: SqliteStore, *, lenient: bool = False) -> Any:
+    peer = liar.peer()
+    peer.lenient = lenient
+    return await replicate(peer, LocalPeer(store, "db"), OPTIONS)
 
 
 async def assert_nothing_stored(store: SqliteStore) -> None:
@@ -574,3 +576,66 @@ async def test_checkpoints_that_are_none_count_for_nothing(
     )
     await replicate(peer, LocalPeer(store, "db"), Options(retries=0))
     assert (await store.get("db").info()).doc_count == 1
+
+
+# -- what a peer may have and we can't ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("docid", ["x\0y", "i" * 10_000])
+async def test_an_id_that_no_document_of_ours_has_stops_no_other(
+    liar: Liar, store: SqliteStore, docid: str
+) -> None:
+    liar.feed = lambda request: {
+        "results": [
+            {"seq": "1-x", "id": docid, "changes": [{"rev": REV}]},
+            {"seq": "2-x", "id": "doc", "changes": [{"rev": REV}]},
+        ],
+        "last_seq": "2-x",
+        "pending": 0,
+    }
+    with pytest.raises(PeerLied):
+        await pull(liar, store)
+    result = await pull(liar, store, lenient=True)
+    assert [(one.id, one.rev) for one in result.progress.unreadable] == [(docid, REV)]
+    assert await store.get("db").winner("doc") is not None
+
+
+async def test_a_text_that_is_nested_too_deep_stops_no_other(liar: Liar, store: SqliteStore) -> None:
+    rows = [{"seq": "1-x", "id": docid, "changes": [{"rev": REV}]} for docid in ("deep", "doc")]
+    liar.feed = lambda request: {"results": rows, "last_seq": "1-x", "pending": 0}
+    deep = b"[" * 2000 + b"]" * 2000
+
+    def bulk_get(docs: list[Any]) -> Answer:
+        texts = [
+            b'{"id":"deep","docs":[{"ok":{"_id":"deep","x":%b}}]}' % deep
+            if one["id"] == "deep"
+            else orjson.dumps({"id": "doc", "docs": [{"ok": liar.document}]})
+            for one in docs
+        ]
+        return httpx.Response(200, content=b'{"results":[%b]}' % b",".join(texts))
+
+    liar.bulk_get = bulk_get
+    with pytest.raises(PeerLied):
+        await pull(liar, store)
+    result = await pull(liar, store, lenient=True)
+    (left,) = result.progress.unreadable
+    assert left.id == "deep"
+    assert "nested" in left.reason
+    assert await store.get("db").winner("doc") is not None
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"\xff\xfe", b'{"results":'])
+async def test_what_is_no_answer_at_all_is_never_passed_over(
+    liar: Liar, store: SqliteStore, answer: bytes
+) -> None:
+    liar.bulk_get = lambda docs: httpx.Response(200, content=answer)
+    with pytest.raises(PeerLied):
+        await pull(liar, store, lenient=True)
+    await assert_nothing_stored(store)
+
+
+async def test_odd_attachments_are_passed_over_with_their_document(liar: Liar, store: SqliteStore) -> None:
+    liar.document["_attachments"] = {"a": {"content_type": "a/b\r\nx: y", "digest": "md5-x", "length": 1}}
+    result = await pull(liar, store, lenient=True)
+    assert [one.id for one in result.progress.unreadable] == ["doc"]
+    await assert_nothing_stored(store)
