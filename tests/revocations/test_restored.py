@@ -22,6 +22,8 @@ from kompass.revocations.log import FILE
 from tests.in_process import serving
 from tests.product import running_product
 
+pytestmark = pytest.mark.alone("backups of one server's directory")
+
 ADMIN = ("root", "geheim-genug")
 SECRET = b"korrekt pferd batterie"
 
