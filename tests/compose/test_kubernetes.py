@@ -94,7 +94,7 @@ def test_a_container_has_limits_and_nothing_to_write_to_but_its_own(name: str) -
         assert bounds.keys() == {"cpu", "memory", "ephemeral-storage"}
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     for mount in container["volumeMounts"]:
-        assert mount["name"] in volumes or mount["name"] == "outbox"
+        assert mount["name"] in volumes or mount["name"] == "feed"
         if "emptyDir" in volumes.get(mount["name"], {}):
             assert volumes[mount["name"]]["emptyDir"]["sizeLimit"]
 
@@ -151,7 +151,8 @@ def test_there_are_two_of_what_must_not_be_away() -> None:
         rolling = NAMED[f"Deployment/kompass-{name}"]["spec"]["strategy"]["rollingUpdate"]
         assert rolling["maxUnavailable"] == 0
     budgets = [one for one in ALL if one["kind"] == "PodDisruptionBudget"]
-    assert {one["metadata"]["name"] for one in budgets} == {"kompass-api", "kompass-feed", "kompass-index"}
+    named = {one["metadata"]["name"] for one in budgets}
+    assert named == {"kompass-api", "kompass-feed", "kompass-index", "kompass-worker"}
 
 
 def test_what_selects_pods_finds_some() -> None:
@@ -170,7 +171,7 @@ def test_nobody_is_let_in_or_out_but_as_said() -> None:
     assert nobody.keys() == {"podSelector", "policyTypes"}
     assert set(nobody["policyTypes"]) == {"Ingress", "Egress"}
     assert {name for name, spec in policies.items() if "ingress" in spec} == {"kompass-api"}
-    for name in ("kompass-backup", "kompass-feed"):
+    for name in ("kompass-backup", "kompass-worker"):
         assert "ipBlock" in str(policies.pop(name))
     assert "ipBlock" not in str(policies)
 
