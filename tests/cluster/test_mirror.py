@@ -265,12 +265,9 @@ async def test_while_couchdb_is_away_nothing_is_judged_and_nothing_is_lost(
     assert world.mirror.shown.problem is not None
     await world.db.put_local("checkpoint", 0, b"{}")
     world.remote.away = False
-    for _ in range(200):
-        if (await world.client.get("first")).status_code == 200:
-            break
-        await asyncio.sleep(0.02)
+    await _until(lambda: world.mirror.shown.problem is None)
+    assert (await world.client.get("first")).status_code == 200
     await edit(world.db, "second")
-    assert world.mirror.shown.problem is None
 
 
 async def test_what_takes_too_long_is_given_up_and_read_anew(
