@@ -317,13 +317,13 @@ async def test_nothing_is_lost_and_nothing_comes_twice(world: World) -> None:
     limits = httpx.Limits(max_connections=50)
     threads: dict[int, int] = {}
     for name in order():
-        stop = asyncio.Event()
+        stop, pushed = asyncio.Event(), asyncio.Event()
         world.seen.clear()
         before = len(world.done)
         async with httpx.AsyncClient(auth=("adm1", PASSWORD), timeout=45, limits=limits) as client:
             devices = [Device(client, world.apis, number) for number in range(WRITERS + 1)]
             working = [asyncio.create_task(push(device, world, stop)) for device in devices[:WRITERS]]
-            following = asyncio.create_task(follow(devices[WRITERS], world, stop))
+            following = asyncio.create_task(follow(devices[WRITERS], world, pushed))
             await asyncio.sleep(SECONDS)
             began = time.monotonic()
             await FAULTS[name](world)
@@ -339,7 +339,9 @@ async def test_nothing_is_lost_and_nothing_comes_twice(world: World) -> None:
             took = time.monotonic() - began
             await asyncio.sleep(SECONDS)
             stop.set()
-            await asyncio.gather(*working, following)
+            await asyncio.gather(*working)
+            pushed.set()
+            await following
         assert world.done.keys() <= {docid for docid, _ in world.seen}, name
         assert [one for one, count in world.seen.items() if count > 1] == []
         await asyncio.to_thread(check, world)
