@@ -43,6 +43,8 @@ MAX_ANSWER = 16 * 1024 * 1024
 SERVER_ROOT = "/"
 """As a path: not below the database, but the server's welcome."""
 
+_NUMBER_TOO_LARGE = ("unknown_error", "badarith")
+"""What CouchDB answers, with 500, to a number in a document that no double can have."""
 _MAX_ERROR = 16 * 1024
 _TOTAL_SECONDS = 300.0
 _PACE_SECONDS = 60.0
@@ -279,6 +281,8 @@ class Connection:
             return MissingStub(told)
         if status in (413, 414):
             return TooLarge(told)
+        if status == 500 and (error, reason) == _NUMBER_TOO_LARGE:
+            return PeerRefused(told, status=400, error=error, reason=reason)
         if status in (408, 429) or (status >= 500 and status != 501):
             wait = _retry_after(response)
             # Who is told when to come back has been turned away at the door.

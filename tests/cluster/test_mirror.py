@@ -387,6 +387,14 @@ async def test_what_is_too_large_for_couchdb_stops_nothing_else(world: World) ->
     assert await world.db.winner("large") is not None
 
 
+async def test_a_number_that_couchdb_can_not_read_stops_nothing_else(world: World) -> None:
+    """A double can't have it, and CouchDB answers 500 to all that comes with it."""
+    number = DocumentWrite("number", False, b'{"n":1%b}' % (b"0" * 400))
+    assert isinstance((await world.db.write([number, DocumentWrite("beside", False, b"{}")]))[0], str)
+    await edit(world.db, "more")
+    assert {"_rev", "_id"} == (await world.there("more")).keys() == (await world.there("beside")).keys()
+
+
 async def test_a_purge_reaches_couchdb_and_nothing_comes_back(world: World) -> None:
     rev = await edit(world.db, "a", n=1)
     await edit(world.db, "b")
