@@ -120,6 +120,7 @@ async def test_a_copy_has_the_versions_of_before_the_deletion(tmp_path: Path) ->
     await world.close()
 
 
+@pytest.mark.alone("one server's directory comes back; a cluster is restored by moving in")
 async def test_after_a_restore_he_is_erased_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
     world = await deleted(data)

@@ -181,6 +181,7 @@ async def test_a_customer_goes_with_its_contacts_and_keeps_numbers_and_amounts(t
     await world.close()
 
 
+@pytest.mark.alone("one server's directory comes back; a cluster is restored by moving in")
 async def test_after_a_restore_erasures_are_done_again(tmp_path: Path) -> None:
     data, backup = tmp_path / "data", tmp_path / "backup"
     world = await populated(data)
