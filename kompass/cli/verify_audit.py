@@ -11,7 +11,7 @@ import typer
 from kompass.cli.asking import answer, asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json, Password
-from kompass.cli.place import database_file
+from kompass.cli.place import check_no_copies, database_file
 from kompass.cli.progress import Bar
 from kompass.cli.telling import tell_json
 
@@ -70,6 +70,10 @@ def verify_audit(
         return
     directory = read_settings(data=data).directory
     stored = database_file(directory)
+    if keys is None:
+        check_no_copies(
+            directory, "Its keys are the cluster's: ask an API process with --server, or give --keys."
+        )
     try:
         public = public_keys(directory, keys)
         anchored = [] if anchor is None else read_anchor(anchor)
