@@ -7,6 +7,7 @@ from typing import Any
 
 from kompass.sync.opening import DATABASE
 from tests.attack.asking import Ask, Asks, Target, get
+from tests.attack.document_asks import FOR_DOCUMENTS
 
 
 def own_paths(t: Target) -> Asks:
@@ -116,6 +117,9 @@ def _made_by_service(t: Target) -> Asks:
 
 
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
+    **FOR_DOCUMENTS,
+    "/openapi.json": lambda t: get("/api/v1/openapi.json"),
+    "/docs": lambda t: get("/api/v1/docs"),
     "/access/explain": _explained,
     "/access/dry-run": _tried,
     "/devices": _api(("GET", "devices", None), ("GET", "devices?all=true", None)),

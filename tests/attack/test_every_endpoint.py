@@ -14,6 +14,7 @@ from kompass.api.resources import RESOURCES
 from tests.attack.api_asks import FOR_API, OWN
 from tests.attack.asking import Ask, Asks, Target
 from tests.attack.couchdb_asks import FOR
+from tests.attack.document_asks import FOR_DOCUMENTS, pattern
 from tests.attack.world import EVERYBODY, PEOPLE, World, said, whole
 from tests.sync.personal.test_endpoints import existing
 
@@ -33,7 +34,7 @@ SOME = (
 def test_every_route_is_attacked() -> None:
     assert FOR.keys() == existing().keys()
     routes = [route for resource in RESOURCES for route in resource]
-    assert FOR_API.keys() == {route.path for route in routes if isinstance(route, Route)}
+    assert FOR_API.keys() == {pattern(route.path) for route in routes if isinstance(route, Route)}
 
 
 def target(world: World, name: str, docid: str) -> Target:
@@ -114,6 +115,7 @@ BY_DOCUMENT = (
     "_bulk_docs",
     "api/quarantine/{id}",
     "api/devices/{id}",
+    *(f"api{path}" for path in FOR_DOCUMENTS),
 )
 
 

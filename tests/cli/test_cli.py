@@ -122,7 +122,7 @@ def test_own_paths_are_no_database_names(demo: Server, name: str) -> None:
 
 
 def test_unknown_api_paths_are_problem_details(demo: Server) -> None:
-    answer = httpx.get(f"{demo.url}api/v1/customers")
+    answer = httpx.get(f"{demo.url}api/v1/nothing")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert answer.json()["status"] == 404
 

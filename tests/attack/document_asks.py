@@ -1,0 +1,70 @@
+"""How somebody asks for documents that aren't his as resources of `/api/v1`. Every resource has these routes:
+they are asked for under the types of documents that hold secrets, whatever type the document is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kompass.resources.catalogue import RESOURCES
+from tests.attack.asking import Ask, Asks, Target, query_of
+
+ASKED = ("customer-finances", "project-competitors", "activities", "user-tasks", "expenses", "contacts")
+
+_ANY = {"if-match": "*"}
+
+
+def pattern(path: str) -> str:
+    """A route's path without the name of its resource."""
+    name, slash, rest = path.lstrip("/").partition("/")
+    return f"/{{resource}}{slash}{rest}" if name in RESOURCES else path
+
+
+def _listed(t: Target) -> Asks:
+    for name in ASKED:
+        for query in (
+            {},
+            {"sort": "-createdAt", "limit": "200"},
+            {"sort": "modifiedBy", "limit": "1"},
+            {"fields": "createdBy"},
+            {"_id": t.id},
+            {"createdBy": t.user},
+            {"notes.contains": "MARK"},
+            {"modifiedAt.gt": "2000-01-01", "version.exists": "true"},
+            {"cursor": "AAAA"},
+        ):
+            yield Ask("GET", f"/api/v1/{name}?{query_of(**query)}")
+        yield Ask("POST", f"/api/v1/{name}", {"type": "customer"}, changes=True)
+
+
+def _one(suffix: str, *writes: tuple[str, Any], queries: tuple[str, ...] = ("",)) -> Callable[[Target], Asks]:
+    def ask(t: Target) -> Asks:
+        for name in ASKED:
+            path = f"/api/v1/{name}/{t.path}{suffix.format(attachment=t.attachment)}"
+            for query in queries:
+                yield Ask("GET", path + query)
+                yield Ask("GET", path + query, headers={"if-none-match": f'"{t.rev}"'})
+            for method, body in writes:
+                for headers in (_ANY, {"if-match": f'"{t.rev}"'}, {}):
+                    yield Ask(method, path, body, headers=headers, changes=True)
+
+    return ask
+
+
+FOR_DOCUMENTS: Mapping[str, Callable[[Target], Asks]] = {
+    "/{resource}": _listed,
+    "/{resource}/{id}": _one(
+        "", ("PUT", {}), ("PATCH", {"notes": "x"}), ("DELETE", None), queries=("", "?fields=createdBy")
+    ),
+    "/{resource}/{id}/actions": _one("/actions"),
+    "/{resource}/{id}/actions/{action}": _one("/actions/approve", ("POST", {})),
+    "/{resource}/{id}/history": _one("/history", queries=("", "?limit=200", "?user=nobody")),
+    "/{resource}/{id}/comments": _one(
+        "/comments", ("POST", {"content": "x"}), queries=("", "?sort=-createdAt&limit=1")
+    ),
+    "/{resource}/{id}/attachments": _one("/attachments"),
+    "/{resource}/{id}/attachments/{name:path}": _one(
+        "/attachments/{attachment}", ("PUT", {}), ("DELETE", None)
+    ),
+}
