@@ -65,3 +65,11 @@ class Confirming:
         except (SourceUnavailableError, SinkUnavailableError) as error:
             self._not_before = time.monotonic() + AGAIN_SECONDS
             log.warning("tickets can't be confirmed", consumer=self.consumer, why=str(error))
+            if isinstance(error, SourceUnavailableError) and error.status == 404:
+                # The server lost its end, or somebody has removed it: nothing waits for it until it is back.
+                self._enrolled = False
+
+    def forget_waiting(self) -> None:
+        """Begins anew: the database is another one, whose tickets have the same numbers."""
+        self._waiting, self._forgotten, self._enrolled = None, False, False
+        self._looked = -TICKETS_SECONDS

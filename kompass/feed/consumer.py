@@ -51,7 +51,8 @@ async def consume(
 async def _follow(
     settings: Settings, url: str, secret: str, registered: Mapping[str, Registered] | None
 ) -> None:
-    dsn = settings.readstore_dsn
+    # Where consumers on several machines have something in common: reports, or the cluster's journal.
+    dsn = settings.readstore_dsn or settings.journal_dsn
     while True:
         async with leading(settings.directory, dsn.get_secret_value() if dsn is not None else None) as lead:
             ledger = Ledger.of(settings)

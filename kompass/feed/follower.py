@@ -150,6 +150,7 @@ class Follower:
         self._stale = why
         self._walker = None
         self._looked = 0.0
+        self._tickets.forget_waiting()
 
     async def _begin_generation(self) -> Walker:
         generation = await self._sink.rebuilding()
@@ -175,6 +176,7 @@ class Follower:
             await self._ledger.do(self._ledger.forget, _key(self.name))
             self._next = None
             self._looked = 0.0
+            self._tickets.forget_waiting()
             return False
         if not caught_up or (self._walker is not None and walker.position < self._walker.position):
             return False

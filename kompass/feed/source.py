@@ -172,9 +172,8 @@ class Source:
     async def access(self, ids: Sequence[str], since: str, until: str, history: str | None) -> AccessAnswer:
         """What else has to be known of a page with these documents. At most 2,000 of them."""
         assert len(ids) <= _MOST_ASKED
-        # No document of the business has a longer id; what an administrator wrote so is for nobody to read.
-        sane = [docid for docid in ids if len(docid) <= _LONGEST_ID]
-        question: dict[str, Any] = {"ids": sane, "since": since, "until": until}
+        asked = [docid for docid in ids if is_asked(docid)]
+        question: dict[str, Any] = {"ids": asked, "since": since, "until": until}
         if history:
             question["history"] = history
         with _answered(await self._ask("POST", "/api/v1/feed/access", json=question)) as value:
@@ -276,6 +275,13 @@ class Source:
                 status=answer.status_code,
             )
         return answer.content
+
+
+def is_asked(docid: str) -> bool:
+    """Whether it is asked who may read a document. None of the business has a longer id; what an
+    administrator wrote so is for nobody to read.
+    """
+    return len(docid) <= _LONGEST_ID
 
 
 def number_of(seq: object) -> int:

@@ -35,7 +35,7 @@ from kompass.feed.sink import (
     SinkUnavailableError,
     TooMuchError,
 )
-from kompass.feed.source import AccessAnswer, Page, Row, Source, epoch_of
+from kompass.feed.source import AccessAnswer, Page, Row, Source, SourceUnavailableError, epoch_of, is_asked
 from replication.replicator.backoff import pause
 
 FIRST_LIMIT = 50
@@ -118,6 +118,8 @@ class Walker:
         access = await self._source.access([row.id for row in page.rows], self.since, page.last_seq, history)
         if not access.continues or access.epoch != at.epoch or access.update_seq < at.position:
             raise AnotherDatabaseError("the database was restored from a copy that is older than the sink")
+        if not _of_one_past(page, access):
+            raise SourceUnavailableError("the page and who may read it are of two pasts: it is asked again")
         self._adapt(page)
         changes = await self._changes(page, access)
         after = _checkpoint(at.epoch, access.until, access.history, access.position)
@@ -259,6 +261,17 @@ class Walker:
         else:
             return  # it has just changed, and is on its way
         await self._deliver([change], self._at, ())
+
+
+def _of_one_past(page: Page, access: AccessAnswer) -> bool:
+    """Whether who told of the documents' readers has the changes of the page. No document is before its
+    latest change; but of two processes one may still have what the journal has lost.
+    """
+    return all(
+        access.positions.get(row.id, 0) >= row.number
+        for row in page.rows
+        if row.number <= access.position and is_asked(row.id) and not row.id.startswith("_design/")
+    )
 
 
 def outline(error: BaseException) -> str:

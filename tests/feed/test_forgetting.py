@@ -12,7 +12,7 @@ from kompass.feed import confirming
 from kompass.feed.confirming import Confirming
 from kompass.feed.registry import SINKS
 from kompass.feed.sink import Batch, Forgetting, Sink, SinkUnavailableError
-from kompass.feed.source import Source, Tickets
+from kompass.feed.source import Source, SourceUnavailableError, Tickets
 from kompass.feed.steady import SteadySink
 from kompass.readstore.sink import PostgresSink
 from kompass.search.embedded.sink import EmbeddedSink
@@ -142,3 +142,64 @@ async def test_the_tables_of_the_read_store_are_written_again(tmp_path: Path) ->
     finally:
         await sink.close()
         harness.drop_database(address)
+
+
+async def test_a_ticket_of_a_lost_past_confirms_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirming, "TICKETS_SECONDS", 0.0)
+    monkeypatch.setattr(confirming, "AGAIN_SECONDS", 0.0)
+    done: list[str] = []
+
+    class Server:
+        open = Tickets([7], 100, erases=False)
+        is_away = False
+
+        async def enrol(self, consumer: str) -> None:
+            done.append("enrolled")
+
+        async def tickets(self, consumer: str) -> Tickets:
+            return self.open
+
+        async def confirm(self, consumer: str, tickets: list[int]) -> None:
+            if self.is_away:
+                raise SourceUnavailableError("away", status=503)
+            done.append(f"confirmed {tickets}")
+
+    async def forget() -> None:
+        done.append("forgot")
+
+    server = Server()
+    tickets = Confirming("search", cast(Source, server), forget)
+    await tickets.look(100)
+    server.is_away = True
+    await tickets.look(100)
+    # The journal lost its end; the same number is an erasure's now, of an earlier position.
+    server.is_away, server.open = False, Tickets([7], 98, erases=True)
+    tickets.forget_waiting()
+    await tickets.look(98)
+    await tickets.look(98)
+    assert done == ["enrolled", "enrolled", "forgot", "confirmed [7]"]
+
+
+async def test_who_was_removed_is_enrolled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirming, "TICKETS_SECONDS", 0.0)
+    enrolled: set[str] = set()
+
+    class Server:
+        async def enrol(self, consumer: str) -> None:
+            enrolled.add(consumer)
+
+        async def tickets(self, consumer: str) -> Tickets:
+            if consumer not in enrolled:
+                raise SourceUnavailableError("no such consumer", status=404)
+            return Tickets([], 0, erases=False)
+
+    async def forget() -> None:
+        raise AssertionError("nothing is erased")
+
+    tickets = Confirming("search", cast(Source, Server()), forget)
+    await tickets.look(1)
+    enrolled.clear()
+    await tickets.look(1)
+    assert enrolled == set()
+    await tickets.look(1)
+    assert enrolled == {"feed-search"}
