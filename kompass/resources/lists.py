@@ -138,11 +138,14 @@ async def _listed(
     limit: int,
 ) -> list[tuple[IndexEntry, Document]]:
     signature = _SIGNATURE + field
+    upto = view.update_seq
     while True:
         await view.refresh_index(signature, _keys(field))
         try:
             span = (low, above(low))
-            return await view.scan_documents(signature, span, after=after, descending=descending, limit=limit)
+            return await view.scan_documents(
+                signature, span, seq=upto, after=after, descending=descending, limit=limit, doctype=doctype
+            )
         except IndexBehindError:
             continue  # somebody has dropped it since
 

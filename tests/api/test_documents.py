@@ -12,7 +12,11 @@ import pytest
 from kompass.business import BusinessRules
 from kompass.domain.examples.parts import docid
 from kompass.resources.catalogue import RESOURCES
+from kompass.server import Product
+from kompass.sync.opening import DATABASE
+from kompass.sync.personal import PersonalDatabase
 from kompass.sync.serving import Sync
+from replication.store.interface import DocumentMapper
 from tests.identity.conftest import ADMIN, client, product, put_user, store
 
 __all__ = ["client", "product", "store"]
@@ -306,3 +310,23 @@ async def test_every_resource_is_listed(client: httpx.AsyncClient) -> None:
         answer = await client.get(f"/api/v1/{name}", auth=GF)
         assert answer.status_code == 200, (name, answer.text)
     assert (await client.get("/api/v1/customers/_design%2Fx", auth=ADMIN)).status_code == 404
+
+
+async def test_a_list_whose_index_is_dropped_meanwhile_is_whole(
+    client: httpx.AsyncClient, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(client, "Apfelhof")
+    assert await names(client, sort="companyName") == ["Apfelhof"]
+    database = product.documents.server.store.get(DATABASE)
+    drops = [1]
+    refresh = PersonalDatabase.refresh_index
+
+    async def dropped(self: PersonalDatabase, signature: str, mapper: DocumentMapper) -> None:
+        await refresh(self, signature, mapper)
+        if drops:
+            drops.pop()
+            await database.drop_indexes([])
+
+    monkeypatch.setattr(PersonalDatabase, "refresh_index", dropped)
+    assert await names(client, sort="companyName") == ["Apfelhof"]
+    assert drops == []
