@@ -1,8 +1,8 @@
 """Which files of a data directory a backup has, and which follow from them.
 
 Databases (`*.sqlite`) have documents, trees, attachments, local documents, the chain of writes, numbers,
-conflicts, who may see what; quarantine; users; devices; replications. `jobs/jobs.sqlite` is the truth about
-jobs and about receivers of webhooks. Small files have the server's name, its settings, the keys of the
+conflicts, who may see what; quarantine; users; devices; replications. Those of `kompass.kept` are the truth
+about what isn't in documents, as jobs. Small files have the server's name, its settings, the keys of the
 chain, and the logs of erasures and revocations.
 
 Left out are `search/`, `vectors/`, `postgres/` and `feed/`: copies of documents, and how far each is. They
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kompass import kept
 from kompass.audit.signing import FILE as KEYS
-from kompass.jobs.store import FILE as JOBS
 from kompass.privacy.journal import FILE as ERASURES
 from kompass.revocations.log import FILE as REVOCATIONS
 from replication.store.sqlite.store import SUFFIX
@@ -30,8 +30,7 @@ SMALL = (SERVER, "settings.json", KEYS, *LOGS)
 def databases(directory: Path) -> list[Path]:
     """The SQLite files that are there, the operational database and others like it first."""
     found = sorted(directory.glob(f"*{SUFFIX}"))
-    jobs = directory / JOBS
-    return [*found, jobs] if jobs.is_file() else found
+    return [*found, *(directory / file for file in kept.FILES if (directory / file).is_file())]
 
 
 def is_database(name: str) -> bool:

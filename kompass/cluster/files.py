@@ -9,16 +9,16 @@ from pathlib import Path
 
 import apsw
 
+from kompass import kept
 from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.listening import Listener
-from kompass.jobs.store import FILE as JOBS
 from kompass.sqlfile import SharedFiles
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import Entry, Journal, copies, shared
 from replication.store.sqlite.schema import configure
 
-KEPT = {f"{PostgresCatalogue.FILE}{Path(JOBS).name}": JOBS}
+KEPT = {f"{PostgresCatalogue.FILE}{Path(place).name}": place for place in kept.FILES}
 """Those that are kept and moved: the name in the catalogue, and in a directory. The rest is made anew."""
 
 

@@ -203,7 +203,7 @@ async def _add(store: SqliteStore, name: str, member: Member) -> None:
 
 
 def _add_files(directory: Path, catalogue: PostgresCatalogue) -> None:
-    """What isn't a database but is kept: the jobs."""
+    """What isn't a database but is kept."""
     there = catalogue.files()
     for name, place in KEPT.items():
         if name in there or not (directory / place).is_file():

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kompass.jobs.receivers import Webhook, webhooks
-from kompass.jobs.store import FILE, Entry, JobStore
+from kompass.jobs.store import Entry, JobStore
+from kompass.kept import JOBS
 from kompass.sqlfile import SharedFiles
 
 NOTE = "dispatcher"
@@ -37,7 +38,7 @@ class JobsDesk:
     @property
     def store(self) -> JobStore | None:
         """None as long as there were no jobs. Raises `JobStoreError`."""
-        if self._store is None and (self._shared is not None or (self._directory / FILE).exists()):
+        if self._store is None and (self._shared is not None or (self._directory / JOBS).exists()):
             self._store = JobStore(self._directory, shared=self._shared)
         return self._store
 

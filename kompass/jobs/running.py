@@ -24,8 +24,9 @@ from kompass.jobs.dispatching import Dispatcher
 from kompass.jobs.mailing import sender
 from kompass.jobs.queues import Queues, QueuesUnavailableError, connect
 from kompass.jobs.service import Server
-from kompass.jobs.store import FILE, JobStore, JobStoreError
+from kompass.jobs.store import JobStore, JobStoreError
 from kompass.jobs.working import work
+from kompass.kept import JOBS as JOBS_FILE
 from kompass.settings import Settings
 from kompass.sqlfile import shared_files
 from replication.replicator.backoff import pause
@@ -92,7 +93,7 @@ def lead_of(settings: Settings) -> Iterator[Callable[[], bool]]:
     Raises `DirectoryInUseError` while another process leads, `OSError`.
     """
     if settings.journal_dsn is None:
-        place = (settings.directory / FILE).parent
+        place = (settings.directory / JOBS_FILE).parent
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = lock_directory(place)
         try:

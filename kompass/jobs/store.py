@@ -18,10 +18,8 @@ import apsw
 import orjson
 
 from kompass.jobs.judging import Job
+from kompass.kept import JOBS
 from kompass.sqlfile import SharedFiles, SqlFile, fetch, one_line
-
-FILE = "jobs/jobs.sqlite"
-"""Below the data directory: files beside the databases would be taken for one."""
 
 KEPT_DAYS = 90
 """How long what is settled is shown."""
@@ -171,7 +169,7 @@ class JobStore(SqlFile):
     def __init__(self, directory: Path, *, busy: float = 5.0, shared: SharedFiles | None = None) -> None:
         """Of a data directory; see `SqlFile`. Raises `JobStoreError`."""
         super().__init__(
-            directory / FILE,
+            directory / JOBS,
             _TABLES,
             _VERSION,
             failure=JobStoreError,

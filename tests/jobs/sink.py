@@ -12,7 +12,7 @@ import apsw
 
 from kompass.feed.sink import PersonAccess, Sink
 from kompass.jobs.sink import JobsSink
-from kompass.jobs.store import FILE
+from kompass.kept import JOBS
 from tests.feed.harness import SinkHarness, Stored
 
 
@@ -52,8 +52,8 @@ class JobsHarness(SinkHarness):
         return {row[0] for row in self._rows(query, person.name)}
 
     async def break_it(self) -> None:
-        (self._directory / FILE).parent.mkdir(exist_ok=True)
-        self._lock = apsw.Connection(str(self._directory / FILE))
+        (self._directory / JOBS).parent.mkdir(exist_ok=True)
+        self._lock = apsw.Connection(str(self._directory / JOBS))
         self._lock.execute("BEGIN EXCLUSIVE")
 
     async def mend_it(self) -> None:
@@ -62,9 +62,9 @@ class JobsHarness(SinkHarness):
         self._lock.close()
 
     def _rows(self, query: str, value: str) -> list[Any]:
-        if not (self._directory / FILE).exists():
+        if not (self._directory / JOBS).exists():
             return []
-        with closing(apsw.Connection(str(self._directory / FILE))) as connection:
+        with closing(apsw.Connection(str(self._directory / JOBS))) as connection:
             connection.set_busy_timeout(5000)
             if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'people'").fetchone():
                 return []

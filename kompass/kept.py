@@ -1,0 +1,14 @@
+"""The files beside the databases that are the truth about something: backed up, restored and moved with them.
+
+Whatever else lies in a data directory follows from documents and is made anew.
+"""
+
+from __future__ import annotations
+
+JOBS = "jobs/jobs.sqlite"
+"""Jobs, receivers of webhooks (`kompass.jobs.store`)."""
+
+FILES: tuple[str, ...] = (JOBS,)
+"""Below a data directory, in a folder: files beside the databases would be taken for one. Without the
+folders their names are different, too.
+"""
