@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ import apsw
 import structlog
 
 from kompass.settings import Settings
+from kompass.shared_files import SharedFiles
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import CopyDivergedError, Entry, Journal, JournalGapError
 from replication.store.sqlite.copies import Copy, Recording, Told, play, position_of, prepare
@@ -29,22 +29,6 @@ SAVED_EVERY = 5_000
 """Entries of a journal after which a file is saved."""
 
 log = structlog.get_logger(__name__)
-
-
-class SharedFiles(ABC):
-    """Files that the processes of a cluster have copies of."""
-
-    @abstractmethod
-    def journal(self, path: Path, make: Callable[[Path], None]) -> Journal:
-        """What the copy at `path` follows, which is there then; `make` makes the first one. Files are told
-        apart by their names. Raises `ProtocolError`, 503.
-        """
-
-    @abstractmethod
-    def save(self, name: str, num: int, file: Path) -> None:
-        """Copies begin with this file from now on, which has the entries up to `num`. Earlier ones are
-        dropped, but for those that the copies of today may lack. Raises `ProtocolError`, 503.
-        """
 
 
 def shared_files(settings: Settings) -> SharedFiles | None:

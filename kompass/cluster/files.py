@@ -13,7 +13,7 @@ from kompass import kept
 from kompass.cluster.catalogue import PostgresCatalogue
 from kompass.cluster.connections import Connections
 from kompass.cluster.listening import Listener
-from kompass.sqlfile import SharedFiles
+from kompass.shared_files import SharedFiles
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import Entry, Journal, copies, shared
 from replication.store.sqlite.schema import configure

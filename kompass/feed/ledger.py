@@ -18,7 +18,8 @@ import apsw
 import orjson
 
 from kompass.settings import Settings
-from kompass.sqlfile import SharedFiles, SqlFile, fetch, one_line, shared_files
+from kompass.shared_files import SharedFiles
+from kompass.sqlfile import SqlFile, fetch, one_line, shared_files
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from typing import Any
 from kompass.jobs.receivers import Webhook, webhooks
 from kompass.jobs.store import Entry, JobStore
 from kompass.kept import JOBS
-from kompass.sqlfile import SharedFiles
+from kompass.shared_files import SharedFiles
 
 NOTE = "dispatcher"
 """Under which name the file tells of what hands out the jobs."""

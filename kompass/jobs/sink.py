@@ -33,7 +33,8 @@ from kompass.jobs.judging import Job, Judge, Subscription
 from kompass.jobs.store import JobStore, JobStoreError
 from kompass.jobs.triggers import State, Trigger
 from kompass.settings import Settings
-from kompass.sqlfile import SharedFiles, fetch, shared_files
+from kompass.shared_files import SharedFiles
+from kompass.sqlfile import fetch, shared_files
 
 T = TypeVar("T")
 

@@ -19,7 +19,8 @@ import orjson
 
 from kompass.jobs.judging import Job
 from kompass.kept import JOBS
-from kompass.sqlfile import SharedFiles, SqlFile, fetch, one_line
+from kompass.shared_files import SharedFiles
+from kompass.sqlfile import SqlFile, fetch, one_line
 
 KEPT_DAYS = 90
 """How long what is settled is shown."""
