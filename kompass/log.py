@@ -11,6 +11,8 @@ from kompass.settings import LogFormat, LogLevel
 
 _CHATTY = ("alembic", "uvicorn", "httpx", "httpcore")
 """Libraries that say at `info` what only matters while hunting a defect."""
+_TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+"""Without the values of variables: passwords and people's texts would be among them."""
 
 
 def configure(level: LogLevel, format: LogFormat) -> None:
@@ -23,10 +25,13 @@ def configure(level: LogLevel, format: LogFormat) -> None:
     ]
     renderer: structlog.typing.Processor
     if format is LogFormat.JSON:
-        shared.append(structlog.processors.dict_tracebacks)
+        shared.append(structlog.processors.ExceptionRenderer(_TRACEBACKS))
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # without them here, too
+        )
 
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
