@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import psycopg
 import structlog
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Composable
 
 from replication.protocol import errors
@@ -29,6 +31,9 @@ standby that doesn't come. Longer than it takes to say that a turn doesn't come.
 _MOST_IDLE = 4
 _BOUNDS_TRANSACTIONS = 17_00_00
 """The version of PostgreSQL from which it does."""
+
+_LOST = (TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN)
+"""Of a connection whose server hasn't answered, or has ended it."""
 
 T = TypeVar("T")
 
@@ -106,12 +111,15 @@ class Connections:
         except psycopg.Error as error:
             raise unreachable(error) from error
         finally:
-            idle = psycopg.pq.TransactionStatus.IDLE
-            if kept and not self._closed and connection.info.transaction_status == idle:
+            status = connection.info.transaction_status
+            if kept and not self._closed and status == TransactionStatus.IDLE:
                 self._give_back(connection)
             else:
                 with suppress(psycopg.Error):
                     connection.close()
+            if status in _LOST:
+                # The server is gone or hangs: nobody else shall wait to find the same.
+                self._close_idle()
 
     def beginning(self, connection: psycopg.Connection[Any]) -> Composable:
         """The statements with which a transaction begins that PostgreSQL takes away from who hangs in it.
@@ -127,8 +135,9 @@ class Connections:
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
-                if not connection.closed:
+                if not connection.closed and not _has_been_told(connection):
                     return connection
+                connection.close()
         return None
 
     def _give_back(self, connection: Impatient) -> None:
@@ -140,9 +149,19 @@ class Connections:
     def close(self) -> None:
         """Those in use are closed after their use."""
         self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
+
+
+def _has_been_told(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server has said something since nobody uses it: as a rule that this was its end."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def unreachable(error: Exception) -> ProtocolError:

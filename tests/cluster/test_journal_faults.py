@@ -141,3 +141,23 @@ async def test_what_is_heard_is_told_at_once(way: Way) -> None:
         assert await asyncio.to_thread(heard.wait, 10)
         assert time.monotonic() - began < 1.8, "sooner than all are told to look"
     end()
+
+
+async def test_connections_that_were_ended_meanwhile_fail_nobody(way: Way) -> None:
+    """PostgreSQL was started anew while nobody asked it anything."""
+    await asyncio.gather(*(way.store.settings() for _ in range(4)))
+    way.relay.cut()
+    assert len(await asyncio.gather(*(way.store.settings() for _ in range(4)))) == 4
+    await edit(way.db, "after")
+
+
+async def test_who_finds_a_server_hanging_finds_it_for_all(way: Way) -> None:
+    """Each idle connection would take as long again."""
+    await asyncio.gather(*(way.store.settings() for _ in range(4)))
+    way.relay.freeze()
+    with pytest.raises(ProtocolError):
+        await way.store.settings()
+    began = time.monotonic()
+    with pytest.raises(ProtocolError):
+        await way.store.settings()
+    assert time.monotonic() - began < cluster_connections.CONNECT_SECONDS + 1
