@@ -84,6 +84,10 @@ def _dispatch(settings: Settings, url: str, name: str, stopped: threading.Event)
         except OSError as error:
             log.error("jobs can't be handed out", why=str(error))
             stopped.wait(5.0)
+        except Exception as error:
+            # The thread must not end: whoever looks at the process would think that all is well.
+            log.error("handing out jobs has failed", why=outline(error))
+            stopped.wait(5.0)
 
 
 @contextmanager
@@ -144,7 +148,7 @@ def _lead(
                 log.warning("jobs can't be handed out", why=why)
                 said = why
             if store is not None:
-                with suppress(apsw.Error):
+                with suppress(JobStoreError, apsw.Error):
                     store.note(NOTE, {"worker": name, "state": "unavailable", "why": why[:300]})
         except Exception as error:
             # A defect, perhaps of one job: the others must not wait for ever.
