@@ -27,13 +27,6 @@ class Bases:
         self._catalogue = catalogue
         self._entries = entries
 
-    async def keep(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            with suppress(ProtocolError):  # away: next time
-                await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
-
     async def look(self) -> None:
         """Saves the files that it is worth while to save."""
         latest = await asyncio.to_thread(self._catalogue.latest_bases)

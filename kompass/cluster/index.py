@@ -9,7 +9,9 @@ lead any more ends; whoever runs it starts another one, which waits its turn.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -27,6 +29,8 @@ _TURN_SECONDS = 1.0
 """How often is asked whether nobody leads."""
 _LOOK_SECONDS = 2.0
 """How often the leader looks whether it still leads."""
+_AGAIN_SECONDS = 10.0
+"""After which a part of the work begins again that has failed."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,9 +67,9 @@ async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -
     lost = asyncio.create_task(process.until_lost())
     erasers: dict[str, Eraser] = {}
     tasks = [
-        asyncio.create_task(_keep_bases(process), name="bases"),
-        asyncio.create_task(_keep_couchdb(process, erasers), name="couchdb"),
-        asyncio.create_task(_mend_forks(process), name="forks"),
+        _kept_up("saved files", partial(_keep_bases, process)),
+        _kept_up("couchdb", partial(_keep_couchdb, process, erasers)),
+        _kept_up("forks", partial(_mend_forks, process)),
         lost,
     ]
     if process.settings.couchdb_url is not None:
@@ -83,6 +87,22 @@ async def _lead(process: Process, leadership: Leadership, stop: asyncio.Event) -
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _kept_up(part: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    """A task that does a part of the work until it is cancelled. What it doesn't expect, a full disk or a
+    defect, ends neither it nor the rest.
+    """
+
+    async def keep() -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("a part of the leader's work has failed: it begins again", part=part)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    return asyncio.create_task(keep(), name=part)
 
 
 async def _keep_bases(process: Process) -> None:
@@ -117,7 +137,7 @@ async def _keep_couchdb(process: Process, erasers: dict[str, Eraser]) -> None:
                 keeper = process.member.keeper(name)
                 if keeper is not None:
                     erasers[name] = process.member.eraser(keeper)
-                    kept[name] = asyncio.create_task(keeper.keep(), name=f"couchdb {name}")
+                    kept[name] = _kept_up(f"couchdb {name}", keeper.keep)
             await asyncio.sleep(_LOOK_SECONDS)
     finally:
         for task in kept.values():
