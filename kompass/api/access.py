@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.matrix import MatrixError
 from kompass.access.principals import Role
 from kompass.api.authentication import body_of, caller_with
+from kompass.api.endpoints import Endpoint, Parameter
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.sync import explaining
@@ -36,6 +37,13 @@ class DryRun(BaseModel):
         if (self.changes is None) == (self.matrix is None):
             raise ValueError("give either changes or matrix")
         return self
+
+
+_NAMED = {"type": "string", "minLength": 1}
+
+
+class Effects(TypedDict):
+    effects: list[explaining.Effect]
 
 
 async def explained(request: Request) -> Response:
@@ -72,6 +80,24 @@ async def tried(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/access/explain", explained, methods=["GET"]),
-    Route("/access/dry-run", tried, methods=["POST"]),
+    Endpoint(
+        "GET",
+        "/access/explain",
+        explained,
+        "Why somebody sees a document or doesn't",
+        answer=explaining.Answer,
+        parameters=(
+            Parameter("user", "Whom.", _NAMED, needed=True),
+            Parameter("doc", "What.", _NAMED, needed=True),
+        ),
+    ),
+    Endpoint(
+        "POST",
+        "/access/dry-run",
+        tried,
+        "Who would gain and who would lose what by a change that isn't made",
+        answer=Effects,
+        body=DryRun,
+        example={"changes": {"customer-1": {"owner": "adm1"}}},
+    ),
 ]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NotRequired
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access import Principal
 from kompass.access.principals import Role
 from kompass.api.authentication import caller, caller_with
+from kompass.api.endpoints import Endpoint, a_number, a_text
 from kompass.api.parameters import MOST_POSITION, number, number_or_none, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -26,6 +27,52 @@ from replication.protocol import jsontext
 PAGE = 50
 MAX_PAGE = 200
 _CSV_PAGE = 500
+
+
+class AuditChange(TypedDict):
+    field: str
+    old: Any
+    new: Any
+
+
+class AuditEntry(TypedDict):
+    """An entry of the chain, as far as the caller gets it."""
+
+    num: int
+    hash: str
+    decision: str
+    reason: str | None
+    changes: list[AuditChange]
+    values: str
+
+
+class AuditEntries(TypedDict):
+    entries: list[AuditEntry]
+    next: NotRequired[int]
+
+
+class AuditFinding(TypedDict):
+    entry: int
+    what: str
+
+
+class Verification(TypedDict):
+    ok: bool
+    entries: int
+    hash: str
+    checkpoint: int
+    findings: list[AuditFinding]
+
+
+class PublicKey(TypedDict):
+    id: str
+    public: str
+    since: str
+    signature: str
+
+
+class Keys(TypedDict):
+    keys: list[PublicKey]
 
 
 async def listed(request: Request) -> Response:
@@ -142,9 +189,35 @@ def _time(request: Request, name: str) -> int | None:
         raise Problem(400, f"{name} must be a time as 2026-03-01 or 2026-03-01T08:00:00Z.") from None
 
 
+_PARAMETERS = (
+    a_text("document", "Of this document."),
+    a_text("user", "Of this person."),
+    a_text("from", "A time as 2026-03-01 or 2026-03-01T08:00:00Z; of then and later."),
+    a_text("to", "As `from`; of before then."),
+    a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
+    a_number("limit", 1, MAX_PAGE, PAGE),
+)
+
 ROUTES = [
-    Route("/audit", listed, methods=["GET"]),
-    Route("/audit/export", exported, methods=["GET"]),
-    Route("/audit/verification", verified, methods=["GET"]),
-    Route("/audit/keys", keys, methods=["GET"]),
+    Endpoint(
+        "GET", "/audit", listed, "Entries, the latest first", answer=AuditEntries, parameters=_PARAMETERS
+    ),
+    Endpoint(
+        "GET",
+        "/audit/export",
+        exported,
+        "All of the same as a table",
+        answer={"type": "string"},
+        media="text/csv",
+        parameters=_PARAMETERS,
+    ),
+    Endpoint(
+        "GET",
+        "/audit/verification",
+        verified,
+        "Whether the chain is as it was written",
+        answer=Verification,
+        parameters=(a_number("from", 1, MOST_POSITION, 1, "The first entry that is looked at."),),
+    ),
+    Endpoint("GET", "/audit/keys", keys, "Public keys that checkpoints are signed with", answer=Keys),
 ]

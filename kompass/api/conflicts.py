@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal
 from kompass.api.authentication import body_of, caller
+from kompass.api.endpoints import Endpoint, a_flag, a_number, a_text
 from kompass.api.parameters import MOST_POSITION, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -62,6 +63,34 @@ class Bulk(BaseModel):
 
     ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MAX_BULK)]
     strategy: Literal["local", "server", "newest"]
+
+
+class Conflict(TypedDict):
+    """What two people changed differently, as far as the caller may read it."""
+
+    id: str
+    state: str
+
+
+class Conflicts(TypedDict):
+    conflicts: list[Conflict]
+    next: NotRequired[int]
+
+
+class Settled(TypedDict):
+    id: str
+    state: str
+    rev: str | None
+
+
+class Unsettled(TypedDict):
+    id: str
+    status: int
+    detail: str
+
+
+class Outcomes(TypedDict):
+    results: list[Settled | Unsettled]
 
 
 async def listed(request: Request) -> Response:
@@ -150,8 +179,40 @@ def _flag(text: str | None) -> bool | None:
 
 
 ROUTES = [
-    Route("/conflicts", listed, methods=["GET"]),
-    Route("/conflicts/resolve", all_resolved, methods=["POST"]),
-    Route("/conflicts/{id}", shown, methods=["GET"]),
-    Route("/conflicts/{id}/resolve", resolved, methods=["POST"]),
+    Endpoint(
+        "GET",
+        "/conflicts",
+        listed,
+        "One's own and those one is told of, the latest first; for GF everybody's",
+        answer=Conflicts,
+        parameters=(
+            a_text("state", f"Some of {', '.join(State)}, separated by commas; `open` without."),
+            a_flag("mine", "Only one's own."),
+            a_text("entityType", "Of documents of this type."),
+            a_text("entityId", "Of this document."),
+            a_flag("escalated", "Whether management was told."),
+            a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
+            a_number("limit", 1, MAX_PAGE, PAGE),
+        ),
+    ),
+    Endpoint(
+        "POST",
+        "/conflicts/resolve",
+        all_resolved,
+        "Settles several with one choice, each by itself",
+        answer=Outcomes,
+        body=Bulk,
+        example={"ids": ["0123456789abcdef0123456789abcdef"], "strategy": "server"},
+    ),
+    Endpoint("GET", "/conflicts/{id}", shown, "One, with the server's values of now", answer=Conflict),
+    Endpoint(
+        "POST",
+        "/conflicts/{id}/resolve",
+        resolved,
+        "Settles it: an edit of the document that closes the conflict for everybody",
+        answer=Settled,
+        body=Decision,
+        example={"strategy": "manual", "fields": {"phone": "mine"}},
+        problems=(409,),
+    ),
 ]

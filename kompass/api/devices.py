@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import body_of, caller, caller_with
+from kompass.api.endpoints import Endpoint, a_flag, a_number, a_text
 from kompass.api.parameters import number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -37,6 +38,33 @@ class DeviceChange(BaseModel):
     app_version: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)] | None = None
     documents: Annotated[int, Field(ge=0, le=MAX_DOCUMENTS)] | None = None
     """How many documents the device holds: for the device itself to say."""
+
+
+class ShownDevice(TypedDict):
+    """A device. Times are texts."""
+
+    id: str
+    user: str
+    name: str
+    implicit: bool
+    app_version: str | None
+    created: str
+    last_seen: str
+    last_sync: str | None
+    documents: int | None
+    revoked: bool
+    lost: bool
+    lease_until: str
+
+
+class CountedDevice(ShownDevice):
+    documents_estimated: int | None
+    """What the server thinks that it holds."""
+
+
+class Devices(TypedDict):
+    devices: list[CountedDevice]
+    next: NotRequired[str]
 
 
 async def listed(request: Request) -> Response:
@@ -110,10 +138,29 @@ async def _device(request: Request, principal: Principal) -> Device:
 
 
 ROUTES = [
-    Route("/devices", listed, methods=["GET"]),
-    Route("/devices/{id}", shown, methods=["GET"]),
-    Route("/devices/{id}", changed, methods=["PATCH"]),
-    Route("/devices/{id}/revoke", revoked, methods=["POST"]),
-    Route("/devices/{id}/lost", lost, methods=["POST"]),
-    Route("/devices/{id}/restore", restored, methods=["POST"]),
+    Endpoint(
+        "GET",
+        "/devices",
+        listed,
+        "One's own devices; with `all=true` everybody's, in pages",
+        answer=Devices,
+        parameters=(
+            a_flag("all", "Everybody's: for ADMIN and GF."),
+            a_number("limit", 1, MAX_PAGE, PAGE),
+            a_text("after", "`next` of the page before."),
+        ),
+    ),
+    Endpoint("GET", "/devices/{id}", shown, "One", answer=CountedDevice),
+    Endpoint(
+        "PATCH",
+        "/devices/{id}",
+        changed,
+        "Sets its name, the version of its application, the number of its documents",
+        answer=ShownDevice,
+        body=DeviceChange,
+        example={"name": "Tablet of the van"},
+    ),
+    Endpoint("POST", "/devices/{id}/revoke", revoked, "Ends its sessions for good", answer=ShownDevice),
+    Endpoint("POST", "/devices/{id}/lost", lost, "The same; it erases what it holds", answer=ShownDevice),
+    Endpoint("POST", "/devices/{id}/restore", restored, "Takes both back", answer=ShownDevice),
 ]

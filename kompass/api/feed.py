@@ -7,23 +7,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 import apsw
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Role
 from kompass.api.authentication import body_of, call_of, caller_with
+from kompass.api.endpoints import Endpoint, a_number, a_text
 from kompass.api.parameters import MOST_POSITION, number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit import heads
 from kompass.feed.desk import FeedDesk, shown_letter
-from kompass.feed.ledger import Ledger, LedgerError
+from kompass.feed.ledger import DeadLetter, Ledger, LedgerError
 from kompass.identity.services import is_feed
 from kompass.sync.index import following
 from kompass.sync.index.following import PersonStanding
@@ -56,6 +57,50 @@ class Question(BaseModel):
     """Of `moved`."""
     history: Annotated[str, Field(max_length=60)] | None = None
     """What the last answer said of it."""
+
+
+class PersonState(TypedDict):
+    name: str
+    active: bool
+    roles: list[str]
+    channels: list[str]
+
+
+class People(TypedDict):
+    people: list[PersonState]
+    epoch: str
+    update_seq: int
+    history: str
+
+
+class Standings(People):
+    """As of one moment."""
+
+    channels: dict[str, list[str]]
+    positions: dict[str, int]
+    revs: dict[str, str | None]
+    moved: list[str]
+    until: str
+    position: int
+
+
+class SinkState(TypedDict):
+    sink: str
+    state: str
+    lag: int | None
+    lag_seconds: float
+    dead: int
+
+
+class FeedStatus(TypedDict):
+    running: bool
+    sinks: list[SinkState]
+    absent: dict[str, str]
+
+
+class Letters(TypedDict):
+    letters: list[DeadLetter]
+    next: NotRequired[int]
 
 
 async def asked(request: Request) -> Response:
@@ -212,12 +257,31 @@ def _only_the_service(request: Request) -> None:
 
 
 ROUTES = [
-    Route("/feed/access", asked, methods=["POST"]),
-    Route("/feed/people", everybody, methods=["GET"]),
-    Route("/feed/status", told, methods=["GET"]),
-    Route("/feed/dead", dead, methods=["GET"]),
-    Route("/feed/dead/{num:int}", shown, methods=["GET"]),
-    Route("/feed/dead/{num:int}", dropped, methods=["DELETE"]),
-    Route("/feed/dead/{num:int}/replay", replayed, methods=["POST"]),
-    Route("/feed/rebuilds/{sink}", rebuilt, methods=["POST"]),
+    Endpoint(
+        "POST",
+        "/feed/access",
+        asked,
+        "Who may read what a page of changes names: for the service that follows the feed",
+        answer=Standings,
+        body=Question,
+        example={"ids": ["customer-1"], "since": "0", "until": "now"},
+    ),
+    Endpoint("GET", "/feed/people", everybody, "Everybody's roles and channels", answer=People),
+    Endpoint("GET", "/feed/status", told, "How far each copy of the documents is", answer=FeedStatus),
+    Endpoint(
+        "GET",
+        "/feed/dead",
+        dead,
+        "Documents that a copy could not store",
+        answer=Letters,
+        parameters=(
+            a_text("sink", "Of this copy."),
+            a_number("after", 0, MOST_POSITION, 0, "`next` of the page before."),
+            a_number("limit", 1, 200, 50),
+        ),
+    ),
+    Endpoint("GET", "/feed/dead/{num:int}", shown, "One", answer=DeadLetter),
+    Endpoint("DELETE", "/feed/dead/{num:int}", dropped, "The copy goes without it"),
+    Endpoint("POST", "/feed/dead/{num:int}/replay", replayed, "It is tried again", status=202),
+    Endpoint("POST", "/feed/rebuilds/{sink}", rebuilt, "The copy is made anew", status=202),
 ]

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import body_of, call_of
+from kompass.api.endpoints import Endpoint, Parameter
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.domain.keys import ROLE
@@ -37,6 +38,24 @@ class Looking(BaseModel):
 
     person: Annotated[str, Field(min_length=1, max_length=200)]
     ids: Annotated[list[_ID], Field(max_length=MOST_IDS)]
+
+
+class Viewed(TypedDict):
+    active: bool
+    email: str
+    name: str
+    documents: dict[str, dict[str, Any]]
+
+
+class Names(TypedDict):
+    people: list[str]
+
+
+class Receiver(TypedDict):
+    url: str
+    secret: str
+    fields: list[str]
+    person: str
 
 
 async def viewed(request: Request) -> Response:
@@ -130,8 +149,34 @@ def _text(value: object) -> str:
 
 
 ROUTES = [
-    Route("/jobs/service/view", viewed, methods=["POST"]),
-    Route("/jobs/service/people", people, methods=["GET"]),
-    Route("/jobs/service/webhooks/{name}", receiver, methods=["GET"]),
-    Route("/jobs/service/documents/{id:path}", written, methods=["PUT"]),
+    Endpoint(
+        "POST",
+        "/jobs/service/view",
+        viewed,
+        "Documents as a person reads them: for the service that does jobs",
+        answer=Viewed,
+        body=Looking,
+        example={"person": "adm1", "ids": ["customer-1"]},
+        problems=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/jobs/service/people",
+        people,
+        "Who has a role",
+        answer=Names,
+        parameters=(Parameter("role", "", {"type": "string", "enum": [str(one) for one in Role]}, True),),
+    ),
+    Endpoint("GET", "/jobs/service/webhooks/{name}", receiver, "A webhook with its secret", answer=Receiver),
+    Endpoint(
+        "PUT",
+        "/jobs/service/documents/{id:path}",
+        written,
+        "Writes a document that the service may write",
+        answer={"type": "object"},
+        answers={201: {"type": "object"}},
+        body={"type": "object"},
+        example={"type": "notification", "recipientId": "adm1", "isRead": False},
+        problems=(409,),
+    ),
 ]

@@ -7,17 +7,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NotRequired, TypeVar
 
 import orjson
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Role
 from kompass.api.authentication import body_of, call_of, caller_with
+from kompass.api.endpoints import Endpoint, Parameter, a_number, a_text, a_word
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.identity.services import is_service
@@ -55,6 +56,47 @@ class GivenWebhook(BaseModel):
     person: Annotated[str, Field(max_length=200)]
     secret: Annotated[str, Field(max_length=200)] | None = None
     active: bool = True
+
+
+class JobsStatus(TypedDict):
+    state: str
+    why: str
+    queues: dict[str, dict[str, int]]
+    late_seconds: float
+    webhooks: dict[str, int]
+
+
+class Jobs(TypedDict):
+    jobs: list[Entry]
+    next: NotRequired[int]
+
+
+class ShownWebhook(TypedDict):
+    name: str
+    url: str
+    events: list[str]
+    fields: list[str]
+    person: str
+    active: bool
+    secret: NotRequired[str]
+
+
+class Webhooks(TypedDict):
+    webhooks: list[ShownWebhook]
+
+
+class ShownDelivery(TypedDict):
+    num: int
+    job: str
+    at: float
+    attempt: int
+    status: int | None
+    milliseconds: int
+    error: str
+
+
+class Deliveries(TypedDict):
+    deliveries: list[ShownDelivery]
 
 
 async def told(request: Request) -> Response:
@@ -266,14 +308,59 @@ def _number(text: str, name: str, most: int) -> int:
 
 
 ROUTES = [
-    Route("/jobs/status", told, methods=["GET"]),
-    Route("/jobs/events", followed, methods=["GET"]),
-    Route("/jobs/webhooks", hooks, methods=["GET"]),
-    Route("/jobs/webhooks/{name}", hooked, methods=["PUT"]),
-    Route("/jobs/webhooks/{name}", unhooked, methods=["DELETE"]),
-    Route("/jobs/webhooks/{name}/deliveries", history, methods=["GET"]),
-    Route("/jobs", listed, methods=["GET"]),
-    Route("/jobs/{id}", one, methods=["GET"]),
-    Route("/jobs/{id}", dropped, methods=["DELETE"]),
-    Route("/jobs/{id}/replay", replayed, methods=["POST"]),
+    Endpoint("GET", "/jobs/status", told, "How far jobs are", answer=JobsStatus),
+    Endpoint(
+        "GET",
+        "/jobs/events",
+        followed,
+        "What happens to jobs, as server-sent events",
+        answer={"type": "string"},
+        media="text/event-stream",
+        parameters=(
+            a_number("after", 0, 2**53, about="The number of the last event that was read."),
+            a_number("seconds", 0, STREAM_SECONDS, STREAM_SECONDS, "After these it ends."),
+            Parameter("Last-Event-ID", "As `after`.", {"type": "string"}, place="header"),
+        ),
+    ),
+    Endpoint("GET", "/jobs/webhooks", hooks, "Who is called when something happens", answer=Webhooks),
+    Endpoint(
+        "PUT",
+        "/jobs/webhooks/{name}",
+        hooked,
+        "Makes or changes one; its secret is told if it is new",
+        answer=ShownWebhook,
+        answers={201: ShownWebhook},
+        body=GivenWebhook,
+        example={
+            "url": "https://n8n.example/webhook/kompass",
+            "events": ["offer.sent"],
+            "fields": ["offerNumber"],
+            "person": "gf1",
+        },
+    ),
+    Endpoint("DELETE", "/jobs/webhooks/{name}", unhooked, "Removes it with its history"),
+    Endpoint(
+        "GET",
+        "/jobs/webhooks/{name}/deliveries",
+        history,
+        "Its calls, the latest first",
+        answer=Deliveries,
+        parameters=(a_number("limit", 0, receivers.MOST_HISTORY, 50),),
+    ),
+    Endpoint(
+        "GET",
+        "/jobs",
+        listed,
+        "Jobs by what happened last",
+        answer=Jobs,
+        parameters=(
+            a_word("state", sorted(_STATES)),
+            a_text("trigger"),
+            a_number("after", 0, 2**53, 0, "`next` of the page before."),
+            a_number("limit", 0, MOST, 50),
+        ),
+    ),
+    Endpoint("GET", "/jobs/{id}", one, "One", answer=Entry),
+    Endpoint("DELETE", "/jobs/{id}", dropped, "It isn't done"),
+    Endpoint("POST", "/jobs/{id}/replay", replayed, "It is done, or tried, once more", status=202),
 ]

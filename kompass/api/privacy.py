@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import MAX_BODY, body_of, call_of, caller, caller_with
+from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number
 from kompass.api.parameters import MOST_POSITION, number
 from kompass.api.problems import Problem
 from kompass.api.services import Access, Services, services_of
@@ -71,6 +72,109 @@ class Confirmation(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     tickets: Annotated[list[Annotated[int, Field(ge=1, le=2**53)]], Field(max_length=MOST)]
+
+
+class Rewritten(TypedDict):
+    id: str
+    type: str
+    fields: list[str]
+    attachmentsRemoved: list[str]
+    attachmentsKept: list[str]
+
+
+class ShownAccount(TypedDict):
+    record: bool
+    active: bool
+    devices: int
+
+
+class Elsewhere(TypedDict):
+    system: str
+    issuer: str
+    user: str
+    id: str | None
+    remove: str
+
+
+class _OfAccount(TypedDict):
+    account: NotRequired[ShownAccount]
+    elsewhere: NotRequired[list[Elsewhere]]
+
+
+class ErasurePreview(_OfAccount):
+    """What an erasure would do."""
+
+    subjects: dict[str, Any]
+    documents: list[Rewritten]
+    legalHold: list[str]
+    shared: list[str]
+    texts: int
+    auditEntries: int
+    refused: NotRequired[Any]
+
+
+class ErasureDone(_OfAccount):
+    """What it has done."""
+
+    erasure: int
+    ticket: int
+    documents: list[Rewritten]
+    forgotten: int
+    auditEntries: int
+    filesClean: bool
+    waitingFor: list[str]
+
+
+class ShownConsent(TypedDict):
+    purpose: str
+    granted: bool
+    at: str
+    by: str
+    rev: str
+    wording: str | None
+
+
+class Consents(TypedDict):
+    consents: list[ShownConsent]
+
+
+class Cleaned(TypedDict):
+    id: str
+    cleanFrom: str
+
+
+class ShownTicket(TypedDict):
+    ticket: int
+    kind: str
+    at: str
+    documents: list[Cleaned]
+    seq: NotRequired[str]
+    purpose: NotRequired[str]
+    subject: NotRequired[str]
+    acknowledged: NotRequired[dict[str, str]]
+    waitingFor: NotRequired[list[str]]
+
+
+class Tickets(TypedDict):
+    tickets: list[ShownTicket]
+    next: NotRequired[int]
+
+
+class ShownConsumer(TypedDict):
+    name: str
+    since: str
+    after: int
+    open: int
+    oldest: str | None
+    why: NotRequired[str]
+
+
+class Enrolled(TypedDict):
+    consumers: list[ShownConsumer]
+
+
+class Confirmed(TypedDict):
+    unknown: list[int]
 
 
 async def exported(request: Request) -> Response:
@@ -342,14 +446,74 @@ def _device(who: Any) -> str:
 
 
 ROUTES = [
-    Route("/privacy/subjects/{id}/export", exported, methods=["GET"]),
-    Route("/privacy/subjects/{id}/erasure", erased, methods=["POST"]),
-    Route("/privacy/subjects/{id}/consents", consented, methods=["GET"]),
-    Route("/privacy/tickets", ticketed, methods=["GET"]),
-    Route("/privacy/tickets/{num:int}/acknowledge", acknowledged, methods=["POST"]),
-    Route("/privacy/consumers", consumed, methods=["GET"]),
-    Route("/privacy/consumers/{name}", enrolled, methods=["PUT"]),
-    Route("/privacy/consumers/{name}", dismissed, methods=["DELETE"]),
-    Route("/privacy/consumers/{name}/tickets", waiting, methods=["GET"]),
-    Route("/privacy/consumers/{name}/tickets", confirmed, methods=["POST"]),
+    Endpoint(
+        "GET",
+        "/privacy/subjects/{id}/export",
+        exported,
+        "Everything that is stored about a person",
+        answer=BYTES,
+        media="application/zip",
+    ),
+    Endpoint(
+        "POST",
+        "/privacy/subjects/{id}/erasure",
+        erased,
+        "Pseudonymises a person everywhere, or tells what that would do",
+        answer=ErasureDone | ErasurePreview,
+        body=Wish,
+        example={"reason": "Request under Art. 17 of 2026-03-01", "dryRun": True},
+        problems=(409,),
+    ),
+    Endpoint(
+        "GET",
+        "/privacy/subjects/{id}/consents",
+        consented,
+        "What a customer agreed to and withdrew",
+        answer=Consents,
+    ),
+    Endpoint(
+        "GET",
+        "/privacy/tickets",
+        ticketed,
+        "What has to be removed: of a device, or of everybody for GF and ADMIN",
+        answer=Tickets,
+        parameters=(a_number("after", 0, MOST_POSITION, 0), a_flag("own", "Only those of one's own device.")),
+    ),
+    Endpoint(
+        "POST",
+        "/privacy/tickets/{num:int}/acknowledge",
+        acknowledged,
+        "Nothing of it is left there",
+        body=Acknowledgement,
+        example={},
+    ),
+    Endpoint("GET", "/privacy/consumers", consumed, "Who has to remove copies", answer=Enrolled),
+    Endpoint(
+        "PUT",
+        "/privacy/consumers/{name}",
+        enrolled,
+        "Tickets wait for it from now on",
+        answer=ShownConsumer,
+        body=Enrolling,
+        body_needed=False,
+        example={"after": 0},
+    ),
+    Endpoint("DELETE", "/privacy/consumers/{name}", dismissed, "Nothing waits for it any more"),
+    Endpoint(
+        "GET",
+        "/privacy/consumers/{name}/tickets",
+        waiting,
+        "Tickets that wait for it",
+        answer=Tickets,
+        parameters=(a_number("after", 0, MOST_POSITION, 0, "`next` of the page before."),),
+    ),
+    Endpoint(
+        "POST",
+        "/privacy/consumers/{name}/tickets",
+        confirmed,
+        "Nothing of what these name is left there",
+        answer=Confirmed,
+        body=Confirmation,
+        example={"tickets": [1]},
+    ),
 ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.api.authentication import body_of, call_of, caller
+from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_word
 from kompass.api.parameters import MOST_POSITION, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -42,6 +43,48 @@ class Release(BaseModel):
 
     overwrite: bool = False
     """Also where the document has changed since in the same fields."""
+
+
+class QuarantineOutline(TypedDict):
+    """An entry without its text."""
+
+    id: str
+    state: str
+    user: str
+    device: str | None
+    docId: str
+    rev: str | None
+    deleted: bool
+    rule: str
+    reason: str
+    grund: str
+    fields: list[str]
+    received: str
+
+
+class QuarantineEntries(TypedDict):
+    entries: list[QuarantineOutline]
+    next: NotRequired[int]
+
+
+class QuarantineEntry(QuarantineOutline):
+    """An entry."""
+
+    document: dict[str, Any] | None
+    attachments: dict[str, dict[str, Any]]
+    current: dict[str, Any] | None
+
+
+class Correction(TypedDict):
+    """`rev`: of the document that the author has seen; null if there was none."""
+
+    document: dict[str, Any]
+    rev: NotRequired[str | None]
+
+
+class Written(TypedDict):
+    id: str
+    rev: str | None
 
 
 async def listed(request: Request) -> Response:
@@ -147,7 +190,7 @@ async def _entry(request: Request) -> Shown:
     return found
 
 
-def _outline(entry: Entry) -> dict[str, Any]:
+def _outline(entry: Entry) -> QuarantineOutline:
     return {
         "id": entry.id,
         "state": entry.state.value,
@@ -179,10 +222,53 @@ def _whole(found: Shown) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("/quarantine", listed, methods=["GET"]),
-    Route("/quarantine/{id}", shown, methods=["GET"]),
-    Route("/quarantine/{id}/attachments/{name:path}", attachment, methods=["GET"]),
-    Route("/quarantine/{id}/release", released, methods=["POST"]),
-    Route("/quarantine/{id}/correct", corrected, methods=["POST"]),
-    Route("/quarantine/{id}/discard", discarded, methods=["POST"]),
+    Endpoint(
+        "GET",
+        "/quarantine",
+        listed,
+        "One's own entries, the latest first; for the office everybody's",
+        answer=QuarantineEntries,
+        parameters=(
+            a_flag("own", "Only one's own."),
+            a_word("state", State),
+            a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
+            a_number("limit", 1, MAX_PAGE, PAGE),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/quarantine/{id}",
+        shown,
+        "What was sent, and the document as it is now",
+        answer=QuarantineEntry,
+    ),
+    Endpoint(
+        "GET",
+        "/quarantine/{id}/attachments/{name:path}",
+        attachment,
+        "Bytes that were sent with it",
+        answer=BYTES,
+        media="application/octet-stream",
+    ),
+    Endpoint(
+        "POST",
+        "/quarantine/{id}/release",
+        released,
+        "Writes it onto the document as it is now",
+        answer=Written,
+        body=Release,
+        example={"overwrite": False},
+        problems=(409,),
+    ),
+    Endpoint(
+        "POST",
+        "/quarantine/{id}/correct",
+        corrected,
+        "Writes a corrected document instead",
+        answer=Written,
+        body=Correction,
+        example={"document": {"type": "contact", "lastName": "Meyer"}, "rev": None},
+        problems=(409,),
+    ),
+    Endpoint("POST", "/quarantine/{id}/discard", discarded, "Gives it up", problems=(409,)),
 ]

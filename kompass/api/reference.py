@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from html import escape
 from typing import Any
 
 import orjson
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from kompass.api.endpoints import Endpoint
 from kompass.api.openapi import description
 
 _HEADERS = {
@@ -35,24 +36,26 @@ pre { background: #8882; overflow: auto; padding: .6rem; }
 """
 
 
-async def described(_: Request) -> Response:
+async def described(request: Request) -> Response:
     """`GET openapi.json`."""
-    return Response(await asyncio.to_thread(_as_json), headers=_HEADERS, media_type="application/json")
+    text = await asyncio.to_thread(_as_json, request.app)
+    return Response(text, headers=_HEADERS, media_type="application/json")
 
 
-async def page(_: Request) -> Response:
+async def page(request: Request) -> Response:
     """`GET docs`."""
-    return Response(await asyncio.to_thread(_as_page), headers=_HEADERS, media_type="text/html")
+    text = await asyncio.to_thread(_as_page, request.app)
+    return Response(text, headers=_HEADERS, media_type="text/html")
 
 
-@cache
-def _as_json() -> bytes:
-    return orjson.dumps(description())
+@lru_cache(maxsize=1)
+def _as_json(app: Starlette) -> bytes:
+    return orjson.dumps(description(app.routes))
 
 
-@cache
-def _as_page() -> bytes:
-    told = description()
+@lru_cache(maxsize=1)
+def _as_page(app: Starlette) -> bytes:
+    told = description(app.routes)
     head = f"<title>{escape(told['info']['title'])} API</title><style>{_STYLE}</style>"
     start = '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     start += '<meta name="viewport" content="width=device-width">'
@@ -134,6 +137,8 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 ROUTES = [
-    Route("/openapi.json", described, methods=["GET"]),
-    Route("/docs", page, methods=["GET"]),
+    Endpoint("GET", "/openapi.json", described, "This description", answer={"type": "object"}, public=True),
+    Endpoint(
+        "GET", "/docs", page, "The same as a page", answer={"type": "string"}, media="text/html", public=True
+    ),
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.api.authentication import caller
+from kompass.api.endpoints import Endpoint, Parameter, a_number
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -15,6 +18,33 @@ from kompass.readstore.reports import REPORTS
 from kompass.sync.positions import position
 
 _MOST_OFFSET = 1_000_000
+
+
+class ReportName(TypedDict):
+    name: str
+    about: str
+
+
+class Reports(TypedDict):
+    reports: list[ReportName]
+
+
+class Behind(TypedDict):
+    state: str
+    behind: int
+
+
+class Report(TypedDict):
+    """`rows`: a list of values for each, in the order of `columns`."""
+
+    report: str
+    about: str
+    columns: list[str]
+    rows: list[list[Any]]
+    limit: int
+    offset: int
+    more: bool
+    index: Behind
 
 
 async def listed(request: Request) -> Response:
@@ -72,6 +102,17 @@ async def shown(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/reports", listed, methods=["GET"]),
-    Route("/reports/{name}", shown, methods=["GET"]),
+    Endpoint("GET", "/reports", listed, "The reports that say something to the caller", answer=Reports),
+    Endpoint(
+        "GET",
+        "/reports/{name}",
+        shown,
+        "Rows of a report, over what the caller may read",
+        answer=Report,
+        parameters=(
+            Parameter("name", "", {"type": "string", "enum": list(REPORTS)}, place="path"),
+            a_number("limit", 1, MOST_ROWS, MOST_ROWS),
+            a_number("offset", 0, _MOST_OFFSET, 0),
+        ),
+    ),
 ]

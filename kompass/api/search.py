@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.api.authentication import caller
+from kompass.api.endpoints import Endpoint, a_number, a_text, a_word
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -31,6 +32,47 @@ MOST_VALUE = 200
 TYPES = sorted({base_type(doctype) for doctype in SEARCHED})
 
 _KNOWN = ("q", *FACETS, "sort", "mode", "limit", "offset")
+
+
+class Highlight(TypedDict):
+    field: str
+    html: str
+
+
+class FoundDocument(TypedDict):
+    id: str
+    type: str
+    document: Any
+    title: str
+    subtitle: str
+    highlights: list[Highlight]
+    modifiedAt: str | None
+    value: Any
+
+
+class IndexState(TypedDict):
+    state: str
+    behind: int | None
+
+
+class Found(TypedDict):
+    """`behind`: changes that the index doesn't know yet."""
+
+    hits: list[FoundDocument]
+    total: int | None
+    facets: dict[str, Any]
+    limit: int
+    offset: int
+    more: bool
+    index: IndexState
+    vectors: NotRequired[IndexState]
+
+
+class Embedded(TypedDict):
+    id: str
+    state: str
+    pieces: int
+    unread: dict[str, str]
 
 
 async def searched(request: Request) -> Response:
@@ -136,6 +178,31 @@ def _hit(hit: Hit) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("/search", searched, methods=["GET"]),
-    Route("/search/documents/{id}", embedded, methods=["GET"]),
+    Endpoint(
+        "GET",
+        "/search",
+        searched,
+        "Documents by what they say, or mean",
+        answer=Found,
+        parameters=(
+            a_text("q", "What to look for.", most=MOST_QUESTION),
+            *(
+                a_text(facet, "Values separated by commas; one of them.")
+                for facet in FACETS
+                if facet != "type"
+            ),
+            a_text("type", f"Some of {', '.join(TYPES)}, separated by commas."),
+            a_word("sort", Sort, Sort.RELEVANCE.value),
+            a_word("mode", Mode, Mode.TEXT.value),
+            a_number("limit", 1, MOST_LIMIT, LIMIT),
+            a_number("offset", 0, MOST_OFFSET, 0),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/search/documents/{id}",
+        embedded,
+        "What search by meaning has of a document",
+        answer=Embedded,
+    ),
 ]

@@ -5,19 +5,49 @@ The same sessions as the CouchDB side's `_session`: one cookie counts everywhere
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal
 from kompass.api.authentication import call_of, caller
+from kompass.api.endpoints import Endpoint
 from kompass.api.problems import Problem
 from kompass.identity.devices import Device, as_text
 from kompass.identity.gate import caller_of
 from replication.http import session
+
+
+class DeviceName(TypedDict):
+    id: str
+    name: str
+
+
+class Session(TypedDict):
+    """Who asks."""
+
+    name: str
+    roles: list[str]
+    authenticated_by: str
+    device: DeviceName | None
+    lease_until: str | None
+
+
+class Login(TypedDict):
+    """Name and password; nothing of both with a token."""
+
+    name: NotRequired[str]
+    password: NotRequired[str]
+
+
+class LoggedIn(TypedDict):
+    """Who has logged in."""
+
+    name: str | None
+    roles: list[str]
 
 
 async def show(request: Request) -> Response:
@@ -46,7 +76,7 @@ async def log_out(request: Request) -> Response:
     return Response(status_code=204, headers={"set-cookie": answer.headers["set-cookie"]})
 
 
-def _shown(principal: Principal, device: Device | None, by: str) -> dict[str, Any]:
+def _shown(principal: Principal, device: Device | None, by: str) -> Session:
     return {
         "name": principal.name,
         "roles": sorted(principal.roles),
@@ -57,7 +87,17 @@ def _shown(principal: Principal, device: Device | None, by: str) -> dict[str, An
 
 
 ROUTES = [
-    Route("/session", show, methods=["GET"]),
-    Route("/session", log_in, methods=["POST"]),
-    Route("/session", log_out, methods=["DELETE"]),
+    Endpoint("GET", "/session", show, "Who one is, with which roles, from which device", answer=Session),
+    Endpoint(
+        "POST",
+        "/session",
+        log_in,
+        "Logs in with name and password, or a token in `Authorization`: the answer sets a cookie",
+        answer=LoggedIn,
+        body=Login,
+        body_needed=False,
+        example={"name": "gf1", "password": "kompass-demo"},
+        public=True,
+    ),
+    Endpoint("DELETE", "/session", log_out, "Logs out", public=True),
 ]

@@ -5,15 +5,16 @@ Roles of GF and ADMIN are given and taken by GF alone, and nobody changes his ow
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import body_of, call_of, caller, caller_with
+from kompass.api.endpoints import Endpoint
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.identity.records import Record, Records
@@ -37,6 +38,18 @@ class UserChange(BaseModel):
         if self.roles is None and self.active is None:
             raise ValueError("give roles, or active, or both")
         return self
+
+
+class User(TypedDict):
+    """Somebody who has a record."""
+
+    name: str
+    roles: list[str]
+    active: bool
+
+
+class Users(TypedDict):
+    users: list[User]
 
 
 async def listed(request: Request) -> Response:
@@ -92,12 +105,20 @@ async def _found(records: Records, name: str) -> Record:
     return record
 
 
-def _shown(record: Record) -> dict[str, Any]:
+def _shown(record: Record) -> User:
     return {"name": record.name, "roles": sorted(record.roles), "active": record.active}
 
 
 ROUTES = [
-    Route("/users", listed, methods=["GET"]),
-    Route("/users/{name}", shown, methods=["GET"]),
-    Route("/users/{name}", changed, methods=["PATCH"]),
+    Endpoint("GET", "/users", listed, "Everybody who has a record, by name", answer=Users),
+    Endpoint("GET", "/users/{name}", shown, "One's own record; anybody's for GF and ADMIN", answer=User),
+    Endpoint(
+        "PATCH",
+        "/users/{name}",
+        changed,
+        "Gives and takes roles, lets in and locks out",
+        answer=User,
+        body=UserChange,
+        example={"roles": ["INNEN"], "reason": "moved to the office"},
+    ),
 ]
