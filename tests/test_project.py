@@ -43,6 +43,7 @@ DISTRIBUTION_OF = {
     "odf": "odfpy",
     "pydantic_core": "pydantic-core",
     "pydantic_settings": "pydantic-settings",
+    "typing_extensions": "typing-extensions",
 }
 OURS = {"bench", "kompass", "replication", "tests"}
 
