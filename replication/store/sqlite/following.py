@@ -67,6 +67,7 @@ class Question(Generic[T]):
     async def answer(self) -> T:
         if self._asked_next is None:
             self._asked_next = asyncio.ensure_future(self._ask_next(self._asking))
+            self._asked_next.add_done_callback(_take_note)
         return await asyncio.shield(self._asked_next)
 
     async def _ask_next(self, before: asyncio.Future[T] | None) -> T:
@@ -75,3 +76,9 @@ class Question(Generic[T]):
                 await asyncio.shield(before)
         self._asking, self._asked_next = self._asked_next, None
         return await asyncio.to_thread(self._ask)
+
+
+def _take_note(answered: asyncio.Future[T]) -> None:
+    """That it went wrong is no surprise to anybody, though nobody waits any more."""
+    if not answered.cancelled():
+        answered.exception()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +38,8 @@ MAX_JOBS = 256
 """Most jobs of one commit: bounds how long the first of them waits."""
 CHECKPOINT_PAGES = 4000
 """Size of the write-ahead log, in pages, from which it is copied into the database."""
+
+log = logging.getLogger("replication.store")
 
 
 @dataclass(slots=True)
@@ -93,6 +96,8 @@ class Writer:
         self._running = False
         self._closed = False
         self._wal_pages = 0
+        self._hindrance = ""
+        """Why the copy can't take what others have committed."""
         connection.set_wal_hook(self._note_wal)
 
     def _note_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
@@ -255,9 +260,18 @@ class Writer:
                 if told.designs:
                     self.design_version += 1
                 self._played(self._counters, told)
+            self._hindrance = ""
         except LOST as error:
             copy.lost(error)
             raise out_of_step(error) from error
+        except apsw.Error as error:
+            why = str(error)
+            if why != self._hindrance:
+                self._hindrance = why
+                log.error("a copy can't take what others have committed: %s", why)
+            raise errors.unavailable(
+                "This server can't bring its copy of the database up to date: its log tells why. Try again."
+            ) from error
 
     def _run_recorded(
         self, connection: apsw.Connection, jobs: list[_Job[Any]], recording: Recording | None

@@ -350,3 +350,24 @@ async def test_whatever_is_written_where_copies_are_the_same(copies: Copies, see
             (rows, await copies[number].pending(0), await copies[number].count_before(KeyRange(start="d5")))
         )
     assert answers[0] == answers[1] == answers[2]
+
+
+async def test_a_copy_without_room_says_so_and_goes_on_when_there_is_some(
+    copies: Copies, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b = copies[0], copies[1]
+    await b.fresh()
+    writing = b._writer._connection  # type: ignore[attr-defined]  # the test plays the disk
+    writing.execute(f"PRAGMA max_page_count = {writing.pragma('page_count') + 2}")
+    await edit(a, "big", text="x" * 100_000)
+    for what in (b.fresh(), b.fresh(), edit(b, "c"), edit(b, "d")):
+        with pytest.raises(ProtocolError) as caught:
+            await what
+        assert caught.value.status == 503
+    told = [one for one in caplog.records if "can't take" in one.getMessage()]
+    assert len(told) == 1, "not with every request"
+    writing.execute("PRAGMA max_page_count = 1000000")
+    await edit(b, "after")
+    one, other = await copies.contents()
+    assert one == other
+    assert "Task exception" not in caplog.text
