@@ -357,7 +357,8 @@ async def test_a_copy_without_room_says_so_and_goes_on_when_there_is_some(
 ) -> None:
     a, b = copies[0], copies[1]
     await b.fresh()
-    writing = b._writer._connection  # type: ignore[attr-defined]  # the test plays the disk
+    writing = b._writer._connection  # the test plays the disk
+    assert writing is not None
     writing.execute(f"PRAGMA max_page_count = {writing.pragma('page_count') + 2}")
     await edit(a, "big", text="x" * 100_000)
     for what in (b.fresh(), b.fresh(), edit(b, "c"), edit(b, "d")):
