@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,14 @@ def test_files_of_the_accountant_are_made_without_io_from_the_rules_alone(file: 
     below = ("kompass.accounting", "kompass.domain", "kompass.access")
     own = [module for module in used if module.split(".")[0] in ("kompass", "replication")]
     assert [module for module in own if not module.startswith(below)] == []
+
+
+@pytest.mark.parametrize("file", sources("kompass/client"), ids=name)
+def test_the_client_needs_nothing_of_the_server(file: Path) -> None:
+    foreign = {module.split(".")[0] for module in imports(file)} - sys.stdlib_module_names
+    assert foreign <= {"httpx", "kompass"}
+    own = [module for module in imports(file) if module.split(".")[0] == "kompass"]
+    assert [module for module in own if not module.startswith("kompass.client")] == []
 
 
 @pytest.mark.parametrize("file", sources("kompass/business") + sources("kompass/audit"), ids=name)

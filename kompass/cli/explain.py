@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kompass.cli.asking import answer, asking
+from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
 from kompass.cli.options import HERE, Json, Password, Server
 from kompass.cli.telling import tell_json
 
 if TYPE_CHECKING:
-    import httpx
+    from kompass.client import Client
 
 
 def explain(
@@ -43,7 +43,7 @@ def explain(
         if owner is not None or matrix is not None:
             _try(client, document, owner, matrix, as_json=as_json)
             return
-        told = answer(client.get("/access/explain", params={"user": user, "doc": document}))
+        told = client.get("/access/explain", {"user": user, "doc": document})
     if as_json:
         tell_json(told)
     else:
@@ -53,9 +53,7 @@ def explain(
         raise typer.Exit(3)
 
 
-def _try(
-    client: httpx.Client, document: str, owner: str | None, matrix: Path | None, *, as_json: bool
-) -> None:
+def _try(client: Client, document: str, owner: str | None, matrix: Path | None, *, as_json: bool) -> None:
     if owner is not None and matrix is not None:
         raise UsableError("try one at a time: --owner or --matrix")
     body: dict[str, Any]
@@ -66,7 +64,7 @@ def _try(
             raise UsableError(f"{matrix} can't be read: {error}") from None
     else:
         body = {"changes": {document: {"owner": owner}}}
-    effects = answer(client.post("/access/dry-run", json=body))["effects"]
+    effects = client.post("/access/dry-run", body)["effects"]
     if as_json:
         tell_json(effects)
         return

@@ -51,7 +51,7 @@ def export(
     if not dry_run and (target.exists() or manifest_file.exists()):
         raise UsableError(f"{target} or its manifest is there already: name another file with --output.")
     with asking(server, name, password) as client:
-        told = _written(wanted, Reading(client, server), None if dry_run else target)
+        told = _written(wanted, Reading(client), None if dry_run else target)
     told = {"profile": wanted.name, "file": target.name, "exported_at": f"{now:%Y-%m-%dT%H:%M:%SZ}", **told}
     if not dry_run:
         from kompass.files import replace_file

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kompass.cli.asking import answer, asking
+from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Child, Data, Followed, Json, Password
 from kompass.cli.place import settings_there
@@ -88,7 +88,7 @@ def status(
         told = status_of(read_settings(data=data))
     elif data is None:
         with asking(server, name, password) as client:
-            told = answer(client.get("/feed/status"))
+            told = client.get("/feed/status")
     else:
         raise UsableError("ask one of them: --data or --server")
     if json:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from kompass.cli.acting import act_here
-from kompass.cli.asking import answer, asking
+from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import HERE, Data, Password, Server
 from kompass.cli.place import check_no_copies
@@ -39,14 +39,11 @@ def export(
     archive = output / "export.zip"
     with (
         asking(server, name, password) as client,
-        client.stream("GET", f"/privacy/subjects/{subject}/export") as exported,
+        client.stream(f"/privacy/subjects/{subject}/export") as pieces,
+        archive.open("wb") as file,
     ):
-        if not exported.is_success:
-            exported.read()
-            answer(exported)
-        with archive.open("wb") as file:
-            for piece in exported.iter_bytes():
-                file.write(piece)
+        for piece in pieces:
+            file.write(piece)
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(output)
         count = len(packed.namelist())
@@ -66,7 +63,7 @@ def erase(
     """Pseudonymise SUBJECT everywhere. This can't be undone."""
     wish = {"reason": reason, "dryRun": dry_run}
     with asking(server, name, password) as client:
-        done = answer(client.post(f"/privacy/subjects/{subject}/erasure", json=wish))
+        done = client.post(f"/privacy/subjects/{subject}/erasure", wish)
     tell_json(done)
 
 
@@ -74,8 +71,8 @@ def erase(
 def tickets(server: Server = HERE, name: _User = None, password: Password = None) -> None:
     """List what devices and consumers have to remove, who has, and who hasn't yet."""
     with asking(server, name, password) as client:
-        rows = answer(client.get("/privacy/tickets"))["tickets"]
-        consumers = answer(client.get("/privacy/consumers"))["consumers"]
+        rows = client.get("/privacy/tickets")["tickets"]
+        consumers = client.get("/privacy/consumers")["consumers"]
     for one in rows:
         waiting = ", ".join(one["waitingFor"]) or "nobody"
         about = one.get("purpose") or one["kind"]

@@ -6,10 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kompass.cli.asking import answer
-
 if TYPE_CHECKING:
-    import httpx
+    from kompass.client import Client
 
 PAGE = 500
 """Documents that are asked for at a time."""
@@ -22,9 +20,8 @@ Body = Mapping[str, Any]
 class Reading:
     """Pages of a type's documents, and the documents that these name."""
 
-    def __init__(self, client: httpx.Client, server: str) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._database = f"{server.rstrip('/')}/kompass"
         self._kept: OrderedDict[str, Body | None] = OrderedDict()
         self._missing: set[str] = set()
 
@@ -35,7 +32,7 @@ class Reading:
         bookmark = None
         while True:
             asked = {"selector": selector, "limit": PAGE, **({"bookmark": bookmark} if bookmark else {})}
-            found = answer(self._client.post(f"{self._database}/_find", json=asked))
+            found = self._client.couchdb("POST", "/kompass/_find", asked)
             if found["docs"]:
                 yield found["docs"]
             while len(self._kept) > MOST_KEPT:  # never while a page is worked on, which may need them all
@@ -56,9 +53,7 @@ class Reading:
         self._missing.clear()
         for first in range(0, len(missing), PAGE):
             keys = {"keys": missing[first : first + PAGE]}
-            told = self._client.post(
-                f"{self._database}/_all_docs", params={"include_docs": "true"}, json=keys
-            )
-            for row in answer(told)["rows"]:
+            shown = {"include_docs": "true"}
+            for row in self._client.couchdb("POST", "/kompass/_all_docs", keys, shown)["rows"]:
                 self._kept[row["key"]] = row.get("doc")
         return bool(missing)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kompass.cli.asking import answer, asking
+from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json, Password
 from kompass.cli.place import check_no_copies, database_file
@@ -102,7 +102,7 @@ def _of_server(server: str, name: str | None, password: str | None, start: int) 
     from kompass.audit.verifying import Finding
 
     with asking(server, name, password) as client:
-        value = answer(client.get("/audit/verification", params={"from": start}))
+        value = client.get("/audit/verification", {"from": start})
     findings = [Finding(one["entry"], None, one["what"]) for one in value["findings"]]
     return Report(findings, value["entries"], value["hash"], value["checkpoint"], complete=True)
 

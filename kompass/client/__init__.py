@@ -1,0 +1,24 @@
+"""A client of KOMPASS's REST API: `from kompass.client import Client`.
+
+It needs httpx and nothing of the server. docs/rest.md shows what it does.
+"""
+
+from kompass.client.client import Client
+from kompass.client.documents import Action, Attachment, Document, Filters, Page, Resource
+from kompass.client.errors import ClientError, FieldError, ProblemError, UnreachableError
+from kompass.client.names import Name
+
+__all__ = [
+    "Action",
+    "Attachment",
+    "Client",
+    "ClientError",
+    "Document",
+    "FieldError",
+    "Filters",
+    "Name",
+    "Page",
+    "ProblemError",
+    "Resource",
+    "UnreachableError",
+]

@@ -1,0 +1,148 @@
+"""When a request is sent a second time, and when it must not be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from kompass.client import Client, ProblemError, UnreachableError
+
+Answer = httpx.Response | Exception
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    return pauses
+
+
+def client(*answers: Answer, patience: float = 60.0) -> tuple[Client, list[httpx.Request]]:
+    """One whose server answers so, in turn, and the requests that it gets."""
+    asked: list[httpx.Request] = []
+    left = iter(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        found = next(left)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    transport = httpx.MockTransport(answer)
+    return Client("http://server", user="anna", password="pw", patience=patience, transport=transport), asked
+
+
+def page() -> httpx.Response:
+    return httpx.Response(200, json={"items": [], "next": None})
+
+
+def made() -> httpx.Response:
+    return httpx.Response(201, json={"_id": "customer-1", "_rev": "1-a"})
+
+
+def busy(status: int, seconds: str = "3") -> httpx.Response:
+    return httpx.Response(status, json={"detail": "later"}, headers={"retry-after": seconds})
+
+
+Use = Callable[[Client], object]
+READ: Use = lambda asking: asking.resource("customers").page()  # noqa: E731
+CREATE: Use = lambda asking: asking.resource("customers").create({"companyName": "Hof"})  # noqa: E731
+POST: Use = lambda asking: asking.post("/access/dry-run", {})  # noqa: E731
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("use", "good"), [(READ, page), (CREATE, made)])
+def test_it_comes_again_when_the_server_says_so(
+    no_pauses: list[float], status: int, use: Use, good: Callable[[], httpx.Response]
+) -> None:
+    asking, asked = client(busy(status), good())
+    use(asking)
+    assert len(asked) == 2
+    assert len(no_pauses) == 1
+    assert 3.0 <= no_pauses[0] <= 3.6
+    assert asked[0].headers.get("idempotency-key") == asked[1].headers.get("idempotency-key")
+    assert asked[0].content == asked[1].content
+
+
+def test_what_may_have_been_done_is_sent_again_under_its_key_alone() -> None:
+    asking, asked = client(page(), httpx.ReadError("gone"), made())
+    READ(asking)
+    CREATE(asking)
+    assert asked[1].headers["idempotency-key"] == asked[2].headers["idempotency-key"]
+    asking, asked = client(page(), httpx.ReadError("gone"))
+    READ(asking)
+    with pytest.raises(UnreachableError, match="gone"):
+        POST(asking)
+    assert len(asked) == 2
+    asking, asked = client(busy(503))
+    with pytest.raises(ProblemError):
+        POST(asking)
+    assert len(asked) == 1
+
+
+def test_each_write_has_a_key_of_its_own() -> None:
+    asking, asked = client(made(), made())
+    CREATE(asking)
+    CREATE(asking)
+    assert asked[0].headers["idempotency-key"] != asked[1].headers["idempotency-key"]
+
+
+def test_a_server_that_was_never_there_is_not_waited_for() -> None:
+    asking, asked = client(httpx.ConnectError("refused"))
+    with pytest.raises(UnreachableError, match="http://server can't be reached: refused"):
+        READ(asking)
+    assert len(asked) == 1
+
+
+def test_patience_ends(no_pauses: list[float]) -> None:
+    asking, asked = client(busy(429, "61"), patience=60)
+    with pytest.raises(ProblemError) as caught:
+        READ(asking)
+    assert caught.value.status == 429
+    assert (len(asked), no_pauses) == (1, [])
+
+
+def test_what_is_streamed_is_sent_once() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"abc"
+
+    asking, asked = client(busy(429))
+    with pytest.raises(ProblemError):
+        asking.resource("customers").attach("customer-1", "plan.txt", pieces())
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [("", 0.5, 0.6), ("soon", 0.5, 0.6), ("-1", 0.5, 0.6), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0, 0.0)],
+)
+def test_times_that_servers_write(no_pauses: list[float], text: str, least: float, most: float) -> None:
+    asking, _ = client(busy(429, text), page())
+    READ(asking)
+    assert least <= no_pauses[0] <= most
+
+
+def test_problems_say_what_was_wrong_where() -> None:
+    told = {
+        "detail": "companyName is missing.",
+        "rule": "model",
+        "errors": [{"pointer": "/companyName", "detail": "It is missing."}, "nonsense"],
+    }
+    asking, _ = client(httpx.Response(422, json=told))
+    with pytest.raises(ProblemError) as caught:
+        CREATE(asking)
+    problem = caught.value
+    assert (problem.status, problem.rule, problem.detail) == (422, "model", "companyName is missing.")
+    assert [(one.pointer, one.detail) for one in problem.errors] == [("/companyName", "It is missing.")]
+    assert str(problem) == "companyName is missing.\n  /companyName: It is missing."
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "null", ""])
+def test_somebody_else_s_answer_is_no_traceback(body: str) -> None:
+    asking, _ = client(httpx.Response(502, text=body))
+    with pytest.raises((ProblemError, UnreachableError)):
+        READ(asking)
