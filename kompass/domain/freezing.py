@@ -50,6 +50,8 @@ class Attached(StrEnum):
 
     FREE = "may change"
     KEPT = "stay, more may come"
+    PRINTED = "stay, its print may come"
+    """One more may come, once: what is named after the document's number (`print_name`)."""
     FIXED = "stay as they are"
 
 
@@ -138,7 +140,7 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
                 "acceptedAt",
                 "rejectedAt",
             ),
-            attached=Attached.FIXED,
+            attached=Attached.PRINTED,
         ),
     ),
     "contract": (
@@ -256,7 +258,8 @@ def frozen_changes(change: Change, facts: Facts) -> tuple[str, ...]:
     touched = []
     for field in change.changed():
         if field in FILES:
-            if any(_harmed(row.attached, before.get(field), doc.get(field)) for row in rows):
+            had, has = before.get(field), doc.get(field)
+            if any(_harmed(row.attached, had, has, print_name(before)) for row in rows):
                 touched.append(field)
         elif any(row.locks(field) for row in rows) or any(
             field in row.once and before.get(field) not in (None, "") for row in rows
@@ -310,10 +313,23 @@ def _ways_on(doctype: str, touched: tuple[str, ...], rows: tuple[Freeze, ...]) -
     )
 
 
-def _harmed(rule: Attached, had: object, has: object) -> bool:
+def print_name(body: Body) -> str:
+    """What the attachment is called that is an offer or a contract as it was printed; empty as long as it has
+    no number.
+    """
+    number = body.get("offerNumber") or body.get("contractNumber")
+    return f"{number}.pdf" if isinstance(number, str) else ""
+
+
+def _harmed(rule: Attached, had: object, has: object, print_name: str) -> bool:
     """Whether files changed, or entries of their list, that had to stay."""
     if rule is Attached.FREE:
         return False
+    if rule is Attached.PRINTED:
+        known = had if isinstance(had, Mapping) else {}
+        if isinstance(has, Mapping) and print_name not in known:
+            has = {name: digest for name, digest in has.items() if name != print_name}
+        rule = Attached.FIXED
     if rule is Attached.FIXED:
         return not same(had or None, has or None)
     if isinstance(had, list):

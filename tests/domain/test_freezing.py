@@ -259,6 +259,28 @@ def test_attachments_are_final_too(name: str, who: Any) -> None:
     assert check(change(dict(before), before, who), others, SETTINGS) is None
 
 
+@pytest.mark.parametrize("who", [EVERYBODY, GF], ids=["office", "GF"])
+def test_a_sent_offer_gets_its_print_once(who: Any) -> None:
+    case = CASES["offer sent"]
+    others = World(*case.others)
+    number = "A-2026-00042"
+    before = stored(case, offerNumber=number, _attachments={"plan.pdf": "md5-1"})
+    printed = {"plan.pdf": "md5-1", f"{number}.pdf": "md5-2"}
+    after = {**before, "_attachments": printed}
+    assert check(change(after, before, who), others, SETTINGS) is None
+    for wrong in (
+        {f"{number}.pdf": "md5-2"},
+        {**printed, "more.pdf": "md5-3"},
+        {"plan.pdf": "md5-3", f"{number}.pdf": "md5-2"},
+    ):
+        assert check(change({**before, "_attachments": wrong}, before, who), others, SETTINGS) is not None
+    for wrong in ({"plan.pdf": "md5-1"}, {**printed, f"{number}.pdf": "md5-3"}):
+        assert check(change({**after, "_attachments": wrong}, after, who), others, SETTINGS) is not None
+    unnumbered = {name: value for name, value in before.items() if name != "offerNumber"}
+    other = {**unnumbered, "_attachments": printed}
+    assert check(change(other, unnumbered, who), others, SETTINGS) is not None
+
+
 def test_the_rate_of_an_approved_time_entry_stays() -> None:
     cost = {"_id": "c-1", "type": "time_entry_cost", "timeEntryId": "t-1", "hourlyRateEur": 50}
     entry = {"_id": "t-1", "type": "time_entry", "status": "completed"}
