@@ -28,6 +28,7 @@ from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
 from kompass.jobs.desk import JobsDesk
+from kompass.printing.typesetter import Typesetter
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
 from kompass.readstore.reading import ReadStore
@@ -76,7 +77,9 @@ class Product:
         feed: FeedDesk,
         reports: ReadStore,
         jobs: JobsDesk,
+        typesetter: Typesetter,
     ) -> None:
+        self.typesetter = typesetter
         self.reports = reports
         self.jobs = jobs
         self.feed = feed
@@ -122,6 +125,7 @@ class Product:
         """Ends what works on documents; `documents` are then closed by whoever serves them."""
         await self.search.close()
         await self.reports.close()
+        await self.typesetter.close()
         self.feed.close()
         self.jobs.close()
         await self.identity.close()
@@ -240,6 +244,7 @@ async def create_product(
     reports = ReadStore(settings)
     feed = FeedDesk(settings)
     jobs = JobsDesk(sync.file.parent, expected=settings.jobs, shared=shared_files(settings))
+    typesetter = Typesetter(settings.letterhead, settings.templates)
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(
@@ -254,11 +259,12 @@ async def create_product(
             jobs=jobs,
             erasures=sync.erasures,
             views=sync.view,
+            typesetter=typesetter,
         )
     )
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
-    return Product(documents, page, api, identity, sync, search, feed, reports, jobs)
+    return Product(documents, page, api, identity, sync, search, feed, reports, jobs, typesetter)
 
 
 def _checking(feeds: LiveFeeds) -> Callable[[], None]:

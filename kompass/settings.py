@@ -388,6 +388,15 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9]{1,32}$",
         description="What the names of its tenants begin with: another one for each company on one Weaviate",
     )
+    letterhead: Path | None = Field(
+        default=None,
+        description="TOML file with what stands on printed documents: the company, its address, bank and"
+        " logo; see docs/printing.md",
+    )
+    templates: Path | None = Field(
+        default=None,
+        description="Directory with templates that stand in for the packaged ones, and `fonts/`",
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",

@@ -108,7 +108,7 @@ async def create(
         raise _unfit(error) from None
     if await view.winner(write.id) is not None:
         raise Problem(409, f"There is a document {write.id} already.")
-    rev = await _write(request, view, write)
+    rev = await pushed(request, view, write)
     address = f"/api/v1/{resource.name}/{write.id}"
     return await _written(view, write.id, rev, 201, {"location": address})
 
@@ -133,7 +133,7 @@ async def removed(resource: Resource, request: Request) -> Response:
     """`DELETE {id}`."""
     view = await view_of(request)
     stored = await seen(view, resource, request)
-    await _write(request, view, writes.removed(stored))
+    await pushed(request, view, writes.removed(stored))
     return Response(status_code=204)
 
 
@@ -148,10 +148,11 @@ async def change(
         write = writes.replaced(resource, stored, attached, sent, view.principal.name, now)
     except UnfitError as error:
         raise _unfit(error) from None
-    return await _written(view, stored.id, await _write(request, view, write), 200, {})
+    return await _written(view, stored.id, await pushed(request, view, write), 200, {})
 
 
-async def _write(request: Request, view: PersonalDatabase, write: DocumentWrite) -> str:
+async def pushed(request: Request, view: PersonalDatabase, write: DocumentWrite) -> str:
+    """The revision that a write has made. Raises what refuses it, as a problem."""
     try:
         (outcome,) = await view.write([write])
     except ProtocolError as error:

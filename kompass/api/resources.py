@@ -20,6 +20,7 @@ from kompass.api import (
     job_service,
     jobs,
     login,
+    printing,
     privacy,
     quarantine,
     reference,
@@ -58,6 +59,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     reports.ROUTES,
     documents.ROUTES,
     document_parts.ROUTES,
+    printing.ROUTES,
     reference.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""

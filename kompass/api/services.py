@@ -13,6 +13,7 @@ from kompass.audit.signing import SigningKeys
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
 from kompass.jobs.desk import JobsDesk
+from kompass.printing.typesetter import Typesetter
 from kompass.privacy.desk import ErasureDesk
 from kompass.readstore.reading import ReadStore
 from kompass.search.service import Search
@@ -74,6 +75,9 @@ class Services:
 
     reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
     """What reports are asked of."""
+
+    typesetter: Typesetter = field(default_factory=Typesetter)
+    """Makes PDFs."""
 
     @property
     def desk(self) -> Desk:

@@ -22,6 +22,7 @@ from kompass.cli.jobs import jobs
 from kompass.cli.keycloak import keycloak
 from kompass.cli.migrate import migrate
 from kompass.cli.numbers import numbers
+from kompass.cli.printing import print_document
 from kompass.cli.privacy import privacy
 from kompass.cli.readstore import readstore
 from kompass.cli.rebuild import rebuild
@@ -43,6 +44,7 @@ app.command()(doctor)
 app.command()(replicate)
 app.command()(explain)
 app.command()(export)
+app.command("print")(print_document)
 app.command()(schemas)
 app.command("verify-audit")(verify_audit)
 app.command()(backup)

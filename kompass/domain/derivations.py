@@ -138,13 +138,22 @@ def _offer(doc: Body, facts: Facts) -> Values:
     yield "totalEur", subtotal - discount + tax
 
 
-def _tax(sums: list[tuple[Decimal, Decimal]], subtotal: Decimal, discount: Decimal) -> Decimal:
-    """Each rate's share of the discount goes off before the tax, which is rounded for each rate."""
+def taxes(
+    sums: list[tuple[Decimal, Decimal]], subtotal: Decimal, discount: Decimal
+) -> dict[Decimal, tuple[Decimal, Decimal]]:
+    """Rate -> (net, tax). Each rate's share of the discount goes off before the tax, which is rounded for
+    each rate.
+    """
     by_rate: dict[Decimal, Decimal] = {}
     for total, rate in sums:
         by_rate[rate] = by_rate.get(rate, Decimal(0)) + total
     share = discount / subtotal if subtotal else Decimal(0)
-    return sum((cents(total * (1 - share) * rate) for rate, total in by_rate.items()), Decimal(0))
+    nets = {rate: total * (1 - share) for rate, total in by_rate.items()}
+    return {rate: (cents(net), cents(net * rate)) for rate, net in nets.items()}
+
+
+def _tax(sums: list[tuple[Decimal, Decimal]], subtotal: Decimal, discount: Decimal) -> Decimal:
+    return sum((tax for _, tax in taxes(sums, subtotal, discount).values()), Decimal(0))
 
 
 def _purchase_order(doc: Body, facts: Facts) -> Values:

@@ -52,6 +52,21 @@ def _one(suffix: str, *writes: tuple[str, Any], queries: tuple[str, ...] = ("",)
     return ask
 
 
+def _printed(suffix: str, *, writes: bool = False) -> Callable[[Target], Asks]:
+    """What few types have: asked for with documents of any."""
+
+    def ask(t: Target) -> Asks:
+        for name in ("offers", "contracts", "tours"):
+            path = f"/api/v1/{name}/{t.path}{suffix}"
+            yield Ask("GET", path)
+            yield Ask("GET", path, headers={"if-none-match": f'"{t.rev}"'})
+            if writes:
+                for headers in (_ANY, {"if-match": f'"{t.rev}"'}, {}):
+                    yield Ask("POST", path, headers=headers, changes=True)
+
+    return ask
+
+
 FOR_DOCUMENTS: Mapping[str, Callable[[Target], Asks]] = {
     "/{resource}": _listed,
     "/{resource}/{id}": _one(
@@ -64,6 +79,9 @@ FOR_DOCUMENTS: Mapping[str, Callable[[Target], Asks]] = {
         "/comments", ("POST", {"content": "x"}), queries=("", "?sort=-createdAt&limit=1")
     ),
     "/{resource}/{id}/attachments": _one("/attachments"),
+    "/{resource}/{id}/pdf": _printed("/pdf"),
+    "/{resource}/{id}/expense-sheet": _printed("/expense-sheet"),
+    "/{resource}/{id}/archive": _printed("/archive", writes=True),
     "/{resource}/{id}/attachments/{name:path}": _one(
         "/attachments/{attachment}", ("PUT", {}), ("DELETE", None)
     ),

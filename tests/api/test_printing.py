@@ -1,0 +1,116 @@
+"""Offers, contracts and expense sheets as PDF over REST: who gets them, and what is kept of them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import httpx
+from pypdf import PdfReader
+
+from tests.api.test_documents import (
+    ANNA,
+    BERT,
+    GF,
+    client,
+    company,
+    create,
+    product,
+    settings,
+    store,
+)
+
+__all__ = ["client", "company", "product", "settings", "store"]
+
+ANY = {"if-match": "*"}
+
+
+async def made(client: httpx.AsyncClient, kind: str, auth: Any = GF, **sent: Any) -> dict[str, Any]:
+    answer = await client.post(f"/api/v1/{kind}", json=sent, auth=auth)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def an_offer(client: httpx.AsyncClient, **members: Any) -> str:
+    """Its address; Anna's customer's."""
+    customer = await create(client, "Hofladen Süß")
+    of_it = {"customerId": customer["_id"]}
+    opportunity = await made(client, "opportunities", title="Laden", owner="anna", status="new", **of_it)
+    today = (await client.get("/api/v1/customers", auth=GF)).json()["items"][0]["createdAt"][:10]
+    offer = await made(
+        client,
+        "offers",
+        **of_it,
+        opportunityId=opportunity["_id"],
+        status="draft",
+        offerDate=today,
+        validUntil=f"{int(today[:4]) + 1}{today[4:8]}01",
+        lineItems=[{"description": "Regal #1", "quantity": 2, "unit": "Stück", "unitPriceEur": 1500}],
+        **members,
+    )
+    return f"/api/v1/offers/{offer['_id']}"
+
+
+def text(pdf: bytes) -> str:
+    return " ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf), strict=True).pages)
+
+
+async def test_an_offer_is_printed_for_its_readers_and_archived_once(client: httpx.AsyncClient) -> None:
+    url = await an_offer(client)
+    draft = await client.get(f"{url}/pdf", auth=ANNA)
+    assert (draft.status_code, draft.headers["content-type"]) == (200, "application/pdf"), draft.text
+    assert "filename*=UTF-8''Angebot.pdf" in draft.headers["content-disposition"]
+    assert draft.headers["content-security-policy"] == "sandbox"
+    for words in ("ENTWURF", "Hofladen Süß", "Regal #1", "3.570,00"):
+        assert words in text(draft.content)
+    assert (await client.get(f"{url}/pdf", auth=BERT)).status_code == 404
+    assert (await client.get(f"{url}/pdf")).status_code == 401
+    early = await client.post(f"{url}/archive", auth=GF, headers=ANY)
+    assert (early.status_code, "draft" in early.json()["detail"]) == (409, True)
+    sent = await client.post(f"{url}/actions/send", auth=GF, headers=ANY)
+    assert sent.status_code == 200, sent.text
+    number = sent.json()["offerNumber"]
+    printed = await client.get(f"{url}/pdf", auth=GF)
+    assert "ENTWURF" not in text(printed.content)
+    assert f"Angebot {number}" in text(printed.content)
+    again = await client.get(f"{url}/pdf", auth=ANNA, headers={"if-none-match": printed.headers["etag"]})
+    assert again.status_code == 304
+    assert (await client.post(f"{url}/archive", auth=GF)).status_code == 428
+    refused = await client.post(f"{url}/archive", auth=BERT, headers=ANY)
+    assert refused.status_code == 404
+    kept = await client.post(f"{url}/archive", auth=GF, headers=ANY)
+    assert (kept.status_code, kept.json()["name"]) == (201, f"{number}.pdf"), kept.text
+    stored = await client.get(f"{url}/attachments/{number}.pdf", auth=ANNA)
+    assert stored.content == printed.content
+    twice = await client.post(f"{url}/archive", auth=GF, headers=ANY)
+    assert (twice.status_code, twice.json()) == (200, kept.json())
+    pdf = {**ANY, "content-type": "application/pdf"}
+    rewritten = await client.put(f"{url}/attachments/{number}.pdf", content=b"%PDF", auth=GF, headers=pdf)
+    assert rewritten.status_code in (403, 409), rewritten.text
+    gone = await client.delete(f"{url}/attachments/{number}.pdf", auth=GF, headers=ANY)
+    assert gone.status_code in (403, 409), gone.text
+    more = await client.put(f"{url}/attachments/more.pdf", content=b"%PDF", auth=GF, headers=pdf)
+    assert more.status_code in (403, 409), more.text
+
+
+async def test_a_sign_that_no_font_has_is_a_problem_of_the_document(client: httpx.AsyncClient) -> None:
+    url = await an_offer(client, terms="Grüße 日本")
+    answer = await client.get(f"{url}/pdf", auth=GF)
+    assert (answer.status_code, "U+65E5" in answer.json()["detail"]) == (422, True)
+
+
+async def test_a_tour_has_an_expense_sheet_for_those_who_read_it(client: httpx.AsyncClient) -> None:
+    day = (await create(client))["createdAt"][:10]
+    tour = await made(
+        client, "tours", ANNA, title="Eifel", ownerId="anna", status="planned", startDate=day, endDate=day
+    )
+    common = {"tourId": tour["_id"], "expenseDate": day, "status": "draft"}
+    await made(client, "expenses", ANNA, title="Essen mit Kunde", category="meal", amount=19.9, **common)
+    url = f"/api/v1/tours/{tour['_id']}/expense-sheet"
+    sheet = await client.get(url, auth=ANNA)
+    assert sheet.status_code == 200, sheet.text
+    for words in ("Eifel", "Essen mit Kunde", "19,90", "Entwurf"):
+        assert words in text(sheet.content)
+    assert (await client.get(url, auth=BERT)).status_code == 404
+    assert (await client.post(f"/api/v1/tours/{tour['_id']}/archive", auth=GF)).status_code == 404

@@ -1,0 +1,182 @@
+"""PDFs, read by another library than made them: text, pages, fonts, archive standard, limits."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from pypdf import PdfReader
+from pypdf.generic import StreamObject
+
+from kompass.printing.content import Content, Row
+from kompass.printing.offers import offer
+from kompass.printing.typesetter import NoSuchSign, PrintingError, TooLarge, Typesetter
+from tests.printing.samples import HOSTILE, LETTERHEAD, NAMES, PARTIES, RIGHT_TO_LEFT, an_offer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def letterhead(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("letterhead") / "company.toml"
+    file.write_text(LETTERHEAD, "utf-8")
+    return file
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def typesetter(letterhead: Path) -> AsyncIterator[Typesetter]:
+    one = Typesetter(letterhead)
+    yield one
+    await one.close()
+
+
+def read(pdf: bytes) -> tuple[PdfReader, list[str]]:
+    reader = PdfReader(io.BytesIO(pdf), strict=True)
+    return reader, [re.sub(r"\s+", " ", page.extract_text()) for page in reader.pages]
+
+
+async def test_a_short_offer_is_one_page_with_everything(typesetter: Typesetter) -> None:
+    reader, (page,) = read(await typesetter.print(offer(an_offer(terms=NAMES), PARTIES)))
+    for text in (
+        "Rode Ladenbau GmbH · Am Markt 7 · 53894 Mechernich",
+        "Hofladen Süß & Söhne Dr. Käthe Süß Hauptstraße 1a 53894 Rode",
+        "Angebot A-2026-00042",
+        "03.11.2026",
+        "2,5 Stück 1.234,50 € 3.086,25 €",
+        "Gesamtbetrag 7.345,28 €",
+        "IBAN DE02 1203 0000 0000 2020 51",
+        "Seite 1 von 1",
+        "Ina Nolte",
+        NAMES,
+    ):
+        assert text in page, text
+    assert "ENTWURF" not in page
+    assert reader.metadata is not None
+    assert (reader.metadata.title, reader.metadata.author) == ("Angebot A-2026-00042", "Rode Ladenbau GmbH")
+    assert str(reader.metadata["/CreationDate"]) == "D:20261103000000Z"
+    assert str(reader.root_object["/Lang"]) == "de-DE"
+
+
+async def test_it_is_said_to_be_for_the_archive_and_has_its_fonts_inside(typesetter: Typesetter) -> None:
+    reader, _ = read(await typesetter.print(offer(an_offer(), PARTIES)))
+    found = reader.root_object["/Metadata"].get_object()
+    assert isinstance(found, StreamObject)
+    metadata = found.get_data().decode()
+    assert "<pdfaid:part>3</pdfaid:part>" in metadata
+    assert "<pdfaid:conformance>B</pdfaid:conformance>" in metadata
+    assert "/OutputIntents" in reader.root_object
+    fonts = {
+        str(one.get_object()["/FontDescriptor"].get_object().keys() & {"/FontFile2", "/FontFile3"})
+        for page in reader.pages
+        for font in page["/Resources"]["/Font"].values()  # type: ignore[index]
+        for one in font.get_object()["/DescendantFonts"]
+    }
+    assert fonts
+    assert "set()" not in fonts
+
+
+async def test_a_long_table_repeats_its_heading_and_carries_sums_forward(typesetter: Typesetter) -> None:
+    _, pages = read(await typesetter.print(offer(an_offer(100), PARTIES)))
+    assert len(pages) == 3
+    for number, page in enumerate(pages, 1):
+        assert f"Seite {number} von {len(pages)}" in page
+        lines = [int(found) for found in re.findall(r"Regal Nr\. (\d{3})", page)]
+        if not lines:
+            continue
+        assert "Pos. Bezeichnung Menge Einheit Einzelpreis Gesamt" in page
+        before, upto = (lines[0] - 1) * 308625, lines[-1] * 308625
+        assert ("Übertrag" in page) == (before > 0)
+        if before:
+            assert f"Übertrag {money(before)}" in page
+        if upto < 100 * 308625:
+            assert f"Zwischensumme {money(upto)}" in page
+    assert f"Summe netto {money(100 * 308625)}" in pages[-1]
+
+
+def money(cents: int) -> str:
+    return f"{cents / 100:,.2f} €".translate(str.maketrans(",.", ".,"))
+
+
+async def test_what_people_write_is_text_and_nothing_else(typesetter: Typesetter) -> None:
+    _, (page,) = read(await typesetter.print(offer(an_offer(1, terms=HOSTILE), PARTIES)))
+    assert re.sub(r"\s", "", HOSTILE) in re.sub(r"\s", "", page)
+    assert "root:" not in page
+
+
+async def test_other_directions_of_writing_are_there(typesetter: Typesetter) -> None:
+    _, (page,) = read(await typesetter.print(offer(an_offer(1, terms=RIGHT_TO_LEFT), PARTIES)))
+    assert {*RIGHT_TO_LEFT} - {" "} <= {*page}
+
+
+async def test_a_sign_that_no_font_has_is_named(typesetter: Typesetter) -> None:
+    with pytest.raises(NoSuchSign, match=r"日 \(U\+65E5\)"):
+        await typesetter.print(offer(an_offer(1, terms="日本"), PARTIES))
+
+
+async def test_the_same_document_makes_the_same_bytes_whoever_makes_them(
+    typesetter: Typesetter, letterhead: Path
+) -> None:
+    first = await typesetter.print(offer(an_offer(), PARTIES))
+    other = Typesetter(letterhead)
+    try:
+        assert await other.print(offer(an_offer(), PARTIES)) == first
+    finally:
+        await other.close()
+    assert await typesetter.print(offer(an_offer(3), PARTIES)) != first
+
+
+async def test_a_draft_says_so_on_every_page(typesetter: Typesetter) -> None:
+    _, pages = read(await typesetter.print(offer(an_offer(60, status="draft"), PARTIES)))
+    assert len(pages) > 1
+    assert all("ENTWURF" in page for page in pages)
+
+
+async def test_a_document_without_bounds_is_refused(letterhead: Path) -> None:
+    typesetter = Typesetter(letterhead, seconds=0.3)
+    short, row = offer(an_offer(), PARTIES), Row(("Regal",) * 6, "1,00 €")
+    (table,) = short.tables
+
+    def lines(number: int, row: Row = row) -> Content:
+        return replace(short, tables=[replace(table, rows=[row] * number)])
+
+    try:
+        with pytest.raises(TooLarge, match="5000 lines"):
+            await typesetter.print(lines(1_000_000))
+        with pytest.raises(TooLarge, match="4 MB"):
+            await typesetter.print(lines(5000, Row(("Regal" * 200,) * 6)))
+        with pytest.raises(TooLarge, match="time or memory"):
+            await typesetter.print(lines(5000))
+    finally:
+        await typesetter.close()
+
+
+async def test_templates_and_letterhead_are_those_of_the_company(tmp_path: Path) -> None:
+    (tmp_path / "company.toml").write_text('name = "Eigene GmbH"\nlogo = "logo.svg"\n')
+    (tmp_path / "logo.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><rect width="20" height="20"/></svg>'
+    )
+    (tmp_path / "document.typ").write_text(
+        '#import "letter.typ": letter\n#let data = json("data.json")\n'
+        "#show: letter.with(data)\nEigene Vorlage"
+    )
+    typesetter = Typesetter(tmp_path / "company.toml", tmp_path)
+    try:
+        _, (page,) = read(await typesetter.print(offer(an_offer(), PARTIES)))
+        assert "Eigene Vorlage" in page
+        assert "Regal" not in page
+        (tmp_path / "document.typ").write_text('#read("/etc/passwd")')
+        with pytest.raises(PrintingError, match="template"):
+            await typesetter.print(offer(an_offer(), PARTIES))
+        (tmp_path / "document.typ").write_text('#import "@preview/tablex:0.0.8": tablex')
+        with pytest.raises(PrintingError, match="template"):
+            await typesetter.print(offer(an_offer(), PARTIES))
+        (tmp_path / "company.toml").write_text('name = "X"\nfax = "1"\n')
+        with pytest.raises(PrintingError, match="fax"):
+            await typesetter.print(offer(an_offer(), PARTIES))
+    finally:
+        await typesetter.close()
