@@ -65,7 +65,14 @@ def test_no_file_is_left_out(folder: Path) -> None:
     kustomization = read(folder / "kustomization.yaml")
     files = {file.name for file in folder.glob("*.yaml")} - {"kustomization.yaml"}
     assert files == {name for name in kustomization["resources"] if not name.startswith("..")}
-    assert {image["newTag"] for image in kustomization["images"]} == {"0.1.0"}
+
+
+def test_the_overlay_says_where_the_image_comes_from() -> None:
+    """An image that the base had renamed already would be found by nobody under its first name."""
+    assert "images" not in read(BASE / "kustomization.yaml")
+    (image,) = read(EXAMPLE / "kustomization.yaml")["images"]
+    assert {container["image"] for _, container in CONTAINERS.values()} == {image["name"]}
+    assert image["newTag"] == "0.1.0"
 
 
 @pytest.mark.parametrize("name", PODS)
