@@ -23,6 +23,7 @@ from kompass.api.services import Chain, Services
 from kompass.app import Page
 from kompass.audit import Actor, Door, acting, actor
 from kompass.demo import load as demo
+from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
@@ -260,6 +261,7 @@ async def create_product(
             erasures=sync.erasures,
             views=sync.view,
             typesetter=typesetter,
+            exports=Exports(settings.directory / "temporary" / "exports"),
         )
     )
     provider = identity.provider

@@ -69,6 +69,8 @@ def test_it_serves_and_says_what_is_missing(server: Serving) -> None:
             ("/api/v1/search?q=Hof", boss, "kompass[search]"),
             ("/api/v1/reports/pipeline", boss, "kompass[readstore]"),
             ("/api/v1/jobs", ADMIN, "kompass[jobs]"),
+            ("/api/v1/customers/export?format=xlsx", boss, "kompass[office]"),
+            ("/api/v1/customers/export?format=parquet", boss, "kompass[parquet]"),
         ):
             answer = client.get(path, auth=who)
             assert answer.status_code == 503, (path, answer.text)

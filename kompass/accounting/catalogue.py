@@ -42,6 +42,13 @@ def packaged(name: str) -> dict[str, Any]:
 
 
 @cache
+def profiles_of(doctype: str) -> tuple[Profile, ...]:
+    """Those of the files by which documents of a type are written."""
+    found = (profile(name) for name in PACKAGED)
+    return tuple(one for one in found if one.type == doctype and one.direction != "in")
+
+
+@cache
 def profiles() -> Mapping[str, Profile]:
     """All of them, by name."""
     return MappingProxyType({name: profile(name) for name in (*PACKAGED, *MODELS)})

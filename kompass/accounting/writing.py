@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from kompass.accounting.cells import Value, text_of
+from kompass.accounting.cells import Value, fitted, text_of
 from kompass.accounting.formulas import guarded
 from kompass.accounting.problems import CellError, Problem
-from kompass.accounting.profiles import CellKind, Profile
+from kompass.accounting.profiles import CellKind, Dialect, Profile
 
 PIECE = 64 * 1024
 """Characters, about, of which a piece is made."""
@@ -20,10 +21,15 @@ MOST_TOLD = 1000
 class Writer:
     """One file. `pieces` gives its bytes; afterwards the other members tell what became of the rows."""
 
-    def __init__(self, profile: Profile, preamble: Sequence[str] = ()) -> None:
-        """`preamble`: whole lines before the headings, without line ends."""
+    def __init__(self, profile: Profile, preamble: Sequence[str] = (), *, keeps_all: bool = False) -> None:
+        """`preamble`: whole lines before the headings, without line ends. `keeps_all`: a value that doesn't
+        fit its column is written as the text that it is, and no row is left out for it.
+        """
         self._profile = profile
         self._preamble = preamble
+        self._keeps_all = keeps_all
+        self._begun = False
+        self._place = self._line = 0
         self._special = re.compile(f'["\r\n{re.escape(profile.dialect.delimiter)}]|^[ \u00a0]|[ \u00a0]$')
         self.written = 0
         """Rows that are in the file."""
@@ -42,22 +48,31 @@ class Writer:
 
     def pieces(self, rows: Iterable[Sequence[Value]]) -> Iterator[bytes]:
         """The file's bytes, from rows with a value for each column. A row that doesn't fit is left out."""
-        encode = self._profile.dialect.codec
-        first = True
-        for text in self._texts(rows):
-            if first:
-                yield text.encode(encode)
-                first = False
+        yield from self._encoded(self._texts(rows))
+
+    def some(self, rows: Iterable[Sequence[Value]]) -> bytes:
+        """The same for whoever has the rows bit by bit: the bytes of the next ones, the head with the first.
+        A file without rows is what `some(())` gives.
+        """
+        return b"".join(self._encoded(self._texts(rows)))
+
+    def _encoded(self, texts: Iterable[str]) -> Iterator[bytes]:
+        codec = self._profile.dialect.codec
+        for text in texts:
+            if self._begun:
+                yield text.encode({"utf-8-sig": "utf-8", "utf-16": _utf_16()}.get(codec, codec))
             else:
-                yield text.encode({"utf-8-sig": "utf-8", "utf-16": _utf_16()}.get(encode, encode))
+                yield text.encode(codec)
+                self._begun = True
 
     def _texts(self, rows: Iterable[Sequence[Value]]) -> Iterator[str]:
         end = self._profile.dialect.line_end
-        waiting = [line + end for line in self._head()]
-        self._line = len(waiting)
+        waiting = [] if self._begun else [line + end for line in self._head()]
+        self._line += len(waiting)
         size = 0
-        for place, row in enumerate(rows, 1):
-            line = self._row(place, row)
+        for row in rows:
+            self._place += 1
+            line = self._row(self._place, row)
             if line is None:
                 continue
             waiting.append(line + end)
@@ -90,9 +105,11 @@ class Writer:
                     raise CellError("cell.missing", "is needed", "wird gebraucht")
                 text, changed = text_of(value, column, dialect)
             except CellError as error:
-                refused = True
-                self._tell(self.problems, error.problem.at(place, column.heading, _shown(value)))
-                continue
+                if not self._keeps_all:
+                    refused = True
+                    self._tell(self.problems, error.problem.at(place, column.heading, _shown(value)))
+                    continue
+                text, changed = as_text(value, dialect), error
             if changed is not None:
                 notes.append(changed.problem.at(self._line + 1, column.heading, _shown(value)))
             if column.kind is CellKind.DECIMAL and isinstance(value, Decimal):
@@ -120,6 +137,14 @@ class Writer:
     def _tell(self, told: list[Problem], problem: Problem) -> None:
         if len(told) < MOST_TOLD:
             told.append(problem)
+
+
+def as_text(value: Value, dialect: Dialect) -> str:
+    """A value that isn't of its column's kind, as it stands in the document."""
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = fitted(value.replace("\0", "\ufffd"), dialect)[0]
+    return guarded(text) if dialect.formulas == "guard" else text
 
 
 def _utf_16() -> str:

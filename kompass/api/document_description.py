@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kompass.accounting.catalogue import profiles_of
 from kompass.api.endpoints import BYTES, Json
 from kompass.domain.examples import MORE, NOW, smallest
 from kompass.domain.examples.parts import Dates
 from kompass.domain.kinds import Kind
 from kompass.domain.schemas import schema
+from kompass.exports.formats import KINDS, Format
 from kompass.resources import actions
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.resources.fields import Field
@@ -82,6 +84,7 @@ def paths(resource: Resource) -> Json:
     told = _told(_ref(resource.type), "The document", etag=True)
     found: Json = {
         f"/{resource.name}": {"get": _listing(resource)},
+        f"/{resource.name}/export": {"get": _export(resource)},
         one: {
             "parameters": [_ID],
             "get": _operation(resource, "read", "One document", told, _FIELDS),
@@ -240,6 +243,36 @@ def _listing(resource: Resource, verb: str = "list", of: Resource | None = None)
     told = f"Filters take an operator behind a dot: {', '.join(f'`.{one}`' for one in OPERATORS)}."
     operation = _operation(of or resource, verb, "A page of the list", _told(page, "The page"), *parameters)
     return {**operation, "description": told}
+
+
+def _export(resource: Resource) -> Json:
+    listing = _listing(resource, "export")
+    profiles = [one.name for one in profiles_of(resource.type)]
+    flag = {"type": "boolean", "default": False}
+    parameters: list[Json] = [
+        {"name": "format", "in": "query", "schema": {"type": "string", "enum": [*Format]}},
+        {"name": "package", "in": "query", "schema": flag, "description": "In a ZIP file, with a manifest."},
+        {"name": "dry_run", "in": "query", "schema": flag, "description": "The manifest alone."},
+        *([{"name": "profile", "in": "query", "schema": {"enum": profiles}}] if profiles else ()),
+        {
+            "name": "sort",
+            "in": "query",
+            "schema": {**listing["parameters"][0]["schema"], "default": "createdAt"},
+        },
+        *(one for one in listing["parameters"] if one["name"] not in ("sort", "limit", "cursor")),
+    ]
+    files = {kind.media_type: {"schema": BYTES} for kind in KINDS.values()}
+    files |= {"application/json": {"schema": {}}, "application/zip": {"schema": BYTES}}
+    answers: Json = {
+        "200": {
+            "description": "The file; a manifest with `dry_run`.",
+            "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
+            "content": files,
+        },
+        "406": {"$ref": "#/components/responses/406"},
+    }
+    operation = _operation(resource, "export", "All of the list as a file", answers, *parameters)
+    return {**operation, "description": listing["description"]}
 
 
 def _filter(field: Field) -> Json:

@@ -62,7 +62,7 @@ async def page(resource: Resource, request: Request, view: PersonalDatabase, que
     if field not in resource.sortable:
         raise Problem(400, f"sort can't be {sort[:60]}; it is one of {', '.join(resource.sortable)}.")
     limit = number(request, "limit", LIMIT, 1, MOST_LIMIT)
-    wanted = _fields(request, resource)
+    wanted = fields_of(request, resource)
     try:
         filters = parse(resource.fields, given)
         question = lists.Question(resource, field, sort.startswith("-"), filters, limit)
@@ -74,14 +74,14 @@ async def page(resource: Resource, request: Request, view: PersonalDatabase, que
         address = request.url.include_query_params(cursor=there.following)
         headers["link"] = f'<{address.path}?{address.query}>; rel="next"'
     # Spliced: what is stored is JSON already, and numbers of any size stay what they are.
-    items = b",".join(_shown(document, wanted) for document in there.items)
+    items = b",".join(lists.picked(document, wanted) for document in there.items)
     text = b'{"items":[%b],"next":%b}' % (items, orjson.dumps(there.following))
     return Response(text, headers=headers, media_type="application/json")
 
 
 async def shown(resource: Resource, request: Request) -> Response:
     """`GET {id}`: the document as it is now."""
-    wanted = _fields(request, resource)
+    wanted = fields_of(request, resource)
     document = await found(await view_of(request), resource, request)
     etag = f'"{document.rev}"'
     if etag in [tag.removeprefix("W/") for tag in _tags(request, "if-none-match")]:
@@ -231,7 +231,7 @@ async def body(request: Request, *types: str) -> dict[str, Any]:
     return value
 
 
-def _fields(request: Request, resource: Resource) -> tuple[str, ...] | None:
+def fields_of(request: Request, resource: Resource) -> tuple[str, ...] | None:
     """Top-level members that are shown beside `_id` and `_rev`; None for all."""
     text = request.query_params.get("fields")
     if text is None:
@@ -244,18 +244,11 @@ def _fields(request: Request, resource: Resource) -> tuple[str, ...] | None:
     return wanted
 
 
-def _shown(document: Document, wanted: Sequence[str] | None) -> bytes:
-    if wanted is None:
-        return document.text
-    value = jsontext.decode(document.text)
-    return jsontext.encode({name: value[name] for name in ("_id", "_rev", *wanted) if name in value})
-
-
 def _document(
     document: Document, wanted: Sequence[str] | None, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
     told = {"etag": f'"{document.rev}"', **(headers or {})}
-    return Response(_shown(document, wanted), status, told, media_type="application/json")
+    return Response(lists.picked(document, wanted), status, told, media_type="application/json")
 
 
 def _routes(resource: Resource) -> list[Route]:

@@ -56,6 +56,7 @@ _WHY: Mapping[int, str] = {
     401: "Nobody has logged in.",
     403: "Somebody else may.",
     404: "There is no such thing, or none that the caller may read.",
+    406: "There is none of the types of content that the caller takes.",
     409: "It doesn't go with what is stored.",
     412: "The document has changed meanwhile.",
     413: "It is too large.",

@@ -16,6 +16,7 @@ from kompass.api import (
     devices,
     document_parts,
     documents,
+    exports,
     feed,
     job_service,
     jobs,
@@ -57,6 +58,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     jobs.ROUTES,
     search.ROUTES,
     reports.ROUTES,
+    exports.ROUTES,  # before documents: `export` is no id
     documents.ROUTES,
     document_parts.ROUTES,
     printing.ROUTES,

@@ -10,6 +10,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from kompass.audit.signing import SigningKeys
+from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
 from kompass.jobs.desk import JobsDesk
@@ -72,6 +73,9 @@ class Services:
 
     views: PersonalViews | None = None
     """What each person sees of the database."""
+
+    exports: Exports | None = None
+    """Where files of lists are made."""
 
     reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
     """What reports are asked of."""

@@ -1,27 +1,18 @@
-"""`kompass export`: documents as a CSV file by a profile, with the rights of whoever asks."""
+"""`kompass export`: lists as files, with the rights of whoever asks."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
+from kompass.cli.fetching import archived, refuse_existing
 from kompass.cli.options import HERE, Json, Password, Server
-from kompass.cli.reading import Reading
 from kompass.cli.telling import tell_json
-
-if TYPE_CHECKING:
-    from kompass.accounting.cells import Value
-    from kompass.accounting.profiles import Profile
-    from kompass.accounting.writing import Writer
 
 LEFT_OUT = 3
 """Exit code: the file is there, without documents that don't fit."""
@@ -29,10 +20,30 @@ TOLD = 20
 """Problems that are told on the terminal; `--json` tells more."""
 
 
+class _Asked(NamedTuple):
+    path: str
+    params: dict[str, str | int | bool]
+
+
 def export(
-    profile: Annotated[str, typer.Argument(help="A profile, as lexware-contracts, or a type, as customer.")],
+    what: Annotated[str, typer.Argument(help="A list, as customers, or a profile, as lexware-contracts.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, xlsx, json, ndjson or parquet.", show_default="csv"),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", "-f", help="As rating=A or createdAt.gte=2026-01-01; several times."),
+    ] = None,
+    fields: Annotated[
+        str | None, typer.Option(help="Columns, separated by commas.", show_default="all")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="A field, with - in front descending.", show_default="createdAt")
+    ] = None,
+    german: Annotated[bool, typer.Option("--german", help="Headings in German.")] = False,
     output: Annotated[
-        Path | None, typer.Option(help="The file to write.", show_default="the profile's name for it")
+        Path | None, typer.Option(help="The file to write.", show_default="the server's name for it")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell.")] = False,
     server: Server = HERE,
@@ -40,116 +51,78 @@ def export(
     password: Password = None,
     as_json: Json = False,
 ) -> None:
-    """Write the documents that --user may read as a CSV file, with a manifest beside it.
+    """Write what --user may read of a list as a file, with a manifest beside it.
 
-    Exits with 3 if documents were left out because they don't fit.
+    Exits with 3 if documents were left out because they don't fit the profile.
     """
-    wanted = _profile(profile)
-    now = datetime.now(UTC)
-    target = output or Path(wanted.file_name.format(name=wanted.name, time=f"{now:%Y%m%dT%H%M%SZ}"))
-    manifest_file = target.with_name(f"{target.name}.manifest.json")
-    if not dry_run and (target.exists() or manifest_file.exists()):
-        raise UsableError(f"{target} or its manifest is there already: name another file with --output.")
+    asked = _asked(what, form, filters or [], fields, sort)
+    if output is not None and not dry_run:
+        refuse_existing(output, _manifest(output))
+    language = "de" if german else "en"
     with asking(server, name, password) as client:
-        told = _written(wanted, Reading(client), None if dry_run else target)
-    told = {"profile": wanted.name, "file": target.name, "exported_at": f"{now:%Y-%m-%dT%H:%M:%SZ}", **told}
-    if not dry_run:
-        from kompass.files import replace_file
-
-        manifest = {key: value for key, value in told.items() if key not in ("problems", "notes")}
-        replace_file(manifest_file, json.dumps(manifest, indent=2).encode() + b"\n")
-    _tell(told, target, dry_run=dry_run, as_json=as_json)
+        if dry_run:
+            params = {**asked.params, "dry_run": "true"}
+            told = client.send("GET", asked.path, params=params, headers={"accept-language": language})
+            _tell(told, None, as_json=as_json)
+        else:
+            params = {**asked.params, "package": "true"}
+            with archived(client, asked.path, params, language, quiet=as_json) as archive:
+                told = archive.manifest
+                target = output or Path(told["file"])
+                refuse_existing(target, _manifest(target))
+                archive.write(told["file"], target, told["sha256"])
+            _note(target, told)
+            _tell({**told, "file": str(target)}, target, as_json=as_json)
     if told["left_out"]:
         raise typer.Exit(LEFT_OUT)
 
 
-def _profile(name: str) -> Profile:
+def _asked(what: str, form: str | None, filters: list[str], fields: str | None, sort: str | None) -> _Asked:
     # Imported here: other commands don't need the models.
-    from kompass.accounting.catalogue import profile, profiles
+    from kompass.accounting.catalogue import PACKAGED, profile
+    from kompass.resources.catalogue import RESOURCES, plural
 
-    try:
-        found = profile(name)
-    except KeyError:
-        raise UsableError(f"There is no profile {name!r}. There are: {', '.join(profiles())}") from None
-    if found.type is None or found.direction == "in":
-        raise UsableError(f"{name} is no profile whose rows are documents, so none can be exported by it.")
-    return found
-
-
-def _written(profile: Profile, reading: Reading, target: Path | None) -> dict[str, Any]:
-    """What the file has become; it is there whole or not at all."""
-    from kompass.accounting.writing import Writer
-
-    writer = Writer(profile)
-    digest = hashlib.sha256()
-    size = 0
-    pieces = writer.pieces(_rows(profile, reading))
-    if target is None:
-        for piece in pieces:
-            digest.update(piece)
-            size += len(piece)
-        return _told(writer, digest.hexdigest(), size)
-    from kompass.files import PRIVATE, sync_directory
-
-    draft = target.with_name(f".{target.name}.part")
-    try:
-        draft.unlink(missing_ok=True)  # of an export that was killed
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
-            for piece in pieces:
-                digest.update(piece)
-                size += len(piece)
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-        sync_directory(target.parent)
-    except OSError as error:
-        raise UsableError(f"{target} can't be written: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
-    return _told(writer, digest.hexdigest(), size)
+    given = {"format": form, "fields": fields, "sort": sort}
+    params: dict[str, str | int | bool] = {key: value for key, value in given.items() if value}
+    for one in filters:
+        member, sign, value = one.partition("=")
+        if not sign:
+            raise UsableError(f"{one} is no filter: write field=value or field.operator=value")
+        if member in params:
+            raise UsableError(f"{member} is given twice")
+        params[member] = value
+    resource = what if what in RESOURCES else plural(what)
+    if what in PACKAGED:
+        found = profile(what)
+        if found.type is None or found.direction == "in":
+            raise UsableError(
+                f"{what} is no profile whose rows are documents, so none can be exported by it."
+            )
+        resource = plural(found.type)
+        params["profile"] = what
+    if resource not in RESOURCES:
+        profiles = ", ".join(name for name in PACKAGED if profile(name).type)
+        raise UsableError(f"There is no list {what!r}. There are: {', '.join(RESOURCES)}; {profiles}")
+    return _Asked(f"/{resource}/export", params)
 
 
-def _rows(profile: Profile, reading: Reading) -> Iterator[list[Value]]:
-    from kompass.accounting.sources import values
-
-    assert profile.type is not None
-    for page in reading.pages(profile.type, profile.where):
-        rows = [values(profile, body, reading) for body in page]
-        # Documents lead to others, and these to others again: each round asks for all that are new at once.
-        while reading.fetch():
-            rows = [values(profile, body, reading) for body in page]
-        yield from rows
+def _manifest(target: Path) -> Path:
+    return target.with_name(f"{target.name}.manifest.json")
 
 
-def _told(writer: Writer, digest: str, size: int) -> dict[str, Any]:
-    return {
-        "rows": writer.written,
-        "left_out": writer.left_out,
-        "changed": writer.changed,
-        "sums": {heading: f"{number:f}" for heading, number in writer.sums.items()},
-        "bytes": size,
-        "sha256": digest,
-        "problems": [_problem(one) for one in writer.problems],
-        "notes": [_problem(one) for one in writer.notes],
-    }
+def _note(target: Path, told: dict[str, Any]) -> None:
+    from kompass.files import replace_file
+
+    kept = {key: value for key, value in told.items() if key not in ("problems", "notes")}
+    text = json.dumps({**kept, "file": target.name}, indent=2, ensure_ascii=False)
+    replace_file(_manifest(target), text.encode() + b"\n")
 
 
-def _problem(problem: Any) -> dict[str, Any]:
-    return {
-        "row": problem.line,
-        "column": problem.column,
-        "value": problem.value,
-        "rule": problem.rule,
-        "reason": problem.reason,
-    }
-
-
-def _tell(told: dict[str, Any], target: Path, *, dry_run: bool, as_json: bool) -> None:
+def _tell(told: dict[str, Any], target: Path | None, *, as_json: bool) -> None:
     if as_json:
         tell_json(told)
         return
     for one in [*told["problems"], *told["notes"]][:TOLD]:
         typer.echo(f"document {one['row']}, {one['column']}: {one['reason']}: {one['value']}", err=True)
     left_out = f", {told['left_out']} left out" if told["left_out"] else ""
-    typer.echo(f"{told['rows']} rows{left_out}" + ("" if dry_run else f" in {target}"))
+    typer.echo(f"{told['rows']} rows{left_out}" + ("" if target is None else f" in {target}"))

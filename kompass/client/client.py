@@ -95,9 +95,11 @@ class Client:
         )
         return told(answer)
 
-    def stream(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
+    def stream(
+        self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
         """`with client.stream(…) as pieces:` reads any endpoint piece by piece."""
-        return self._connection.stream(PREFIX + path)
+        return self._connection.stream(PREFIX + path, params, headers)
 
     def upload(
         self,

@@ -106,10 +106,12 @@ class Connection:
             pause = min(2 * pause, 10.0)
 
     @contextmanager
-    def stream(self, path: str) -> Iterator[Iterator[bytes]]:
+    def stream(
+        self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Iterator[bytes]]:
         """Reads piece by piece. Raises as `ask` does, also while it is read."""
         try:
-            with self._http.stream("GET", path) as answer:
+            with self._http.stream("GET", path, params=params, headers=headers) as answer:
                 if not answer.is_success:
                     answer.read()
                     _checked(answer)

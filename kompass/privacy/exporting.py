@@ -20,15 +20,15 @@ with him (`WITHHELD`): that is nobody's personal data.
 from __future__ import annotations
 
 import asyncio
-import zipfile
 from array import array
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 import orjson
 
+from kompass.archives import Archive
 from kompass.audit import vault
 from kompass.privacy import consents
 from kompass.privacy.accounts import Accounts
@@ -72,47 +72,6 @@ class _Left:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
-class _Buffer:
-    """Takes what a ZIP file is made of, and hands it on."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: Any) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        return
-
-    def take(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
-
-
-class _Archive:
-    """A ZIP file that is written and taken away at the same time."""
-
-    def __init__(self) -> None:
-        self._buffer = _Buffer()
-        self._file = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_DEFLATED)  # type: ignore[call-overload]
-
-    def write(self, name: str, text: bytes) -> None:
-        self._file.writestr(name, text)
-
-    def entry(self, name: str) -> IO[bytes]:
-        """For what comes in pieces."""
-        found: IO[bytes] = self._file.open(name, "w", force_zip64=True)
-        return found
-
-    def take(self) -> bytes:
-        """What is new since the last time."""
-        return self._buffer.take()
-
-    def close(self) -> None:
-        self._file.close()
-
-
 async def export(gate: Gate, accounts: Accounts, subject: str) -> AsyncIterator[bytes]:
     """The pieces of the ZIP file. Raises `UnknownSubjectError` before the first one."""
 
@@ -122,7 +81,7 @@ async def export(gate: Gate, accounts: Accounts, subject: str) -> AsyncIterator[
             return found, *_documents(reading, found)
 
     found, docids, left = await asyncio.to_thread(look)
-    archive = _Archive()
+    archive = Archive()
     files = 0
     for start in range(0, len(docids), _PAGE):
         attached = await asyncio.to_thread(_pack, gate, archive, docids[start : start + _PAGE])
@@ -205,7 +164,7 @@ def _documents(reading: Reading, found: Found) -> tuple[list[str], _Left]:
     return wanted, left
 
 
-def _pack(gate: Gate, archive: _Archive, docids: list[str]) -> list[tuple[str, AttachmentInfo]]:
+def _pack(gate: Gate, archive: Archive, docids: list[str]) -> list[tuple[str, AttachmentInfo]]:
     """Puts documents into the file; returns their attachments."""
     attached = []
     with gate.database.reading() as reading:

@@ -22,6 +22,7 @@ from kompass.resources.catalogue import Resource
 from kompass.resources.fields import fields
 from kompass.resources.filters import Filter
 from kompass.sync.personal import PersonalDatabase
+from replication.protocol import jsontext
 from replication.protocol.collation import above, array_prefix, sort_key
 from replication.store.interface import DocumentMapper, IndexBehindError
 from replication.store.values import Document, IndexEntry
@@ -81,6 +82,14 @@ async def page(view: PersonalDatabase, question: Question, cursor: str | None = 
         if few is not None:
             return _sorted(question, few, after)
     return await _scanned(view, question, low, after)
+
+
+def picked(document: Document, fields: Sequence[str] | None) -> bytes:
+    """The document with these members, and with its id and revision; None: with all of them."""
+    if fields is None:
+        return document.text
+    value = jsontext.decode(document.text)
+    return jsontext.encode({name: value[name] for name in ("_id", "_rev", *fields) if name in value})
 
 
 async def _scanned(view: PersonalDatabase, question: Question, low: bytes, after: IndexEntry | None) -> Page:

@@ -38,6 +38,20 @@ def _listed(t: Target) -> Asks:
         yield Ask("POST", f"/api/v1/{name}", {"type": "customer"}, changes=True)
 
 
+def _exported(t: Target) -> Asks:
+    for name in ASKED:
+        for form in ("csv", "json", "ndjson"):
+            yield Ask("GET", f"/api/v1/{name}/export?{query_of(format=form)}")
+        for query in (
+            {"_id": t.id},
+            {"sort": "-modifiedAt", "fields": "createdBy"},
+            {"notes.contains": "MARK"},
+        ):
+            yield Ask("GET", f"/api/v1/{name}/export?{query_of(**query)}")
+    yield Ask("GET", "/api/v1/expenses/export?profile=expenses")
+    yield Ask("GET", "/api/v1/customers/export?profile=lexware-customers")
+
+
 def _one(suffix: str, *writes: tuple[str, Any], queries: tuple[str, ...] = ("",)) -> Callable[[Target], Asks]:
     def ask(t: Target) -> Asks:
         for name in ASKED:
@@ -69,6 +83,7 @@ def _printed(suffix: str, *, writes: bool = False) -> Callable[[Target], Asks]:
 
 FOR_DOCUMENTS: Mapping[str, Callable[[Target], Asks]] = {
     "/{resource}": _listed,
+    "/{resource}/export": _exported,
     "/{resource}/{id}": _one(
         "", ("PUT", {}), ("PATCH", {"notes": "x"}), ("DELETE", None), queries=("", "?fields=createdBy")
     ),

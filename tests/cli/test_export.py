@@ -13,9 +13,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from kompass.cli import reading
 from kompass.cli.app import app
 from kompass.domain.examples import full
+from kompass.exports import reading
 from tests.identity.conftest import ADMIN, put_user
 from tests.in_process import serving
 from tests.product import running_product
@@ -112,7 +112,7 @@ async def test_nothing_is_written_in_a_dry_run(url: str, tmp_path: Path) -> None
     ("profile", "said"),
     [
         ("lexware-payments", "no profile whose rows are documents"),
-        ("nothing", "There is no profile 'nothing'"),
+        ("nothing", "There is no list 'nothing'"),
     ],
 )
 async def test_a_profile_that_can_not_be_exported_is_told(profile: str, said: str) -> None:

@@ -1,0 +1,94 @@
+"""Files that a server makes: fetched whole or not at all, with what the server says about them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kompass.cli.errors import UsableError
+from kompass.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from kompass.client import Client
+    from kompass.client.connection import Params
+
+MANIFEST = "manifest.json"
+"""What the server says of the files, within the archive."""
+_PIECE = 256 * 1024
+
+
+class Archived:
+    """A ZIP file of the server's."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
+
+    @property
+    def names(self) -> list[str]:
+        """Of its files, but for what is said about them."""
+        return [name for name in self._archive.namelist() if name != MANIFEST]
+
+    def write(self, name: str, target: Path, sha256: str) -> None:
+        """One of the files. Raises `UsableError` if it isn't the one that the server made."""
+
+        def pieces() -> Iterator[bytes]:
+            digest = hashlib.sha256()
+            with self._archive.open(name) as file:
+                while piece := file.read(_PIECE):
+                    digest.update(piece)
+                    yield piece
+            if digest.hexdigest() != sha256:
+                raise UsableError(f"{name} isn't what the server says that it is: fetch it again")
+
+        write_pieces(target, pieces())
+
+
+@contextmanager
+def archived(client: Client, path: str, params: Params, language: str, *, quiet: bool) -> Iterator[Archived]:
+    """What is answered to a `GET`, a ZIP file. Raises `UsableError` if it is none."""
+    with tempfile.TemporaryFile() as file:
+        said = {"accept-language": language}
+        with client.stream(path, params, said) as pieces, Bar(quiet=quiet) as bar:
+            for piece in pieces:
+                file.write(piece)
+                bar("bytes received", file.tell(), None)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield Archived(archive)
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise UsableError(f"the server's answer can't be read: {error}") from None
+
+
+def write_pieces(target: Path, pieces: Iterator[bytes]) -> None:
+    """A new file of these: there whole or not at all. Raises `UsableError`."""
+    from kompass.files import PRIVATE, sync_directory
+
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        draft.unlink(missing_ok=True)  # of an export that was killed
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+        sync_directory(target.parent)
+    except OSError as error:
+        raise UsableError(f"{target} can't be written: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def refuse_existing(*targets: Path) -> None:
+    """Files are never written over."""
+    there = next((target for target in targets if target.exists()), None)
+    if there is not None:
+        raise UsableError(f"{there} is there already: name another file with --output.")

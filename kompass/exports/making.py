@@ -1,0 +1,173 @@
+"""Making an export: pages of a list go through an encoder, a few at a time, and become a file."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+from zoneinfo import ZoneInfo
+
+from kompass.accounting.profiles import Profile
+from kompass.accounting.sources import Documents, values
+from kompass.exports.encoding import Encoder, Told
+from kompass.exports.formats import Format
+from kompass.exports.reading import Named, pages
+from kompass.exports.tables import Headings, rows_of, table
+from kompass.exports.texts import Csv, Json
+from kompass.resources.lists import Question
+from kompass.sync.personal import PersonalDatabase
+from replication.protocol import jsontext
+
+AT_ONCE = 2
+"""Exports that are worked on at the same moment; the others take turns with them, page by page."""
+MOST_FILES = 8
+"""Files that are whole before they are sent, and aren't sent yet: each of them takes room on the disk."""
+_ZONE = ZoneInfo("Europe/Berlin")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to have."""
+
+    question: Question
+    form: Format
+    fields: tuple[str, ...] | None = None
+    """Members of the documents; None for all."""
+    german: bool = False
+    """Whether headings and forms of days are German."""
+    profile: Profile | None = None
+    """The columns and the dialect of a CSV file for an accounting program, in place of `fields`."""
+
+    def name(self, now: datetime) -> str:
+        """What the file is called."""
+        what = self.question.resource.type if self.profile is None else self.profile.name
+        return file_name(what, self.form.value, now)
+
+
+class BusyError(Exception):
+    """Too many files are being made."""
+
+
+def file_name(what: str, ending: str, now: datetime) -> str:
+    """`customer_export_2026-11-30_0815.csv`, by the time in Germany."""
+    return f"{what}_export_{now.astimezone(_ZONE):%Y-%m-%d_%H%M}.{ending}"
+
+
+class Exports:
+    """Where exports are made. One for a process."""
+
+    def __init__(self, directory: Path) -> None:
+        """`directory`: for what is being made; emptied now."""
+        self._directory = directory
+        self._files = 0
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        shutil.rmtree(directory, ignore_errors=True)  # left by a process that was killed
+
+    def encoder(self, wish: Wish, documents: Documents) -> Encoder:
+        """`documents`: those that others name. Raises `OSError` if nothing can be written here."""
+        profile = wish.profile
+        if profile is not None:
+            return Csv(profile, lambda body: values(profile, body, documents), keeps_all=False)
+        if wish.form in (Format.JSON, Format.NDJSON):
+            return Json(wish.fields, lines=wish.form is Format.NDJSON)
+        doctype = wish.question.resource.type
+        if wish.form is Format.PARQUET:
+            from kompass.exports.parquet import Parquet
+
+            plain = table(doctype, wish.fields)
+            return Parquet(plain, rows_of(plain), self.directory)
+        if wish.form is Format.XLSX:
+            from kompass.exports.spreadsheet import Spreadsheet
+
+            shown = table(doctype, wish.fields, Headings.GERMAN if wish.german else Headings.ENGLISH)
+            return Spreadsheet(shown, rows_of(shown), self.directory, german=wish.german)
+        shown = table(doctype, wish.fields, Headings.GERMAN if wish.german else Headings.NAMES)
+        return Csv(shown, rows_of(shown), keeps_all=True)
+
+    @property
+    def directory(self) -> Path:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._directory
+
+    async def pieces(
+        self, view: PersonalDatabase, wish: Wish, told: list[Told]
+    ) -> AsyncGenerator[bytes, None]:
+        """The file's bytes. `told` gets what became of the documents, at the end."""
+        named = Named(view)
+        encoder = await asyncio.to_thread(self.encoder, wish, named)
+        try:
+            async with aclosing(pages(view, wish.question)) as found:
+                async for page in found:
+                    async with self._turns:
+                        if wish.profile is not None:
+                            bodies = [jsontext.decode(document.text) for document in page]
+                            await named.of(wish.profile, bodies)
+                        piece = await asyncio.to_thread(encoder.add, page)
+                    if piece:
+                        yield piece
+            rest = encoder.end()
+            while True:
+                async with self._turns:
+                    last = await asyncio.to_thread(next, rest, None)
+                if last is None:
+                    break
+                if last:
+                    yield last
+            told.append(encoder.told)
+        finally:
+            encoder.close()
+
+    async def whole(self, view: PersonalDatabase, wish: Wish) -> Whole:
+        """The file, made before anybody gets a byte of it. Raises `BusyError`."""
+        if self._files >= MOST_FILES:
+            raise BusyError
+        self._files += 1
+        file = None
+        try:
+            file = await asyncio.to_thread(self._nameless)
+            told: list[Told] = []
+            digest, size = hashlib.sha256(), 0
+            async with aclosing(self.pieces(view, wish, told)) as pieces:
+                async for piece in pieces:
+                    digest.update(piece)
+                    size += len(piece)
+                    await asyncio.to_thread(file.write, piece)
+            file.seek(0)
+        except BaseException:
+            self._closed(file)
+            raise
+        return Whole(file, size, digest.digest(), told[0], lambda: self._closed(file))
+
+    def _nameless(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=self.directory)
+
+    def _closed(self, file: IO[bytes] | None) -> None:
+        self._files -= 1
+        if file is not None:
+            file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A file that is there; whoever takes it closes it, once."""
+
+    file: IO[bytes]
+    size: int
+    digest: bytes
+    """SHA-256."""
+    told: Told
+    close: Callable[[], None]
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        try:
+            while piece := await asyncio.to_thread(self.file.read, 256 * 1024):
+                yield piece
+        finally:
+            self.close()

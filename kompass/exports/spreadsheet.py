@@ -1,0 +1,203 @@
+"""A list as a spreadsheet (xlsx), written row by row.
+
+Days are days and numbers numbers, with a format; texts are texts, whatever they begin with: nothing in the
+file is a formula or a link. What a sheet can't hold goes on in the next one.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kompass.accounting.cells import Value, text_of
+from kompass.accounting.problems import CellError, Problem
+from kompass.accounting.profiles import CellKind, Column, Dialect, Profile
+from kompass.accounting.writing import as_text
+from kompass.exports.encoding import Told
+from replication.protocol import jsontext
+from replication.store.values import Document
+
+if TYPE_CHECKING:
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
+
+MOST_ROWS = 1_048_575
+"""Of a sheet, below its headings."""
+LONGEST = 32_767
+"""Units of UTF-16 that a cell holds."""
+CUT = " [… gekürzt / cut]"
+FIRST_DAY = date(1900, 3, 1)
+"""Before it Excel and LibreOffice disagree by a day, and before 1900 there is none."""
+DIGITS = 15
+"""That a number of a spreadsheet has."""
+_WIDTHS = (8, 60)
+_PIECE = 256 * 1024
+_NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
+_PLAIN = Dialect(formulas="keep")
+"""How what isn't a single value is written: lists of texts, parts of documents."""
+
+
+class Spreadsheet:
+    def __init__(
+        self,
+        profile: Profile,
+        rows: Callable[[Mapping[str, Any]], list[Value]],
+        directory: Path,
+        *,
+        german: bool,
+        most_rows: int = MOST_ROWS,
+    ) -> None:
+        """`directory`: where its parts lie until it is closed."""
+        import xlsxwriter
+
+        self.told = Told()
+        self._profile = profile
+        self._rows = rows
+        self._most = most_rows
+        self._parts = Path(tempfile.mkdtemp(prefix="xlsx-", dir=directory))
+        self._file = self._parts / "whole"
+        self._book = xlsxwriter.Workbook(
+            str(self._file), {"constant_memory": True, "tmpdir": str(self._parts)}
+        )
+        self._head = self._book.add_format({"bold": True, "bottom": 1})
+        day = "dd.mm.yyyy" if german else "yyyy-mm-dd"
+        formats = {
+            "plain": "General",
+            "money": "#,##0.00",
+            "day": day,
+            "moment": f'{day} hh:mm:ss "UTC"',
+        }
+        self._formats: dict[str, Format] = {
+            name: self._book.add_format({"num_format": form}) for name, form in formats.items()
+        }
+        self._sheet: Worksheet
+        self._sheets = 0
+        self._widths: list[int] = []
+        self._begin()
+
+    # -- what is asked of it ---------------------------------------------------------------------
+
+    def add(self, documents: Sequence[Document]) -> bytes:
+        for document in documents:
+            if self._row > self._most:
+                self._finish()
+                self._begin()
+            for place, (column, value) in enumerate(
+                zip(self._profile.columns, self._rows(jsontext.decode(document.text)), strict=True)
+            ):
+                if value is not None:
+                    self._cell(place, column, value)
+            self._row += 1
+            self.told.rows += 1
+        return b""
+
+    def end(self) -> Iterator[bytes]:
+        self._finish()
+        self._book.close()
+        with self._file.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def close(self) -> None:
+        for sheet in self._book.worksheets():
+            if sheet.row_data_fh is not None:
+                sheet.row_data_fh.close()
+        self._book.fileclosed = True  # else it would be written when it goes
+        shutil.rmtree(self._parts, ignore_errors=True)
+
+    # -- sheets ----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._sheets += 1
+        suffix = "" if self._sheets == 1 else f" {self._sheets}"
+        title = re.sub(r"[\[\]:*?/\\']", " ", self._profile.title)
+        self._sheet = self._book.add_worksheet(title[: 31 - len(suffix)] + suffix)
+        self._row = 1
+        self._widths = [len(column.heading) + 3 for column in self._profile.columns]  # and the filter's arrow
+        for place, column in enumerate(self._profile.columns):
+            self._sheet.write_string(0, place, column.heading, self._head)
+        self._sheet.freeze_panes(1, 0)
+
+    def _finish(self) -> None:
+        least, most = _WIDTHS
+        for place, width in enumerate(self._widths):
+            self._sheet.set_column(place, place, min(max(width, least), most))
+        self._sheet.autofilter(0, 0, max(self._row - 1, 1), len(self._profile.columns) - 1)
+
+    # -- cells -----------------------------------------------------------------------------------
+
+    def _cell(self, place: int, column: Column, value: Value) -> None:
+        kind = column.kind
+        if type(value) is bool:
+            self._sheet.write_boolean(self._row, place, value)
+        elif kind in (CellKind.DECIMAL, CellKind.INTEGER) and isinstance(value, int | Decimal):
+            self._number(place, column, value)
+        elif isinstance(value, datetime):
+            if value.astimezone(UTC).date() >= FIRST_DAY:
+                self._widen(place, 23)
+                at = value.astimezone(UTC).replace(tzinfo=None)
+                self._sheet.write_datetime(self._row, place, at, self._formats["moment"])
+            else:
+                self._text(place, column, value.isoformat())
+        elif isinstance(value, date):
+            if value >= FIRST_DAY:
+                self._widen(place, 11)
+                self._sheet.write_datetime(self._row, place, value, self._formats["day"])
+            else:
+                self._text(place, column, value.isoformat())
+        else:
+            self._text(place, column, _text(value, column))
+
+    def _number(self, place: int, column: Column, value: int | Decimal) -> None:
+        text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+        if len(text.strip("-0.").replace(".", "")) > DIGITS:
+            self._text(place, column, text)
+            return
+        self._widen(place, len(text) + 2)
+        form = self._formats["money"] if column.decimals == 2 else None
+        self._sheet.write_number(self._row, place, float(value), form)
+
+    def _text(self, place: int, column: Column, text: str) -> None:
+        if not text.isascii():
+            text = _NO_XML.sub("\ufffd", text)
+        text = text.replace("\r\n", "\n")  # a spreadsheet's own line end
+        if len(text) > LONGEST // 2:
+            text = self._fitting(column, text)
+        self._widen(place, len(text))
+        if text.startswith("<r>") and text.endswith("</r>"):
+            # The library would take it for markup of its own, and put it into the file as it is.
+            self._sheet.write_rich_string(self._row, place, text[:1], self._formats["plain"], text[1:])
+        else:
+            self._sheet.write_string(self._row, place, text)
+
+    def _fitting(self, column: Column, text: str) -> str:
+        units = text.encode("utf-16-le")
+        if len(units) <= 2 * LONGEST:
+            return text
+        self.told.note(
+            Problem(
+                "cell.long",
+                f"has {len(units) // 2} characters, and a cell holds {LONGEST}: it was cut",
+                f"hat {len(units) // 2} Zeichen, eine Zelle fasst {LONGEST}: gekürzt",
+            ).at(self.told.rows + 1, column.heading, text)
+        )
+        return units[: 2 * (LONGEST - len(CUT))].decode("utf-16-le", "ignore") + CUT
+
+    def _widen(self, place: int, width: int) -> None:
+        if width > self._widths[place]:
+            self._widths[place] = width
+
+
+def _text(value: Value, column: Column) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return text_of(value, column, _PLAIN)[0]
+    except CellError:
+        return as_text(value, _PLAIN)
