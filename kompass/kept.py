@@ -8,7 +8,10 @@ from __future__ import annotations
 JOBS = "jobs/jobs.sqlite"
 """Jobs, receivers of webhooks (`kompass.jobs.store`)."""
 
-FILES: tuple[str, ...] = (JOBS,)
+LEXWARE = "office/lexware.sqlite"
+"""What went to Lexware, and what came from it (`kompass.lexware.store`)."""
+
+FILES: tuple[str, ...] = (JOBS, LEXWARE)
 """Below a data directory, in a folder: files beside the databases would be taken for one. Without the
 folders their names are different, too.
 """

@@ -29,6 +29,8 @@ from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
 from kompass.jobs.desk import JobsDesk
+from kompass.lexware.exchange import Exchange
+from kompass.lexware.keeping import Keeper
 from kompass.printing.typesetter import Typesetter
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
@@ -79,9 +81,11 @@ class Product:
         reports: ReadStore,
         jobs: JobsDesk,
         typesetter: Typesetter,
+        lexware: Keeper,
     ) -> None:
         self.typesetter = typesetter
         self.reports = reports
+        self.lexware = lexware
         self.jobs = jobs
         self.feed = feed
         self.documents = documents
@@ -124,6 +128,7 @@ class Product:
 
     async def close(self) -> None:
         """Ends what works on documents; `documents` are then closed by whoever serves them."""
+        await self.lexware.close()
         await self.search.close()
         await self.reports.close()
         await self.typesetter.close()
@@ -246,6 +251,7 @@ async def create_product(
     feed = FeedDesk(settings)
     jobs = JobsDesk(sync.file.parent, expected=settings.jobs, shared=shared_files(settings))
     typesetter = Typesetter(settings.letterhead, settings.templates)
+    lexware = Exchange(settings, sync.gate, sync.file.parent)
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(
@@ -258,6 +264,7 @@ async def create_product(
             feed=feed,
             reports=reports,
             jobs=jobs,
+            lexware=lexware,
             erasures=sync.erasures,
             views=sync.view,
             typesetter=typesetter,
@@ -266,7 +273,21 @@ async def create_product(
     )
     provider = identity.provider
     page = Page(settings.pouchdb_file, token_endpoint=provider.token_endpoint if provider else None)
-    return Product(documents, page, api, identity, sync, search, feed, reports, jobs, typesetter)
+    keeper = Keeper(lexware)
+    keeper.start()
+    return Product(
+        documents,
+        page,
+        api,
+        identity,
+        sync,
+        search,
+        feed,
+        reports,
+        jobs,
+        typesetter=typesetter,
+        lexware=keeper,
+    )
 
 
 def _checking(feeds: LiveFeeds) -> Callable[[], None]:

@@ -397,6 +397,30 @@ class Settings(BaseSettings):
         default=None,
         description="Directory with templates that stand in for the packaged ones, and `fonts/`",
     )
+    lexware_directory: Path | None = Field(
+        default=None,
+        description="Folder that Lexware and this server share: `exports` and `imports` below it; every"
+        " process of a cluster names the same. See docs/accounting/lexware.md",
+    )
+    lexware_export: str = Field(
+        default="0 2 * * *",
+        description="When contracts and customers go to Lexware: a cron line, in Germany's time; `never` for"
+        " by hand only",
+    )
+    lexware_import: str = Field(
+        default="*/15 8-17 * * mon-fri",
+        description="When that folder is looked into for payments and invoices; likewise",
+    )
+    lexware_sftp: str | None = Field(
+        default=None,
+        description="Where files go instead of `exports`: `sftp://NAME@HOST:PORT/FOLDER`",
+    )
+    lexware_sftp_key_file: Path | None = Field(
+        default=None, description="File with the private key that logs in there"
+    )
+    lexware_sftp_host_key: str | None = Field(
+        default=None, description="Public key that server has to show, as `ssh-ed25519 AAAA…`"
+    )
     pouchdb_file: Path | None = Field(
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
@@ -470,6 +494,22 @@ class Settings(BaseSettings):
                 raise ValueError(f"give an address that begins with {' or '.join(schemes)}://")
         return value
 
+    @field_validator("lexware_export", "lexware_import")
+    @classmethod
+    def _is_a_cron_line(cls, value: str) -> str:
+        if value != "never" and re.fullmatch(r"[0-9a-z*/,#-]+( [0-9a-z*/,#-]+){4}", value) is None:
+            raise ValueError(f"{value!r} is no cron line of five parts, as 0 2 * * *, and not never")
+        return value
+
+    @field_validator("lexware_sftp")
+    @classmethod
+    def _is_sftp(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme != "sftp" or not parts.hostname or not parts.username or parts.password:
+                raise ValueError("give it as sftp://NAME@HOST/FOLDER, without a password: a key logs in")
+        return value
+
     @field_validator("webhook_hosts")
     @classmethod
     def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
@@ -482,6 +522,8 @@ class Settings(BaseSettings):
     def _what_belongs_together(self) -> Settings:
         if self.keycloak_client_secret is not None and self.keycloak_issuer is None:
             raise ValueError("keycloak_client_secret needs keycloak_issuer: whose users are to be followed?")
+        if self.lexware_sftp is not None and not (self.lexware_sftp_key_file and self.lexware_sftp_host_key):
+            raise ValueError("lexware_sftp needs lexware_sftp_key_file and lexware_sftp_host_key")
         # Imported here as below: they bring libraries along.
         from replication.accounts.proxies import check_secret
 

@@ -20,6 +20,7 @@ from kompass.api import (
     feed,
     job_service,
     jobs,
+    lexware,
     login,
     printing,
     privacy,
@@ -56,6 +57,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     feed.ROUTES,
     job_service.ROUTES,
     jobs.ROUTES,
+    lexware.ROUTES,
     search.ROUTES,
     reports.ROUTES,
     exports.ROUTES,  # before documents: `export` is no id

@@ -14,6 +14,7 @@ from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
 from kompass.jobs.desk import JobsDesk
+from kompass.lexware.exchange import Exchange
 from kompass.printing.typesetter import Typesetter
 from kompass.privacy.desk import ErasureDesk
 from kompass.readstore.reading import ReadStore
@@ -67,6 +68,9 @@ class Services:
 
     jobs: JobsDesk | None = None
     """Reminders, mails, webhooks."""
+
+    lexware: Exchange | None = None
+    """Files that go to Lexware and come from it."""
 
     erasures: ErasureDesk | None = None
     """How far erasures are elsewhere."""

@@ -116,8 +116,19 @@ def _made_by_service(t: Target) -> Asks:
     yield Ask("PUT", f"/api/v1/jobs/service/documents/{t.path}", body)
 
 
+def _exchanged(t: Target) -> Asks:
+    """Somebody who would have it sent to Lexware, and then fetch the file."""
+    for kind in ("contracts", "customers"):
+        yield Ask("POST", "/api/v1/lexware/exports", {"kind": kind, "dryRun": True})
+        yield Ask("POST", "/api/v1/lexware/exports", {"kind": kind, "ids": [t.id], "dryRun": True})
+    yield from get("/api/v1/lexware/exports")
+
+
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     **FOR_DOCUMENTS,
+    "/lexware/exports": _exchanged,
+    "/lexware/exports/{num:int}": _api(("GET", "lexware/exports/1", None)),
+    "/lexware/exports/{num:int}/file": _api(("GET", "lexware/exports/1/file", None)),
     "/openapi.json": lambda t: get("/api/v1/openapi.json"),
     "/docs": lambda t: get("/api/v1/docs"),
     "/access/explain": _explained,

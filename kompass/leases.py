@@ -1,0 +1,98 @@
+"""Leases in a file that several processes have: who holds one does a thing, and nobody else does.
+
+A lease ends by itself if its holder dies, so another process goes on. Whoever held it may not know yet that
+it has ended: what he writes into the file he writes in a transaction that looks first (`Lease.check`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import apsw
+
+from kompass.sqlfile import SqlFile
+
+TABLE = (
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;"
+)
+"""For the tables of a file that has leases."""
+SECONDS = 30.0
+"""How long one lasts unless it is renewed."""
+
+
+class LeaseLostError(Exception):
+    """Another process has it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One that was taken."""
+
+    name: str
+    holder: str
+
+    def check(self, connection: apsw.Connection) -> None:
+        """Within a transaction of the file: raises `LeaseLostError` if it is another's meanwhile."""
+        row = connection.execute("SELECT holder FROM leases WHERE name = ?", (self.name,)).fetchone()
+        if row is None or row[0] != self.holder:
+            raise LeaseLostError(f"{self.name} was taken over by another process")
+
+
+def take(
+    file: SqlFile, name: str, *, seconds: float = SECONDS, now: Callable[[], float] = time.time
+) -> Lease | None:
+    """The lease, if nobody has it or its time is over."""
+    lease = Lease(name, secrets.token_hex(8))
+    at = now()
+    with file.writing() as connection:
+        connection.execute(
+            "INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
+            " until = excluded.until WHERE until <= ? OR until > ?",
+            # A holder whose clock was far ahead must not keep it for ever.
+            (name, lease.holder, at + seconds, at, at + 10 * seconds),
+        )
+        return lease if connection.changes() else None
+
+
+def renew(
+    file: SqlFile, lease: Lease, *, seconds: float = SECONDS, now: Callable[[], float] = time.time
+) -> None:
+    """Raises `LeaseLostError`."""
+    with file.writing() as connection:
+        lease.check(connection)
+        connection.execute("UPDATE leases SET until = ? WHERE name = ?", (now() + seconds, lease.name))
+
+
+def release(file: SqlFile, lease: Lease) -> None:
+    """Does nothing if another one has it."""
+    with file.writing() as connection:
+        connection.execute("DELETE FROM leases WHERE name = ? AND holder = ?", (lease.name, lease.holder))
+
+
+@asynccontextmanager
+async def held(file: SqlFile, name: str, *, seconds: float = SECONDS) -> AsyncIterator[Lease | None]:
+    """The lease as long as the block lasts, renewed meanwhile; None if somebody else has it."""
+    lease = await asyncio.to_thread(take, file, name, seconds=seconds)
+    if lease is None:
+        yield None
+        return
+
+    async def renewing() -> None:
+        with suppress(LeaseLostError):  # whoever works finds out by `check`
+            while True:
+                await asyncio.sleep(seconds / 3)
+                await asyncio.to_thread(renew, file, lease, seconds=seconds)
+
+    task = asyncio.create_task(renewing(), name=f"lease {name}")
+    try:
+        yield lease
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+        await asyncio.to_thread(release, file, lease)

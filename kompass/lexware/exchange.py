@@ -1,0 +1,143 @@
+"""The exchange with Lexware of one server, or of the processes of a cluster: whatever is started by the
+clock, by a person or by the command line goes through here.
+
+One thing of each kind is done at a time, whoever begins it: by a lease in the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from kompass.kept import LEXWARE
+from kompass.leases import Lease, held
+from kompass.lexware import delivering, exporting, runs
+from kompass.lexware.exporting import Sheet, Wish
+from kompass.lexware.runs import Kind, Run
+from kompass.lexware.sftp import Sftp
+from kompass.lexware.store import LexwareStore
+from kompass.lexware.targets import Folder, Target
+from kompass.settings import Settings
+from kompass.sqlfile import shared_files
+from kompass.sync.gate.gate import Gate
+
+EXPORTS, IMPORTS = "exports", "imports"
+SCHEDULE = "schedule"
+"""Who asks when nobody does."""
+PATIENCE = 5.0
+"""Seconds that somebody waits for what another one does."""
+
+log = structlog.get_logger(__name__)
+
+
+class BusyError(Exception):
+    """Somebody else does the same now. The text is for people."""
+
+
+class Exchange:
+    """Of one server. The file is made when it is first needed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        gate_now: Callable[[], Gate],
+        directory: Path | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`gate_now`: see `Services`. `directory`: where the file is, if not the settings' own."""
+        self.settings = settings
+        self.gate_now = gate_now
+        self.now = now
+        self._directory = directory or settings.directory
+        self._shared = shared_files(settings)
+        self._store: LexwareStore | None = None
+        self.target = _target(settings)
+        """Where files go; None: they are fetched from here."""
+
+    @property
+    def store(self) -> LexwareStore | None:
+        """None as long as nothing was exchanged. Blocks. Raises `LexwareStoreError`."""
+        if self._store is None and (self._shared is not None or (self._directory / LEXWARE).exists()):
+            return self.opened()
+        return self._store
+
+    def opened(self) -> LexwareStore:
+        """Makes the file where it isn't there. Blocks. Raises `LexwareStoreError`."""
+        if self._store is None:
+            self._store = LexwareStore(self._directory, shared=self._shared)
+        return self._store
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    @property
+    def imports(self) -> Path | None:
+        """The folder where Lexware's files come."""
+        directory = self.settings.lexware_directory
+        return None if directory is None else directory / IMPORTS
+
+    # -- out -----------------------------------------------------------------------------------
+
+    async def preview(self, wish: Wish) -> Sheet:
+        """What `export` would do. Raises `ExportError`."""
+        store = await asyncio.to_thread(self.opened)
+        database = self.gate_now().database
+        await database.fresh()
+        return await exporting.preview(store, database, wish)
+
+    async def export(self, wish: Wish) -> tuple[Run, Sheet]:
+        """Makes a run and delivers it, after those that wait. A run that can't be delivered now is as good as
+        any: it is tried again. Raises `ExportError`, `BusyError`, `LeaseLostError`.
+        """
+        async with self._alone("export") as (store, lease):
+            database = self.gate_now().database
+            await database.fresh()
+            run, sheet = await exporting.export(store, lease, database, wish, self.now())
+            await delivering.deliver_all(store, lease, self.target)
+            return await asyncio.to_thread(runs.one, store, run.num) or run, sheet
+
+    async def deliver(self) -> list[Run]:
+        """What waits; returns what still does. Raises `BusyError`."""
+        async with self._alone("export") as (store, lease):
+            return await delivering.deliver_all(store, lease, self.target)
+
+    async def export_all(self, person: str) -> list[Run]:
+        """What is due of everything: customers first, because contracts name them."""
+        made = []
+        for kind in (Kind.CUSTOMERS, Kind.CONTRACTS):
+            run, _ = await self.export(Wish(kind, person))
+            made.append(run)
+        return made
+
+    @asynccontextmanager
+    async def _alone(self, name: str) -> AsyncIterator[tuple[LexwareStore, Lease]]:
+        """Raises `BusyError` if another one doesn't end soon."""
+        store = await asyncio.to_thread(self.opened)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + PATIENCE
+        while True:
+            async with held(store, name) as lease:
+                if lease is not None:
+                    yield store, lease
+                    return
+            if loop.time() > ends:
+                raise BusyError(f"Another {name} with Lexware is under way: try again in a moment.")
+            await asyncio.sleep(0.2)
+
+
+def _target(settings: Settings) -> Target | None:
+    if settings.lexware_sftp is not None:
+        assert settings.lexware_sftp_key_file is not None
+        assert settings.lexware_sftp_host_key is not None
+        return Sftp(settings.lexware_sftp, settings.lexware_sftp_key_file, settings.lexware_sftp_host_key)
+    if settings.lexware_directory is not None:
+        return Folder(settings.lexware_directory / EXPORTS)
+    return None

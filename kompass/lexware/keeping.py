@@ -1,0 +1,101 @@
+"""What is done by the clock: exports at night, looking for files by day, and what was put off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+
+import structlog
+
+from kompass.access.lexware import AUTHOR
+from kompass.audit import Actor, Door, acting_as
+from kompass.jobs.schedules import Schedule, previous
+from kompass.lexware import runs
+from kompass.lexware.exchange import SCHEDULE, BusyError, Exchange
+
+LOOK = 20.0
+"""Seconds between looks at the clock."""
+AGAIN = 900.0
+"""Seconds after which is tried again what couldn't be delivered."""
+MISSED = 86_400.0
+"""What was missed for longer isn't made up for: the next time comes soon enough."""
+NEVER = "never"
+
+log = structlog.get_logger(__name__)
+
+
+def missing() -> str | None:
+    """Why nothing happens by the clock; None if it does."""
+    return None if find_spec("croniter") else "croniter is not installed: pip install 'kompass[jobs]'"
+
+
+class Keeper:
+    """Of one process; several may look at the same clock."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._task: asyncio.Task[None] | None = None
+        self._tried = 0.0
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="lexware")
+
+    async def close(self) -> None:
+        """Ends what runs: it goes on where it was, here or in another process."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._exchange.close)
+
+    async def _run(self) -> None:
+        acting_as(Actor(AUTHOR, door=Door.IMPORT))
+        while True:
+            await asyncio.sleep(LOOK)
+            await self.look()
+
+    async def look(self) -> None:
+        """Does what is due now. What fails is logged."""
+        for work in (self._scheduled, self._undelivered):
+            try:
+                await work()
+            except BusyError:
+                pass  # another process does it
+            except Exception:
+                log.exception("the exchange with Lexware failed: it is tried again")
+
+    async def _scheduled(self) -> None:
+        settings = self._exchange.settings
+        if settings.lexware_directory is None and settings.lexware_sftp is None:
+            return
+        if missing() is not None:
+            return
+        await self._due("export", settings.lexware_export, self._export)
+
+    async def _due(self, name: str, cron: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Does it if its time has come since it was done last; the first time is the next one."""
+        if cron == NEVER:
+            return
+        store = await asyncio.to_thread(self._exchange.opened)
+        now = self._exchange.now().timestamp()
+        at = previous(Schedule(name, cron), now)
+        noted = await asyncio.to_thread(store.noted, f"schedule.{name}")
+        done = noted[1]["at"] if noted is not None else None
+        if done is not None and at <= done:
+            return
+        if done is not None and now - at < MISSED:
+            await work()
+        await asyncio.to_thread(store.note, f"schedule.{name}", {"at": at})
+
+    async def _export(self) -> None:
+        await self._exchange.export_all(SCHEDULE)
+
+    async def _undelivered(self) -> None:
+        store = await asyncio.to_thread(lambda: self._exchange.store)
+        if store is None:
+            return
+        now = self._exchange.now().timestamp()
+        waiting = await asyncio.to_thread(runs.undelivered, store)
+        if waiting and (now - self._tried > AGAIN or not waiting[0].attempts):
+            self._tried = now
+            await self._exchange.deliver()

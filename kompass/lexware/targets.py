@@ -1,0 +1,102 @@
+"""Where Lexware fetches files: a folder, or a server reached by SFTP.
+
+A file is there whole or not at all: a draft first, which then gets its name. The draft is gone with that, so
+whoever finds neither knows that the file was there and has been fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from kompass.files import sync_directory
+
+READABLE = 0o640
+"""Of files that Lexware fetches: its login is in the folder's group."""
+
+
+class TargetError(Exception):
+    """It can't be delivered now. The text is for people."""
+
+
+class Target(Protocol):
+    """Raises `TargetError`."""
+
+    name: str
+
+    async def stage(self, draft: str, pieces: Iterable[bytes]) -> None:
+        """The draft, whole and durable; one of that name is replaced."""
+
+    async def publish(self, draft: str, name: str, manifest: bytes) -> None:
+        """The draft gets its name, the manifest beside it before. Again it does nothing."""
+
+    async def withdraw(self, draft: str, name: str) -> None:
+        """Neither is there any more, as far as nobody has fetched it. Either may be empty: there is none."""
+
+
+class Folder:
+    """`exports` below a folder of this machine."""
+
+    name = "folder"
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    async def stage(self, draft: str, pieces: Iterable[bytes]) -> None:
+        await asyncio.to_thread(self._stage, draft, pieces)
+
+    async def publish(self, draft: str, name: str, manifest: bytes) -> None:
+        await asyncio.to_thread(self._publish, draft, name, manifest)
+
+    async def withdraw(self, draft: str, name: str) -> None:
+        await asyncio.to_thread(self._withdraw, draft, name)
+
+    def _stage(self, draft: str, pieces: Iterable[bytes]) -> None:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._write(draft, pieces)
+        except OSError as error:
+            raise TargetError(f"{self.directory} can't be written: {error.strerror}.") from None
+
+    def _publish(self, draft: str, name: str, manifest: bytes) -> None:
+        try:
+            if not (self.directory / draft).exists():
+                return
+            if (self.directory / name).exists():
+                raise TargetError(f"{self.directory / name} is there already, and not of this run.")
+            told = f"{name}.manifest.json"
+            self._write(f".{told}.part", [manifest])
+            (self.directory / f".{told}.part").replace(self.directory / told)
+            (self.directory / draft).replace(self.directory / name)
+            sync_directory(self.directory)
+        except FileNotFoundError:
+            if (self.directory / draft).exists():  # another process was faster
+                raise
+        except OSError as error:
+            raise TargetError(f"{self.directory} can't be written: {error.strerror}.") from None
+
+    def _withdraw(self, draft: str, name: str) -> None:
+        try:
+            for one in (draft, *((name, f"{name}.manifest.json") if name else ())):
+                if one:
+                    (self.directory / one).unlink(missing_ok=True)
+        except OSError as error:
+            raise TargetError(f"{self.directory} can't be written: {error.strerror}.") from None
+
+    def _write(self, name: str, pieces: Iterable[bytes]) -> None:
+        file = self.directory / name
+        file.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(file, flags, READABLE), "wb") as stream:
+                for piece in pieces:
+                    stream.write(piece)
+                stream.flush()
+                os.fsync(stream.fileno())
+            sync_directory(self.directory)
+        except OSError:
+            file.unlink(missing_ok=True)  # half of it, of a full disk
+            raise

@@ -1,0 +1,20 @@
+"""One server for all tests of a file; the exchange is each test's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from kompass.server import Product
+from tests.identity.conftest import ADMIN
+from tests.lexware.world import company, put
+from tests.product import running_product
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    async with running_product(tmp_path_factory.mktemp("lexware") / "data", ADMIN) as product:
+        await put(product, *company())
+        yield product
