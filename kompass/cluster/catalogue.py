@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import psycopg
 
@@ -27,6 +27,15 @@ _FORKED = "forked"
 """The text that names databases whose journals had lost entries, and their lineages then."""
 REWRITE_SECONDS = 3600.0
 """How long PostgreSQL may take to write a table anew."""
+
+
+class Base(NamedTuple):
+    """A saved file."""
+
+    num: int
+    """Of the last entry in it."""
+    size: int
+    """Bytes, before they are compressed."""
 
 
 class BaseDamagedError(Exception):
@@ -170,11 +179,14 @@ class PostgresCatalogue(Catalogue):
             ).fetchall()
         return {name for (name,) in rows}
 
-    def latest_bases(self) -> dict[str, int]:
-        """The number of the last entry that each database's latest file has."""
+    def latest_bases(self) -> dict[str, Base]:
+        """Each database's latest file."""
         with self._connections.use() as connection:
-            rows = connection.execute("SELECT name, max(base) FROM known GROUP BY name").fetchall()
-        return dict(rows)
+            rows = connection.execute(
+                "SELECT DISTINCT ON (name) name, num, size FROM bases JOIN databases ON id = database"
+                " ORDER BY name, num DESC"
+            ).fetchall()
+        return {name: Base(num, size) for name, num, size in rows}
 
     def rewrite(self) -> None:
         """Gives the bytes of dropped entries and files back to the disk."""

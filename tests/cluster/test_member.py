@@ -87,14 +87,22 @@ async def test_files_are_saved_when_it_is_worth_while(members: Members) -> None:
     member, store = await members.add("a")
     await store.create("_users")
     database = await until_there(store, "_users")
-    bases = Bases(store, member.catalogue, entries=5)
+    bases = Bases(store, member.catalogue, entries=5, entries_per_mb=0)
+
+    def saved() -> dict[str, int]:
+        return {name: base.num for name, base in member.catalogue.latest_bases().items()}
+
     for number in range(4):
         await edit(database, f"d{number}", name=str(number))
     await bases.look()
-    assert member.catalogue.latest_bases() == {"_users": 0}
+    assert saved() == {"_users": 0}
     await edit(database, "d4")
+    size = member.catalogue.latest_bases()["_users"].size
+    assert size == pytest.approx((store.directory / "_users.sqlite").stat().st_size, rel=0.5)
+    await Bases(store, member.catalogue, entries=5, entries_per_mb=6e6 / size).look()
+    assert saved() == {"_users": 0}, "it is large for five entries"
     await bases.look()
-    assert member.catalogue.latest_bases() == {"_users": 5}
+    assert saved() == {"_users": 5}
     assert member.catalogue.databases()["_users"].kept == 0
     await edit(database, "d5")
     assert await bases.save("_users", keep=1) == 6

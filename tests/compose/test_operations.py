@@ -32,7 +32,8 @@ def flat(name: str) -> str:
         ("failures.md", f"it isn't ready for {Api.NOTICE_SECONDS:.0f} seconds"),
         ("failures.md", f"answers what is in flight for {Api.SHUTDOWN_SECONDS} seconds at most"),
         ("upgrades.md", f"says for {Api.NOTICE_SECONDS:.0f} seconds that it isn't ready"),
-        ("topology.md", f"{bases.ENTRIES:,} to {2 * bases.ENTRIES:,} entries"),
+        ("topology.md", f"every {bases.ENTRIES:,} entries, or {bases.ENTRIES_PER_MB} for each MB"),
+        ("processes.md", f"every {bases.ENTRIES:,} entries, or {bases.ENTRIES_PER_MB} for each MB"),
         ("topology.md", f"looks every {keeping.EVERY_SECONDS:.0f} seconds"),
         ("topology.md", "four idle and one that listens"),
     ],
@@ -79,6 +80,50 @@ def test_the_figures_on_paper_follow_from_what_is_assumed() -> None:
             round(devices * writes * entry / 1e6, 1),
         ]
         assert row == expected
+
+
+def test_what_follows_from_measured_figures_is_worked_out_from_them() -> None:
+    page = flat("sizing.md")
+    costs = PAGES["sizing.md"].partition("| API | each other copy |")[2].partition("\n\n")[0]
+    _, rest = costs.split("| through one API process |")
+    judged, played, _, _, written, validated = numbers(rest.partition("\n")[0])
+    alone = re.search(r"CouchDB alone, validating [| ]*([\d.]+) \| ([\d.]+) \|", costs)
+    bare = re.search(r"CouchDB alone [| ]*([\d.]+) \|", costs)
+    assert alone
+    assert bare
+    floor = float(alone[1]) + float(alone[2])
+    pushes = round(1000 / judged, -2)
+    couchdb = written + validated
+    busiest = 100_000 * 40 / (8 * 3600) * 5
+    per_mb = bases.ENTRIES_PER_MB
+    packed = 0.47
+    for claim in (
+        f"more than writing the document: {floor - float(bare[1]):.2f} ms",
+        f"{floor:.2f} ms, is the floor: two cores for everything give {round(2000 / floor, -1):,.0f} pushes",
+        f"{judged} ms are {pushes:,.0f} pushes a second",
+        f"CouchDB needs {couchdb:.2f} ms for each of them, so {pushes * couchdb / 1000:.1f} cores",
+        f"{busiest:.0f} a second are {busiest * couchdb / 1000:.1f} cores of each, and 3,000 are {3 * couchdb:.1f}",
+        f"{busiest:.0f} entries a second, at {played:.2f} ms, cost each copy {busiest * played / 10:.0f} %",
+        f"{busiest * 1.6 / 1000:.1f} MB/s for each process",
+        f"{11 * busiest * 1.6 / 1000:.0f} MB/s at the busiest moment",
+        f"{2 * per_mb} entries for each MB of it, 1.6 KB each: {2 * packed + 2 * per_mb * 1.6e-3:.1f} times",
+        f"{1000 * packed / per_mb:.1f} KB are written for files",
+        f"{1000 * packed / per_mb + 1.6:.1f} KB together, {4 * (1000 * packed / per_mb + 1.6):.0f} GB a day",
+        f"{50_000 * 0.02:,.0f} seconds, at 20 ms for each MB",
+        f"200 in 8 ms, as above, would be {200 / 0.008:,.0f}",
+    ):
+        assert claim in page, claim
+
+
+def test_the_limits_of_compose_are_what_is_said() -> None:
+    services = read(FOLDER / "compose.yaml")["services"].values()
+    given = [
+        one["deploy"]["resources"]["limits"]["memory"]
+        for one in services
+        if one["restart"] == "unless-stopped"
+    ]
+    total = sum(float(one[:-1]) * {"m": 1e-3, "g": 1}[one[-1]] for one in given)
+    assert f"add up to {total:.0f} GB of memory" in flat("sizing.md")
 
 
 def test_what_was_measured_stands_where_it_is_said_to() -> None:
