@@ -9,6 +9,7 @@ each copy changes its tables there. A program that doesn't know that version pla
 
 from __future__ import annotations
 
+import io
 import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +42,8 @@ _ADDED = {"tables": "INTEGER NOT NULL DEFAULT 1", "mark": "TEXT NOT NULL DEFAULT
 """Columns that the first copies hadn't."""
 _LEVEL = 1
 """Of zlib: entries are written once and read by a few, over a fast network."""
+apsw.session_config(apsw.SQLITE_SESSION_CONFIG_STRMSIZE, 16_384)
+"""Bytes of an entry that are written or played at once: see `_in_pieces`."""
 
 
 class Told(NamedTuple):
@@ -198,15 +201,26 @@ class Recording:
         """Appends it to the journal, before it is committed. The number of the entry; 0 if there was nothing
         to say.
         """
-        changes = self._session.changeset()
+        changes = self._packed()
         told = told._replace(notes=self._copy.shared(notes))
         if not changes and not any(told):
             return 0
-        entry = _next(self._connection, zlib.compress(changes, _LEVEL) if changes else b"", told)
+        entry = _next(self._connection, changes, told)
         self._turn.append(entry)
         self.appended = True
         _set_position(self._connection, entry.num, entry.mark)
         return entry.num
+
+    def _packed(self) -> bytes:
+        """What was changed; in pieces for the reason that `_in_pieces` has."""
+        packing = zlib.compressobj(_LEVEL)
+        pieces: list[bytes] = []
+
+        def write(piece: memoryview) -> None:
+            pieces.append(packing.compress(piece))
+
+        self._session.changeset_stream(write)
+        return b"".join((*pieces, packing.flush())) if pieces else b""
 
     def close(self) -> None:
         self._session.close()
@@ -310,6 +324,19 @@ def _as_told(connection: apsw.Connection, told: Told) -> Iterator[None]:
         yield
 
 
+def _in_pieces(changes: bytes) -> Callable[[int], bytes]:
+    """Between two pieces other threads get their turn. apsw keeps the interpreter to itself while it works at
+    what it has: for whole seconds, if that was all of a large entry.
+    """
+    stream = io.BytesIO(changes)
+
+    def read(most: int) -> bytes:
+        # A function of Python's own: here the interpreter changes over to whoever waits.
+        return stream.read(most)
+
+    return read
+
+
 def _apply(connection: apsw.Connection, entry: Entry) -> None:
     met: list[str] = []
 
@@ -318,7 +345,7 @@ def _apply(connection: apsw.Connection, entry: Entry) -> None:
         return int(apsw.SQLITE_CHANGESET_ABORT)
 
     try:
-        apsw.Changeset.apply(zlib.decompress(entry.changes), connection, conflict=conflict)
+        apsw.Changeset.apply(_in_pieces(zlib.decompress(entry.changes)), connection, conflict=conflict)
     except (apsw.AbortError, apsw.SchemaChangeError, zlib.error) as error:
         where = f"table {met[0]}" if met else str(error)
         raise CopyDivergedError(f"entry {entry.num} doesn't fit this copy: {where}") from error

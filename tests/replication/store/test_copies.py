@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path as History
 from replication.protocol.revisions import parse_rev
 from replication.store.sqlite import ChangedDocument, Extension, SqliteDatabase, SqliteStore, Writing
+from replication.store.sqlite import copies as entries
 from replication.store.sqlite.copies import OWN_TABLES
 from replication.store.values import KeyRange, RowSpan
 from tests.replication.store.journals import MemoryJournal
@@ -292,6 +295,42 @@ async def test_a_copy_that_was_changed_behind_the_journal_says_so(copies: Copies
     with pytest.raises(ProtocolError):
         await copies[1].fresh()
     assert "docs" in str(copies[1].lost)
+
+
+@pytest.mark.slow
+async def test_others_get_their_turn_while_a_large_entry_is_played(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[int] = []
+    unpacked: list[int] = []
+    during: list[int] = []
+    apply, unpack = entries._apply, zlib.decompress
+
+    def counted_from_here(packed: bytes) -> bytes:
+        changes = unpack(packed)
+        unpacked.append(len(turns))
+        return changes
+
+    def counted(*given: Any) -> None:
+        apply(*given)
+        during.append(len(turns) - unpacked[-1])
+
+    def take_turns() -> None:
+        while not done.wait(0.001):
+            turns.append(1)
+
+    done = threading.Event()
+    other = threading.Thread(target=take_turns)
+    other.start()
+    try:
+        monkeypatch.setattr(entries, "_apply", counted)
+        monkeypatch.setattr(zlib, "decompress", counted_from_here)
+        await copies[0].write([doc(f"large-{number}", text="x" * 6000) for number in range(3000)])
+        await same(copies)
+    finally:
+        done.set()
+        other.join()
+    assert max(during) > 6
 
 
 async def step(source: random.Random, database: SqliteDatabase) -> None:
