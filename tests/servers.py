@@ -31,6 +31,8 @@ class ServerProcess:
     def __init__(
         self, data: Path, *, admin: tuple[str, str] | None = ("admin", "geheim"), options: Sequence[str] = ()
     ) -> None:
+        self.data = data
+        self.copies = [data]
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = f"http://{admin[0]}:{admin[1]}@127.0.0.1:{self.port}" if admin else self.origin

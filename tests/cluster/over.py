@@ -43,6 +43,8 @@ OVER = os.environ.get("KOMPASS_TEST_OVER", "")
 IS_CLUSTER = OVER == "cluster"
 APIS = 2
 """Processes that serve."""
+PROCESSES = 1 + APIS if IS_CLUSTER else 1
+"""That a test's server consists of, with all of their work in the one process of the test."""
 
 
 def check_environment() -> None:
@@ -162,7 +164,7 @@ async def processes(
         yield directory, SqliteStore.open
         return
     cluster = await cluster_of(directory, shown)
-    for _ in range(1 + APIS):
+    for _ in range(PROCESSES):
         process = await cluster.join()
         stack.push_async_callback(cluster.leave, process)
         yield process.directory, process.open_store

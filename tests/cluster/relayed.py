@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.in_process import LoopThread
 from tests.relays import Fault, Relay
 
 TURN = b"BEGIN; "
@@ -23,14 +21,9 @@ class Between:
     """A relay in a thread of its own, so that it works whoever waits."""
 
     def __init__(self, to: int | str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
-        self._thread.start()
+        self._thread = LoopThread("relay")
         self._relay = Relay(to)
-        self._run(self._relay.open())
-
-    def _run(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+        self.open()
 
     @property
     def port(self) -> int:
@@ -46,28 +39,26 @@ class Between:
 
     def cut(self) -> None:
         """Breaks all connections; new ones are taken."""
-        self._run(self._relay.cut())
+        self._thread.run(self._relay.cut())
 
     def freeze(self) -> None:
         """Nothing passes any more, and no connection ends: as with a machine that is gone."""
-        self._loop.call_soon_threadsafe(self._relay.thawed.clear)
+        self._thread.loop.call_soon_threadsafe(self._relay.thawed.clear)
 
     def thaw(self) -> None:
-        self._loop.call_soon_threadsafe(self._relay.thawed.set)
+        self._thread.loop.call_soon_threadsafe(self._relay.thawed.set)
 
     def shut(self) -> None:
         """Nobody listens any more."""
-        self._run(self._relay.close())
+        self._thread.run(self._relay.close())
 
     def open(self) -> None:
         """At the same port."""
-        self._run(self._relay.open())
+        self._thread.run(self._relay.open())
 
     def end(self) -> None:
         self.shut()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._thread.end()
 
 
 @contextmanager

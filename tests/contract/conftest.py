@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import ServerProcess, running_server
+from tests.contract.served import Served, served
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with running_server(tmp_path_factory.mktemp("server") / "data") as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("server")) as server:
         yield server

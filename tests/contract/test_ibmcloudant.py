@@ -22,19 +22,20 @@ from ibmcloudant import (
     Pagination,
 )
 
-from tests.servers import ServerProcess, running_server
+from tests.contract.served import Served, served
+from tests.servers import running_server
 
 numbers = count(1)
 
 
-def client(server: ServerProcess, name: str = "admin", password: str = "geheim") -> Any:
+def client(server: Served, name: str = "admin", password: str = "geheim") -> Any:
     service = CloudantV1(authenticator=CouchDbSessionAuthenticator(name, password))
     service.set_service_url(server.origin)
     return service
 
 
 @pytest.fixture(scope="module")
-def service(server: ServerProcess) -> Any:
+def service(server: Served) -> Any:
     return client(server)
 
 
@@ -153,7 +154,7 @@ def test_batches_histories_and_local_documents(service: Any, db: str) -> None:
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["sent as gzip", "sent plain"])
-def test_attachments(server: ServerProcess, db: str, packed: bool) -> None:
+def test_attachments(server: Served, db: str, packed: bool) -> None:
     service = client(server)
     assert service.get_enable_gzip_compression()
     service.set_enable_gzip_compression(packed)
@@ -305,7 +306,7 @@ def test_a_follower_of_what_is_there(service: Any, db: str) -> None:
     assert missing.value.status_code == 404
 
 
-def test_a_follower_of_what_comes(service: Any, server: ServerProcess, db: str) -> None:
+def test_a_follower_of_what_comes(service: Any, server: Served, db: str) -> None:
     fill(service, db, orders(3))
     follower = ChangesFollower(service, db=db, since="0")
     writer = client(server)
@@ -324,7 +325,7 @@ def test_a_follower_of_what_comes(service: Any, server: ServerProcess, db: str) 
 
 @pytest.mark.slow
 def test_a_follower_outlives_a_crash_of_the_server(tmp_path: Path) -> None:
-    with running_server(tmp_path / "data") as server:
+    with served(tmp_path) as server:
         service = client(server)
         service.put_database(db="db")
         fill(service, "db", orders(3))
@@ -378,7 +379,7 @@ def test_what_the_server_says_of_itself(service: Any, db: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_replication_is_a_document(service: Any, server: ServerProcess, db: str) -> None:
+def test_a_replication_is_a_document(service: Any, server: Served, db: str) -> None:
     fill(service, db, orders(40))
     target = f"{db}-copy"
     job = {

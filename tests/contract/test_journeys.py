@@ -13,8 +13,10 @@ import httpx
 import pytest
 
 from kompass.demo import PASSWORD
+from tests.cluster import over
 from tests.contract.demo import DemoProcess
 from tests.contract.scenarios import SECONDS, finish_scenario, scenarios, start_scenario
+from tests.contract.served import Served, served_demo
 from tests.needs import ROOT
 
 pytestmark = [pytest.mark.node, pytest.mark.slow, pytest.mark.crash]
@@ -23,9 +25,7 @@ pytestmark = [pytest.mark.node, pytest.mark.slow, pytest.mark.crash]
 @pytest.mark.parametrize(("path", "title"), scenarios((ROOT / "pwa-contract" / "journeys").glob("*.mjs")))
 def test_journey(path: Path, title: str, tmp_path: Path) -> None:
     """The server is killed when a part of what the device sends has arrived, and started again."""
-    server = DemoProcess(tmp_path / "data")
-    server.start()
-    try:
+    with served_demo(tmp_path) as server:
         before = count(server)
         scenario = start_scenario(path, title, server, tmp_path)
         try:
@@ -36,22 +36,27 @@ def test_journey(path: Path, title: str, tmp_path: Path) -> None:
             finish_scenario(scenario)
         finally:
             scenario.kill()
-    finally:
-        server.stop()
-    chain = [*DemoProcess.kompass("verify-audit"), "--data", str(tmp_path / "data")]
-    verified = subprocess.run(chain, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
-    numbers = [*DemoProcess.kompass("numbers", "check"), "--data", str(tmp_path / "data")]
-    checked = subprocess.run(numbers, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+        if over.IS_CLUSTER:
+            kompass("verify-audit", "--server", server.origin, "--user", "admin", "--password", PASSWORD)
+        else:
+            kompass("verify-audit", "--data", str(server.data))
+        for directory in server.copies:
+            kompass("numbers", "check", "--data", str(directory))
 
 
-def count(server: DemoProcess) -> int:
+def kompass(*arguments: str) -> None:
+    done = subprocess.run(
+        DemoProcess.kompass(*arguments), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def count(server: Served) -> int:
     answer = httpx.get(f"{server.origin}/kompass", auth=("admin", PASSWORD))
     return int(answer.raise_for_status().json()["doc_count"])
 
 
-def wait_for_more(server: DemoProcess, documents: int, scenario: subprocess.Popen[str]) -> None:
+def wait_for_more(server: Served, documents: int, scenario: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and scenario.poll() is None:
         if count(server) >= documents:

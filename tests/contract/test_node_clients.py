@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.scenarios import finish_scenario, scenarios, start_scenario
+from tests.contract.served import Served
 from tests.needs import ROOT
-from tests.servers import ServerProcess
 
 SCENARIOS = ROOT / "pwa-contract" / "clients" / "tests"
 
@@ -20,5 +20,5 @@ pytestmark = [pytest.mark.node, pytest.mark.clients]
 
 
 @pytest.mark.parametrize(("path", "title"), scenarios(SCENARIOS.glob("*.mjs")))
-def test_scenario(path: Path, title: str, server: ServerProcess, tmp_path: Path) -> None:
+def test_scenario(path: Path, title: str, server: Served, tmp_path: Path) -> None:
     finish_scenario(start_scenario(path, title, server, tmp_path))

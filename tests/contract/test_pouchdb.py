@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from tests.contract.scenarios import SECONDS, finish_scenario, scenarios, start_scenario
+from tests.contract.served import Served, served
 from tests.needs import ROOT
-from tests.servers import ServerProcess, running_server
 
 SCENARIOS = ROOT / "pwa-contract" / "tests"
 CRASHING = {SCENARIOS / "crash.mjs"}
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.node
 
 
 @pytest.mark.parametrize(("path", "title"), scenarios(OTHERS, slow=SLOW))
-def test_scenario(path: Path, title: str, server: ServerProcess, tmp_path: Path) -> None:
+def test_scenario(path: Path, title: str, server: Served, tmp_path: Path) -> None:
     finish_scenario(start_scenario(path, title, server, tmp_path))
 
 
@@ -36,7 +36,7 @@ def test_scenario(path: Path, title: str, server: ServerProcess, tmp_path: Path)
 def test_scenario_with_a_crash(path: Path, title: str, tmp_path: Path) -> None:
     """The server is killed once it has taken a part of what the scenario sends, and started again."""
     database = "crashing"
-    with running_server(tmp_path / "data") as server:
+    with served(tmp_path) as server:
         scenario = start_scenario(path, title, server, tmp_path, KOMPASS_TEST_DATABASE=database)
         try:
             wait_for_documents(server, database, 300, scenario)
@@ -48,9 +48,7 @@ def test_scenario_with_a_crash(path: Path, title: str, tmp_path: Path) -> None:
             scenario.kill()
 
 
-def wait_for_documents(
-    server: ServerProcess, database: str, count: int, scenario: subprocess.Popen[str]
-) -> None:
+def wait_for_documents(server: Served, database: str, count: int, scenario: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + SECONDS
     with httpx.Client(base_url=server.url) as client:
         while time.monotonic() < deadline and scenario.poll() is None:

@@ -14,13 +14,13 @@ import pytest
 from couchdb.design import ViewDefinition
 from couchdb.mapping import Document, IntegerField, TextField
 
-from tests.servers import ServerProcess
+from tests.contract.served import Served
 
 numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def couch(server: ServerProcess) -> Any:
+def couch(server: Served) -> Any:
     return couchdb.Server(server.url)
 
 
@@ -64,7 +64,7 @@ def test_databases_are_keys_of_the_server(couch: Any, db: Any) -> None:
     assert db.security["members"]["names"] == ["anna"]
 
 
-def test_users_and_who_may_read(couch: Any, server: ServerProcess, db: Any) -> None:
+def test_users_and_who_may_read(couch: Any, server: Served, db: Any) -> None:
     couch.add_user("bert", "wanderweg", roles=["sales"])
     db.security = {"members": {"names": [], "roles": ["sales"]}}
     db["doc"] = {"n": 1}
@@ -227,7 +227,7 @@ def test_changes_as_a_list_and_as_they_come(db: Any) -> None:
 
 
 @pytest.mark.slow
-def test_replicate(couch: Any, server: ServerProcess, db: Any) -> None:
+def test_replicate(couch: Any, server: Served, db: Any) -> None:
     db.update(orders(80))
     doc = {"_id": "attached"}
     db.save(doc)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
-import apsw
 import psycopg
 import pytest
 
 from kompass.demo import PASSWORD
-from kompass.demo.load import MARKER
 from tests.backup.company import run
 from tests.cluster.couchdb import CouchdbPlace, couchdb_place
 from tests.cluster.processes import Nodes, nodes
 from tests.contract.demo import DemoProcess
 from tests.contract.scenarios import SECONDS, finish_scenario, scenarios, start_scenario
+from tests.contract.served import make_demo
 from tests.needs import ROOT
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
@@ -123,15 +121,6 @@ class RestorableCluster:
     def _kompass(self, *words: str) -> None:
         told = run(*words)
         assert told.exit_code == 0, (words, told.output, told.exception)
-
-
-def make_demo(directory: Path) -> None:
-    """The demo's documents as if they were real ones: nobody but a demo serves a demo."""
-    demo = DemoProcess(directory)
-    demo.start()
-    demo.stop()
-    with closing(apsw.Connection(str(directory / "kompass.sqlite"))) as connection:
-        connection.execute("DELETE FROM local WHERE id = ?", (MARKER,))
 
 
 @pytest.mark.parametrize(("path", "title"), scenarios(FILES))
