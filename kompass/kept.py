@@ -11,7 +11,10 @@ JOBS = "jobs/jobs.sqlite"
 LEXWARE = "office/lexware.sqlite"
 """What went to Lexware, and what came from it (`kompass.lexware.store`)."""
 
-FILES: tuple[str, ...] = (JOBS, LEXWARE)
+CALENDARS = "office/calendars.sqlite"
+"""Who has subscribed to a calendar (`kompass.calendars.store`)."""
+
+FILES: tuple[str, ...] = (JOBS, LEXWARE, CALENDARS)
 """Below a data directory, in a folder: files beside the databases would be taken for one. Without the
 folders their names are different, too.
 """

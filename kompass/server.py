@@ -22,6 +22,7 @@ from kompass.api.resources import create_api
 from kompass.api.services import Chain, Services
 from kompass.app import Page
 from kompass.audit import Actor, Door, acting, actor
+from kompass.calendars.store import CalendarStore
 from kompass.demo import load as demo
 from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
@@ -82,7 +83,9 @@ class Product:
         jobs: JobsDesk,
         typesetter: Typesetter,
         lexware: Keeper,
+        calendars: CalendarStore,
     ) -> None:
+        self.calendars = calendars
         self.typesetter = typesetter
         self.reports = reports
         self.lexware = lexware
@@ -134,6 +137,7 @@ class Product:
         await self.typesetter.close()
         self.feed.close()
         self.jobs.close()
+        self.calendars.close()
         await self.identity.close()
         await self.sync.close()
 
@@ -252,6 +256,7 @@ async def create_product(
     jobs = JobsDesk(sync.file.parent, expected=settings.jobs, shared=shared_files(settings))
     typesetter = Typesetter(settings.letterhead, settings.templates)
     lexware = Exchange(settings, sync.gate, sync.file.parent)
+    calendars = CalendarStore(sync.file.parent, shared=shared_files(settings))
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(
@@ -269,6 +274,7 @@ async def create_product(
             views=sync.view,
             typesetter=typesetter,
             exports=Exports(settings.directory / "temporary" / "exports"),
+            calendars=calendars,
         )
     )
     provider = identity.provider
@@ -287,6 +293,7 @@ async def create_product(
         jobs,
         typesetter=typesetter,
         lexware=keeper,
+        calendars=calendars,
     )
 
 

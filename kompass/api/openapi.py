@@ -58,6 +58,7 @@ _WHY: Mapping[int, str] = {
     404: "There is no such thing, or none that the caller may read.",
     406: "There is none of the types of content that the caller takes.",
     409: "It doesn't go with what is stored.",
+    410: "It is there no more.",
     412: "The document has changed meanwhile.",
     413: "It is too large.",
     415: "It is of another type of content.",

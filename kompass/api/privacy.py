@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import MAX_BODY, body_of, call_of, caller, caller_with
+from kompass.api.calendars import forget_gone
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number
 from kompass.api.parameters import MOST_POSITION, number
 from kompass.api.problems import Problem
@@ -232,6 +233,7 @@ async def erased(request: Request) -> Response:
         raise Problem(409, str(error), members={"active": True}) from None
     except HeldError as error:
         raise Problem(409, str(error), members={"legalHold": list(error.docids)}) from None
+    await forget_gone(services)
     with services.access.database.reading() as reading:
         open_for = enrolments.waits_for(reading, done.ticket)
     return JSONResponse(

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from kompass.api import (
     access,
     audit,
+    calendars,
     conflicts,
     devices,
     document_parts,
@@ -64,6 +65,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     documents.ROUTES,
     document_parts.ROUTES,
     printing.ROUTES,
+    calendars.ROUTES,
     reference.ROUTES,
 )
 """Each resource's routes, with paths below `PREFIX`."""

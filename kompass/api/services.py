@@ -10,6 +10,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from kompass.audit.signing import SigningKeys
+from kompass.calendars.store import CalendarStore
 from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
@@ -83,6 +84,9 @@ class Services:
 
     reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
     """What reports are asked of."""
+
+    calendars: CalendarStore | None = None
+    """Subscriptions."""
 
     typesetter: Typesetter = field(default_factory=Typesetter)
     """Makes PDFs."""
