@@ -14,7 +14,10 @@ LEXWARE = "office/lexware.sqlite"
 CALENDARS = "office/calendars.sqlite"
 """Who has subscribed to a calendar (`kompass.calendars.store`)."""
 
-FILES: tuple[str, ...] = (JOBS, LEXWARE, CALENDARS)
+REQUESTS = "office/requests.sqlite"
+"""Idempotency keys of a day (`kompass.requests`)."""
+
+FILES: tuple[str, ...] = (JOBS, LEXWARE, CALENDARS, REQUESTS)
 """Below a data directory, in a folder: files beside the databases would be taken for one. Without the
 folders their names are different, too.
 """

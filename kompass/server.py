@@ -36,6 +36,7 @@ from kompass.printing.typesetter import Typesetter
 from kompass.privacy.accounts import Accounts
 from kompass.privacy.service import Privacy
 from kompass.readstore.reading import ReadStore
+from kompass.requests import Requests
 from kompass.revocations.replaying import replay
 from kompass.search.service import Search
 from kompass.search.setup import create_search
@@ -84,8 +85,10 @@ class Product:
         typesetter: Typesetter,
         lexware: Keeper,
         calendars: CalendarStore,
+        requests: Requests,
     ) -> None:
         self.calendars = calendars
+        self.requests = requests
         self.typesetter = typesetter
         self.reports = reports
         self.lexware = lexware
@@ -138,6 +141,7 @@ class Product:
         self.feed.close()
         self.jobs.close()
         self.calendars.close()
+        self.requests.close()
         await self.identity.close()
         await self.sync.close()
 
@@ -257,6 +261,7 @@ async def create_product(
     typesetter = Typesetter(settings.letterhead, settings.templates)
     lexware = Exchange(settings, sync.gate, sync.file.parent)
     calendars = CalendarStore(sync.file.parent, shared=shared_files(settings))
+    requests = Requests(sync.file.parent, shared=shared_files(settings))
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(
@@ -275,6 +280,7 @@ async def create_product(
             typesetter=typesetter,
             exports=Exports(settings.directory / "temporary" / "exports"),
             calendars=calendars,
+            requests=requests,
         )
     )
     provider = identity.provider
@@ -294,6 +300,7 @@ async def create_product(
         typesetter=typesetter,
         lexware=keeper,
         calendars=calendars,
+        requests=requests,
     )
 
 

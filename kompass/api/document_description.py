@@ -7,6 +7,7 @@ from typing import Any
 
 from kompass.accounting.catalogue import profiles_of
 from kompass.api.endpoints import BYTES, Json
+from kompass.api.once import KEY
 from kompass.domain.examples import MORE, NOW, smallest
 from kompass.domain.examples.parts import Dates
 from kompass.domain.kinds import Kind
@@ -101,7 +102,7 @@ def paths(resource: Resource) -> Json:
         )
         gone = {"204": {"description": "It is gone."}}
         found[one]["delete"] = _operation(
-            resource, "delete", "The document goes", gone, _IF_MATCH, writes=True
+            resource, "delete", "The document goes", gone, _IF_MATCH, KEY.described(), writes=True
         )
     found |= _parts(resource, one)
     return found
@@ -300,7 +301,7 @@ def _writing(
 ) -> Json:
     answer = _told(_ref(answers or resource.type), "The document as it is now", etag=True)
     answer = {"201" if created else "200": answer["200"]}
-    operation = _operation(resource, verb, summary, answer, *parameters, writes=True)
+    operation = _operation(resource, verb, summary, answer, *parameters, KEY.described(), writes=True)
     return {**operation, "requestBody": {"required": needed, "content": {kind: body}}}
 
 

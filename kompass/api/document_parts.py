@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kompass.api import audit, documents
+from kompass.api import audit, changes, documents
 from kompass.api.authentication import call_of
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.domain.ownership import owner
-from kompass.domain.stamps import timestamp
-from kompass.resources import actions, writes
+from kompass.resources import actions
 from kompass.resources.catalogue import RESOURCES, Resource
+from kompass.resources.writes import MOST_DOCUMENT
 from kompass.sync.opening import DATABASE
 from replication.http import attachments
 from replication.http.call import Call
@@ -42,16 +42,13 @@ async def steps(resource: Resource, request: Request) -> Response:
 
 async def step(resource: Resource, request: Request) -> Response:
     """`POST {id}/actions/{action}`: takes it. The body has members that go with it, if there are any."""
-    view = await documents.view_of(request)
-    stored = await documents.seen(view, resource, request)
-    name = request.path_params["action"]
-    if name not in actions.names(resource.type):
-        known = ", ".join(actions.names(resource.type))
-        raise Problem(404, f"There is no action {name[:40]} for {resource.name}; there are: {known}.")
-    sent = await documents.body(request, *documents.PATCH_TYPES) if await call_of(request).body() else {}
-    at = timestamp(services_of(request).gate_now().now())
-    changed = writes.merged(stored, actions.patch(resource.type, name, sent, at))
-    return await documents.change(resource, request, view, stored, changed)
+    view, docid = await documents.view_of(request), request.path_params["id"]
+    tags, name = documents.tags_of(request, "if-match"), request.path_params["action"]
+    has_body = await call_of(request).body(MOST_DOCUMENT)
+    sent = await documents.body(request, *documents.PATCH_TYPES) if has_body else {}
+    return await documents.answer(
+        request, view, lambda _: changes.act(request, view, resource, docid, tags, name, sent)
+    )
 
 
 async def history(resource: Resource, request: Request) -> Response:
@@ -76,8 +73,10 @@ async def commented(resource: Resource, request: Request) -> Response:
     """`POST {id}/comments`: another one; `content` is all it needs."""
     view = await documents.view_of(request)
     document = await documents.found(view, resource, request)
-    sent = await documents.body(request, "application/json")
-    return await documents.create(COMMENTS, request, view, {**sent, "parentId": document.id})
+    sent = {**await documents.body(request, "application/json"), "parentId": document.id}
+    return await documents.answer(
+        request, view, lambda turn: changes.create(request, view, COMMENTS, sent, turn)
+    )
 
 
 async def attached(resource: Resource, request: Request) -> Response:

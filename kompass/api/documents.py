@@ -6,9 +6,10 @@ with `If-Match` which one he has seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from starlette.datastructures import QueryParams
@@ -16,31 +17,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kompass.api import changes
 from kompass.api.authentication import call_of, caller
+from kompass.api.once import Done, Turn, once
 from kompass.api.parameters import number
 from kompass.api.problems import Problem
-from kompass.api.refusals import problem
 from kompass.api.services import services_of
-from kompass.resources import lists, writes
+from kompass.resources import lists
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.resources.filters import FilterError, parse
-from kompass.resources.writes import UnfitError
+from kompass.resources.writes import MOST_DOCUMENT
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
-from replication.protocol.documents import DocumentWrite
-from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import parse_rev
 from replication.store.values import Document
 
 LIMIT = 50
 """Documents of a page, unless `limit` says another number."""
 MOST_LIMIT = 200
-MOST_DOCUMENT = 8 * 1024 * 1024
-"""Bytes of a document."""
 MOST_FIELDS = 50
 PATCH_TYPES = ("application/merge-patch+json", "application/json")
 _PARAMETERS = ("sort", "limit", "cursor", "fields")
-_ABSENT = "There is no such document, or none that you may read."
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -84,7 +80,7 @@ async def shown(resource: Resource, request: Request) -> Response:
     wanted = fields_of(request, resource)
     document = await found(await view_of(request), resource, request)
     etag = f'"{document.rev}"'
-    if etag in [tag.removeprefix("W/") for tag in _tags(request, "if-none-match")]:
+    if etag in [tag.removeprefix("W/") for tag in tags_of(request, "if-none-match")]:
         return Response(status_code=304, headers={"etag": etag})
     return _document(document, wanted)
 
@@ -94,85 +90,47 @@ async def shown(resource: Resource, request: Request) -> Response:
 
 async def created(resource: Resource, request: Request) -> Response:
     """`POST`: a new document. It gets an id, its author and its times."""
-    return await create(resource, request, await view_of(request), await body(request, "application/json"))
-
-
-async def create(
-    resource: Resource, request: Request, view: PersonalDatabase, sent: dict[str, Any]
-) -> Response:
-    """A new document, and the answer to whoever sent it."""
-    gate = services_of(request).gate_now()
-    try:
-        write = writes.created(resource, sent, view.principal.name, gate.now())
-    except UnfitError as error:
-        raise _unfit(error) from None
-    if await view.winner(write.id) is not None:
-        raise Problem(409, f"There is a document {write.id} already.")
-    rev = await pushed(request, view, write)
-    address = f"/api/v1/{resource.name}/{write.id}"
-    return await _written(view, write.id, rev, 201, {"location": address})
+    view = await view_of(request)
+    sent = await body(request, "application/json")
+    return await answer(request, view, lambda turn: changes.create(request, view, resource, sent, turn))
 
 
 async def replaced(resource: Resource, request: Request) -> Response:
     """`PUT {id}`: the document anew; what isn't sent isn't there any more, but for what the server writes."""
-    view = await view_of(request)
-    stored = await seen(view, resource, request)
-    sent = await body(request, "application/json")
-    return await change(resource, request, view, stored, sent)
+    view, docid = await view_of(request), request.path_params["id"]
+    tags, sent = tags_of(request, "if-match"), await body(request, "application/json")
+    return await answer(request, view, lambda _: changes.replace(request, view, resource, docid, tags, sent))
 
 
 async def patched(resource: Resource, request: Request) -> Response:
     """`PATCH {id}`: some of its members; null takes one away (RFC 7396)."""
-    view = await view_of(request)
-    stored = await seen(view, resource, request)
-    patch = await body(request, *PATCH_TYPES)
-    return await change(resource, request, view, stored, writes.merged(stored, patch))
+    view, docid = await view_of(request), request.path_params["id"]
+    tags, patch = tags_of(request, "if-match"), await body(request, *PATCH_TYPES)
+    return await answer(request, view, lambda _: changes.patch(request, view, resource, docid, tags, patch))
 
 
 async def removed(resource: Resource, request: Request) -> Response:
     """`DELETE {id}`."""
-    view = await view_of(request)
-    stored = await seen(view, resource, request)
-    await pushed(request, view, writes.removed(stored))
-    return Response(status_code=204)
+    view, docid = await view_of(request), request.path_params["id"]
+    tags = tags_of(request, "if-match")
+    return await answer(request, view, lambda _: changes.remove(request, view, resource, docid, tags))
 
 
-async def change(
-    resource: Resource, request: Request, view: PersonalDatabase, stored: Document, sent: dict[str, Any]
+async def answer(
+    request: Request, view: PersonalDatabase, work: Callable[[Turn | None], Awaitable[Done]]
 ) -> Response:
-    attached = await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
-    now = services_of(request).gate_now().now()
-    try:
-        if sent.get("_id", stored.id) != stored.id:
-            raise UnfitError(f"This is the address of {stored.id}.", "/_id")
-        write = writes.replaced(resource, stored, attached, sent, view.principal.name, now)
-    except UnfitError as error:
-        raise _unfit(error) from None
-    return await _written(view, stored.id, await pushed(request, view, write), 200, {})
-
-
-async def pushed(request: Request, view: PersonalDatabase, write: DocumentWrite) -> str:
-    """The revision that a write has made. Raises what refuses it, as a problem."""
-    try:
-        (outcome,) = await view.write([write])
-    except ProtocolError as error:
-        raise problem(request, error) from None
-    if isinstance(outcome, ProtocolError):
-        if outcome.status == 409:
-            raise _changed()
-        raise problem(request, outcome)
-    return outcome
-
-
-async def _written(
-    view: PersonalDatabase, docid: str, rev: str, status: int, headers: dict[str, str]
-) -> Response:
-    """The document with what the server has added to it; its id and revision for whom it is out of sight."""
-    document = await view.winner(docid)
-    if document is None or document.deleted:
-        body = jsontext.encode({"_id": docid, "_rev": rev})
-        return Response(body, status, {"etag": f'"{rev}"', **headers}, media_type="application/json")
-    return _document(document, None, status, headers)
+    """What comes of a write, which is done once for each idempotency key."""
+    done = await once(request, view, work)
+    if done.status == 204:
+        return Response(status_code=204)
+    headers = {"etag": f'"{done.rev}"'}
+    if done.status == 201:
+        headers["location"] = f"/api/v1/{done.resource}/{quote(done.id, safe='')}"
+    if done.document is not None:
+        return _document(done.document, None, done.status, headers)
+    # For whom it is out of sight.
+    text = jsontext.encode({"_id": done.id, "_rev": done.rev})
+    return Response(text, done.status, headers, media_type="application/json")
 
 
 # -- what they share -------------------------------------------------------------------------------
@@ -189,34 +147,16 @@ async def view_of(request: Request) -> PersonalDatabase:
 
 
 async def found(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
-    docid = request.path_params["id"]
-    document = await view.winner(docid) if not docid.startswith("_") else None
-    if document is None or document.deleted or orjson.loads(document.text).get("type") != resource.type:
-        raise Problem(404, _ABSENT)
-    return document
+    return await changes.found(view, resource, request.path_params["id"])
 
 
 async def seen(view: PersonalDatabase, resource: Resource, request: Request) -> Document:
     """The document, if its caller has seen it as it is. Raises 404, 412 and 428."""
-    document = await found(view, resource, request)
-    tags = _tags(request, "if-match")
-    if not tags:
-        raise Problem(428, 'Say with If-Match which revision you have seen: If-Match: "REV", or "*" for any.')
-    if "*" not in tags and f'"{document.rev}"' not in tags:
-        raise _changed()
-    return document
+    return await changes.seen(view, resource, request.path_params["id"], tags_of(request, "if-match"))
 
 
-def _changed() -> Problem:
-    return Problem(412, "The document has changed meanwhile: read it again, and look at what is new.")
-
-
-def _unfit(error: UnfitError) -> Problem:
-    errors = [{"pointer": error.pointer, "detail": str(error)}]
-    return Problem(422, str(error), members={"errors": errors})
-
-
-def _tags(request: Request, header: str) -> tuple[str, ...]:
+def tags_of(request: Request, header: str) -> tuple[str, ...]:
+    """Revisions that a header names, in quotes, or `*`."""
     return tuple(one.strip() for one in request.headers.get(header, "").split(",") if one.strip())
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from kompass.api import documents
+from kompass.api import changes, documents
 from kompass.api.endpoints import BYTES, Endpoint, Parameter
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -106,7 +106,7 @@ async def _archived(resource: Resource, making: Making, request: Request) -> Res
     now = services_of(request).gate_now().now()
     write = writes.replaced(resource, stored, attached, body, view.principal.name, now)
     write = replace(write, attachments={**write.attachments, **parse_attachments({name: entry})})
-    rev = await documents.pushed(request, view, write)
+    rev = await changes.pushed(request, view, write)
     infos = await view.attachments(stored.id, parse_rev(rev))
     return _told(rev, name, len(pdf), infos[name].digest if name in infos else "", 201)
 

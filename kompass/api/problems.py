@@ -34,25 +34,21 @@ class Problem(Exception):
         self.headers = headers or {}
         self.members = members or {}
 
+    def body(self) -> dict[str, Any]:
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+
     def response(self) -> Response:
-        return problem_response(self.status, self.detail, headers=self.headers, members=self.members)
+        return Response(orjson.dumps(self.body()), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
-def problem_response(
-    status: int,
-    detail: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    members: Mapping[str, object] | None = None,
-) -> Response:
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        **(members or {}),
-    }
-    return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
+def problem_response(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    return Problem(status, detail, headers=headers).response()
 
 
 def problem_of(error: ProtocolError) -> Problem:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from kompass.api import (
     access,
     audit,
+    bulk,
     calendars,
     conflicts,
     devices,
@@ -63,6 +64,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     reports.ROUTES,
     exports.ROUTES,  # before documents: `export` is no id
     documents.ROUTES,
+    bulk.ROUTES,
     document_parts.ROUTES,
     printing.ROUTES,
     calendars.ROUTES,

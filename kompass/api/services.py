@@ -19,6 +19,7 @@ from kompass.lexware.exchange import Exchange
 from kompass.printing.typesetter import Typesetter
 from kompass.privacy.desk import ErasureDesk
 from kompass.readstore.reading import ReadStore
+from kompass.requests import Requests
 from kompass.search.service import Search
 from kompass.settings import Settings
 from kompass.sync.conflicts.desk import ConflictDesk
@@ -81,6 +82,9 @@ class Services:
 
     exports: Exports | None = None
     """Where files of lists are made."""
+
+    requests: Requests | None = None
+    """Idempotency keys."""
 
     reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
     """What reports are asked of."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import httpx
 
-from kompass.client.connection import PREFIX, Connection, Params, told
+from kompass.client.bulk import Operation, Outcome, as_json, outcome
+from kompass.client.connection import PREFIX, Connection, Params, new_key, told
 from kompass.client.documents import Resource
 from kompass.client.names import Name
 
@@ -63,6 +64,14 @@ class Client:
         """Who asks, with which roles."""
         found: Mapping[str, Any] = self.get("/session")
         return found
+
+    def bulk(self, operations: Sequence[Operation], *, key: str | None = None) -> Sequence[Outcome]:
+        """Up to 100 operations in one request, done one after the other: one that can't be done stops no
+        other.
+        """
+        body = {"operations": [as_json(one) for one in operations]}
+        found = self.post("/bulk", body, key=key or new_key())
+        return [outcome(one) for one in found["results"]]
 
     def search(self, text: str, **parameters: str | int) -> Iterator[Mapping[str, Any]]:
         """Hits of the full text; parameters as the server's `/search` has them."""

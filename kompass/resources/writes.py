@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from kompass.access.companions import BASE_FIELD, companion_id
 from kompass.domain.stamps import timestamp
@@ -22,6 +22,8 @@ from replication.store.values import AttachmentInfo, Document
 
 Members = Mapping[str, Any]
 
+MOST_DOCUMENT = 8 * 1024 * 1024
+"""Bytes of a document."""
 _MARKS = ("createdBy", "createdAt", "modifiedBy", "modifiedAt", "version")
 GIVEN = ("_rev", "_attachments", "type", *_MARKS)
 """Members that follow from who asks and from what is stored, whatever is sent."""
@@ -38,12 +40,16 @@ class UnfitError(ValueError):
         self.pointer = pointer
 
 
-def created(resource: Resource, sent: Members, author: str, now: datetime) -> DocumentWrite:
-    """A new document. Raises `UnfitError`, and what `parse_document` does."""
+def created(
+    resource: Resource, sent: Members, author: str, now: datetime, seed: bytes | None = None
+) -> DocumentWrite:
+    """A new document. `seed`: 16 bytes that its id follows from; without it is a new one. Raises
+    `UnfitError`, and what `parse_document` does.
+    """
     members = _members(resource, sent)
     docid = sent.get("_id")
     if docid is None:
-        docid = _new_id(resource, members)
+        docid = _new_id(resource, members, seed)
     elif not isinstance(docid, str):
         raise UnfitError("_id must be a text.", "/_id")
     at = timestamp(now)
@@ -108,11 +114,12 @@ def _members(resource: Resource, sent: Members) -> dict[str, Any]:
     return {name: value for name, value in sent.items() if name[:1] != "_" and name not in _MARKS}
 
 
-def _new_id(resource: Resource, members: Members) -> str:
+def _new_id(resource: Resource, members: Members, seed: bytes | None) -> str:
     """Of a companion the only one that it can have."""
     field = BASE_FIELD.get(resource.type)
     if field is None:
-        return f"{resource.type.replace('_', '-')}-{uuid4()}"
+        unique = uuid4() if seed is None else UUID(bytes=seed, version=4)
+        return f"{resource.type.replace('_', '-')}-{unique}"
     base = members.get(field)
     if not isinstance(base, str) or not base:
         raise UnfitError(f"{field} must say which document this belongs to.", f"/{field}")

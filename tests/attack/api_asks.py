@@ -93,6 +93,21 @@ def _reported(t: Target) -> Asks:
         yield from get(f"/api/v1/reports/{name}")
 
 
+def _bulk(t: Target) -> Asks:
+    """Under another type, too, and under a key that somebody else may have used."""
+    for name in ("contacts", "customer-finances", "user-tasks"):
+        at = {"resource": name, "id": t.id}
+        operations = [
+            {"op": "create", "resource": name, "document": {"_id": t.id}},
+            {"op": "replace", **at, "rev": "*", "document": {}},
+            {"op": "update", **at, "rev": t.rev, "document": {}},
+            {"op": "delete", **at, "rev": "*"},
+            {"op": "action", **at, "rev": "*", "action": "complete"},
+        ]
+        for headers in ({}, {"idempotency-key": "one"}):
+            yield Ask("POST", "/api/v1/bulk", {"operations": operations}, headers=headers, changes=True)
+
+
 def _hooked(t: Target) -> Asks:
     """Somebody who would have the document sent to him."""
     body = {
@@ -129,6 +144,7 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/lexware/exports": _exchanged,
     "/lexware/exports/{num:int}": _api(("GET", "lexware/exports/1", None)),
     "/lexware/exports/{num:int}/file": _api(("GET", "lexware/exports/1/file", None)),
+    "/bulk": _bulk,
     "/openapi.json": lambda t: get("/api/v1/openapi.json"),
     "/docs": lambda t: get("/api/v1/docs"),
     "/calendars": _api(("GET", "calendars", None), ("POST", "calendars", {"name": "x"})),

@@ -1,0 +1,163 @@
+"""Writing documents as resources: one change at a time, whether it came alone or among others.
+
+Everything passes the gate, and raises `Problem`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from kompass.api.once import Done, Turn
+from kompass.api.problems import Problem
+from kompass.api.refusals import problem
+from kompass.api.services import services_of
+from kompass.domain.stamps import timestamp
+from kompass.resources import actions, writes
+from kompass.resources.catalogue import Resource
+from kompass.resources.writes import UnfitError
+from kompass.sync.personal import PersonalDatabase
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import parse_rev
+from replication.store.values import Document
+
+ABSENT = "There is no such document, or none that you may read."
+
+Members = dict[str, Any]
+
+
+async def create(
+    request: Request, view: PersonalDatabase, resource: Resource, sent: Members, turn: Turn | None
+) -> Done:
+    """A new document. Under a key its id follows from that: a repetition finds what was made."""
+    gate = services_of(request).gate_now()
+    seed = None if turn is None else turn.seed
+    try:
+        write = writes.created(resource, sent, view.principal.name, gate.now(), seed)
+    except UnfitError as error:
+        raise _unfit(error) from None
+    there = await view.winner(write.id)
+    if there is not None:
+        if turn is not None and turn.made(orjson.loads(there.text), sent, view.principal.name):
+            return Done(201, resource.name, there.id, there.rev, there)
+        raise Problem(409, f"There is a document {write.id} already.")
+    return await _written(request, view, resource, write, 201)
+
+
+async def replace(
+    request: Request,
+    view: PersonalDatabase,
+    resource: Resource,
+    docid: str,
+    tags: Collection[str],
+    sent: Members,
+) -> Done:
+    """The document anew. `tags`: revisions that were seen, as `If-Match` names them."""
+    return await _changed(request, view, resource, await seen(view, resource, docid, tags), sent)
+
+
+async def patch(
+    request: Request,
+    view: PersonalDatabase,
+    resource: Resource,
+    docid: str,
+    tags: Collection[str],
+    patch: Members,
+) -> Done:
+    """Some of its members."""
+    stored = await seen(view, resource, docid, tags)
+    return await _changed(request, view, resource, stored, writes.merged(stored, patch))
+
+
+async def remove(
+    request: Request, view: PersonalDatabase, resource: Resource, docid: str, tags: Collection[str]
+) -> Done:
+    stored = await seen(view, resource, docid, tags)
+    return await _written(request, view, resource, writes.removed(stored), 204)
+
+
+async def act(
+    request: Request,
+    view: PersonalDatabase,
+    resource: Resource,
+    docid: str,
+    tags: Collection[str],
+    name: str,
+    sent: Members,
+) -> Done:
+    """Takes a step; `sent`: members that go with it."""
+    stored = await seen(view, resource, docid, tags)
+    if name not in actions.names(resource.type):
+        known = ", ".join(actions.names(resource.type)) or "none"
+        raise Problem(404, f"There is no action {name[:40]} for {resource.name}; there are: {known}.")
+    at = timestamp(services_of(request).gate_now().now())
+    changed = writes.merged(stored, actions.patch(resource.type, name, sent, at))
+    return await _changed(request, view, resource, stored, changed)
+
+
+async def found(view: PersonalDatabase, resource: Resource, docid: str) -> Document:
+    """Raises 404."""
+    document = await view.winner(docid) if not docid.startswith("_") else None
+    if document is None or document.deleted or orjson.loads(document.text).get("type") != resource.type:
+        raise Problem(404, ABSENT)
+    return document
+
+
+async def seen(view: PersonalDatabase, resource: Resource, docid: str, tags: Collection[str]) -> Document:
+    """The document, if its caller has seen it as it is. Raises 404, 412 and 428."""
+    document = await found(view, resource, docid)
+    if not tags:
+        raise Problem(428, 'Say with If-Match which revision you have seen: If-Match: "REV", or "*" for any.')
+    if "*" not in tags and f'"{document.rev}"' not in tags:
+        raise _changed_meanwhile()
+    return document
+
+
+async def _changed(
+    request: Request, view: PersonalDatabase, resource: Resource, stored: Document, sent: Members
+) -> Done:
+    attached = await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
+    now = services_of(request).gate_now().now()
+    try:
+        if sent.get("_id", stored.id) != stored.id:
+            raise UnfitError(f"This is the address of {stored.id}.", "/_id")
+        write = writes.replaced(resource, stored, attached, sent, view.principal.name, now)
+    except UnfitError as error:
+        raise _unfit(error) from None
+    return await _written(request, view, resource, write, 200)
+
+
+async def _written(
+    request: Request, view: PersonalDatabase, resource: Resource, write: DocumentWrite, status: int
+) -> Done:
+    rev = await pushed(request, view, write)
+    document = await view.winner(write.id)
+    if document is None or document.deleted:
+        return Done(status, resource.name, write.id, rev)
+    return Done(status, resource.name, write.id, document.rev, document)
+
+
+async def pushed(request: Request, view: PersonalDatabase, write: DocumentWrite) -> str:
+    """The revision that a write has made."""
+    try:
+        (outcome,) = await view.write([write])
+    except ProtocolError as error:
+        raise problem(request, error) from None
+    if isinstance(outcome, ProtocolError):
+        if outcome.status == 409:
+            raise _changed_meanwhile()
+        raise problem(request, outcome)
+    return outcome
+
+
+def _changed_meanwhile() -> Problem:
+    return Problem(412, "The document has changed meanwhile: read it again, and look at what is new.")
+
+
+def _unfit(error: UnfitError) -> Problem:
+    errors = [{"pointer": error.pointer, "detail": str(error)}]
+    return Problem(422, str(error), members={"errors": errors})

@@ -1,0 +1,144 @@
+"""The file of idempotency keys: which requests were begun, and what they have written. For all processes.
+
+It has no text of anybody: digests, ids and revisions. A key counts for a day.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from kompass.kept import REQUESTS
+from kompass.shared_files import SharedFiles
+from kompass.sqlfile import SqlFile, fetch
+
+KEPT_SECONDS = 24 * 3600
+LEASE_SECONDS = 120
+"""After that whoever began is thought to be dead."""
+_SWEPT = 100
+"""Keys that are dropped at a time because their day is over."""
+
+_VERSION = 1
+_TABLES = """
+CREATE TABLE requests (
+    mark BLOB PRIMARY KEY,
+    digest BLOB NOT NULL,
+    begun REAL NOT NULL,
+    leased REAL NOT NULL,
+    outcomes TEXT
+) WITHOUT ROWID;
+CREATE INDEX requests_by_age ON requests (begun);
+"""
+
+
+class RequestsError(Exception):
+    """The file can't be used. The text is for people."""
+
+
+class Standing(StrEnum):
+    """Of a key."""
+
+    NEW = "new"
+    AGAIN = "again"
+    """It was begun before with the same request; what was done of it is known, or nobody knows any more."""
+    RUNNING = "running"
+    OTHER = "other"
+    """It was begun with another request."""
+
+
+class Kept(NamedTuple):
+    """What one operation has done."""
+
+    status: int
+    resource: str
+    id: str
+    rev: str
+
+
+class Requests:
+    """Opens the file with the first key. Blocking, short; calls may come from any thread. Everything raises
+    `RequestsError`.
+    """
+
+    def __init__(
+        self, directory: Path, *, shared: SharedFiles | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._path = directory / REQUESTS
+        self._shared = shared
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._file: SqlFile | None = None
+
+    def close(self) -> None:
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def begin(self, mark: bytes, digest: bytes) -> tuple[Standing, Sequence[Kept | None]]:
+        """Takes the key for a while, unless somebody has it or everything was done. With what was done."""
+        now = self._clock()
+        with self._opened().writing() as connection:
+            connection.execute(
+                "DELETE FROM requests WHERE mark IN (SELECT mark FROM requests WHERE begun < ? LIMIT ?)",
+                (now - KEPT_SECONDS, _SWEPT),
+            )
+            found = fetch(
+                connection,
+                "SELECT digest, leased, outcomes FROM requests WHERE mark = ? AND begun >= ?",
+                (mark, now - KEPT_SECONDS),
+            )
+            if not found:
+                connection.execute(
+                    "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, NULL)",
+                    (mark, digest, now, now + LEASE_SECONDS),
+                )
+                return Standing.NEW, ()
+            ((stored, leased, text),) = found
+            if stored != digest:
+                return Standing.OTHER, ()
+            outcomes = [] if text is None else [one and Kept(*one) for one in orjson.loads(text)]
+            if outcomes and all(outcomes):
+                return Standing.AGAIN, outcomes
+            if now < leased <= now + LEASE_SECONDS:
+                return Standing.RUNNING, ()
+            connection.execute("UPDATE requests SET leased = ? WHERE mark = ?", (now + LEASE_SECONDS, mark))
+            return Standing.AGAIN, outcomes
+
+    def finish(self, mark: bytes, outcomes: Sequence[Kept | None]) -> None:
+        """Of each operation what it did; None for one that was refused."""
+        with self._opened().writing() as connection:
+            connection.execute(
+                "UPDATE requests SET leased = 0, outcomes = ? WHERE mark = ?",
+                (orjson.dumps([one and [*one] for one in outcomes]).decode(), mark),
+            )
+
+    def release(self, mark: bytes) -> None:
+        """Nobody works on it any more, and what was done isn't known."""
+        with self._opened().writing() as connection:
+            connection.execute("UPDATE requests SET leased = 0 WHERE mark = ?", (mark,))
+
+    def forget(self, mark: bytes) -> None:
+        """Nothing was done."""
+        with self._opened().writing() as connection:
+            connection.execute("DELETE FROM requests WHERE mark = ?", (mark,))
+
+    def _opened(self) -> SqlFile:
+        with self._lock:
+            if self._file is None:
+                self._file = SqlFile(
+                    self._path,
+                    _TABLES,
+                    _VERSION,
+                    failure=RequestsError,
+                    # What a power cut takes from it is found again: ids follow from keys.
+                    pragmas=("synchronous = NORMAL",),
+                    shared=self._shared,
+                )
+            return self._file
