@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from bench import access, audit, backup, cluster, engine, feed, jobs, models, readstore, replication, search
+from bench import (
+    access,
+    audit,
+    backup,
+    cluster,
+    engine,
+    export,
+    feed,
+    jobs,
+    models,
+    readstore,
+    replication,
+    search,
+)
 from bench.servers import ROOT
 from kompass.settings import DemoSize
 
@@ -101,6 +114,15 @@ def run_backup(
 ) -> None:
     """Backups of a running cluster, and what they cost its writers."""
     backup.run(couchdb, rounds)
+
+
+@app.command("export")
+def run_export(
+    rows: Annotated[int, typer.Option(help="contracts that are exported")] = 100_000,
+    form: Annotated[list[str] | None, typer.Option("--format", help="only these")] = None,
+) -> None:
+    """Lists as files, over REST and by the command line: time, and the server's memory."""
+    export.run(rows, tuple(form or export.FORMS))
 
 
 @app.command("feed")

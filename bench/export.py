@@ -1,0 +1,144 @@
+"""Contracts as files: how long they take over REST and by `kompass export`, and what memory the server needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+
+from bench.servers import Running, our_product, proportional_memory
+from kompass.domain.examples import full
+
+BATCH = 1000
+CUSTOMERS = 5000
+BOSS = ("gf1", "bench-password-1")
+FORMS = ("csv", "xlsx", "json", "ndjson", "parquet")
+NAMED = "contracts/export?profile=lexware-contracts"
+
+
+def _documents(rows: int, source: Random) -> Iterator[dict[str, Any]]:
+    def stored(doctype: str, number: int, **members: Any) -> dict[str, Any]:
+        body = {key: value for key, value in full(doctype).items() if key not in ("_rev", "_attachments")}
+        docid = f"{doctype}-{uuid.UUID(int=source.getrandbits(128), version=4)}"
+        at = f"2026-01-{number % 28 + 1:02}T08:00:00.{number % 1000:03}Z"
+        body |= {"_id": docid, "createdAt": at, "modifiedAt": at}
+        # What every document of this kind has: no sealed history, no signatures' images.
+        for name in ("changeLog", "erasures", "immutableAttachments", "attachments"):
+            body.pop(name, None)
+        return {**body, **members}
+
+    customers = []
+    for number in range(min(CUSTOMERS, rows)):
+        one = stored("customer", number, companyName=f"Hofladen {number} Süß & Söhne GmbH")
+        one["customerNumber"] = f"K-{number:05}"
+        customers.append(one["_id"])
+        yield one
+    for number in range(rows):
+        value = number % 90_000 + 0.5
+        yield stored(
+            "contract",
+            number,
+            contractNumber=f"V-2026-{number:05}",
+            customerId=customers[number % len(customers)],
+            contractValueEur=value,
+            status="signed",
+        )
+
+
+def _filled(running: Running, rows: int) -> httpx.Client:
+    """Who reads all of the contracts, which are there now."""
+    with httpx.Client(base_url=running.url, timeout=300) as admin:
+        user = {"name": BOSS[0], "type": "user", "roles": ["GF"], "password": BOSS[1]}
+        assert admin.put(f"/_users/org.couchdb.user:{BOSS[0]}", json=user).status_code == 201
+        batch: list[dict[str, Any]] = []
+        for document in _documents(rows, Random(1)):
+            batch.append(document)
+            if len(batch) == BATCH:
+                _write(admin, batch)
+                batch = []
+        _write(admin, batch)
+    return httpx.Client(base_url=running.url.replace("bench:bench@", ""), auth=BOSS, timeout=600)
+
+
+def _write(admin: httpx.Client, batch: list[dict[str, Any]]) -> None:
+    answer = admin.post("/kompass/_bulk_docs", json={"docs": batch})
+    refused = [one for one in answer.json() if "error" in one]
+    assert not refused, refused[0]
+
+
+@contextmanager
+def _watched(pid: int) -> Iterator[list[float]]:
+    """The largest memory of a process meanwhile, in MB."""
+    found = [proportional_memory(pid)]
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.5):
+            found[0] = max(found[0], proportional_memory(pid))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
+
+
+def _taken(client: httpx.Client, path: str) -> tuple[int, float]:
+    """Bytes, and seconds until the first of them."""
+    started, size, first = time.perf_counter(), 0, 0.0
+    with client.stream("GET", f"/api/v1/{path}") as answer:
+        assert answer.status_code == 200, answer.read()
+        for piece in answer.iter_raw():
+            first = first or time.perf_counter() - started
+            size += len(piece)
+    return size, first
+
+
+def _by_command(url: str, form: str) -> tuple[int, float]:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "file")
+        command = [sys.executable, "-m", "kompass", "export", "contracts", "--format", form]
+        command += ["--output", str(file), "--server", url, "--user", BOSS[0], "--password", BOSS[1]]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return file.stat().st_size, 0.0
+
+
+def run(rows: int, forms: tuple[str, ...] = FORMS) -> None:
+    """Prints a table."""
+    with our_product() as running:
+        assert running.pid is not None
+        client = _filled(running, rows)
+        with client:
+            started = time.perf_counter()
+            client.get("/api/v1/contracts?sort=createdAt&limit=1").raise_for_status()
+            seconds = time.perf_counter() - started
+            print(f"{rows} contracts; the index by which they are sorted took {seconds:.1f} s")
+            print("| file | seconds | to the first byte | MB | server at rest | at most |")
+            print("|---|---:|---:|---:|---:|---:|")
+            url = running.url.replace("bench:bench@", "")
+            whats: list[tuple[str, Callable[[], tuple[int, float]]]] = [
+                (form, partial(_taken, client, f"contracts/export?format={form}")) for form in forms
+            ]
+            whats.append(("lexware-contracts", partial(_taken, client, NAMED)))
+            whats += [(f"kompass export --format {form}", partial(_by_command, url, form)) for form in forms]
+            for name, make in whats:
+                rest = proportional_memory(running.pid)
+                with _watched(running.pid) as most:
+                    started = time.perf_counter()
+                    size, first = make()
+                    seconds = time.perf_counter() - started
+                memory = f"{rest:.0f} | {most[0]:.0f} |"
+                print(f"| {name} | {seconds:.1f} | {first:.1f} | {size / 1e6:.0f} | {memory}", flush=True)
