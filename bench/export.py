@@ -1,4 +1,4 @@
-"""Contracts as files: how long they take over REST and by `kompass export`, and what memory the server needs."""
+"""Contracts as files: how long they take over REST and by `kompass export`, and the server's memory."""
 
 from __future__ import annotations
 

@@ -281,6 +281,7 @@ async def create_product(
             exports=Exports(settings.directory / "temporary" / "exports"),
             calendars=calendars,
             requests=requests,
+            books_file=settings.books_file,
         )
     )
     provider = identity.provider

@@ -388,6 +388,11 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9]{1,32}$",
         description="What the names of its tenants begin with: another one for each company on one Weaviate",
     )
+    books_file: Path | None = Field(
+        default=None,
+        description="TOML file that says whose books files for DATEV and tax audits are about; see"
+        " docs/accounting/datev.md",
+    )
     letterhead: Path | None = Field(
         default=None,
         description="TOML file with what stands on printed documents: the company, its address, bank and"

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from kompass.api import (
     access,
+    accounting,
     audit,
     bulk,
     calendars,
@@ -56,6 +57,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     access.ROUTES,
     users.ROUTES,
     audit.ROUTES,
+    accounting.ROUTES,
     feed.ROUTES,
     job_service.ROUTES,
     jobs.ROUTES,

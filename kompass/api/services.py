@@ -86,6 +86,9 @@ class Services:
     requests: Requests | None = None
     """Idempotency keys."""
 
+    books_file: Path | None = None
+    """What says whose books files for tax consultants and auditors are about."""
+
     reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
     """What reports are asked of."""
 

@@ -104,6 +104,12 @@ class AuditExtension(Extension):
         recorder.secured(before, after)
         self._finish(writing, recorder)
 
+    def exported(self, writing: Writing, what: str, since: str, until: str, files: Sequence[str]) -> None:
+        """Enters that whoever is at work took something out; see `Recorder.exported`."""
+        recorder = Recorder(writing, self._now())
+        recorder.exported(what, since, until, files)
+        self._finish(writing, recorder)
+
     def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
         """Enters writes that were refused, by whoever is at work; of very many some, and how many more."""
         now = self._now()

@@ -39,6 +39,8 @@ ROLES, MATRIX = "ROLES", "MATRIX"
 """Updates that change somebody's rights, and everybody's."""
 SECURITY = "SECURITY"
 """The database's security object is another one: who may use it at all."""
+EXPORT = "EXPORT"
+"""Somebody took out a file for a tax consultant or an auditor."""
 RESTORE = "RESTORE"
 """The database came back from a backup: what was written after that is not in the chain."""
 DATABASE = "_database"
@@ -209,6 +211,11 @@ class Recorder:
     def restored(self, told: Mapping[str, Any]) -> None:
         """`told`: which backup, of when, and how many entries are known to be lost."""
         self._add(DATABASE, RESTORE, dict(told))
+
+    def exported(self, what: str, since: str, until: str, files: Sequence[str]) -> None:
+        """`files`: the names of those that were made, with their digests."""
+        entry = {"fields": list(files), "rule": what, "since": since, "type": "export", "until": until}
+        self._add(DATABASE, EXPORT, entry)
 
     def shredded(self, subject: str, keys: Sequence[int]) -> None:
         self._add(subject, SHRED, {"keys": list(keys)})

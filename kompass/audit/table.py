@@ -28,10 +28,11 @@ def lines(entries: Iterable[Shown], *, head: bool = True) -> Iterator[str]:
     if head:
         yield "\ufeff" + _line(COLUMNS)
     for shown in entries:
-        yield "".join(_line(row) for row in _rows(shown))
+        yield "".join(_line(row) for row in rows_of(shown))
 
 
-def _rows(shown: Shown) -> Iterator[tuple[str, ...]]:
+def rows_of(shown: Shown) -> Iterator[tuple[str, ...]]:
+    """An entry's lines, in the order of `COLUMNS`."""
     entry = shown.entry
     document = entry.get("document") or f"[{entry.get('type') or 'document'}]"
     reason = " – ".join(filter(None, (entry.get("rule"), shown.reason, _source(entry))))

@@ -11,6 +11,7 @@ from kompass import __version__
 from kompass.cli.api import api
 from kompass.cli.audit import audit
 from kompass.cli.backup import backup
+from kompass.cli.datev import datev
 from kompass.cli.doctor import doctor
 from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
@@ -57,6 +58,7 @@ app.command()(upgrade)
 app.add_typer(migrate, name="migrate")
 app.add_typer(feed, name="feed")
 app.add_typer(jobs, name="jobs")
+app.add_typer(datev, name="datev")
 app.add_typer(readstore, name="readstore")
 app.add_typer(rebuild, name="rebuild")
 app.add_typer(numbers, name="numbers")

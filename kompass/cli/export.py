@@ -16,6 +16,7 @@ from kompass.cli.telling import tell_json
 
 LEFT_OUT = 3
 """Exit code: the file is there, without documents that don't fit."""
+GOBD = "gobd"
 TOLD = 20
 """Problems that are told on the terminal; `--json` tells more."""
 
@@ -26,7 +27,9 @@ class _Asked(NamedTuple):
 
 
 def export(
-    what: Annotated[str, typer.Argument(help="A list, as customers, or a profile, as lexware-contracts.")],
+    what: Annotated[
+        str, typer.Argument(help="A list, as customers, a profile, as lexware-contracts, or gobd.")
+    ],
     form: Annotated[
         str | None,
         typer.Option("--format", help="csv, xlsx, json, ndjson or parquet.", show_default="csv"),
@@ -41,6 +44,8 @@ def export(
     sort: Annotated[
         str | None, typer.Option(help="A field, with - in front descending.", show_default="createdAt")
     ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day, of gobd alone.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, of gobd alone.")] = None,
     german: Annotated[bool, typer.Option("--german", help="Headings in German.")] = False,
     output: Annotated[
         Path | None, typer.Option(help="The file to write.", show_default="the server's name for it")
@@ -53,8 +58,14 @@ def export(
 ) -> None:
     """Write what --user may read of a list as a file, with a manifest beside it.
 
+    `kompass export gobd --from 2026-01-01 --to 2026-12-31` writes a directory for a tax audit instead:
+    tables, the chain of writes and their index.
+
     Exits with 3 if documents were left out because they don't fit the profile.
     """
+    if what == GOBD:
+        _gobd(server, name, password, first, last, output, as_json=as_json)
+        return
     asked = _asked(what, form, filters or [], fields, sort)
     if output is not None and not dry_run:
         refuse_existing(output, _manifest(output))
@@ -104,6 +115,32 @@ def _asked(what: str, form: str | None, filters: list[str], fields: str | None, 
         profiles = ", ".join(name for name in PACKAGED if profile(name).type)
         raise UsableError(f"There is no list {what!r}. There are: {', '.join(RESOURCES)}; {profiles}")
     return _Asked(f"/{resource}/export", params)
+
+
+def _gobd(
+    server: str,
+    name: str | None,
+    password: str | None,
+    first: str | None,
+    last: str | None,
+    output: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    if first is None or last is None:
+        raise UsableError("say which days it is about: --from 2026-01-01 --to 2026-12-31")
+    target = output or Path(f"gobd_{first}_{last}")
+    params = {"from": first, "to": last}
+    with (
+        asking(server, name, password) as client,
+        archived(client, "/gobd/export", params, "en", quiet=as_json) as archive,
+    ):
+        archive.write_all(target)
+        told = archive.manifest
+    if as_json:
+        tell_json(told)
+        return
+    typer.echo(f"{len(told['files'])} tables in {target}")
 
 
 def _manifest(target: Path) -> Path:

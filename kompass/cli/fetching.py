@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ class Archived:
         """Of its files, but for what is said about them."""
         return [name for name in self._archive.namelist() if name != MANIFEST]
 
-    def write(self, name: str, target: Path, sha256: str) -> None:
+    def write(self, name: str, target: Path, sha256: str | None) -> None:
         """One of the files. Raises `UsableError` if it isn't the one that the server made."""
 
         def pieces() -> Iterator[bytes]:
@@ -45,10 +46,19 @@ class Archived:
                 while piece := file.read(_PIECE):
                     digest.update(piece)
                     yield piece
-            if digest.hexdigest() != sha256:
+            if sha256 is not None and digest.hexdigest() != sha256:
                 raise UsableError(f"{name} isn't what the server says that it is: fetch it again")
 
         write_pieces(target, pieces())
+
+    def write_all(self, target: Path) -> None:
+        """All of it as a new directory, with what is said about the files. Raises `UsableError`."""
+        known = {one["file"]: one["sha256"] for one in self.manifest["files"]}
+        names = self._archive.namelist()
+        wrong = [name for name in names if Path(name).name != name]
+        if wrong or not known.keys() <= set(names):
+            raise UsableError("the server's answer isn't an archive of files that it says it is")
+        _new_directory(target, names, lambda name, file: self.write(name, file, known.get(name)))
 
 
 @contextmanager
@@ -85,6 +95,25 @@ def write_pieces(target: Path, pieces: Iterator[bytes]) -> None:
         raise UsableError(f"{target} can't be written: {error.strerror}") from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _new_directory(target: Path, names: Sequence[str], write: Callable[[str, Path], None]) -> None:
+    """A directory with these files: there whole or not at all. Raises `UsableError`."""
+    from kompass.files import sync_directory
+
+    refuse_existing(target)
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)  # of an export that was killed
+        draft.mkdir(mode=0o700)
+        for name in names:
+            write(name, draft / name)
+        draft.rename(target)
+        sync_directory(target.parent)
+    except OSError as error:
+        raise UsableError(f"{target} can't be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def refuse_existing(*targets: Path) -> None:

@@ -29,7 +29,7 @@ AT_ONCE = 2
 """Exports that are worked on at the same moment; the others take turns with them, page by page."""
 MOST_FILES = 8
 """Files that are whole before they are sent, and aren't sent yet: each of them takes room on the disk."""
-_ZONE = ZoneInfo("Europe/Berlin")
+ZONE = ZoneInfo("Europe/Berlin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class BusyError(Exception):
 
 def file_name(what: str, ending: str, now: datetime) -> str:
     """`customer_export_2026-11-30_0815.csv`, by the time in Germany."""
-    return f"{what}_export_{now.astimezone(_ZONE):%Y-%m-%d_%H%M}.{ending}"
+    return f"{what}_export_{now.astimezone(ZONE):%Y-%m-%d_%H%M}.{ending}"
 
 
 class Exports:
@@ -67,7 +67,8 @@ class Exports:
         """`directory`: for what is being made; emptied now."""
         self._directory = directory
         self._files = 0
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self.turn = asyncio.Semaphore(AT_ONCE)
+        """To be held while something is encoded."""
         shutil.rmtree(directory, ignore_errors=True)  # left by a process that was killed
 
     def encoder(self, wish: Wish, documents: Documents) -> Encoder:
@@ -105,7 +106,7 @@ class Exports:
         try:
             async with aclosing(pages(view, wish.question)) as found:
                 async for page in found:
-                    async with self._turns:
+                    async with self.turn:
                         if wish.profile is not None:
                             bodies = [jsontext.decode(document.text) for document in page]
                             await named.of(wish.profile, bodies)
@@ -114,7 +115,7 @@ class Exports:
                         yield piece
             rest = encoder.end()
             while True:
-                async with self._turns:
+                async with self.turn:
                     last = await asyncio.to_thread(next, rest, None)
                 if last is None:
                     break

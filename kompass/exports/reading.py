@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +60,14 @@ class Named:
                 values(profile, body, self)
             if not await self.fetch():
                 return
+
+    async def known(self, docids: Iterable[str]) -> None:
+        """Makes known these, as far as he may read them, and forgets others if they are many."""
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        for docid in docids:
+            self(docid)
+        await self.fetch()
 
     async def fetch(self) -> bool:
         """Makes known what was asked for in vain. Whether there was anything."""

@@ -19,7 +19,7 @@ import orjson
 
 from kompass.access import Principal, Role
 from kompass.audit.reading import Query, Reader, Shown, Sight, found
-from kompass.audit.recording import REJECTED
+from kompass.audit.recording import EXPORT, REJECTED
 from kompass.audit.verifying import Row
 from kompass.sync.gate.records import Origin
 from kompass.sync.index import FeedIndex
@@ -109,7 +109,10 @@ class _Asking:
         own = row.user == self._user
         if not (own or self._sees_all or (self._manages and self._is_managed(docid))):
             return None
-        origin = orjson.loads(row.text).get("origin")
+        entry = orjson.loads(row.text)
+        if entry["action"] == EXPORT:  # it is of no document, and has no values
+            return Sight.ALL if own or self._sees_all else None
+        origin = entry.get("origin")
         sent = own and origin in _SENT
         if self._sees(docid):
             return Sight.ALL if sent or self._reads_values(row, docid, origin) else Sight.NAMES

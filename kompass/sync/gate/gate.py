@@ -154,6 +154,19 @@ class Gate:
             raise result
         return result
 
+    async def exported(
+        self, principal: Principal, what: str, since: str, until: str, files: Sequence[str] = ()
+    ) -> None:
+        """Enters into the chain of writes that somebody took out files about the days from `since` to
+        `until`; `files`: their names with their digests.
+        """
+
+        def enter(writing: Writing) -> None:
+            self._site.audit.exported(writing, what, since, until, files)
+
+        with acting(of_principal(principal, _door(replicated=False))):
+            await to_the_end(self.database.transact(enter))
+
     async def create_as_service(self, docid: str, body: Mapping[str, Any]) -> bool:
         """A document that the service makes which does jobs: see `services`. False: it was there already.
         Raises why it is refused.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
@@ -88,9 +88,15 @@ class Audit(Protocol):
     def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
         """Enters what was refused, by whoever is at work."""
 
+    def exported(self, writing: Writing, what: str, since: str, until: str, files: Sequence[str]) -> None:
+        """Enters that he took out files about the days from `since` to `until`."""
+
 
 class NoAudit:
     """Nothing is kept of what was refused."""
 
     def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
+        pass
+
+    def exported(self, writing: Writing, what: str, since: str, until: str, files: Sequence[str]) -> None:
         pass

@@ -1,0 +1,249 @@
+"""`/api/v1/datev` and `/api/v1/gobd`: files for the tax consultant and the tax auditor, for GF and BUCH.
+
+What is in them is what the caller may read. Who took out what is entered into the chain of writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from kompass.access.principals import Role
+from kompass.accounting.datev.charts import Chart
+from kompass.accounting.gobd.index import Supplier
+from kompass.api.authentication import caller_with
+from kompass.api.documents import view_of
+from kompass.api.endpoints import BYTES, Endpoint, Parameter, a_flag, a_word
+from kompass.api.exports import attachment
+from kompass.api.parameters import only
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.archives import Archive
+from kompass.exports import gobd
+from kompass.exports.books import Books, BooksError, read_books
+from kompass.exports.datev import (
+    File,
+    Period,
+    Problems,
+    UnsoundError,
+    booking_files,
+    bookings,
+    parties,
+    party_file,
+)
+from kompass.exports.making import ZONE, Exports, file_name
+from kompass.sync.audit_desk import AuditDesk
+
+NOT_BOOKED = "nicht_gebucht.csv"
+"""What is in none of the files, and why."""
+MANIFEST = "manifest.json"
+LONGEST = 366
+"""Days of a period."""
+_FLAGS = {"true": True, "false": False}
+
+
+async def booked(request: Request) -> Response:
+    """`GET /datev/bookings`: what is booked of a period, a file for each month, in a ZIP file."""
+    principal = caller_with(request, Role.GF, Role.BUCH)
+    only(request, ("from", "to", "chart", "final", "dry_run"))
+    period, books, now = _period(request), _books(request), datetime.now(UTC)
+    chart, final, dry = _chart(request, books), _flag(request, "final"), _flag(request, "dry_run")
+    if final and period.last >= now.astimezone(ZONE).date():
+        raise Problem(409, "Only a period that is over can be final.")
+    view, problems = await view_of(request), Problems()
+    async with _exports(request).turn:
+        found = await bookings(view, period, chart, problems)
+        try:
+            files = await asyncio.to_thread(
+                lambda: list(booking_files(found, period, books, chart, problems, now, final=final))
+            )
+        except UnsoundError as error:
+            raise Problem(500, f"Nothing was made, because it would be wrong: {error}") from None
+    if final and problems.count:
+        told = [{"pointer": f"/{one['document']}", "detail": one["reason"]} for one in problems.as_json()]
+        raise Problem(
+            409,
+            f"{problems.count} documents of the period can't be booked, so it can't be final.",
+            members={"errors": told[:100]},
+        )
+    manifest = _manifest(principal.name, now, chart, files, problems)
+    manifest |= {"from": period.first.isoformat(), "to": period.last.isoformat(), "final": final}
+    if dry or request.method == "HEAD":
+        return JSONResponse(manifest)
+    days = (period.first.isoformat(), period.last.isoformat())
+    await services_of(request).gate_now().exported(principal, "datev.bookings", *days, _digests(files))
+    return _zip(file_name("datev_bookings", "zip", now), files, problems, manifest)
+
+
+async def debtors(request: Request) -> Response:
+    """`GET /datev/accounts`: debtors and creditors, in a ZIP file."""
+    principal = caller_with(request, Role.GF, Role.BUCH)
+    only(request, ("chart", "dry_run"))
+    books, now = _books(request), datetime.now(UTC)
+    chart, dry = _chart(request, books), _flag(request, "dry_run")
+    view, problems = await view_of(request), Problems()
+    async with _exports(request).turn:
+        found = await parties(view, chart, problems)
+        try:
+            file = await asyncio.to_thread(party_file, found, books, chart, problems, now)
+        except UnsoundError as error:
+            raise Problem(500, f"Nothing was made, because it would be wrong: {error}") from None
+    manifest = _manifest(principal.name, now, chart, [file], problems)
+    if dry or request.method == "HEAD":
+        return JSONResponse(manifest)
+    today = now.astimezone(ZONE).date().isoformat()
+    await (
+        services_of(request).gate_now().exported(principal, "datev.accounts", today, today, _digests([file]))
+    )
+    return _zip(file_name("datev_accounts", "zip", now), [file], problems, manifest)
+
+
+async def audited(request: Request) -> Response:
+    """`GET /gobd/export`: tables with their index for data-carrier exchange, in a ZIP file."""
+    principal = caller_with(request, Role.GF, Role.BUCH)
+    only(request, ("from", "to"))
+    period, books, now = _period(request), _books(request), datetime.now(UTC)
+    services, view = services_of(request), await view_of(request)
+    headers = attachment(file_name("gobd", "zip", now))
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type="application/zip")
+    days = (period.first.isoformat(), period.last.isoformat())
+    await services.gate_now().exported(principal, "gobd", *days)
+    desk = AuditDesk(services.access.database, services.index)
+    supplier = Supplier(books.company, books.location)
+    pieces = gobd.exchange(view, desk, principal, _exports(request), period, supplier, now)
+    first = await anext(pieces)
+    return StreamingResponse(_all(first, pieces), headers=headers, media_type="application/zip")
+
+
+async def _all(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(pieces):
+        yield first
+        async for piece in pieces:
+            yield piece
+
+
+# -- what is asked for -----------------------------------------------------------------------------
+
+
+def _period(request: Request) -> Period:
+    first, last = _day(request, "from"), _day(request, "to")
+    if not first <= last or (last - first).days >= LONGEST:
+        raise Problem(400, "from is before to, and a period has a year at most.")
+    return Period(first, last)
+
+
+def _day(request: Request, name: str) -> date:
+    text = request.query_params.get(name)
+    try:
+        day = date.fromisoformat(text or "")
+    except ValueError:
+        day = None
+    if day is None or len(text or "") != 10 or not 2000 <= day.year < 2099:
+        raise Problem(400, f"{name} must be a day such as 2026-11-30.")
+    return day
+
+
+def _books(request: Request) -> Books:
+    try:
+        return read_books(services_of(request).books_file)
+    except BooksError as error:
+        raise Problem(503, str(error)) from None
+
+
+def _chart(request: Request, books: Books) -> Chart:
+    text = request.query_params.get("chart", books.chart)
+    if text not in ("03", "04"):
+        raise Problem(400, "chart is 03 (SKR03) or 04 (SKR04).")
+    code: Literal["03", "04"] = "03" if text == "03" else "04"
+    return books.chart_of(code)
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.query_params.get(name, "false")
+    if text not in _FLAGS:
+        raise Problem(400, f"{name} is true or false.")
+    return _FLAGS[text]
+
+
+def _exports(request: Request) -> Exports:
+    exports = services_of(request).exports
+    assert exports is not None
+    return exports
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+def _manifest(
+    who: str, now: datetime, chart: Chart, files: Sequence[File], problems: Problems
+) -> dict[str, Any]:
+    return {
+        "exported_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "exported_by": who,
+        "chart": chart.code,
+        "files": [file.as_json() for file in files],
+        "left_out": problems.count,
+        "waiting": problems.waiting,
+        "problems": problems.as_json(),
+    }
+
+
+def _digests(files: Sequence[File]) -> list[str]:
+    return [f"{file.name} sha256:{file.as_json()['sha256']}" for file in files]
+
+
+def _zip(name: str, files: Sequence[File], problems: Problems, manifest: dict[str, Any]) -> Response:
+    archive = Archive()
+    for file in files:
+        archive.write(file.name, file.data)
+    if problems.count:
+        archive.write(NOT_BOOKED, problems.as_csv())
+    archive.write(MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    archive.close()
+    return Response(archive.take(), headers=attachment(name), media_type="application/zip")
+
+
+_DAY: dict[str, Any] = {"type": "string", "format": "date"}
+_FROM = Parameter("from", "The first day.", _DAY, needed=True)
+_TO = Parameter("to", "The last day; a year at most.", _DAY, needed=True)
+_CHART = a_word("chart", ("03", "04"))
+_DRY = a_flag("dry_run", "Only the manifest, and nothing is entered into the chain of writes.")
+
+ROUTES = [
+    Endpoint(
+        "GET",
+        "/datev/bookings",
+        booked,
+        "Bookings for DATEV, a file for each month",
+        answer=BYTES,
+        media="application/zip",
+        parameters=(_FROM, _TO, _CHART, a_flag("final", "Festschreibung."), _DRY),
+        problems=(409,),
+    ),
+    Endpoint(
+        "GET",
+        "/datev/accounts",
+        debtors,
+        "Debtors and creditors for DATEV",
+        answer=BYTES,
+        media="application/zip",
+        parameters=(_CHART, _DRY),
+    ),
+    Endpoint(
+        "GET",
+        "/gobd/export",
+        audited,
+        "Tables with their index for a tax audit",
+        answer=BYTES,
+        media="application/zip",
+        parameters=(_FROM, _TO),
+    ),
+]

@@ -1,0 +1,339 @@
+"""Files for the tax consultant and the auditor, from documents that are stored: over REST and by commands."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from lxml import etree
+from typer.testing import CliRunner, Result
+
+from kompass.accounting.datev.validating import validate
+from kompass.cli.app import app
+from kompass.domain.examples import full
+from kompass.exports import datev
+from kompass.exports.datev import Period, Problems
+from kompass.exports.gobd import DAYS
+from tests.identity.conftest import ADMIN, put_user
+from tests.in_process import serving
+from tests.product import running_product
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+GF, BUCH, ANNA = ("chef", "pw"), ("buch", "pw"), ("anna", "pw")
+BOOKS = """
+company = "Ladenbau Süd GmbH"
+location = "Ilshofen"
+adviser = 29098
+client = 55003
+
+[accounts.revenue]
+"0" = { account = "8125" }
+"""
+NOVEMBER = {"from": "2026-10-15", "to": "2026-11-20"}
+
+
+def stored(doctype: str, number: int = 0, **members: Any) -> dict[str, Any]:
+    body = {key: value for key, value in full(doctype).items() if key not in ("_rev", "_attachments")}
+    if number:
+        body["_id"] = f"{body['_id'][:-2]}{number:02x}"
+    return body | members
+
+
+def invoice(
+    number: int, day: str, amounts: tuple[float, float, float] | None, **members: Any
+) -> list[dict[str, Any]]:
+    body = stored(
+        "invoice", number, invoiceNumber=f"R-2026-{number:05}", invoiceDate=day, dueDate=None, **members
+    )
+    if amounts is None:
+        return [body]
+    net, tax, gross = amounts
+    docid = body["_id"].replace("invoice-", "invoice-amount-")
+    figures = {"netAmount": net, "taxAmount": tax, "grossAmount": gross}
+    return [body, {**stored("invoice_amount"), "_id": docid, "invoiceId": body["_id"], **figures}]
+
+
+DOCUMENTS = [
+    stored("customer"),
+    stored("supplier"),
+    stored("project"),
+    *invoice(1, "2026-10-31", (1000, 190, 1190), status="sent"),
+    *invoice(2, "2026-11-01", (100, 7, 107), status="paid"),
+    *invoice(3, "2026-11-02", (100, 0, 100), status="overdue"),
+    *invoice(4, "2026-11-03", (100, 19, 119), status="draft"),
+    *invoice(5, "2026-11-04", (100, 12, 112), status="sent"),
+    *invoice(6, "2026-11-05", None, status="sent"),
+    *invoice(7, "2026-12-01", (100, 19, 119), status="sent"),
+    stored(
+        "supplier_invoice",
+        invoiceDate="2026-11-06",
+        dueDate="2026-12-06",
+        subtotalEur=1000,
+        taxAmountEur=190,
+        totalEur=1190,
+        status="Approved",
+    ),
+    stored(
+        "expense",
+        expenseDate="2026-11-07",
+        category="hotel",
+        stornoOf=None,
+        stornoReason=None,
+        amount=107,
+        taxAmount=7,
+        netAmount=100,
+        status="paid",
+    ),
+]
+
+
+class Company:
+    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+        self.url = url
+        self.client = client
+
+    async def get(self, path: str, params: dict[str, str], auth: tuple[str, str] = BUCH) -> httpx.Response:
+        return await self.client.get(f"/api/v1/{path}", params=params, auth=auth)
+
+    async def files(self, path: str, params: dict[str, str]) -> dict[str, bytes]:
+        answer = await self.get(path, params)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip"), answer.text
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+    async def run(self, *arguments: str) -> Result:
+        given = [*arguments, "--server", self.url, "--user", "buch", "--password", "pw"]
+        return await asyncio.to_thread(CliRunner().invoke, app, given)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Company]:
+    directory = tmp_path_factory.mktemp("books")
+    (directory / "books.toml").write_text(BOOKS)
+    async with (
+        running_product(directory / "data", ADMIN, books_file=directory / "books.toml") as product,
+        serving(product) as url,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
+    ):
+        for name, role in (("chef", "GF"), ("buch", "BUCH"), ("anna", "ADM")):
+            await put_user(client, name, role)
+            await client.get("/kompass", auth=(name, "pw"))
+        for body in DOCUMENTS:
+            made = await client.put(f"/kompass/{body['_id']}", json=body, auth=ADMIN)
+            assert made.status_code == 201, made.text
+        yield Company(url, client)
+
+
+def lines(data: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode("cp1252"), newline=""), delimiter=";"))
+
+
+async def test_bookings_are_made_of_documents_month_by_month(company: Company) -> None:
+    files = await company.files("datev/bookings", NOVEMBER)
+    october, november = "EXTF_Buchungsstapel_2026-10_1.csv", "EXTF_Buchungsstapel_2026-11_1.csv"
+    assert set(files) == {october, november, "nicht_gebucht.csv", "manifest.json"}
+    assert validate(files[october]) == validate(files[november]) == []
+    head, _, *rows = lines(files[october])
+    assert head[10:20] == [
+        "29098",
+        "55003",
+        "20260101",
+        "4",
+        "20261015",
+        "20261031",
+        "KOMPASS 10/2026",
+        "",
+        "1",
+        "0",
+    ]
+    assert [(row[0], row[1], row[6], row[7], row[9], row[10]) for row in rows] == [
+        ("1190,00", "S", "10042", "8400", "3110", "R-2026-00001")
+    ]
+    found = [(row[0], row[1], row[6], row[7], row[8], row[9]) for row in lines(files[november])[2:]]
+    assert found == [
+        ("107,00", "S", "10042", "8300", "", "0111"),
+        ("100,00", "S", "10042", "8125", "", "0211"),
+        ("1190,00", "S", "3400", "70000", "", "0611"),
+        ("107,00", "S", "4666", "1740", "0008", "0711"),
+    ], "the account for turnover without tax is the company's own"
+    manifest = json.loads(files["manifest.json"])
+    assert (manifest["left_out"], manifest["waiting"], manifest["exported_by"]) == (2, 1, "buch")
+    assert [one["rule"] for one in manifest["problems"]] == ["booking.rate", "booking.incomplete"]
+    for told in manifest["files"]:
+        assert told["sha256"] == hashlib.sha256(files[told["file"]]).hexdigest()
+    assert manifest["files"][1]["sums"] == {"Soll": "1504.00", "Haben": "0.00"}
+    assert "R-2026-00005" in files["nicht_gebucht.csv"].decode("utf-8-sig")
+
+
+async def test_the_other_chart_has_its_own_accounts(company: Company) -> None:
+    files = await company.files("datev/bookings", {**NOVEMBER, "chart": "04"})
+    rows = lines(files["EXTF_Buchungsstapel_2026-11_1.csv"])[2:]
+    assert [row[7] for row in rows][:2] == ["4300", "4120"], "accounts of books_file are of the other one"
+    assert lines(files["EXTF_Buchungsstapel_2026-11_1.csv"])[0][26] == "04"
+
+
+async def test_what_cant_be_booked_wholly_is_not_final(company: Company) -> None:
+    half = await company.get("datev/bookings", {**NOVEMBER, "final": "true"})
+    assert half.status_code == 409
+    if datetime.now(UTC).date().isoformat() <= NOVEMBER["to"]:
+        assert "is over" in half.json()["detail"]
+    else:
+        assert half.json()["detail"].startswith("2 documents of the period can't be booked")
+        assert len(half.json()["errors"]) == 2
+    today = datetime.now(UTC).date()
+    running = {"from": today.isoformat(), "to": (today + timedelta(days=2)).isoformat(), "final": "true"}
+    assert "is over" in (await company.get("datev/bookings", running)).json()["detail"]
+    files = await company.files("datev/bookings", {"from": "2026-10-01", "to": "2026-10-31", "final": "true"})
+    (name,) = (name for name in files if name.startswith("EXTF"))
+    assert validate(files[name]) == []
+    head, _, row = lines(files[name])
+    assert (head[20], row[113]) == ("1", "1")
+
+
+async def test_debtors_are_all_customers_with_a_number(company: Company) -> None:
+    files = await company.files("datev/accounts", {})
+    assert validate(files["EXTF_DebitorenKreditoren.csv"]) == []
+    rows = lines(files["EXTF_DebitorenKreditoren.csv"])[2:]
+    assert [(row[0], row[1]) for row in rows] == [("10042", full("customer")["companyName"])]
+    (problem,) = json.loads(files["manifest.json"])["problems"]
+    assert (problem["type"], problem["rule"]) == ("supplier", "party.number")
+
+
+async def test_they_are_for_gf_and_buch_and_told_in_the_chain(company: Company) -> None:
+    paths: tuple[tuple[str, dict[str, str]], ...] = (
+        ("datev/bookings", NOVEMBER),
+        ("datev/accounts", {}),
+        ("gobd/export", NOVEMBER),
+    )
+    for path, params in paths:
+        assert (await company.get(path, params, ANNA)).status_code == 403
+        assert (await company.client.get(f"/api/v1/{path}", params=params)).status_code == 401
+
+    async def told() -> list[tuple[str, str, str]]:
+        entries = (await company.get("audit", {"user": "buch", "limit": "200"})).json()["entries"]
+        return [(one["who"], one["rule"], one["until"]) for one in entries if one["action"] == "EXPORT"]
+
+    before = len(await told())
+    await company.get("datev/bookings", {**NOVEMBER, "dry_run": "true"})
+    await company.client.head("/api/v1/datev/accounts", auth=BUCH)
+    assert len(await told()) == before, "nobody has taken anything out"
+    for path, params in paths:
+        assert (await company.get(path, params)).status_code == 200
+    today = datetime.now(UTC).date()
+    found = await told()
+    assert [one[:2] for one in found[:3]] == [
+        ("buch", "gobd"),
+        ("buch", "datev.accounts"),
+        ("buch", "datev.bookings"),
+    ]
+    assert found[0][2] == found[2][2] == NOVEMBER["to"]
+    assert abs((datetime.fromisoformat(found[1][2]).date() - today).days) <= 1
+    verified = (await company.get("audit/verification", {})).json()
+    assert (verified["ok"], verified["findings"]) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({}, "from must be a day"),
+        ({"from": "2026-13-01", "to": "2026-12-01"}, "from must be a day"),
+        ({"from": "20261101", "to": "2026-12-01"}, "from must be a day"),
+        ({"from": "1899-01-01", "to": "1899-12-01"}, "from must be a day"),
+        ({"from": "2026-12-01", "to": "2026-11-01"}, "from is before to"),
+        ({"from": "2025-01-01", "to": "2026-11-01"}, "a year at most"),
+        ({**NOVEMBER, "chart": "05"}, "SKR03"),
+        ({**NOVEMBER, "final": "yes"}, "true or false"),
+        ({**NOVEMBER, "colour": "red"}, "no parameter colour"),
+    ],
+)
+async def test_a_question_that_can_not_be(company: Company, params: dict[str, str], said: str) -> None:
+    answer = await company.get("datev/bookings", params)
+    assert (answer.status_code, said in answer.json()["detail"]) == (400, True), answer.text
+
+
+async def test_a_file_that_is_not_sound_goes_to_nobody(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datev, "validate", lambda data: validate(data[:-2]))
+    answer = await company.get("datev/bookings", NOVEMBER)
+    assert answer.status_code == 500
+    assert "the last line has no CRLF" in answer.json()["detail"]
+
+
+async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None:
+    files = await company.files("gobd/export", NOVEMBER)
+    definition = etree.DTD(io.BytesIO(files["gdpdu-01-09-2004.dtd"]))
+    index = etree.fromstring(files["index.xml"])
+    assert definition.validate(index), definition.error_log
+    assert index.findtext("DataSupplier/Name") == "Ladenbau Süd GmbH"
+    tables = {one.findtext("URL"): one for one in index.iter("Table")}
+    assert len(tables) == len(DAYS) + 1
+    for told in json.loads(files["manifest.json"])["files"]:
+        data = files[told["file"]]
+        assert told["sha256"] == hashlib.sha256(data).hexdigest()
+        names = [one.text for one in tables[told["file"]].iterfind("VariableLength/*/Name")]
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=";"))
+        assert rows[0] == names[: len(rows[0])], "columns as the index says; behind them its keys"
+        assert len(rows) == told["rows"] + 1
+    invoices = files["invoice.csv"].decode().splitlines()
+    assert len(invoices) == 7, "those of the period"
+    assert "R-2026-00007" not in files["invoice.csv"].decode()
+    today = datetime.now(UTC).date().isoformat()
+    written = (await company.files("gobd/export", {"from": today, "to": today}))["audit.csv"].decode()
+    assert "CREATE" in written
+    assert "EXPORT" in written
+
+
+async def test_commands_write_directories_whole_or_not_at_all(company: Company, tmp_path: Path) -> None:
+    days = ["--from", NOVEMBER["from"], "--to", NOVEMBER["to"]]
+    target = tmp_path / "books"
+    done = await company.run("datev", "bookings", *days, "--output", str(target))
+    assert done.exit_code == 3, done.output
+    assert "5 rows in 2 files, 2 left out, 1 not ready" in done.output
+    assert "invoice R-2026-00005: has 12.00 EUR of tax on 100.00 EUR" in done.output
+    file = target / "EXTF_Buchungsstapel_2026-11_1.csv"
+    sound = CliRunner().invoke(app, ["datev", "validate", str(file)])
+    assert (sound.exit_code, sound.output.strip()) == (0, "sound")
+    file.write_bytes(file.read_bytes().replace(b"107,00", b"107.00"))
+    wrong = CliRunner().invoke(app, ["datev", "validate", str(file), "--json"])
+    assert wrong.exit_code == 2
+    assert [one["field"] for one in json.loads(wrong.output)["problems"]] == [
+        "Umsatz (ohne Soll/Haben-Kz)"
+    ] * 2
+    again = await company.run("datev", "bookings", *days, "--output", str(target))
+    assert "is there already" in str(again.exception)
+    dry = await company.run("datev", "accounts", "--dry-run", "--json")
+    assert (dry.exit_code, json.loads(dry.output)["left_out"]) == (3, 1)
+    audit = await company.run("export", "gobd", *days, "--output", str(tmp_path / "gobd"))
+    assert audit.exit_code == 0, audit.output
+    assert names_in(tmp_path / "gobd") >= {"index.xml", "audit.csv", "manifest.json"}
+    assert names_in(tmp_path) == {"books", "gobd"}
+    lacking = await company.run("export", "gobd")
+    assert "--from" in str(lacking.exception)
+
+
+def names_in(directory: Path) -> set[str]:
+    return {one.name for one in directory.iterdir()}
+
+
+async def test_months_of_a_period() -> None:
+    day = datetime(2025, 12, 31, tzinfo=UTC).date()
+    period = Period(day, day + timedelta(days=60))
+    assert [(one.first.isoformat(), one.last.isoformat()) for one in period.months()] == [
+        ("2025-12-31", "2025-12-31"),
+        ("2026-01-01", "2026-01-31"),
+        ("2026-02-01", "2026-02-28"),
+        ("2026-03-01", "2026-03-01"),
+    ]
+    assert Problems().as_csv().decode("utf-8-sig").startswith("Zeile;Feld;Fehler;Wert;Grund")
