@@ -50,7 +50,7 @@ async def running_product(
             return
         cluster = await over.cluster_of(directory)
         products = []
-        for number in range(over.PROCESSES):
+        for number in range(1 + over.APIS):
             process = await cluster.join()
             stack.push_async_callback(cluster.leave, process)
             if number:

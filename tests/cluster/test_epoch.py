@@ -48,7 +48,7 @@ async def test_devices_read_the_list_again_and_no_document(tmp_path: Path) -> No
     async with AsyncExitStack() as stack:
         cluster = await over.cluster_of(directory)
         sides = []
-        for _ in range(over.PROCESSES):
+        for _ in range(1 + over.APIS):
             process = await cluster.join()
             stack.push_async_callback(cluster.leave, process)
             sides.append(await Side.open(process.directory, process.open_store, [], stack))
