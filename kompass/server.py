@@ -64,6 +64,8 @@ SECURITY = orjson.dumps(
 
 MAX_FEED_SECONDS = 3600
 """After that a live feed is ended; clients begin another one."""
+NOTES_SECONDS = 1.0
+"""How long who asks whether it is ready waits for what is wrong besides."""
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +102,7 @@ class Product:
         self.identity = identity
         self.is_leaving = False
         """Whether it says that it isn't ready, so that nobody sends it anything new."""
+        self._looking: asyncio.Task[list[str]] | None = None
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
@@ -134,6 +137,8 @@ class Product:
 
     async def close(self) -> None:
         """Ends what works on documents; `documents` are then closed by whoever serves them."""
+        if self._looking is not None:
+            self._looking.cancel()
         await self.lexware.close()
         await self.search.close()
         await self.reports.close()
@@ -173,6 +178,16 @@ class Product:
         await response(scope, receive, send)
 
     async def _notes(self) -> list[str]:
+        """Whoever asks is answered in time: those in front take a process that isn't for one that is gone."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._looked(), name="notes")
+        try:
+            async with asyncio.timeout(NOTES_SECONDS):
+                return await asyncio.shield(self._looking)
+        except TimeoutError:
+            return ["How late copies, jobs and erasures are couldn't be told in time."]
+
+    async def _looked(self) -> list[str]:
         notes: list[str] = []
         looks = (
             ("copies of the documents", self.feed.notes),

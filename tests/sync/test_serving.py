@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from kompass import server
 from kompass.access.principals import Role
 from kompass.domain import models
 from kompass.identity.keycloak import AdminEvent, KeycloakError, KnownUser
@@ -316,6 +318,30 @@ async def test_a_keycloak_that_cannot_be_followed_shows(client: httpx.AsyncClien
         assert "\nkompass_keycloak_last_success_timestamp_seconds 1" in figures
     finally:
         following.cancel()
+
+
+@pytest.mark.alone("the process that leads answers nobody")
+async def test_notes_that_take_their_time_keep_nobody_waiting(
+    client: httpx.AsyncClient, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "NOTES_SECONDS", 0.02)
+    looked = 0
+    free = threading.Event()
+
+    def slowly() -> list[str]:
+        nonlocal looked
+        looked += 1
+        assert free.wait(10)
+        return ["late"]
+
+    monkeypatch.setattr(product.feed, "notes", slowly)
+    for _ in range(3):
+        ready = await client.get("/readyz")
+        assert (ready.status_code, len(ready.json()["notes"])) == (200, 1)
+    assert looked == 1, "threads are few"
+    monkeypatch.setattr(server, "NOTES_SECONDS", 10)
+    free.set()
+    assert (await client.get("/readyz")).json()["notes"] == ["late"]
 
 
 async def test_the_server_estimates_what_a_device_holds(client: httpx.AsyncClient) -> None:
