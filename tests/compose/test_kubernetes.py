@@ -150,6 +150,24 @@ def test_what_is_asked_of_the_api_means_what_it_should() -> None:
     assert spec["terminationGracePeriodSeconds"] >= waits + Api.NOTICE_SECONDS + Api.SHUTDOWN_SECONDS + 10
 
 
+def test_the_page_says_how_often_and_how_long_is_asked() -> None:
+    page = " ".join((ROOT / "docs/operations/kubernetes.md").read_text().split())
+    spec, container = CONTAINERS["Deployment/kompass-api/api"]
+    startup, readiness, liveness = (
+        container[f"{kind}Probe"] for kind in ("startup", "readiness", "liveness")
+    )
+    assert startup["periodSeconds"] * startup["failureThreshold"] == 600
+    assert "`/readyz`, for ten minutes" in page
+    assert readiness["periodSeconds"] == 2
+    assert "`/readyz`, every two seconds" in page
+    assert (liveness["periodSeconds"], liveness["periodSeconds"] * liveness["failureThreshold"]) == (10, 60)
+    assert "`/healthz`, every ten seconds | it hangs, for a minute" in page
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == 5
+    assert "waits five seconds" in page
+    assert spec["terminationGracePeriodSeconds"] == 60
+    assert "`terminationGracePeriodSeconds` leaves it a minute" in page
+
+
 def test_there_are_two_of_what_must_not_be_away() -> None:
     scaler = NAMED["HorizontalPodAutoscaler/kompass-api"]["spec"]
     assert scaler["minReplicas"] == NAMED["Deployment/kompass-index"]["spec"]["replicas"] == 2

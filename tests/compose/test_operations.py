@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from kompass.cluster import bases, catalogue, connections
+from kompass.cluster import bases, catalogue, connections, index
 from kompass.cluster.api import Api
 from kompass.cluster.mirror import keeping, showing
 from tests.compose.described import FOLDER, has_command, read
@@ -29,6 +29,12 @@ def flat(name: str) -> str:
         ("failures.md", f"each within {connections.CONNECT_SECONDS} seconds of a try"),
         ("failures.md", f"counts as gone after {connections.STUCK_SECONDS}"),
         ("failures.md", f"and hangs after {connections.ANSWER_SECONDS}"),
+        (
+            "failures.md",
+            "in {:.0f} seconds is asked again, then after {:.0f}".format(*showing.SILENT_SECONDS),
+        ),
+        ("failures.md", f"tried again by the leader, {keeping.ATTEMPTS} times"),
+        ("failures.md", f"tries its work again every {index._AGAIN_SECONDS:.0f} seconds"),
         ("failures.md", f"it isn't ready for {Api.NOTICE_SECONDS:.0f} seconds"),
         ("failures.md", f"answers what is in flight for {Api.SHUTDOWN_SECONDS} seconds at most"),
         ("upgrades.md", f"says for {Api.NOTICE_SECONDS:.0f} seconds that it isn't ready"),
