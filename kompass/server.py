@@ -17,6 +17,7 @@ import structlog
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kompass.api.counting import Limits
 from kompass.api.metrics import metrics
 from kompass.api.resources import create_api
 from kompass.api.services import Chain, Services
@@ -297,6 +298,7 @@ async def create_product(
             calendars=calendars,
             requests=requests,
             books_file=settings.books_file,
+            limits=Limits(settings.rate_limit, settings.redis_url) if settings.rate_limit else None,
         )
     )
     provider = identity.provider

@@ -353,7 +353,13 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None,
         description="Redis (6.2 or newer) for the queues, as `redis://…`, `rediss://…` or `unix://…`; without"
-        " it `kompass serve` runs one of its own",
+        " it `kompass serve` runs one of its own. Processes of a cluster count requests there, too",
+    )
+    rate_limit: int = Field(
+        default=100,
+        ge=0,
+        description="Requests below `/api/v1` that one person, or one address without a login, may make in a"
+        " minute; 0 for any number. See docs/rest.md",
     )
     mail_server: SecretStr | None = Field(
         default=None,

@@ -21,6 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Servers that tests start have no process beside them unless a test asks for it.
     os.environ.setdefault("KOMPASS_FEED", "off")
+    # Tests ask more in a minute than people do.
+    os.environ.setdefault("KOMPASS_RATE_LIMIT", "0")
     required_names()
     over.check_environment()
     # How long an example takes says more about what else the machine does: the timeout of a test is enough.

@@ -26,7 +26,7 @@ from replication.protocol.errors import ProtocolError
 
 MAX_BODY = 256 * 1024
 
-_CALL = "kompass.call"
+CALL = "kompass.call"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -62,7 +62,7 @@ class Authentication:
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
             return
-        await self._app({**scope, _CALL: call}, receive, send_with_headers)
+        await self._app({**scope, CALL: call}, receive, send_with_headers)
 
     async def _refusal(self, call: Call) -> Response | None:
         """What to answer instead of calling the API, if anything."""
@@ -79,7 +79,7 @@ class Authentication:
 
 def call_of(request: Request) -> Call:
     """The request as the document server knows it."""
-    call = request.scope[_CALL]
+    call = request.scope[CALL]
     assert isinstance(call, Call)
     return call
 

@@ -35,6 +35,7 @@ from kompass.api import (
     users,
 )
 from kompass.api.authentication import Authentication
+from kompass.api.limiting import RateLimit
 from kompass.api.problems import (
     Problem,
     answer_failure,
@@ -89,4 +90,5 @@ def create_api(services: Services) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.state.services = services
-    return Authentication(app, services.server)
+    inner: ASGIApp = app if services.limits is None else RateLimit(app, services.limits)
+    return Authentication(inner, services.server)

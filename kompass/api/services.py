@@ -9,6 +9,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from kompass.api.counting import Limits
 from kompass.audit.signing import SigningKeys
 from kompass.calendars.store import CalendarStore
 from kompass.exports.making import Exports
@@ -82,6 +83,9 @@ class Services:
 
     exports: Exports | None = None
     """Where files of lists are made."""
+
+    limits: Limits | None = None
+    """How much one may ask; None for as much as one likes."""
 
     requests: Requests | None = None
     """Idempotency keys."""
