@@ -25,6 +25,7 @@ from kompass.app import Page
 from kompass.audit import Actor, Door, acting, actor
 from kompass.calendars.store import CalendarStore
 from kompass.demo import load as demo
+from kompass.einvoices.reading import InvoiceReader
 from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
@@ -89,7 +90,9 @@ class Product:
         lexware: Keeper,
         calendars: CalendarStore,
         requests: Requests,
+        invoices: InvoiceReader,
     ) -> None:
+        self.invoices = invoices
         self.calendars = calendars
         self.requests = requests
         self.typesetter = typesetter
@@ -144,6 +147,7 @@ class Product:
         await self.search.close()
         await self.reports.close()
         await self.typesetter.close()
+        await self.invoices.close()
         self.feed.close()
         self.jobs.close()
         self.calendars.close()
@@ -278,6 +282,7 @@ async def create_product(
     lexware = Exchange(settings, sync.gate, sync.file.parent)
     calendars = CalendarStore(sync.file.parent, shared=shared_files(settings))
     requests = Requests(sync.file.parent, shared=shared_files(settings))
+    invoices = InvoiceReader()
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(
@@ -299,6 +304,7 @@ async def create_product(
             requests=requests,
             books_file=settings.books_file,
             limits=Limits(settings.rate_limit, settings.redis_url) if settings.rate_limit else None,
+            invoices=invoices,
         )
     )
     provider = identity.provider
@@ -319,6 +325,7 @@ async def create_product(
         lexware=keeper,
         calendars=calendars,
         requests=requests,
+        invoices=invoices,
     )
 
 

@@ -19,6 +19,7 @@ from kompass.api import (
     devices,
     document_parts,
     documents,
+    einvoices,
     exports,
     feed,
     job_service,
@@ -70,6 +71,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     bulk.ROUTES,
     document_parts.ROUTES,
     printing.ROUTES,
+    einvoices.ROUTES,
     calendars.ROUTES,
     reference.ROUTES,
 )

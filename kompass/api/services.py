@@ -12,6 +12,7 @@ from starlette.requests import Request
 from kompass.api.counting import Limits
 from kompass.audit.signing import SigningKeys
 from kompass.calendars.store import CalendarStore
+from kompass.einvoices.reading import InvoiceReader
 from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
@@ -98,6 +99,9 @@ class Services:
 
     calendars: CalendarStore | None = None
     """Subscriptions."""
+
+    invoices: InvoiceReader = field(default_factory=InvoiceReader)
+    """Reads what suppliers send."""
 
     typesetter: Typesetter = field(default_factory=Typesetter)
     """Makes PDFs."""

@@ -81,6 +81,13 @@ def _printed(suffix: str, *, writes: bool = False) -> Callable[[Target], Asks]:
     return ask
 
 
+def _imported(t: Target) -> Asks:
+    xml = {"content-type": "application/xml"}
+    yield Ask(
+        "POST", f"/api/v1/supplier-invoices/import?supplierId={t.path}", "<x/>", headers=xml, changes=True
+    )
+
+
 FOR_DOCUMENTS: Mapping[str, Callable[[Target], Asks]] = {
     "/{resource}": _listed,
     "/{resource}/export": _exported,
@@ -94,6 +101,7 @@ FOR_DOCUMENTS: Mapping[str, Callable[[Target], Asks]] = {
         "/comments", ("POST", {"content": "x"}), queries=("", "?sort=-createdAt&limit=1")
     ),
     "/{resource}/{id}/attachments": _one("/attachments"),
+    "/{resource}/import": _imported,
     "/{resource}/{id}/pdf": _printed("/pdf"),
     "/{resource}/{id}/expense-sheet": _printed("/expense-sheet"),
     "/{resource}/{id}/archive": _printed("/archive", writes=True),

@@ -1,0 +1,137 @@
+"""Electronic invoices over REST: what becomes of them, once, and what is kept of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.test_documents import (
+    ADDRESS,
+    ANNA,
+    BUCH,
+    GF,
+    client,
+    company,
+    product,
+    settings,
+    store,
+)
+from tests.api.test_printing import made
+from tests.einvoices import samples
+from tests.identity.conftest import put_user
+
+__all__ = ["client", "company", "product", "settings", "store"]
+
+INGE = ("inge", "pw")
+URL = "/api/v1/supplier-invoices/import"
+XML, PDF = {"content-type": "application/xml"}, {"content-type": "application/pdf"}
+
+
+@pytest.fixture
+async def supplier(client: httpx.AsyncClient, company: None) -> str:
+    """His id."""
+    await put_user(client, "inge", "INNEN")
+    one = await made(
+        client,
+        "suppliers",
+        companyName="Holz & Söhne GmbH",
+        vatNumber=samples.VAT,
+        email="info@holz.example",
+        phone="0224433112",
+        billingAddress=ADDRESS,
+        supplierType="material_supplier",
+        serviceCategories=["Holz"],
+        serviceDescription="Liefert Bretter und Platten aus heimischen Hölzern.",
+        status="PendingApproval",
+        accountManagerId="chef",
+    )
+    return str(one["_id"])
+
+
+async def sent(client: httpx.AsyncClient, data: bytes, auth: Any = INGE, **params: Any) -> httpx.Response:
+    headers = PDF if data.startswith(b"%PDF") else XML
+    return await client.post(URL, content=data, headers=headers, auth=auth, params=params)
+
+
+async def test_an_invoice_waits_for_approval_with_its_original(
+    client: httpx.AsyncClient, supplier: str
+) -> None:
+    data = samples.zugferd()
+    dry = await sent(client, data, dryRun="true")
+    assert (dry.status_code, dry.json()["id"], dry.json()["supplierId"]) == (200, None, supplier), dry.text
+    assert dry.json()["read"]["grossEur"] == "208.46"
+    assert [one["name"] for one in dry.json()["read"]["lines"]] == ["Bretter <Eiche>", "Schrauben", "Bücher"]
+    assert "PO-2026-00007" in dry.json()["notes"][0]
+    answer = await sent(client, data)
+    assert answer.status_code == 201, answer.text
+    stored = (await client.get(answer.headers["location"], auth=BUCH)).json()
+    wanted = {"supplierId": supplier, "invoiceNumber": "RE-2026-0815", "invoiceDate": "2026-11-03"}
+    wanted |= {"dueDate": "2026-12-03", "status": "Pending", "createdBy": "inge", "pdfUrl": "rechnung.pdf"}
+    assert {name: stored[name] for name in wanted} == wanted
+    assert (stored["subtotalEur"], stored["taxAmountEur"], stored["totalEur"]) == (178, 30.46, 208.46)
+    kept = await client.get(f"{answer.headers['location']}/attachments/rechnung.pdf", auth=BUCH)
+    assert (kept.content, kept.headers["content-type"]) == (data, "application/pdf")
+
+
+async def test_no_invoice_comes_twice(client: httpx.AsyncClient, supplier: str) -> None:
+    data = samples.xrechnung()
+    both = await asyncio.gather(sent(client, data), sent(client, data, GF))
+    assert sorted(one.status_code for one in both) == [201, 409]
+    (first,) = [one for one in both if one.status_code == 201]
+    again = await sent(client, data)
+    assert (again.status_code, again.json()["rule"]) == (409, "einvoice.file")
+    assert again.json()["id"] == first.json()["id"]
+    other = await sent(client, samples.xml("factur-x"))
+    assert (other.status_code, other.json()["rule"]) == (409, "einvoice.number")
+    assert len((await client.get("/api/v1/supplier-invoices", auth=GF)).json()["items"]) == 1
+
+
+async def test_its_order_is_found_by_number(client: httpx.AsyncClient, supplier: str) -> None:
+    active = {"if-match": "*"}
+    on = await client.post(f"/api/v1/suppliers/{supplier}/actions/activate", auth=GF, headers=active)
+    assert on.status_code == 200, on.text
+    items = [{"description": "Bretter", "quantity": 2, "unitPriceEur": 50}]
+    order = await made(client, "purchase-orders", supplierId=supplier, status="draft", lineItems=items)
+    ask = f"/api/v1/purchase-orders/{order['_id']}/actions"
+    for step in ("request-approval", "approve"):
+        taken = await client.post(f"{ask}/{step}", auth=GF, headers=active)
+        if taken.json().get("orderNumber"):
+            break
+    number = taken.json()["orderNumber"]
+    answer = await sent(client, samples.xml(changed={"BT-13": number}))
+    assert (answer.status_code, answer.json()["purchaseOrderId"]) == (201, order["_id"]), answer.text
+    assert answer.json()["notes"] == []
+    stored = (await client.get(answer.headers["location"], auth=GF)).json()
+    assert stored["purchaseOrderId"] == order["_id"]
+
+
+async def test_what_cannot_be_taken_leaves_nothing_behind(client: httpx.AsyncClient, supplier: str) -> None:
+    german = {**XML, "accept-language": "de"}
+    credit = await client.post(URL, content=samples.xml(changed={"BT-3": "381"}), headers=german, auth=INGE)
+    assert (credit.status_code, "Gutschrift" in credit.json()["detail"]) == (422, True)
+    wrong = await sent(client, samples.xml(changed={"BT-112": "209.00"}))
+    assert (wrong.status_code, wrong.json()["rule"]) == (422, "einvoice.unfit")
+    assert "/BT-112" in [one["pointer"] for one in wrong.json()["errors"]]
+    stranger = samples.xml(changed={"BG-4": samples.party("Fremd KG", "DE111111111")})
+    unknown = await sent(client, stranger)
+    assert (unknown.status_code, unknown.json()["suppliers"]) == (422, [])
+    assert (await sent(client, stranger, supplierId="supplier-none")).status_code == 422
+    assert (await sent(client, b"<x/>")).json()["rule"] == "einvoice.kind"
+    assert (await sent(client, samples.xml(), dryRun="maybe")).status_code == 400
+    text = {"content-type": "text/plain"}
+    assert (await client.post(URL, content=b"x", headers=text, auth=INGE)).status_code == 415
+    assert (await client.post(URL, content=samples.xml(), headers=XML)).status_code == 401
+    assert (await client.get("/api/v1/supplier-invoices", auth=GF)).json()["items"] == []
+    named = await sent(client, stranger, supplierId=supplier)
+    assert named.status_code == 201, named.text
+
+
+async def test_who_may_not_write_invoices_imports_none(client: httpx.AsyncClient, supplier: str) -> None:
+    seller = await sent(client, samples.xml(), ANNA)
+    assert (seller.status_code, seller.json()["rule"]) == (422, "einvoice.supplier")
+    accountant = await sent(client, samples.xml(), BUCH)
+    assert accountant.status_code == 403, accountant.text
+    assert (await client.get("/api/v1/supplier-invoices", auth=GF)).json()["items"] == []
