@@ -115,6 +115,17 @@ def _weaviate() -> str:
     return found
 
 
+def _verapdf() -> str:
+    folder = os.environ.get("KOMPASS_TEST_VERAPDF", "")
+    if not folder or not list(Path(folder).glob("greenfield-apps-*.jar")):
+        raise Missing(
+            "KOMPASS_TEST_VERAPDF names no folder with the jars of veraPDF (org.verapdf.apps:greenfield-apps)"
+        )
+    if shutil.which("java") is None:
+        raise Missing("veraPDF needs Java: apt install openjdk-17-jre-headless")
+    return folder
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "node": _node,
     "clients": _clients,
@@ -126,6 +137,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "meilisearch": _meilisearch,
     "couchdb": _couchdb,
     "pouchdb-server": _pouchdb_server,
+    "verapdf": _verapdf,
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,12 @@ import pytest_asyncio
 from pypdf import PdfReader
 from pypdf.generic import StreamObject
 
+from kompass.domain.examples import full
 from kompass.printing.content import Content, Row
-from kompass.printing.offers import offer
+from kompass.printing.expense_sheets import expense_sheet
+from kompass.printing.offers import contract, offer
 from kompass.printing.typesetter import NoSuchSign, PrintingError, TooLarge, Typesetter
+from tests.needs import require
 from tests.printing.samples import HOSTILE, LETTERHEAD, NAMES, PARTIES, RIGHT_TO_LEFT, an_offer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,6 +83,43 @@ async def test_it_is_said_to_be_for_the_archive_and_has_its_fonts_inside(typeset
     }
     assert fonts
     assert "set()" not in fonts
+
+
+async def test_contracts_and_expense_sheets_are_printed_with_all_they_may_have(
+    typesetter: Typesetter,
+) -> None:
+    _, pages = read(await typesetter.print(contract(full("contract"), full("offer"), PARTIES)))
+    for text in ("Zahlungsplan", "Lieferplan", "Auftragswert brutto 4.017,86 €", "Ort, Datum, Auftragnehmer"):
+        assert text in " ".join(pages), text
+    tour = [[full(one)] for one in ("expense", "mileage_log", "hotel_stay")]
+    _, pages = read(await typesetter.print(expense_sheet(full("tour"), *tour, PARTIES)))
+    for text in ("Belege", "Fahrten", "Übernachtungen", "Summe ohne abgelehnte", "Geschäftsführung"):
+        assert text in " ".join(pages), text
+
+
+@pytest.mark.slow
+async def test_verapdf_finds_nothing_against_pdf_a(typesetter: Typesetter, tmp_path: Path) -> None:
+    program = require("verapdf")
+    tour = [[full(one)] for one in ("expense", "mileage_log", "hotel_stay")]
+    contents = {
+        "offer": offer(an_offer(100), PARTIES),
+        "draft": offer(an_offer(status="draft", terms=f"{RIGHT_TO_LEFT} {NAMES}"), PARTIES),
+        "contract": contract(full("contract"), full("offer"), PARTIES),
+        "expenses": expense_sheet(full("tour"), *tour, PARTIES),
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.pdf").write_bytes(await typesetter.print(content))
+    files = [str(tmp_path / f"{name}.pdf") for name in contents]
+    main = "org.verapdf.apps.GreenfieldCliWrapper"
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["java", "-cp", f"{program}/*", main, "--flavour", "3b", "--format", "text", *files],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split("\n")[:-1] == [f"PASS {file} 3b" for file in files], done.stdout + done.stderr
 
 
 async def test_a_long_table_repeats_its_heading_and_carries_sums_forward(typesetter: Typesetter) -> None:
