@@ -85,14 +85,20 @@ async def test_it_is_said_to_be_for_the_archive_and_has_its_fonts_inside(typeset
     assert "set()" not in fonts
 
 
+def a_sheet() -> Content:
+    """Of a tour, with everything that documents may have."""
+    return expense_sheet(
+        full("tour"), [full("expense")], [full("mileage_log")], [full("hotel_stay")], PARTIES
+    )
+
+
 async def test_contracts_and_expense_sheets_are_printed_with_all_they_may_have(
     typesetter: Typesetter,
 ) -> None:
     _, pages = read(await typesetter.print(contract(full("contract"), full("offer"), PARTIES)))
     for text in ("Zahlungsplan", "Lieferplan", "Auftragswert brutto 4.017,86 €", "Ort, Datum, Auftragnehmer"):
         assert text in " ".join(pages), text
-    tour = [[full(one)] for one in ("expense", "mileage_log", "hotel_stay")]
-    _, pages = read(await typesetter.print(expense_sheet(full("tour"), *tour, PARTIES)))
+    _, pages = read(await typesetter.print(a_sheet()))
     for text in ("Belege", "Fahrten", "Übernachtungen", "Summe ohne abgelehnte", "Geschäftsführung"):
         assert text in " ".join(pages), text
 
@@ -100,12 +106,11 @@ async def test_contracts_and_expense_sheets_are_printed_with_all_they_may_have(
 @pytest.mark.slow
 async def test_verapdf_finds_nothing_against_pdf_a(typesetter: Typesetter, tmp_path: Path) -> None:
     program = require("verapdf")
-    tour = [[full(one)] for one in ("expense", "mileage_log", "hotel_stay")]
     contents = {
         "offer": offer(an_offer(100), PARTIES),
         "draft": offer(an_offer(status="draft", terms=f"{RIGHT_TO_LEFT} {NAMES}"), PARTIES),
         "contract": contract(full("contract"), full("offer"), PARTIES),
-        "expenses": expense_sheet(full("tour"), *tour, PARTIES),
+        "expenses": a_sheet(),
     }
     for name, content in contents.items():
         (tmp_path / f"{name}.pdf").write_bytes(await typesetter.print(content))
