@@ -25,6 +25,7 @@ from kompass.api import (
     job_service,
     jobs,
     lexware,
+    lexware_imports,
     login,
     printing,
     privacy,
@@ -64,6 +65,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     job_service.ROUTES,
     jobs.ROUTES,
     lexware.ROUTES,
+    lexware_imports.ROUTES,
     search.ROUTES,
     reports.ROUTES,
     exports.ROUTES,  # before documents: `export` is no id

@@ -23,3 +23,7 @@ class BusinessRules:
     def check(self, change: Change, facts: Facts) -> Refusal | None:
         """Why the change can't be stored; None if it can."""
         return checks.check(change, facts, self.settings)
+
+    def check_mirrored(self, change: Change, facts: Facts) -> Refusal | None:
+        """The same of what is mirrored from elsewhere."""
+        return checks.check(change, facts, self.settings, checks.OF_MIRRORED)

@@ -43,12 +43,18 @@ judged parents first, and within that as the device sent it.
 """
 
 
-def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal | None:
+OF_MIRRORED: tuple[Stage, ...] = tuple(stage for stage in STAGES if stage is not transitions.check)
+"""For what is mirrored from elsewhere: in which state it is, is said there."""
+
+
+def check(
+    change: Change, facts: Facts, settings: BusinessSettings, stages: tuple[Stage, ...] = STAGES
+) -> Refusal | None:
     """Why the change can't be stored; None if it can."""
     understood = models.current(change)
     if isinstance(understood, Refusal):
         return understood
-    for stage in STAGES:
+    for stage in stages:
         refusal = stage(understood, facts, settings)
         if refusal is not None:
             return refusal

@@ -154,7 +154,7 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
     "invoice": (
         Freeze(
             states=_states("sent", "partial_paid", "paid", "overdue", "cancelled"),
-            allowed=_fields("status", "paidDate", "paidAmount"),
+            allowed=_fields("status", "paidDate", "paidAmount", "dunningLevel"),
             attached=Attached.FIXED,
         ),
     ),

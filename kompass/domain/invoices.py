@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from kompass.domain.base import ServerMade, sums
 from kompass.domain.values import Code, Day, Euro, Link, line, ref
@@ -20,6 +20,7 @@ class Invoice(ServerMade):
     dueDate: Day | None = None
     status: Literal["draft", "sent", "partial_paid", "paid", "overdue", "cancelled"]
     paidDate: Day | None = None
+    dunningLevel: Annotated[int, Field(ge=0, le=9)] | None = None
     pdfUrl: Link | None = None
 
 

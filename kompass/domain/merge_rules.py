@@ -123,7 +123,7 @@ COMMON: Mapping[str, Rule] = {
     **_all(Rule.STORED, "approvedBy", "approvedAt", "rejectedAt", "rejectionReason"),
     **_all(Rule.STORED, "countersignedBy", "countersignedAt", "submittedAt", "sentAt", "viewedAt"),
     **_all(Rule.STORED, "acceptedAt", "signedAt", "signedBy"),
-    **_all(Rule.STORED, "paidAt", "paidBy", "paidDate", "paidAmount", "paymentReference"),
+    **_all(Rule.STORED, "paidAt", "paidBy", "paidDate", "paidAmount", "dunningLevel", "paymentReference"),
     **_all(Rule.STORED, "stornoOf", "supersededBy", "convertedCustomerId", "convertedOpportunityId"),
     # sets
     **_all(Rule.UNION, "tags", "serviceCategories", "functionalRoles", "departmentInfluence"),

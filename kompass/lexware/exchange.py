@@ -7,17 +7,25 @@ One thing of each kind is done at a time, whoever begins it: by a lease in the f
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
+from kompass.accounting.problems import quoted
 from kompass.kept import LEXWARE
 from kompass.leases import Lease, held
-from kompass.lexware import delivering, exporting, runs
+from kompass.lexware import arrivals, delivering, exporting, importing, mirroring, resolving, runs
+from kompass.lexware.arrivals import Report
+from kompass.lexware.errors import SyncError
 from kompass.lexware.exporting import Sheet, Wish
+from kompass.lexware.files_in import FileKind
+from kompass.lexware.inbox import FAILED, PROCESSED, RESTS, Inbox, InboxError, Skipped, Waiting
+from kompass.lexware.resolving import Resolution
 from kompass.lexware.runs import Kind, Run
 from kompass.lexware.sftp import Sftp
 from kompass.lexware.store import LexwareStore
@@ -25,6 +33,7 @@ from kompass.lexware.targets import Folder, Target
 from kompass.settings import Settings
 from kompass.sqlfile import shared_files
 from kompass.sync.gate.gate import Gate
+from replication.protocol.errors import ProtocolError
 
 EXPORTS, IMPORTS = "exports", "imports"
 SCHEDULE = "schedule"
@@ -32,11 +41,22 @@ SCHEDULE = "schedule"
 PATIENCE = 5.0
 """Seconds that somebody waits for what another one does."""
 
+pause = asyncio.sleep
 log = structlog.get_logger(__name__)
 
 
 class BusyError(Exception):
     """Somebody else does the same now. The text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What came of a look into the folder."""
+
+    reports: list[Report]
+    waiting: list[str]
+    """Names of files that may still grow."""
+    skipped: list[Skipped]
 
 
 class Exchange:
@@ -117,6 +137,68 @@ class Exchange:
             made.append(run)
         return made
 
+    # -- in ------------------------------------------------------------------------------------
+
+    async def take(
+        self, data: bytes, name: str, person: str, *, kind: FileKind | None = None, dry_run: bool = False
+    ) -> Report:
+        """A file that somebody sends. Raises `BusyError`, `LeaseLostError`, `ProtocolError`."""
+        if dry_run:
+            store = await asyncio.to_thread(self.opened)
+            return await importing.take(store, None, self.gate_now(), data, name, person, kind=kind)
+        async with self._alone("import") as (store, lease):
+            return await importing.take(store, lease, self.gate_now(), data, name, person, kind=kind)
+
+    async def poll(self, person: str) -> Polled:
+        """Takes the files that lie in the folder and are whole. One that can't be taken stops no other.
+
+        Raises `InboxError`, `BusyError`, `LeaseLostError`.
+        """
+        if self.imports is None:
+            raise InboxError("No folder is set: lexware_directory.")
+        inbox = Inbox(self.imports)
+        async with self._alone("import") as (store, lease):
+            await mirroring.drain(store, lease, self.gate_now())
+            seen, skipped = await asyncio.to_thread(inbox.look)
+            polled = Polled([], [], skipped)
+            if any(time.time() - one.changed < RESTS for one in seen):
+                await pause(RESTS)
+            resting = await asyncio.to_thread(inbox.resting, seen)
+            for one in seen:
+                report = await self._taken(store, lease, inbox, one, person) if one in resting else None
+                if report is not None:
+                    polled.reports.append(report)
+                else:
+                    polled.waiting.append(quoted(one.name))
+            await asyncio.to_thread(_noted, store, polled)
+        return polled
+
+    async def _taken(
+        self, store: LexwareStore, lease: Lease, inbox: Inbox, one: Waiting, person: str
+    ) -> Report | None:
+        found = await asyncio.to_thread(inbox.read, one)
+        if found is None:
+            return None
+        name = quoted(one.name)
+        data, manifest = found
+        try:
+            report = await importing.take(
+                store, lease, self.gate_now(), data, name, person, manifest=manifest
+            )
+        except ProtocolError as error:
+            log.error("a file of Lexware's can't be taken now", file=name, why=error.reason)
+            return None
+        to = FAILED if report.state == "refused" else PROCESSED
+        kept = await asyncio.to_thread(inbox.move, one, to, report.text())
+        if kept:
+            await asyncio.to_thread(arrivals.keep, store, report.sha256, kept)
+        return report
+
+    async def resolve(self, num: int, resolution: Resolution, person: str) -> SyncError:
+        """Somebody settles an error. Raises `ResolutionError`, `BusyError`, `LeaseLostError`."""
+        async with self._alone("import") as (store, lease):
+            return await resolving.resolve(store, lease, self.gate_now(), num, resolution, person)
+
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[tuple[LexwareStore, Lease]]:
         """Raises `BusyError` if another one doesn't end soon."""
@@ -131,6 +213,10 @@ class Exchange:
             if loop.time() > ends:
                 raise BusyError(f"Another {name} with Lexware is under way: try again in a moment.")
             await asyncio.sleep(0.2)
+
+
+def _noted(store: LexwareStore, polled: Polled) -> None:
+    store.note("poll", {"taken": len(polled.reports), "skipped": [asdict(one) for one in polled.skipped]})
 
 
 def _target(settings: Settings) -> Target | None:

@@ -71,6 +71,8 @@ class Keeper:
         if missing() is not None:
             return
         await self._due("export", settings.lexware_export, self._export)
+        if settings.lexware_directory is not None:
+            await self._due("import", settings.lexware_import, self._import)
 
     async def _due(self, name: str, cron: str, work: Callable[[], Awaitable[None]]) -> None:
         """Does it if its time has come since it was done last; the first time is the next one."""
@@ -89,6 +91,9 @@ class Keeper:
 
     async def _export(self) -> None:
         await self._exchange.export_all(SCHEDULE)
+
+    async def _import(self) -> None:
+        await self._exchange.poll(SCHEDULE)
 
     async def _undelivered(self) -> None:
         store = await asyncio.to_thread(lambda: self._exchange.store)

@@ -139,9 +139,25 @@ def _exchanged(t: Target) -> Asks:
     yield from get("/api/v1/lexware/exports")
 
 
+def _imported(t: Target) -> Asks:
+    for kind in ("payments", "invoices"):
+        yield Ask("POST", f"/api/v1/lexware/imports?dryRun=true&kind={kind}", {"id": t.id})
+    yield from get("/api/v1/lexware/imports")
+
+
+def _settled(t: Target) -> Asks:
+    for wish in ({"action": "assign", "invoice": t.id}, {"action": "ignore", "reason": "because I can"}):
+        yield Ask("POST", "/api/v1/lexware/errors/1/resolution", wish)
+
+
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     **FOR_DOCUMENTS,
     "/lexware/exports": _exchanged,
+    "/lexware/imports": _imported,
+    "/lexware/imports/poll": _api(("POST", "lexware/imports/poll", None)),
+    "/lexware/imports/{num:int}": _api(("GET", "lexware/imports/1", None)),
+    "/lexware/errors": _api(("GET", "lexware/errors", None), ("GET", "lexware/errors?state=all", None)),
+    "/lexware/errors/{num:int}/resolution": _settled,
     "/lexware/exports/{num:int}": _api(("GET", "lexware/exports/1", None)),
     "/lexware/exports/{num:int}/file": _api(("GET", "lexware/exports/1/file", None)),
     "/bulk": _bulk,

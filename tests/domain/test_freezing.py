@@ -73,7 +73,7 @@ CASES = {
             {"status": state},
             (),
             "invoiceNumber customerId projectId contractId invoiceDate dueDate invoiceType pdfUrl lexwareId",
-            "status paidDate paidAmount",
+            "status paidDate paidAmount dunningLevel",
         )
         for state in ("sent", "paid", "partial_paid", "overdue", "cancelled")
     },

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
 
+from kompass.business import BusinessRules
 from kompass.server import Product
+from kompass.sync.serving import Sync
 from tests.identity.conftest import ADMIN
 from tests.lexware.world import company, put
 from tests.product import running_product
@@ -15,6 +18,7 @@ from tests.product import running_product
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
-    async with running_product(tmp_path_factory.mktemp("lexware") / "data", ADMIN) as product:
+    directory = tmp_path_factory.mktemp("lexware") / "data"
+    async with running_product(directory, ADMIN, sync=partial(Sync, business=BusinessRules())) as product:
         await put(product, *company())
         yield product

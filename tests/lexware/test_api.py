@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +11,10 @@ import pytest_asyncio
 
 from kompass.server import Product
 from tests.identity.conftest import put_user
+from tests.lexware.test_importing import payments, row
+from tests.lexware.world import docid, get, invoice, put
 
+LOGINS: dict[str, Any] = {"innen1": ("innen1", "pw"), "nobody": None}
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 
@@ -44,12 +48,51 @@ async def test_the_accounts_export_and_fetch(client: httpx.AsyncClient) -> None:
     assert gone.status_code == 404
 
 
-@pytest.mark.parametrize("name", ["innen1", "nobody"])
+async def test_the_accounts_send_a_file_and_settle_what_did_not_fit(
+    product: Product, client: httpx.AsyncClient
+) -> None:
+    await put(product, *invoice(30))
+    buch = ("buch1", "pw")
+    data = payments(row(30, "19,00"), "RE-12;K-1;02.11.2026;100,00;;")
+    address = "/api/v1/lexware/imports"
+    csv = {"content-type": "text/csv", "accept-language": "de"}
+    would = await client.post(f"{address}?dryRun=true&name=a.csv", content=data, headers=csv, auth=buch)
+    assert (would.status_code, would.json()["outcomes"]) == (200, {"partial": 1, "unknown": 1})
+    assert (await get(product, docid("invoice", 30)))["status"] == "sent"
+    taken = await client.post(f"{address}?name=a.csv", content=data, headers=csv, auth=buch)
+    assert taken.json() == would.json()
+    assert "gibt es nicht" in taken.json()["problems"][0]["detail"]
+    broken = await client.post(address, content=b"Name\n", headers=csv, auth=buch)
+    assert (broken.status_code, broken.json()["state"]) == (422, "refused")
+    (listed, *_) = (await client.get(address, auth=buch)).json()["files"][::-1]
+    shown = await client.get(f"{address}/{listed['num']}", auth=buch)
+    assert (listed["name"], shown.json()["report"]["sums"]["applied"]) == ("a.csv", "19.00")
+    wrong = (await client.get("/api/v1/lexware/errors?entity=payment", auth=buch)).json()["errors"]
+    (error,) = [one for one in wrong if one["source"] == "a.csv"]
+    assert (error["errorType"], error["line"], error["detail"]["rest"]) == ("NotFoundError", 3, "100.00")
+    settle = f"/api/v1/lexware/errors/{error['id']}/resolution"
+    none = await client.post(settle, json={"action": "ignore"}, auth=buch)
+    assert none.status_code == 422
+    done = await client.post(settle, json={"action": "assign", "invoice": "R-2026-00030"}, auth=buch)
+    assert (done.status_code, done.json()["resolvedBy"]) == (200, "buch1")
+    assert (await get(product, docid("invoice", 30)))["status"] == "paid"
+    chain = await client.get("/api/v1/audit", params={"document": docid("invoice", 30)}, auth=("gf1", "pw"))
+    latest = chain.json()["entries"][0]
+    assert (latest["who"], latest["door"]) == ("buch1", "rest"), latest
+    again = await client.post(settle, json={"action": "assign", "invoice": "R-2026-00030"}, auth=buch)
+    assert again.status_code == 409
+    assert (await client.post(f"{address}/poll", auth=buch)).status_code == 503, "no folder is set"
+
+
+@pytest.mark.parametrize("name", LOGINS)
 async def test_nobody_else_may(client: httpx.AsyncClient, name: str) -> None:
     asked = [
-        await client.post("/api/v1/lexware/exports", json={"kind": "contracts"}, auth=(name, "pw")),
-        await client.get("/api/v1/lexware/exports", auth=(name, "pw")),
-        await client.get("/api/v1/lexware/exports/1/file", auth=(name, "pw")),
+        await client.post("/api/v1/lexware/exports", json={"kind": "contracts"}, auth=LOGINS[name]),
+        await client.get("/api/v1/lexware/exports", auth=LOGINS[name]),
+        await client.get("/api/v1/lexware/exports/1/file", auth=LOGINS[name]),
+        await client.post("/api/v1/lexware/imports", content=b"x", auth=LOGINS[name]),
+        await client.post("/api/v1/lexware/imports/poll", auth=LOGINS[name]),
+        await client.get("/api/v1/lexware/errors", auth=LOGINS[name]),
     ]
     assert {one.status_code for one in asked} == {403 if name == "innen1" else 401}
 

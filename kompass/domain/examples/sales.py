@@ -237,6 +237,7 @@ MORE: dict[str, Part] = {
         "invoiceDate": d.day(-20),
         "dueDate": d.day(10),
         "paidDate": d.day(-1),
+        "dunningLevel": 1,
         "pdfUrl": "rechnung.pdf",
     },
     "invoice_amount": lambda d: {"netAmount": 100, "taxAmount": 19, "grossAmount": 119, "paidAmount": 60.5},

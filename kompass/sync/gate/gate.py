@@ -31,10 +31,12 @@ import structlog
 from kompass.access import Principal
 from kompass.audit import SYSTEM, Door, acting, acting_as, actor, of_principal
 from kompass.domain.changes import Facts
+from kompass.domain.refusals import Refusal
 from kompass.finishing import to_the_end
 from kompass.privacy import interrupting, schema
-from kompass.sync.gate import answers, offers, records, services
+from kompass.sync.gate import answers, mirroring, offers, records, services
 from kompass.sync.gate.batch import Resolution
+from kompass.sync.gate.mirroring import Mirrored
 from kompass.sync.gate.ports import Audit, Business, Index, NoAudit, NoBusiness
 from kompass.sync.gate.pushed import Pushed, read
 from kompass.sync.gate.receiving import CHUNK, Receiving
@@ -172,6 +174,10 @@ class Gate:
         Raises why it is refused.
         """
         return await self._in_turn(services.create(self._site, docid, body))
+
+    async def mirror(self, groups: Sequence[Sequence[Mirrored]]) -> list[Refusal | None]:
+        """What Lexware says of invoices, in the name of whoever is at work: see `mirroring`."""
+        return await self._in_turn(mirroring.mirror(self._site, groups))
 
     async def resolve(
         self, principal: Principal, doc: DocumentWrite, resolution: Resolution, *, restores: bool = False

@@ -71,6 +71,9 @@ class Business(Protocol):
     def check(self, change: Change, facts: Facts) -> Refusal | None:
         """Why the change can't be stored; None if it can."""
 
+    def check_mirrored(self, change: Change, facts: Facts) -> Refusal | None:
+        """The same of what is mirrored from elsewhere, in whatever state it is there."""
+
 
 class NoBusiness:
     """A business without rules."""
@@ -79,6 +82,9 @@ class NoBusiness:
         return NoFacts()
 
     def check(self, change: Change, facts: Facts) -> Refusal | None:
+        return None
+
+    def check_mirrored(self, change: Change, facts: Facts) -> Refusal | None:
         return None
 
 

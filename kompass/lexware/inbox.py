@@ -1,0 +1,200 @@
+"""The folder where files of Lexware's come: which are whole, and where they go afterwards.
+
+Whoever can write there can put anything there. Nothing is followed: links, devices, files with several names
+and folders are left where they are, and told.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kompass.accounting.problems import quoted
+from kompass.files import sync_directory
+from kompass.lexware.files_in import MOST_BYTES
+
+PROCESSED, FAILED = "processed", "failed"
+RESTS = 10.0
+"""Seconds for which nothing was written into a file that is whole."""
+MOST_FILES = 500
+"""That are looked at in one go."""
+LONGEST_NAME = 150
+MANIFEST = ".manifest.json"
+REPORT = ".report.json"
+_MOST_MANIFEST = 1_000_000
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A file as it was seen."""
+
+    name: str
+    size: int
+    changed: float
+    number: int
+    """The file system's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that isn't taken."""
+
+    name: str
+    why: str
+    """In English; as long as it is so."""
+    warum: str
+
+
+class InboxError(Exception):
+    """The folder can't be used. The text is for people."""
+
+
+class Inbox:
+    """Blocking. Everything raises `InboxError`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def look(self) -> tuple[list[Waiting], list[Skipped]]:
+        """What lies there, by name: what may be taken when it rests, and what never is."""
+        waiting: list[Waiting] = []
+        skipped: list[Skipped] = []
+        with self._opened() as folder, os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda one: one.name)[:MOST_FILES]:
+                if not entry.name.lower().endswith(".csv") or entry.name.startswith("."):
+                    continue
+                facts = os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
+                why = _why_not(facts)
+                if why is None:
+                    waiting.append(Waiting(entry.name, facts.st_size, facts.st_mtime, facts.st_ino))
+                else:
+                    skipped.append(Skipped(quoted(entry.name), *why))
+        return waiting, skipped
+
+    def resting(self, seen: list[Waiting], now: float | None = None) -> list[Waiting]:
+        """Those of them that are as they were, and were written long enough ago."""
+        at = time.time() if now is None else now
+        there = {one.name: one for one in self.look()[0]}
+        return [one for one in seen if there.get(one.name) == one and abs(at - one.changed) >= RESTS]
+
+    def read(self, one: Waiting) -> tuple[bytes, bytes | None] | None:
+        """The file, and its manifest; None if it isn't any more what was seen."""
+        with self._opened() as folder:
+            data = _bytes(folder, one.name, MOST_BYTES + 1)
+            manifest = _bytes(folder, one.name + MANIFEST, _MOST_MANIFEST)
+            is_unread = manifest is None and os.path.lexists(self.directory / f"{one.name}{MANIFEST}")
+            if data is None or is_unread:
+                return None
+            content, facts = data
+            if (facts.st_size, facts.st_mtime, facts.st_ino) != (one.size, one.changed, one.number):
+                return None
+            if len(content) <= MOST_BYTES and len(content) != one.size:
+                return None
+        return content, None if manifest is None else manifest[0]
+
+    def move(self, one: Waiting, to: str, report: bytes) -> str:
+        """The file goes to `processed` or `failed`, with the report beside it. Where it is then, below the
+        folder.
+        """
+        target = self.directory / to
+        with self._opened() as folder:
+            try:
+                target.mkdir(exist_ok=True)
+                if target.is_symlink():
+                    raise InboxError(f"{target} is a link: it has to be a folder.")
+                kept = _free(target, one.name)
+                beside = target / f"{kept}{REPORT}"
+                draft = target / f".{kept}{REPORT}.part"
+                draft.unlink(missing_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                with os.fdopen(os.open(draft, flags, 0o640), "wb") as file:
+                    file.write(report)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(beside)
+                os.rename(one.name, target / kept, src_dir_fd=folder)
+                manifest = one.name + MANIFEST
+                if os.path.lexists(self.directory / manifest):
+                    os.rename(manifest, target / f"{kept}{MANIFEST}", src_dir_fd=folder)
+                sync_directory(target)
+                sync_directory(self.directory)
+            except FileNotFoundError:
+                return ""  # somebody else has moved it
+            except OSError as error:
+                raise InboxError(f"{target} can't be written: {error.strerror}.") from None
+        return f"{to}/{kept}"
+
+    def remove(self, kept: str) -> None:
+        """A file that was moved, with all that lies beside it."""
+        to, _, name = kept.partition("/")
+        if to not in (PROCESSED, FAILED) or not name or "/" in name:
+            return
+        try:
+            for suffix in ("", REPORT, MANIFEST):
+                (self.directory / to / f"{name}{suffix}").unlink(missing_ok=True)
+            if (self.directory / to).is_dir():
+                sync_directory(self.directory / to)
+        except OSError as error:
+            raise InboxError(f"{self.directory / to} can't be written: {error.strerror}.") from None
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise InboxError(f"{self.directory} can't be read: {error.strerror}.") from None
+        try:
+            yield folder
+        except OSError as error:
+            raise InboxError(f"{self.directory} can't be read: {error.strerror}.") from None
+        finally:
+            os.close(folder)
+
+
+def _why_not(facts: os.stat_result) -> tuple[str, str] | None:
+    if stat.S_ISLNK(facts.st_mode):
+        return "it is a link, and links aren't followed", "ist eine Verknüpfung; denen wird nicht gefolgt"
+    if not stat.S_ISREG(facts.st_mode):
+        return "it is no file", "ist keine Datei"
+    if facts.st_nlink > 1:
+        return (
+            "it has another name elsewhere: put a copy here",
+            "hat anderswo noch einen Namen: bitte kopieren",
+        )
+    return None
+
+
+def _bytes(folder: int, name: str, most: int) -> tuple[bytes, os.stat_result] | None:
+    """Of a file and nothing else, at most so many, and what it was; None if it changed meanwhile."""
+    try:
+        number = os.open(name, _OPEN, dir_fd=folder)
+    except OSError:
+        return None
+    with os.fdopen(number, "rb") as file:
+        before = os.fstat(number)
+        if _why_not(before) is not None:
+            return None
+        content = file.read(most)
+        after = os.fstat(number)
+    if (before.st_size, before.st_mtime) != (after.st_size, after.st_mtime):
+        return None
+    return content, after
+
+
+def _free(target: Path, name: str) -> str:
+    """A name that nothing has there, nothing beside it, and that can be shown."""
+    plain = "".join(sign if sign.isprintable() and sign not in '\\/:*?"<>|' else "_" for sign in name)
+    stem = plain[: -len(".csv")][:LONGEST_NAME]
+    number = 0
+    while True:
+        number += 1
+        found = f"{stem}.csv" if number == 1 else f"{stem}-{number}.csv"
+        if not any(os.path.lexists(target / f"{found}{suffix}") for suffix in ("", REPORT, MANIFEST)):
+            return found

@@ -1,0 +1,165 @@
+"""The folder where Lexware's files come: what is whole is taken, and nothing is followed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from kompass.lexware import arrivals, inbox
+from kompass.lexware import exchange as exchanging
+from kompass.lexware.exchange import Exchange
+from kompass.server import Product
+from tests.lexware.test_importing import lines, payments, row
+from tests.lexware.world import docid, exchange, get, invoice, put
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.alone("its files are this process's"),
+]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "RESTS", 0.05)
+    monkeypatch.setattr(exchanging, "RESTS", 0.05)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def one(product: Product, tmp_path: Path) -> AsyncIterator[Exchange]:
+    opened = exchange(product, tmp_path)
+    assert opened.imports is not None
+    opened.imports.mkdir(parents=True)
+    yield opened
+    opened.close()
+
+
+def folder(one: Exchange) -> Path:
+    assert one.imports is not None
+    return one.imports
+
+
+async def test_files_go_where_they_belong_with_a_report(product: Product, one: Exchange) -> None:
+    await put(product, *invoice(20), *invoice(21))
+    place = folder(one)
+    (place / "gut.csv").write_bytes(payments(row(20, "119,00"), "R-8;K-8;02.11.2026;1,00;;"))
+    (place / "kaputt.csv").write_bytes(b"Name;Ort\r\nMeier;Ulm\r\n")
+    (place / "zu neu.txt").write_bytes(b"nothing to do with it")
+    polled = await one.poll("schedule")
+    assert [(report.name, report.state) for report in polled.reports] == [
+        ("gut.csv", "done"), ("kaputt.csv", "refused"),
+    ]  # fmt: skip
+    assert sorted(file.name for file in (place / "processed").iterdir()) == ["gut.csv", "gut.csv.report.json"]
+    told = json.loads((place / "failed" / "kaputt.csv.report.json").read_text())
+    assert "is neither payments" in told["said"]
+    assert "weder Zahlungen" in told["gesagt"]
+    assert sorted(file.name for file in place.iterdir()) == ["failed", "processed", "zu neu.txt"]
+    assert (await get(product, docid("invoice", 20)))["status"] == "paid"
+    (place / "GUT-KOPIE.CSV").write_bytes((place / "processed" / "gut.csv").read_bytes())
+    again = await one.poll("schedule")
+    assert [report.state for report in again.reports] == ["repeated"]
+    assert (place / "processed" / "GUT-KOPIE.csv").exists()
+    kept = {arrival.name: arrival.kept for arrival in arrivals.listed(one.opened())}
+    assert kept["kaputt.csv"] == "failed/kaputt.csv"
+
+
+async def test_a_file_that_grows_is_waited_for(product: Product, one: Exchange) -> None:
+    await put(product, *invoice(22))
+    place = folder(one)
+    data = payments(row(22, "119,00"))
+    file = place / "waechst.csv"
+    file.write_bytes(data[:60])
+    stop = threading.Event()
+
+    def grow() -> None:
+        with file.open("ab") as growing:
+            for byte in data[60:]:
+                growing.write(bytes([byte]))
+                growing.flush()
+                if stop.wait(0.01):
+                    return
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    try:
+        polled = await one.poll("schedule")
+        assert (polled.reports, polled.waiting) == ([], ["waechst.csv"])
+    finally:
+        await asyncio.to_thread(thread.join)
+    await asyncio.sleep(0.1)
+    assert [report.state for report in (await one.poll("schedule")).reports] == ["done"]
+
+
+async def test_links_devices_and_strange_names_do_no_harm(one: Exchange, tmp_path: Path) -> None:
+    place = folder(one)
+    secret = tmp_path / "secret.csv"
+    secret.write_bytes(payments(row(23, "119,00")))
+    (place / "link.csv").symlink_to(secret)
+    (place / "hard.csv").hardlink_to(secret)
+    os.mkfifo(place / "pipe.csv")
+    (place / "folder.csv").mkdir()
+    (place / "new\nline\x1b[31m.csv").write_bytes(b"")
+    os.close(os.open(os.fsencode(place) + b"/\xff\xfe.csv", os.O_CREAT | os.O_WRONLY))
+    with (place / "huge.csv").open("wb") as huge:
+        huge.truncate(200_000_000)
+    began = time.monotonic()
+    polled = await one.poll("schedule")
+    assert {skipped.name: skipped.why for skipped in polled.skipped}.keys() == {
+        "link.csv", "hard.csv", "pipe.csv", "folder.csv",
+    }  # fmt: skip
+    assert {report.state for report in polled.reports} == {"refused"}
+    assert "at most 50,000,000" in next(r.said for r in polled.reports if r.name == "huge.csv")
+    assert time.monotonic() - began < 20
+    assert secret.exists()
+    for name in (file.name for file in (place / "failed").iterdir()):
+        assert name.isprintable()
+    assert (place / "link.csv").is_symlink()
+
+
+async def test_sums_that_are_others_than_the_manifest_says_refuse_a_file(
+    product: Product, one: Exchange
+) -> None:
+    await put(product, *invoice(24))
+    place = folder(one)
+    data = payments(row(24, "119,00"))
+    (place / "z.csv").write_bytes(data)
+    (place / "z.csv.manifest.json").write_bytes(orjson.dumps({"sums": {"PaymentAmount": "1190.00"}}))
+    (refused,) = (await one.poll("schedule")).reports
+    assert (refused.state, refused.problems[0]["rule"]) == ("refused", "file.manifest")
+    assert (await get(product, docid("invoice", 24)))["status"] == "sent"
+    (place / "z.csv").write_bytes(data)
+    (place / "z.csv.manifest.json").write_bytes(
+        orjson.dumps({"rows": 1, "sums": {"PaymentAmount": "119.00"}})
+    )
+    (taken,) = (await one.poll("schedule")).reports
+    assert taken.state == "done"
+    assert (place / "processed" / "z.csv.manifest.json").exists()
+
+
+async def test_two_that_look_at_once_take_each_file_once(product: Product, one: Exchange) -> None:
+    await put(product, *invoice(25))
+    other = Exchange(one.settings, one.gate_now)
+    (folder(one) / "beide.csv").write_bytes(payments(row(25, "100,00")))
+    found = await asyncio.gather(one.poll("a"), other.poll("b"))
+    assert sorted(len(polled.reports) for polled in found) == [0, 1]
+    assert len([a for a in arrivals.listed(one.opened()) if a.name == "beide.csv"]) == 1
+    other.close()
+
+
+async def test_windows_text_with_mixed_line_ends_is_read(product: Product, one: Exchange) -> None:
+    await put(product, *invoice(26))
+    text = lines("Rechnung;Zahldatum;Betrag;Zahlungsart", "R-2026-00026;02.11.2026;1.19,00;Überweisung")
+    (folder(one) / "w.csv").write_bytes(
+        text.replace("1.19,00", "119,00").encode("cp1252").replace(b"\n", b"\r\n", 1)
+    )
+    (report,) = (await one.poll("schedule")).reports
+    assert report.outcomes == {"exact": 1}
+    assert {"encoding", "line_end"} <= {finding["what"] for finding in report.findings}
