@@ -62,9 +62,12 @@ class PostgresCatalogue(Catalogue):
         with _available():
             return self.texts["settings.json"].read() or b"{}"
 
-    def set_settings(self, text: bytes) -> None:
-        with _available():
-            self.texts["settings.json"].replace(text)
+    def change_settings(self, change: Callable[[bytes], bytes]) -> bytes:
+        kept = self.texts["settings.json"]
+        with _available(), kept.alone():
+            changed = change(kept.read() or b"{}")
+            kept.replace(changed)
+        return changed
 
     def databases(self) -> dict[str, Entered]:
         return {name: one for name, one in self._known().items() if not name.startswith(self.FILE)}

@@ -29,20 +29,22 @@ class ChangedSettings:
         self._start = start
         self._reconfigure = reconfigure
         self._changing = asyncio.Lock()
-        self._kept: dict[str, str] = {}
         self._now: dict[str, str] = {}
 
     async def load(self) -> None:
         """Goes back to the changes that were kept. One that can't be any more is left out, with a warning."""
-        kept = _read(await self._store.settings())
+        self._now = self._read(await self._store.settings())
+        self._reconfigure(configured(self._start, self._now))
+
+    def _read(self, stored: bytes) -> dict[str, str]:
+        kept = _read(stored)
         for name, text in list(kept.items()):
             try:
                 configured(self._start, {name: text})
             except ValueError as error:
                 log.warning("A setting that was kept does not count: %s", error)
                 del kept[name]
-        self._kept, self._now = kept, dict(kept)
-        self._reconfigure(configured(self._start, kept))
+        return kept
 
     async def change(self, name: str, text: str | None, *, keep: bool = True) -> None:
         """Sets one, or takes the change back with None. Raises ValueError for a text that can't be."""
@@ -50,9 +52,10 @@ class ChangedSettings:
             now = _with(self._now, name, text)
             config = configured(self._start, now)
             if keep:
-                kept = _with(self._kept, name, text)
-                await self._store.set_settings(json.dumps(kept).encode("ascii"))
-                self._kept = kept
+                # Onto what there is, which another process may have changed.
+                await self._store.change_settings(
+                    lambda kept: json.dumps(_with(self._read(kept), name, text)).encode("ascii")
+                )
             self._now = now
             self._reconfigure(config)
 

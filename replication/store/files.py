@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 PRIVATE = 0o600
 """For the owner's eyes only."""
+_SETTINGS = "settings.json"
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
@@ -46,3 +48,16 @@ def identity(path: Path) -> dict[str, str]:
     made = {"uuid": secrets.token_hex(16), "secret": secrets.token_hex(32)}
     replace_file(path, json.dumps(made).encode("ascii"))
     return made
+
+
+def kept_settings(directory: Path) -> bytes:
+    """See `Store.settings`."""
+    path = directory / _SETTINGS
+    return path.read_bytes() if path.exists() else b"{}"
+
+
+def change_settings(directory: Path, change: Callable[[bytes], bytes]) -> bytes:
+    """See `Store.change_settings`; called by one at a time."""
+    changed = change(kept_settings(directory))
+    replace_file(directory / _SETTINGS, changed)
+    return changed

@@ -424,11 +424,13 @@ class Store(ABC):
 
     @abstractmethod
     async def settings(self) -> bytes:
-        """What `set_settings` stored last; `{}` before."""
+        """What `change_settings` stored last; `{}` before."""
 
     @abstractmethod
-    async def set_settings(self, text: bytes) -> None:
-        """Keeps a JSON object that isn't this class's business: what was set while the server ran."""
+    async def change_settings(self, change: Callable[[bytes], bytes]) -> bytes:
+        """Keeps a JSON object that isn't this class's business: what was set while the server ran. `change`
+        is given what there is, blocks, and says what becomes of it; nobody else changes it meanwhile.
+        """
 
     @abstractmethod
     async def names(self) -> list[str]:

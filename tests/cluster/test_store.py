@@ -49,6 +49,10 @@ def of(database: Database) -> SqliteDatabase:
     return database
 
 
+def added(word: bytes) -> Callable[[bytes], bytes]:
+    return lambda kept: kept + word
+
+
 async def test_databases_come_and_go_for_all(made: Cluster, tmp_path: Path) -> None:
     a = await made.open(tmp_path / "a", extensions={"db": Heard()})
     b = await made.open(tmp_path / "b", extensions={"db": Heard()})
@@ -61,8 +65,12 @@ async def test_databases_come_and_go_for_all(made: Cluster, tmp_path: Path) -> N
     await edit(at_a, "x")
     await at_b.fresh()
     assert await at_b.winner("x") is not None
-    await a.set_settings(b'{"s":1}')
+    await a.change_settings(lambda kept: b'{"s":1}')
     assert await b.settings() == b'{"s":1}'
+    words = [f" word{number}".encode() for number in range(6)]
+    await asyncio.gather(*(one.change_settings(added(word)) for word in words for one in (a, b)))
+    kept = await b.settings()
+    assert all(kept.count(word) == 2 for word in words), "none has lost another's"
     await b.delete("db")
     await names_are(a, lambda names: "db" not in names)
     with pytest.raises(ProtocolError, match="not_found"):

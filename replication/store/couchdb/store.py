@@ -20,7 +20,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -37,7 +37,7 @@ from replication.store.couchdb.client import HEARTBEAT, Client, database_path
 from replication.store.couchdb.database import SERVED, CouchDatabase
 from replication.store.couchdb.naming import check_prefix, local_name, remote_name
 from replication.store.events import DatabaseEvents, EventKind
-from replication.store.files import identity, replace_file
+from replication.store.files import change_settings, identity, kept_settings
 from replication.store.interface import Database, Store
 from replication.store.sqlite.lock import lock_directory
 from replication.store.sqlite.opened import OpenDatabase
@@ -152,14 +152,14 @@ class CouchStore(Store):
         )
 
     async def settings(self) -> bytes:
-        path = self._directory / "settings.json"
-        return await asyncio.to_thread(lambda: path.read_bytes() if path.exists() else b"{}")
+        return await asyncio.to_thread(kept_settings, self._directory)
 
-    async def set_settings(self, text: bytes) -> None:
-        try:
-            await asyncio.to_thread(replace_file, self._directory / "settings.json", text)
-        except OSError as error:
-            raise storage_error(error) from error
+    async def change_settings(self, change: Callable[[bytes], bytes]) -> bytes:
+        async with self._structure:
+            try:
+                return await asyncio.to_thread(change_settings, self._directory, change)
+            except OSError as error:
+                raise storage_error(error) from error
 
     # -- which there are -----------------------------------------------------------------------
 

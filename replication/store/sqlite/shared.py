@@ -69,7 +69,8 @@ class Catalogue(ABC):
         """See `Store.settings`."""
 
     @abstractmethod
-    def set_settings(self, text: bytes) -> None: ...
+    def change_settings(self, change: Callable[[bytes], bytes]) -> bytes:
+        """See `Store.change_settings`."""
 
     @abstractmethod
     def databases(self) -> Mapping[str, Entered]: ...
@@ -252,8 +253,8 @@ class SharedStore(SqliteStore):
     async def settings(self) -> bytes:
         return await asyncio.to_thread(self.catalogue.settings)
 
-    async def set_settings(self, text: bytes) -> None:
-        await asyncio.to_thread(self.catalogue.set_settings, text)
+    async def change_settings(self, change: Callable[[bytes], bytes]) -> bytes:
+        return await asyncio.to_thread(self.catalogue.change_settings, change)
 
     async def create(self, name: str, *, security: bytes = b"{}", partitioned: bool = False) -> Database:
         check_database_name(name)

@@ -29,7 +29,7 @@ from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import check_database_name
 from replication.store.events import DatabaseEvents, EventKind
-from replication.store.files import identity, replace_file, sync_directory
+from replication.store.files import change_settings, identity, kept_settings, sync_directory
 from replication.store.interface import Database, Store
 from replication.store.sqlite.database import SqliteDatabase
 from replication.store.sqlite.extension import Extension
@@ -163,13 +163,12 @@ class SqliteStore(Store):
         )
 
     async def settings(self) -> bytes:
-        path = self.directory / "settings.json"
-        return await asyncio.to_thread(lambda: path.read_bytes() if path.exists() else b"{}")
+        return await asyncio.to_thread(kept_settings, self.directory)
 
-    async def set_settings(self, text: bytes) -> None:
+    async def change_settings(self, change: Callable[[bytes], bytes]) -> bytes:
         async with self._structure:
             try:
-                await asyncio.to_thread(replace_file, self.directory / "settings.json", text)
+                return await asyncio.to_thread(change_settings, self.directory, change)
             except OSError as error:
                 raise storage_error(error) from error
 

@@ -88,6 +88,7 @@ async def test_secrets_are_never_shown(serve: Serve, store: Store) -> None:
         assert kept not in response.text
 
 
+@pytest.mark.alone("another process follows within two seconds; see tests/cluster/test_processes.py")
 @pytest.mark.parametrize("name", SETTABLE)
 async def test_every_settable_key_is_set_shown_and_set_back(admin: httpx.AsyncClient, name: str) -> None:
     good, bad = VALUES[name]
@@ -125,6 +126,7 @@ async def test_wrong_methods(admin: httpx.AsyncClient) -> None:
     assert (await admin.get(f"{CONFIG}/_reload")).status_code == 405
 
 
+@pytest.mark.alone("another process follows within two seconds; see tests/cluster/test_processes.py")
 async def test_settings_count_at_once(admin: httpx.AsyncClient) -> None:
     origin = {"origin": "https://new.example"}
     assert "access-control-allow-origin" not in (await admin.get("/", headers=origin)).headers
@@ -142,6 +144,7 @@ async def test_settings_count_at_once(admin: httpx.AsyncClient) -> None:
     assert logging.getLogger("replication.http").isEnabledFor(logging.DEBUG)
 
 
+@pytest.mark.alone("another process follows within two seconds; see tests/cluster/test_processes.py")
 async def test_the_lockout_can_be_set(admin: httpx.AsyncClient) -> None:
     await _put(admin, "chttpd_auth_lockout/threshold", "1")
     statuses = [(await admin.get("/", auth=("eve", "wrong"))).status_code for _ in range(2)]
@@ -171,6 +174,7 @@ async def test_only_administrators_see_and_set(serve: Serve) -> None:
         assert (response.status_code, response.json()["reason"]) == (401, "You are not a server admin.")
 
 
+@pytest.mark.alone("another process follows within two seconds; see tests/cluster/test_processes.py")
 async def test_what_was_set_outlives_the_server(serve: Serve, admin: httpx.AsyncClient) -> None:
     await _put(admin, "cors/origins", "https://kept.example")
     await _put(admin, "chttpd_auth/timeout", "77", **{"X-Couch-Persist": "false"})
@@ -195,7 +199,7 @@ async def test_settings_at_the_same_time_are_all_kept(admin: httpx.AsyncClient, 
 async def test_a_kept_setting_that_cannot_be_is_left_out(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await store.set_settings(b'{"chttpd_auth/timeout":"x","cors/origins":"*"}')
+    await store.change_settings(lambda kept: b'{"chttpd_auth/timeout":"x","cors/origins":"*"}')
     app = create_app(store, ServerConfig(admins=dict([ADMIN]), password_iterations=10))
     await app.server.prepare()
     assert app.server.config.cors_origins == ("*",)
@@ -206,7 +210,7 @@ async def test_a_kept_setting_that_cannot_be_is_left_out(
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"cors/origins":5}'])
 async def test_settings_that_cannot_be_read_stop_the_start(store: Store, text: bytes) -> None:
-    await store.set_settings(text)
+    await store.change_settings(lambda kept: text)
     app = create_app(store, ServerConfig(admins=dict([ADMIN])))
     with pytest.raises(ProtocolError, match=r"settings\.json"):
         await app.server.prepare()

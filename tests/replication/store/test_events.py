@@ -74,7 +74,7 @@ async def test_a_new_start_is_a_new_epoch_that_begins_with_all_databases(tmp_pat
 async def test_settings_outlive_the_store(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path)
     assert await store.settings() == b"{}"
-    await store.set_settings(b'{"a":1}')
+    await store.change_settings(lambda kept: b'{"a":1}')
     await store.close()
     store = await SqliteStore.open(tmp_path)
     assert await store.settings() == b'{"a":1}'
