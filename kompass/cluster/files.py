@@ -26,14 +26,22 @@ KEPT = {f"{PostgresCatalogue.FILE}{Path(place).name}": place for place in kept.F
 def files_of(journal_dsn: str) -> SharedFiles:
     """Those of the cluster with this journal; connects to nothing."""
     connections = Connections(journal_dsn, "kompass files")
-    return ClusterFiles(PostgresCatalogue(connections, Listener(connections)))
+    listener = Listener(connections)
+    return ClusterFiles(PostgresCatalogue(connections, listener), listener)
 
 
 class ClusterFiles(SharedFiles):
     """Those of a catalogue that aren't databases."""
 
-    def __init__(self, catalogue: PostgresCatalogue) -> None:
+    def __init__(self, catalogue: PostgresCatalogue, listener: Listener | None = None) -> None:
+        """`listener`: one that ends with them."""
         self._catalogue = catalogue
+        self._listener = listener
+
+    def close(self) -> None:
+        """Nothing is heard any more of what others write to them."""
+        if self._listener is not None:
+            self._listener.close()
 
     def journal(self, path: Path, make: Callable[[Path], None]) -> Journal:
         name = f"{PostgresCatalogue.FILE}{path.name}"

@@ -27,13 +27,18 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompass.backup.contents import SERVER, SMALL
+from kompass.cluster.files import ClusterFiles, files_of
 from kompass.cluster.member import SHOWN, Member
 from kompass.cluster.moving import into_cluster
 from kompass.cluster.texts import PostgresTexts
+from kompass.shared_files import SharedFiles
 from kompass.sync.serving import OpensStore
 from kompass.texts import Texts
 from replication.store.interface import Store
 from replication.store.sqlite import Extension, SqliteStore
+from replication.store.sqlite.copies import end
+from replication.store.sqlite.lock import ORIGIN
+from replication.store.sqlite.store import SUFFIX
 from tests.cluster.harness import prepared_database
 from tests.needs import COUCHDB_URL
 from tests.readstore import harness
@@ -137,6 +142,9 @@ class Cluster:
         with httpx.Client(base_url=couchdb(), timeout=30) as client:
             for name in self._shown:
                 client.delete(self._there(name))
+        files = files_of(self.address.dsn)
+        assert isinstance(files, ClusterFiles)
+        files.close()
         harness.drop_database(self.address)
 
 
@@ -164,10 +172,23 @@ async def processes(
         yield directory, SqliteStore.open
         return
     cluster = await cluster_of(directory, shown)
-    for _ in range(PROCESSES):
+    for _ in range(1 + APIS):
         process = await cluster.join()
         stack.push_async_callback(cluster.leave, process)
         yield process.directory, process.open_store
+
+
+def shared_files(directory: Path) -> SharedFiles | None:
+    """What the processes of a directory's server have beside their databases; None if it is one process."""
+    return files_of(_clusters[directory].address.dsn) if IS_CLUSTER else None
+
+
+def copied(directory: Path, place: Path) -> None:
+    """What a server had in a directory, as one that was restored has it: with databases of its own."""
+    shutil.copytree(directory, place)
+    for note in place.glob(f"*{ORIGIN}"):
+        end(note.with_name(note.name.removesuffix(ORIGIN) + SUFFIX))
+        note.unlink()
 
 
 def forget_clusters() -> None:

@@ -113,6 +113,7 @@ async def test_status_and_figures(world: FeedWorld) -> None:
     await world.settled()
 
 
+@pytest.mark.alone("one server's file is broken")
 async def test_a_list_that_is_broken_keeps_nobody_from_working(tmp_path: Path) -> None:
     file = tmp_path / "data" / FILE
     file.parent.mkdir(parents=True)

@@ -400,6 +400,7 @@ async def test_an_interrupted_rebuild_goes_on_after_a_restart(world: FeedWorld) 
 
 
 @pytest.mark.slow
+@pytest.mark.alone("one server's files come back older, or anew; see tests/cluster/test_feed.py")
 async def test_a_database_that_was_retired_and_made_again(tmp_path: Path) -> None:
     async with feed_world(tmp_path) as world:
         await world.customer(1, "adm1")
@@ -415,6 +416,7 @@ async def test_a_database_that_was_retired_and_made_again(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.alone("one server's files come back older, or anew; see tests/cluster/test_feed.py")
 async def test_an_older_copy_of_the_file(tmp_path: Path) -> None:
     """With more changes than there were when the sink last saw it: numbers alone don't tell."""
     async with feed_world(tmp_path) as world:

@@ -18,6 +18,7 @@ from kompass.feed.source import Source
 from kompass.server import Product
 from kompass.sync.opening import DATABASE
 from replication.store.sqlite import SqliteDatabase
+from tests.cluster import over
 from tests.feed.reference import ReferenceHarness, ReferenceSink
 from tests.identity.conftest import ADMIN, put_user
 from tests.product import running_product
@@ -65,7 +66,7 @@ class FeedWorld(Company):
     def __init__(self, product: Product, admin: httpx.AsyncClient, directory: Path) -> None:
         super().__init__(product, admin)
         self.directory = directory
-        self.ledger = Ledger(directory / "data")
+        self.ledger = Ledger(directory / "data", over.shared_files(directory / "data"))
         (directory / "sink").mkdir(exist_ok=True)
         self.harness = ReferenceHarness(directory / "sink")
         self._task: asyncio.Task[None] | None = None

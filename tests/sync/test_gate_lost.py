@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import apsw
@@ -12,6 +11,7 @@ from kompass.business import numbers
 from kompass.domain.series import SeriesTable
 from replication.protocol.revisions import Path as History
 from replication.store.sqlite.restored import come_back
+from tests.cluster import over
 from tests.sync.gate_world import Version, World, customer, customer_body, new
 
 NEW = customer(9)
@@ -21,7 +21,7 @@ async def lost(tmp_path: Path, *, restored: bool = True) -> tuple[World, Version
     """A server from before it gave a number to a customer, and what a device has of that."""
     world = await World.open(tmp_path / "data", follows=True)
     await world.close()
-    shutil.copytree(tmp_path / "data", tmp_path / "backup")
+    over.copied(tmp_path / "data", tmp_path / "backup")
     world = await World.open(tmp_path / "data", follows=True)
     body = customer_body("adm1", createdBy="innen1", modifiedBy="innen1")
     assert await world.push("innen1", (NEW, new(body))) == [""]

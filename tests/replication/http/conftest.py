@@ -11,6 +11,8 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from kompass.identity.failures import SharedFailures
+from replication.accounts.users import USERS_DATABASE
 from replication.http import Application, create_app
 from replication.http.server import ServerConfig
 from replication.store.interface import Store
@@ -19,12 +21,19 @@ from tests.replication.http.batches import A, B, C, D, replicate, revision
 
 
 @pytest.fixture
-async def stores(tmp_path: Path) -> AsyncIterator[list[Store]]:
+def failures() -> list[SharedFailures]:
+    """What tells the other processes of a cluster of failed logins."""
+    return [SharedFailures() for _ in range(over.PROCESSES)]
+
+
+@pytest.fixture
+async def stores(tmp_path: Path, failures: list[SharedFailures]) -> AsyncIterator[list[Store]]:
     """One, or over a cluster that of the process that leads and those of the ones that serve."""
     async with AsyncExitStack() as stack:
         opened: list[Store] = []
         async for directory, opens in over.processes(tmp_path / "data", stack, shown=()):
-            opened.append(await opens(directory, extensions={}))
+            shared = {USERS_DATABASE: failures[len(opened)]} if over.IS_CLUSTER else {}
+            opened.append(await opens(directory, extensions=shared))
             stack.push_async_callback(opened[-1].close)
         yield opened
 
@@ -89,16 +98,18 @@ Serve = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 @pytest.fixture
-async def serve(stores: list[Store]) -> AsyncIterator[Serve]:
+async def serve(stores: list[Store], failures: list[SharedFailures]) -> AsyncIterator[Serve]:
     """`await serve(address=…, name=value, …)`: a client of a server with these `ServerConfig` members."""
     async with AsyncExitStack() as stack:
 
         async def serve_with(*, address: str = "127.0.0.1", **settings: Any) -> httpx.AsyncClient:
             settings.setdefault("password_iterations", 10)
             app = _served(stores, ServerConfig(**settings))
-            for one in (app, *app.others) if isinstance(app, _Led) else (app,):
+            all_apps = (app, *app.others) if isinstance(app, _Led) else (app,)
+            for one, shared in zip(all_apps, failures, strict=True):
                 await one.server.store.fresh()  # what another one has made
                 await one.server.prepare()
+                shared.attach(one.server.lockout, one.server.store)
                 stack.callback(one.server.accounts.close)
             transport = httpx.ASGITransport(app, client=(address, 50000))
             client = httpx.AsyncClient(transport=transport, base_url="http://server")

@@ -240,6 +240,7 @@ async def test_doc_ids_selects_documents(client: httpx.AsyncClient, feed: str) -
     assert ids(await changes(client, feed, "filter=_doc_ids", {"doc_ids": []})) == []
 
 
+@pytest.mark.alone("counts what one process reads from its file")
 async def test_doc_ids_are_looked_up_only_when_there_are_more_changes(
     client: httpx.AsyncClient, feed: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -567,6 +568,7 @@ async def test_seq_interval_counts_over_pages(client: httpx.AsyncClient, many: s
     assert [place for place, row in enumerate(rows) if row["seq"]] == list(range(0, 100, 4))
 
 
+@pytest.mark.alone("counts what one process reads from its file")
 async def test_pages_with_large_documents_are_small(
     client: httpx.AsyncClient, db: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

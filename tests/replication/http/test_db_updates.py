@@ -45,6 +45,7 @@ async def test_a_normal_feed_lists_the_latest_event_of_each_kind(client: httpx.A
     assert answer["last_seq"] == answer["results"][-1]["seq"]
 
 
+@pytest.mark.alone("a number of another process begins anew: it tells of all databases")
 async def test_since_limit_and_descending(client: httpx.AsyncClient) -> None:
     for name in ("a", "b", "c"):
         await client.put(f"/{name}")
@@ -70,6 +71,7 @@ async def test_bad_parameters_are_refused(client: httpx.AsyncClient, query: str)
     assert (response.status_code, response.json()["error"]) == (400, "bad_request")
 
 
+@pytest.mark.alone("a number of another process begins anew: it tells of all databases")
 async def test_an_unchanged_normal_feed_is_304(client: httpx.AsyncClient) -> None:
     await client.put("/a")
     etag = (await client.get("/_db_updates")).headers["etag"]

@@ -38,6 +38,7 @@ async def test_wrong_paths_below_node(client: httpx.AsyncClient, path: str, stat
     assert (response.status_code, response.json()["reason"]) == (status, reason)
 
 
+@pytest.mark.alone("figures are each process's own")
 async def test_requests_are_counted_by_method_and_status(client: httpx.AsyncClient) -> None:
     await client.put("/db")
     await client.get("/db")
@@ -53,6 +54,7 @@ async def test_requests_are_counted_by_method_and_status(client: httpx.AsyncClie
     assert await _value(client, "couchdb", "httpd", "requests_in_progress") == 1
 
 
+@pytest.mark.alone("figures are each process's own")
 async def test_documents_and_databases_are_counted(client: httpx.AsyncClient, db: str) -> None:
     before = (await client.get("/_node/_local/_stats/couchdb")).json()
     await client.put(f"{db}/a", json={})
@@ -69,6 +71,7 @@ async def test_documents_and_databases_are_counted(client: httpx.AsyncClient, db
     assert after["open_databases"]["value"] >= 1
 
 
+@pytest.mark.alone("figures are each process's own")
 async def test_a_figure_has_couchdbs_shape(client: httpx.AsyncClient) -> None:
     figure = (await client.get("/_node/_local/_stats/couchdb/httpd/requests")).json()
     assert figure == {"value": 0, "type": "counter", "desc": "number of HTTP requests"}
@@ -96,6 +99,7 @@ def test_a_distribution_describes_its_numbers() -> None:
     assert Distribution.of([0.0, 0.0]).kurtosis == 0
 
 
+@pytest.mark.alone("figures are each process's own")
 async def test_prometheus_can_read_the_figures(client: httpx.AsyncClient) -> None:
     await client.get("/_up")
     response = await client.get("/_node/_local/_prometheus")

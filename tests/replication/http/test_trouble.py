@@ -138,6 +138,7 @@ def test_a_directory_that_cannot_be_reached_is_500_with_a_reason_and_passes(tmp_
     assert list(examine(tmp_path / "data")) == []
 
 
+@pytest.mark.alone("one server's file is full")
 async def test_a_full_file_is_507_for_every_kind_of_write(
     client: httpx.AsyncClient, store: Store, db: str
 ) -> None:
@@ -167,6 +168,7 @@ async def test_a_full_file_is_507_for_every_kind_of_write(
     assert (await client.put(f"{db}/other/file", content=b"x" * 200_000)).status_code == 201
 
 
+@pytest.mark.alone("one server's file can't be written")
 async def test_a_file_that_cannot_be_written_is_500_with_a_reason(
     client: httpx.AsyncClient, store: Store, db: str
 ) -> None:

@@ -554,6 +554,7 @@ async def test_large_groups_are_reduced_in_chunks(
     assert [row["value"]["sum"] for row in stats] == [sum(range(n, 300, 3)) for n in (2, 1, 0)]
 
 
+@pytest.mark.alone("each process has its own index of a view, made when it is first asked")
 async def test_what_was_reduced_is_remembered_until_rows_change(
     client: httpx.AsyncClient, app: Application, views: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -611,6 +612,7 @@ async def test_rows_that_may_be_old(client: httpx.AsyncClient, views: str) -> No
     assert (await client.get(f"{views}/x?update=true")).json()["total_rows"] == 7
 
 
+@pytest.mark.alone("each process has its own index of a view, made when it is first asked")
 async def test_update_seq_is_that_of_the_index(client: httpx.AsyncClient, views: str) -> None:
     answer = await client.get(f"{views}/x?update_seq=true&limit=0")
     assert list(answer.json()) == ["total_rows", "offset", "update_seq", "rows"]
@@ -623,6 +625,7 @@ async def test_update_seq_is_that_of_the_index(client: httpx.AsyncClient, views:
     assert list(await get(client, f"{views}/x", sorted=False, update_seq=True)) == ["rows"]
 
 
+@pytest.mark.alone("each process has its own index of a view, made when it is first asked")
 async def test_many_who_ask_wait_for_one_refresh(
     client: httpx.AsyncClient, app: Application, views: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -650,6 +653,7 @@ async def test_a_refresh_goes_on_when_nobody_waits(client: httpx.AsyncClient, vi
     pytest.fail("the index was not brought up to date")
 
 
+@pytest.mark.alone("each process has its own index of a view, made when it is first asked")
 async def test_cleaning_up_keeps_what_design_documents_define(client: httpx.AsyncClient, views: str) -> None:
     await get(client, f"{views}/x")
     assert (await client.post("/db/_view_cleanup", json={})).status_code == 202
@@ -664,6 +668,7 @@ async def test_cleaning_up_keeps_what_design_documents_define(client: httpx.Asyn
     assert (await get(client, f"{views}/x", update=False))["rows"] == []
 
 
+@pytest.mark.alone("each process has its own index of a view, made when it is first asked")
 async def test_facts_about_the_views(client: httpx.AsyncClient, views: str) -> None:
     before = await get(client, "/db/_design/d/_info")
     assert before["name"] == "d"
