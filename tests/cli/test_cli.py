@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from kompass import __version__
+from kompass.cli import errors
 from kompass.demo import PASSWORD, PEOPLE
 
 
@@ -239,3 +240,13 @@ def test_a_taken_port_and_a_taken_directory_are_explained(tmp_path: Path) -> Non
             assert "data/demo" in answer.stderr
     finally:
         server.stop()
+
+
+def test_a_cluster_without_its_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KOMPASS_JOURNAL_DSN", "postgresql://journal@nowhere.example/journal")
+    assert errors.read_settings(data=tmp_path).journal_dsn is not None
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
+    with pytest.raises(errors.UsableError, match=r"psycopg.*kompass\[cluster\]"):
+        errors.read_settings(data=tmp_path)
