@@ -611,6 +611,16 @@ class Settings(BaseSettings):
             patterns[name.strip()] = pattern.strip()
         return SeriesTable(configured(patterns))
 
+    def needs_service(self, setting: str) -> str | None:
+        """Why a process can't have in its own directory what this setting would name a service for; None if
+        it can.
+        """
+        if self.journal_dsn is None:
+            return None
+        return (
+            f"the processes of a cluster have no directory in common: name one for all of them by {setting}"
+        )
+
     @property
     def directory(self) -> Path:
         """Where the server keeps its data."""

@@ -158,7 +158,7 @@ def from_settings(settings: Settings) -> Place | None:
         return Server(settings.readstore_dsn.get_secret_value())
     if not settings.readstore:
         return None
-    why = available()
+    why = settings.needs_service("readstore_dsn") or available()
     if why is not None:
         raise SinkAbsentError(why)
     return Embedded(directory_of(settings), port=settings.readstore_port)

@@ -134,7 +134,7 @@ def _absence(settings: Settings) -> str | None:
         return None
     if not settings.readstore:
         return "This server has no read store: the setting readstore is off."
-    why = available()
+    why = settings.needs_service("readstore_dsn") or available()
     return None if why is None else f"This server has no read store: {why}."
 
 

@@ -21,8 +21,9 @@ def create_sink(settings: Settings) -> Sink:
         from kompass.search.meilisearch.sink import MeiliSink
 
         return MeiliSink(*_address(settings))
-    if not _has_tantivy():
-        raise SinkAbsentError(NOT_INSTALLED)
+    why = _no_embedded(settings)
+    if why is not None:
+        raise SinkAbsentError(why)
     from kompass.search.embedded.sink import EmbeddedSink
 
     return EmbeddedSink(settings.directory / "search")
@@ -37,8 +38,9 @@ def create_search(settings: Settings) -> Search:
         from kompass.search.meilisearch.reader import MeiliIndex
 
         return Search(MeiliIndex(*_address(settings)))
-    if not _has_tantivy():
-        return Search(None, f"This server has no search: {NOT_INSTALLED}")
+    why = _no_embedded(settings)
+    if why is not None:
+        return Search(None, f"This server has no search: {why}")
     from kompass.search.embedded.reader import EmbeddedIndex
 
     return Search(EmbeddedIndex(settings.directory / "search"))
@@ -50,5 +52,9 @@ def _address(settings: Settings) -> tuple[str, str, str]:
     return settings.meilisearch_url or "", key, settings.meilisearch_index
 
 
-def _has_tantivy() -> bool:
-    return importlib.util.find_spec("tantivy") is not None
+def _no_embedded(settings: Settings) -> str | None:
+    """Why there is no embedded index; None if there is one."""
+    why = settings.needs_service("meilisearch_url")
+    if why is None and importlib.util.find_spec("tantivy") is None:
+        return NOT_INSTALLED
+    return why

@@ -65,7 +65,7 @@ def absent(settings: Settings) -> str | None:
     if missing:
         extras = sorted({needed[name] for name in missing})
         return f"{', '.join(missing)} not installed: pip install 'kompass[{','.join(extras)}]'"
-    return None
+    return None if settings.weaviate_url else settings.needs_service("weaviate_url")
 
 
 def _store(settings: Settings, embedder: str) -> VectorStore:
