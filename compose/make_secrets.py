@@ -44,7 +44,7 @@ class Made:
 
 def make(directory: Path) -> list[str]:
     """Names of the secrets that were made now."""
-    directory.mkdir(mode=0o700, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
     made = Made(directory)
     _own(made)
