@@ -126,6 +126,13 @@ def _verapdf() -> str:
     return folder
 
 
+def _libreoffice() -> str:
+    found = shutil.which("soffice")
+    if found is None:
+        raise Missing("no soffice on PATH: apt install libreoffice-calc")
+    return found
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "node": _node,
     "clients": _clients,
@@ -136,6 +143,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "redis": _redis,
     "meilisearch": _meilisearch,
     "couchdb": _couchdb,
+    "libreoffice": _libreoffice,
     "pouchdb-server": _pouchdb_server,
     "verapdf": _verapdf,
 }

@@ -311,12 +311,12 @@ def _read_boolean(text: str, column: Column, dialect: Dialect) -> bool:
 def _write_day(value: Value, column: Column, dialect: Dialect) -> str:
     if isinstance(value, datetime) or not isinstance(value, date):
         raise _kind_error(column)
-    form = column.day or dialect.day
-    return (
-        form.replace("YYYY", f"{value.year:04}")
-        .replace("MM", f"{value.month:02}")
-        .replace("DD", f"{value.day:02}")
-    )
+    return _day_template(column.day or dialect.day).format(value.year, value.month, value.day)
+
+
+@cache
+def _day_template(form: DayFormat) -> str:
+    return form.replace("YYYY", "{0:04}").replace("MM", "{1:02}").replace("DD", "{2:02}")
 
 
 @cache
@@ -349,8 +349,7 @@ def _write_moment(value: Value, column: Column, dialect: Dialect) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise _kind_error(column)
     utc = value.astimezone(UTC)
-    text = f"{utc.year:04}-{utc:%m-%dT%H:%M:%S}.{utc.microsecond:06}"
-    return (text.removesuffix("000")) + "Z"
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00").removesuffix("000") + "Z"
 
 
 def _read_moment(text: str, column: Column, dialect: Dialect) -> datetime:

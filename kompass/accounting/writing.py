@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from kompass.accounting.cells import Value, fitted, text_of
+from kompass.accounting.cells import LONGEST_CELL, Value, fitted, text_of
 from kompass.accounting.formulas import guarded
 from kompass.accounting.problems import CellError, Problem
 from kompass.accounting.profiles import CellKind, Dialect, Profile
 
+_HARMLESS = re.compile("[A-Za-zÄÖÜäöü0-9](?:[A-Za-zÄÖÜäöüß0-9 _.:/()&#-]*[A-Za-zÄÖÜäöüß0-9.)])?")
+"""Texts that every dialect has as they are: most of them, and the rest takes longer."""
 PIECE = 64 * 1024
 """Characters, about, of which a piece is made."""
 MOST_TOLD = 1000
@@ -30,6 +32,18 @@ class Writer:
         self._keeps_all = keeps_all
         self._begun = False
         self._place = self._line = 0
+        quoting = profile.dialect.quoting
+        self._plan = [
+            (
+                column,
+                quoting == "all" or (quoting == "text" and column.is_text),
+                LONGEST_CELL // 2 if column.longest is None else column.longest,
+                column.kind is CellKind.TEXT and column.form is None,
+                column.kind is CellKind.DECIMAL,
+            )
+            for column in profile.columns
+        ]
+        """What is asked of each cell, worked out once."""
         self._special = re.compile(f'["\r\n{re.escape(profile.dialect.delimiter)}]|^[ \u00a0]|[ \u00a0]$')
         self.written = 0
         """Rows that are in the file."""
@@ -99,9 +113,15 @@ class Writer:
         numbers: list[tuple[str, Decimal]] = []
         notes: list[Problem] = []
         refused = False
-        for column, value in zip(self._profile.columns, row, strict=True):
+        for (column, always, longest, is_text, is_decimal), value in zip(self._plan, row, strict=True):
+            if value is None and not column.required:
+                cells.append('""' if always else "")
+                continue
+            if is_text and type(value) is str and len(value) <= longest and _HARMLESS.fullmatch(value):
+                cells.append(f'"{value}"' if always else value)
+                continue
             try:
-                if value is None and column.required:
+                if value is None:
                     raise CellError("cell.missing", "is needed", "wird gebraucht")
                 text, changed = text_of(value, column, dialect)
             except CellError as error:
@@ -112,9 +132,8 @@ class Writer:
                 text, changed = as_text(value, dialect), error
             if changed is not None:
                 notes.append(changed.problem.at(self._line + 1, column.heading, _shown(value)))
-            if column.kind is CellKind.DECIMAL and isinstance(value, Decimal):
+            if is_decimal and isinstance(value, Decimal):
                 numbers.append((column.heading, value))
-            always = dialect.quoting == "all" or (dialect.quoting == "text" and column.is_text)
             cells.append(self._quoted(text, always=always))
         if refused:
             self.left_out += 1

@@ -24,8 +24,7 @@ from replication.protocol import jsontext
 from replication.store.values import Document
 
 if TYPE_CHECKING:
-    from xlsxwriter.format import Format
-    from xlsxwriter.worksheet import Worksheet
+    from kompass.exports.sheet import RowSheet
 
 MOST_ROWS = 1_048_575
 """Of a sheet, below its headings."""
@@ -38,7 +37,6 @@ DIGITS = 15
 """That a number of a spreadsheet has."""
 _WIDTHS = (8, 60)
 _PIECE = 256 * 1024
-_NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _PLAIN = Dialect(formulas="keep")
 """How what isn't a single value is written: lists of texts, parts of documents."""
 
@@ -54,7 +52,10 @@ class Spreadsheet:
         most_rows: int = MOST_ROWS,
     ) -> None:
         """`directory`: where its parts lie until it is closed."""
+        # The library is loaded when it is needed, and so is what is built on it.
         import xlsxwriter
+
+        from kompass.exports import sheet
 
         self.told = Told()
         self._profile = profile
@@ -68,15 +69,17 @@ class Spreadsheet:
         self._head = self._book.add_format({"bold": True, "bottom": 1})
         day = "dd.mm.yyyy" if german else "yyyy-mm-dd"
         formats = {
-            "plain": "General",
             "money": "#,##0.00",
             "day": day,
+            # Excel has words of its own for them; LibreOffice shows 1 and 0 without.
+            "flag": '"ja";"ja";"nein"' if german else '"yes";"yes";"no"',
             "moment": f'{day} hh:mm:ss "UTC"',
         }
-        self._formats: dict[str, Format] = {
-            name: self._book.add_format({"num_format": form}) for name, form in formats.items()
+        self._formats = {
+            name: sheet.style(self._book.add_format({"num_format": form})) for name, form in formats.items()
         }
-        self._sheet: Worksheet
+        self._xml = sheet
+        self._sheet: RowSheet
         self._sheets = 0
         self._widths: list[int] = []
         self._begin()
@@ -88,11 +91,15 @@ class Spreadsheet:
             if self._row > self._most:
                 self._finish()
                 self._begin()
-            for place, (column, value) in enumerate(
-                zip(self._profile.columns, self._rows(jsontext.decode(document.text)), strict=True)
-            ):
-                if value is not None:
+            row = self._rows(jsontext.decode(document.text))
+            self._sheet.add_row(
+                self._row,
+                [
                     self._cell(place, column, value)
+                    for place, (column, value) in enumerate(zip(self._profile.columns, row, strict=True))
+                    if value is not None
+                ],
+            )
             self._row += 1
             self.told.rows += 1
         return b""
@@ -117,12 +124,14 @@ class Spreadsheet:
         self._sheets += 1
         suffix = "" if self._sheets == 1 else f" {self._sheets}"
         title = re.sub(r"[\[\]:*?/\\']", " ", self._profile.title)
-        self._sheet = self._book.add_worksheet(title[: 31 - len(suffix)] + suffix)
+        name = title[: 31 - len(suffix)] + suffix
+        self._sheet = self._book.add_worksheet(name, worksheet_class=self._xml.RowSheet)
         self._row = 1
         self._widths = [len(column.heading) + 3 for column in self._profile.columns]  # and the filter's arrow
         for place, column in enumerate(self._profile.columns):
             self._sheet.write_string(0, place, column.heading, self._head)
         self._sheet.freeze_panes(1, 0)
+        self._sheet.begin(len(self._profile.columns))
 
     def _finish(self) -> None:
         least, most = _WIDTHS
@@ -132,49 +141,42 @@ class Spreadsheet:
 
     # -- cells -----------------------------------------------------------------------------------
 
-    def _cell(self, place: int, column: Column, value: Value) -> None:
-        kind = column.kind
-        if type(value) is bool:
-            self._sheet.write_boolean(self._row, place, value)
-        elif kind in (CellKind.DECIMAL, CellKind.INTEGER) and isinstance(value, int | Decimal):
-            self._number(place, column, value)
-        elif isinstance(value, datetime):
-            if value.astimezone(UTC).date() >= FIRST_DAY:
+    def _cell(self, place: int, column: Column, value: Value) -> str:
+        at = self._sheet.place(self._row, place)
+        kind = type(value)
+        if kind is str:
+            return self._text(at, place, column, value)  # type: ignore[arg-type]
+        if kind is bool:
+            return self._xml.flag(at, value, self._formats["flag"])  # type: ignore[arg-type]
+        if isinstance(value, int | Decimal) and column.kind in (CellKind.DECIMAL, CellKind.INTEGER):
+            return self._number(at, place, column, value)
+        if isinstance(value, datetime):
+            value = value.astimezone(UTC)
+            if value.date() >= FIRST_DAY:
                 self._widen(place, 23)
-                at = value.astimezone(UTC).replace(tzinfo=None)
-                self._sheet.write_datetime(self._row, place, at, self._formats["moment"])
-            else:
-                self._text(place, column, value.isoformat())
-        elif isinstance(value, date):
+                return self._xml.moment(at, value, self._formats["moment"])
+            return self._text(at, place, column, value.isoformat())
+        if isinstance(value, date):
             if value >= FIRST_DAY:
                 self._widen(place, 11)
-                self._sheet.write_datetime(self._row, place, value, self._formats["day"])
-            else:
-                self._text(place, column, value.isoformat())
-        else:
-            self._text(place, column, _text(value, column))
+                return self._xml.day(at, value, self._formats["day"])
+            return self._text(at, place, column, value.isoformat())
+        return self._text(at, place, column, _text(value, column))
 
-    def _number(self, place: int, column: Column, value: int | Decimal) -> None:
+    def _number(self, at: str, place: int, column: Column, value: int | Decimal) -> str:
         text = f"{value:f}" if isinstance(value, Decimal) else str(value)
-        if len(text.strip("-0.").replace(".", "")) > DIGITS:
-            self._text(place, column, text)
-            return
+        if len(text) > DIGITS and len(text.strip("-0.").replace(".", "")) > DIGITS:
+            return self._text(at, place, column, text)
         self._widen(place, len(text) + 2)
-        form = self._formats["money"] if column.decimals == 2 else None
-        self._sheet.write_number(self._row, place, float(value), form)
+        return self._xml.number(at, float(value), self._formats["money"] if column.decimals == 2 else "")
 
-    def _text(self, place: int, column: Column, text: str) -> None:
-        if not text.isascii():
-            text = _NO_XML.sub("\ufffd", text)
-        text = text.replace("\r\n", "\n")  # a spreadsheet's own line end
+    def _text(self, at: str, place: int, column: Column, text: str) -> str:
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")  # a spreadsheet's own line end
         if len(text) > LONGEST // 2:
             text = self._fitting(column, text)
         self._widen(place, len(text))
-        if text.startswith("<r>") and text.endswith("</r>"):
-            # The library would take it for markup of its own, and put it into the file as it is.
-            self._sheet.write_rich_string(self._row, place, text[:1], self._formats["plain"], text[1:])
-        else:
-            self._sheet.write_string(self._row, place, text)
+        return self._xml.text(at, text)
 
     def _fitting(self, column: Column, text: str) -> str:
         units = text.encode("utf-16-le")

@@ -52,7 +52,7 @@ def wish_of(name: str, form: Format, **more: Any) -> Wish:
 
 
 def made(directory: Path, wish: Wish, documents: Sequence[Document]) -> tuple[bytes, Told]:
-    encoder = Exports(directory).encoder(wish, lambda docid: None)
+    encoder = Exports(directory / "exports").encoder(wish, lambda docid: None)
     return filled(encoder, documents), encoder.told
 
 

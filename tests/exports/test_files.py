@@ -53,7 +53,7 @@ def test_a_spreadsheet_has_typed_cells(tmp_path: Path) -> None:
     assert found["Zahlungsziel (Tage)"].value == 30
     assert found["Abgeschlossen"].value is True
     assert sheet.column_dimensions["A"].width > 40
-    assert list(tmp_path.iterdir()) == [], "nothing is left"
+    assert list((tmp_path / "exports").iterdir()) == [], "nothing is left"
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

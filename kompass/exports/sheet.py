@@ -1,0 +1,78 @@
+"""A worksheet whose rows are written as they are, a few times as fast as cell by cell.
+
+XlsxWriter makes everything else of the file. It keeps a row's cells as objects until the next row begins, and
+then asks of each what it is: 3 µs for a cell, 0.6 this way. What is used of it here beside its public methods
+are the file of a sheet's rows (`fh`), what writes the row before (`_write_single_row`), and its extent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
+
+if TYPE_CHECKING:
+    from xlsxwriter.format import Format
+
+_PLAIN = re.compile(r"[^<>&\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff_]*\Z")
+"""Texts that XML has as they are."""
+_ESCAPE = re.compile("_(?=x[0-9a-fA-F]{4}_)")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")
+_NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
+_EPOCH = date(1899, 12, 30).toordinal()
+
+
+class RowSheet(Worksheet):  # type: ignore[misc]  # the library has no types
+    """`add_row` for the rows below the headings, in their order."""
+
+    def begin(self, columns: int) -> None:
+        """After the headings: `columns` of them."""
+        self._names = [xl_col_to_name(place) for place in range(columns)]
+        self._write_single_row(1)
+        self.dim_colmin, self.dim_colmax = 0, columns - 1
+
+    def add_row(self, row: int, cells: Iterable[str]) -> None:
+        """`cells`: what the functions below give, from 0 for the headings."""
+        self.dim_rowmax = row
+        self.fh.write(f'<row r="{row + 1}">{"".join(cells)}</row>')
+
+    def place(self, row: int, column: int) -> str:
+        """Where a cell is: `B2`."""
+        return f"{self._names[column]}{row + 1}"
+
+
+def style(form: Format) -> str:
+    """A format as cells name it."""
+    return f' s="{form._get_xf_index()}"'
+
+
+def number(place: str, value: float, form: str = "") -> str:
+    return f'<c r="{place}"{form}><v>{value:.16G}</v></c>'
+
+
+def flag(place: str, value: bool, form: str) -> str:
+    return f'<c r="{place}"{form} t="b"><v>{value:d}</v></c>'
+
+
+def day(place: str, value: date, form: str) -> str:
+    return f'<c r="{place}"{form}><v>{value.toordinal() - _EPOCH}</v></c>'
+
+
+def moment(place: str, value: datetime, form: str) -> str:
+    """`value`: in UTC, whatever it says of its zone."""
+    seconds = value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
+    return number(place, value.toordinal() - _EPOCH + seconds / 86400, form)
+
+
+def text(place: str, value: str) -> str:
+    if not _PLAIN.match(value):
+        value = _ESCAPE.sub("_x005F_", value)
+        value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        value = _CONTROL.sub(lambda found: f"_x{ord(found[0]):04X}_", value)
+        value = _NO_XML.sub("\ufffd", value)
+    keep = ' xml:space="preserve"' if value[:1].isspace() or value[-1:].isspace() else ""
+    return f'<c r="{place}" t="inlineStr"><is><t{keep}>{value}</t></is></c>'
