@@ -63,7 +63,7 @@ class Address(Part):
                 "fehlt: latitude und longitude gehören zusammen",
                 missing,
             )
-        if self.country in _GERMANY and not (
+        if self.country in GERMANY and not (
             len(self.zipCode) == 5 and self.zipCode.isascii() and self.zipCode.isdigit()
         ):
             raise broken(
@@ -75,7 +75,8 @@ class Address(Part):
         return self
 
 
-_GERMANY = frozenset({"Deutschland", "Germany", "DE"})
+GERMANY = frozenset({"Deutschland", "Germany", "DE"})
+"""How the country of an address may be written whose codes have five digits."""
 
 
 class FileEntry(Part):

@@ -62,6 +62,11 @@ def refusal(doctype: str, error: ValidationError) -> Refusal:
     )
 
 
+def faults(doctype: str, error: ValidationError) -> list[tuple[str, Words]]:
+    """Path and words of each error, of the first many."""
+    return [_told(doctype, one)[1:] for one in error.errors(include_url=False)[:_MANY]]
+
+
 def _told(doctype: str, error: _Error) -> tuple[str, str, Words]:
     """Kind, path and words of one error."""
     kind = error["type"]

@@ -22,6 +22,7 @@ from kompass.domain.refusals import Refusal
 from kompass.domain.registry import MODELS
 from kompass.domain.settings import BusinessSettings
 from kompass.domain.upcasting import upcast
+from kompass.domain.values import Words
 
 MAX_MEMBERS = 300
 """Members of a document; no type has so many fields."""
@@ -85,6 +86,19 @@ def parse(body: Body) -> Document | Refusal:
         return validator({name: value for name, value in current.items() if name not in empty})
     except ValidationError as error:
         return messages.refusal(doctype, error)
+
+
+def faults(body: Body) -> list[tuple[str, Words]]:
+    """What is wrong with the shape of a document of today's form, place by place; nothing for a sound one.
+    Raises `KeyError` for a type that there isn't.
+    """
+    doctype = str(body["type"])
+    validator = _VALIDATORS.get(doctype) or _made(doctype)
+    try:
+        validator(body)
+    except ValidationError as error:
+        return messages.faults(doctype, error)
+    return []
 
 
 def current(change: Change) -> Change | Refusal:

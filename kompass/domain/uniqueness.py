@@ -109,15 +109,17 @@ def flags(change: Change, facts: Facts) -> tuple[Note, ...]:
             "duplicate.name",
             "Another customer has nearly the same name and address.",
             "Ein anderer Kunde hat fast denselben Namen und dieselbe Adresse.",
-            _alike(change, doc, facts),
+            alike_to(change.id, doc, facts),
         )
     )
     return tuple(note for note in found if note.about)
 
 
-def _alike(change: Change, doc: Body, facts: Facts) -> tuple[str, ...]:
-    """Customers whose name and address differ in two letters at most; the first few of them."""
-    compared = {change.id}
+def alike_to(docid: str, doc: Body, facts: Facts) -> tuple[str, ...]:
+    """Customers, but for this one, whose name and address differ from its in two letters at most; the first
+    few of them.
+    """
+    compared = {docid}
     alike: list[str] = []
     for value in keys.pieces_of_alike(doc):
         for docid in facts.sharing(keys.ALIKE, value, MOST_COMPARED):

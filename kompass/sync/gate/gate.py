@@ -42,7 +42,7 @@ from kompass.sync.gate.pushed import Pushed, read
 from kompass.sync.gate.receiving import CHUNK, Receiving
 from kompass.sync.gate.site import Site
 from kompass.sync.gate.telling import Telling
-from kompass.sync.gate.transaction import judge
+from kompass.sync.gate.transaction import judge, rehearse
 from kompass.sync.gate.turns import Turns
 from kompass.sync.gate.waiting import Waiting
 from kompass.sync.quarantine.entries import Entry
@@ -141,6 +141,19 @@ class Gate:
                 pushed = [read(doc, online=True) for doc in docs[start : start + CHUNK]]
                 results += await self._in_turn(self._edit(principal, pushed))
             return results
+
+    async def rehearse(
+        self, principal: Principal, docs: Sequence[DocumentWrite]
+    ) -> list[str | ProtocolError]:
+        """What `write` would answer to edits of somebody online. Nothing is stored; no document is told what
+        others of these would bring.
+        """
+        results: list[str | ProtocolError] = []
+        for start in range(0, len(docs), CHUNK):
+            pushed = [read(doc, online=True) for doc in docs[start : start + CHUNK]]
+            outcomes = await self._in_turn(rehearse(self._site, principal, pushed))
+            results += [answers.online(outcome) for outcome in outcomes]
+        return results
 
     async def write_as(
         self, principal: Principal, doc: DocumentWrite, *, author: str | None = None, restores: bool = False

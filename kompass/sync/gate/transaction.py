@@ -26,14 +26,10 @@ async def judge(
     resolution: Resolution | None = None,
 ) -> list[Outcome]:
     """What became of each document, in order. `known`: what lies in quarantine of them, by (id, revision)."""
-    terms = Terms(
-        principal,
-        site.now(),
-        site.index,
-        site.business,
-        {key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()},
-        resolution,
-    )
+    remembered = {
+        key: Remembered(entry.state is State.WAITING, entry.refusal) for key, entry in known.items()
+    }
+    terms = Terms(principal, site.now(), site.index, site.business, remembered, resolution)
     dropped: list[DocumentWrite] = []
 
     def run(writing: Writing) -> list[Outcome]:
@@ -59,3 +55,26 @@ async def judge(
         [one.doc for one, outcome in zip(pushed, outcomes, strict=True) if is_new(outcome)]
     )
     return outcomes
+
+
+class _RehearsedError(Exception):
+    """Ends a transaction without anything being stored."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("nothing shall be stored")
+        self.outcomes = outcomes
+
+
+async def rehearse(site: Site, principal: Principal, pushed: Sequence[Pushed]) -> list[Outcome]:
+    """What would become of each document, in order. Nothing is stored, and nothing enters the chain."""
+    terms = Terms(principal, site.now(), site.index, site.business, {})
+
+    def run(writing: Writing) -> None:
+        interrupting.check(writing)
+        raise _RehearsedError(Judgement(writing, terms, pushed).run())
+
+    try:
+        await site.database.transact(run)
+    except _RehearsedError as rehearsed:
+        return rehearsed.outcomes
+    raise AssertionError("a rehearsal has been stored")

@@ -24,6 +24,10 @@ class Gate(Protocol):
         self, principal: Principal, docs: Sequence[DocumentWrite], *, replicated: bool
     ) -> list[str | ProtocolError]: ...
 
+    async def rehearse(
+        self, principal: Principal, docs: Sequence[DocumentWrite]
+    ) -> list[str | ProtocolError]: ...
+
     async def missing_revisions(
         self, principal: Principal, asked: Mapping[str, Sequence[Rev]]
     ) -> dict[str, Missing]: ...

@@ -40,6 +40,10 @@ class Writes(Person):
                 outcomes[place] = outcome
         return outcomes
 
+    async def rehearse(self, docs: Sequence[DocumentWrite]) -> list[str | ProtocolError]:
+        """What the gate would answer to these edits. Nothing is stored."""
+        return await self._shared.gate.rehearse(self._admitted(), docs)
+
     async def refused(self, refusals: Sequence[tuple[DocumentWrite, ProtocolError]]) -> None:
         """Nothing: the gate judges what people write, and enters what it refuses in the chain itself."""
         self._admitted()

@@ -95,6 +95,11 @@ class VisibilityGate:
         self._database.taken_up(docs)
         return outcomes
 
+    async def rehearse(
+        self, principal: Principal, docs: Sequence[DocumentWrite]
+    ) -> list[str | ProtocolError]:
+        raise NotImplementedError
+
     def _one(self, writing: Writing, user: str, doc: DocumentWrite, replicated: bool) -> str | ProtocolError:
         known = writing.winner(doc.id) is not None
         if known and not self._index.sees(writing, user, [doc.id]):
