@@ -90,6 +90,21 @@ def test_the_client_needs_nothing_of_the_server(file: Path) -> None:
     assert [module for module in own if not module.startswith("kompass.client")] == []
 
 
+OFFICE = (
+    *("printing/content", "printing/german", "printing/offers", "printing/expense_sheets"),
+    *("einvoices/invoices", "einvoices/importing", "calendars/events"),
+)
+
+
+@pytest.mark.parametrize("file", OFFICE)
+def test_what_stands_on_paper_and_in_calendars_is_decided_without_io(file: str) -> None:
+    used = list(imports(ROOT / "kompass" / f"{file}.py"))
+    assert [module for module in used if module.split(".")[0] in IO_MODULES] == []
+    below = ("kompass.domain", "kompass.access", f"kompass.{file.partition('/')[0]}")
+    own = [module for module in used if module.split(".")[0] in ("kompass", "replication")]
+    assert [module for module in own if not module.startswith(below)] == []
+
+
 @pytest.mark.parametrize("file", sources("kompass/business") + sources("kompass/audit"), ids=name)
 def test_the_business_at_work_knows_nothing_of_sync(file: Path) -> None:
     used = list(imports(file))

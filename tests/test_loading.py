@@ -32,7 +32,20 @@ WORKER = "from kompass.jobs import running"
 @pytest.mark.parametrize(
     ("process", "without"),
     [
-        (SERVER, ["alembic", "numpy", "psycopg", "sqlalchemy", "tokenizers"]),
+        (
+            SERVER,
+            [
+                "alembic",
+                "facturx",
+                "icalendar",
+                "lxml",
+                "numpy",
+                "psycopg",
+                "sqlalchemy",
+                "tokenizers",
+                "typst",
+            ],
+        ),
         (CONSUMER, ["icu", "kompass.search.service", "kompass.sync", "replication.http", "uvicorn"]),
         (WORKER, ["icu", "jwt", "kompass.audit", "numpy", "replication.http", "uvicorn"]),
     ],

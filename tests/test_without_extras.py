@@ -75,4 +75,9 @@ def test_it_serves_and_says_what_is_missing(server: Serving) -> None:
             answer = client.get(path, auth=who)
             assert answer.status_code == 503, (path, answer.text)
             assert extra in answer.json()["detail"], (path, answer.text)
+        invoice = {"content-type": "application/pdf"}
+        for path, body in (("supplier-invoices/import", b"%PDF-"), ("calendars", b"{}")):
+            headers = invoice if body.startswith(b"%") else {"content-type": "application/json"}
+            answer = client.post(f"/api/v1/{path}", content=body, headers=headers, auth=boss)
+            assert (answer.status_code, "kompass[office]" in answer.text) == (503, True), answer.text
     assert "Traceback" not in server.told()

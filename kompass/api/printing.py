@@ -9,6 +9,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import orjson
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
@@ -30,6 +31,7 @@ from replication.protocol.revisions import parse_rev
 from replication.store.values import Document
 
 PDF = "application/pdf"
+log = structlog.get_logger(__name__)
 _SAFE = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 
 
@@ -120,6 +122,7 @@ async def _made(
     except (NoSuchSign, TooLarge, TooMany) as error:
         raise Problem(422, str(error)) from None
     except PrintingError as error:
+        log.warning("nothing can be printed", why=str(error))
         raise Problem(503, str(error)) from None
 
 
