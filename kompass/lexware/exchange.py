@@ -19,7 +19,7 @@ import structlog
 from kompass.accounting.problems import quoted
 from kompass.kept import LEXWARE
 from kompass.leases import Lease, held
-from kompass.lexware import arrivals, delivering, exporting, importing, mirroring, resolving, runs
+from kompass.lexware import arrivals, delivering, erasing, exporting, importing, mirroring, resolving, runs
 from kompass.lexware.arrivals import Report
 from kompass.lexware.errors import SyncError
 from kompass.lexware.exporting import Sheet, Wish
@@ -38,6 +38,8 @@ from replication.protocol.errors import ProtocolError
 EXPORTS, IMPORTS = "exports", "imports"
 SCHEDULE = "schedule"
 """Who asks when nobody does."""
+KEPT_DAYS = 90
+"""How long files that came and went are kept here."""
 PATIENCE = 5.0
 """Seconds that somebody waits for what another one does."""
 
@@ -198,6 +200,32 @@ class Exchange:
         """Somebody settles an error. Raises `ResolutionError`, `BusyError`, `LeaseLostError`."""
         async with self._alone("import") as (store, lease):
             return await resolving.resolve(store, lease, self.gate_now(), num, resolution, person)
+
+    # -- besides -------------------------------------------------------------------------------
+
+    async def erase(self) -> bool:
+        """Works off what erasures have left to do here; whether there was anything. Does nothing as long as
+        nothing was exchanged. Raises `BusyError` and what `erasing.erase` does.
+        """
+        if await asyncio.to_thread(lambda: self.store) is None:
+            return False
+        gate = self.gate_now()
+        tickets = await erasing.due(gate)
+        if not tickets:
+            return False
+        inbox = None if self.imports is None else Inbox(self.imports)
+        async with self._alone("export") as (store, out), self._alone("import") as (_, into):
+            await erasing.erase(store, (out, into), gate, self.target, inbox, tickets)
+        return True
+
+    async def tidy(self) -> None:
+        """Removes files that were looked at long ago. Raises `BusyError`, `InboxError`."""
+        before = self.now().timestamp() - KEPT_DAYS * 86_400
+        async with self._alone("export") as (store, lease):
+            await asyncio.to_thread(runs.tidy, store, lease, before)
+        if self.imports is not None:
+            async with self._alone("import"):
+                await asyncio.to_thread(Inbox(self.imports).clear, before)
 
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[tuple[LexwareStore, Lease]]:

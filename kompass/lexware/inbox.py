@@ -130,18 +130,24 @@ class Inbox:
                 raise InboxError(f"{target} can't be written: {error.strerror}.") from None
         return f"{to}/{kept}"
 
-    def remove(self, kept: str) -> None:
-        """A file that was moved, with all that lies beside it."""
-        to, _, name = kept.partition("/")
-        if to not in (PROCESSED, FAILED) or not name or "/" in name:
-            return
+    def clear(self, before: float | None = None) -> int:
+        """Removes what lies in `processed` and `failed`, or of it what was moved before a time. How much."""
+        count = 0
         try:
-            for suffix in ("", REPORT, MANIFEST):
-                (self.directory / to / f"{name}{suffix}").unlink(missing_ok=True)
-            if (self.directory / to).is_dir():
-                sync_directory(self.directory / to)
+            for to in (PROCESSED, FAILED):
+                target = self.directory / to
+                if target.is_symlink() or not target.is_dir():
+                    continue
+                for entry in os.scandir(target):
+                    facts = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(facts.st_mode) or (before is not None and facts.st_ctime >= before):
+                        continue
+                    (target / entry.name).unlink(missing_ok=True)
+                    count += 1
+                sync_directory(target)
         except OSError as error:
-            raise InboxError(f"{self.directory / to} can't be written: {error.strerror}.") from None
+            raise InboxError(f"{self.directory} can't be written: {error.strerror}.") from None
+        return count
 
     @contextmanager
     def _opened(self) -> Iterator[int]:

@@ -18,7 +18,8 @@ LOOK = 20.0
 """Seconds between looks at the clock."""
 AGAIN = 900.0
 """Seconds after which is tried again what couldn't be delivered."""
-MISSED = 86_400.0
+DAY = 86_400.0
+MISSED = DAY
 """What was missed for longer isn't made up for: the next time comes soon enough."""
 NEVER = "never"
 
@@ -37,6 +38,7 @@ class Keeper:
         self._exchange = exchange
         self._task: asyncio.Task[None] | None = None
         self._tried = 0.0
+        self._tidy = 0.0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="lexware")
@@ -56,7 +58,7 @@ class Keeper:
 
     async def look(self) -> None:
         """Does what is due now. What fails is logged."""
-        for work in (self._scheduled, self._undelivered):
+        for work in (self._erased, self._scheduled, self._undelivered, self._tidied):
             try:
                 await work()
             except BusyError:
@@ -91,6 +93,15 @@ class Keeper:
 
     async def _export(self) -> None:
         await self._exchange.export_all(SCHEDULE)
+
+    async def _erased(self) -> None:
+        await self._exchange.erase()
+
+    async def _tidied(self) -> None:
+        now = self._exchange.now().timestamp()
+        if now - self._tidy > DAY and await asyncio.to_thread(lambda: self._exchange.store) is not None:
+            self._tidy = now
+            await self._exchange.tidy()
 
     async def _import(self) -> None:
         await self._exchange.poll(SCHEDULE)

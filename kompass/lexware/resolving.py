@@ -80,7 +80,6 @@ def _assign(
             f"Eine Rechnung {resolution.invoice[:40]} gibt es nicht.",
         )
     payment = importing.payment_in(error.detail)
-    fingerprint = payment.fingerprint
     # Whoever assigns it knows better than the row whose it is and what it is about.
     meant = replace(payment, invoice_number=invoices[0].number, customer_number=None, gross=None)
     (match,) = match_all([meant], invoices)
@@ -92,7 +91,7 @@ def _assign(
         lease.check(connection)
         said = f"assigned to {invoices[0].number}" + (f": {resolution.reason}" if resolution.reason else "")
         errors.resolve(connection, error.num, person, said, now)
-        importing.keep(connection, match, fingerprint, error.source)
+        importing.keep(connection, match, error.entity_id, error.source)
         mirroring.say(connection, {saying.invoice: saying})
 
 

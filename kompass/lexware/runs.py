@@ -263,6 +263,16 @@ def withdraw(connection: apsw.Connection, num: int) -> None:
     )
 
 
+def tidy(store: LexwareStore, lease: Lease, before: float) -> None:
+    """Bytes that were delivered before this time go; what was in them stays known."""
+    with store.writing() as connection:
+        lease.check(connection)
+        connection.execute(
+            "DELETE FROM pieces WHERE run IN (SELECT num FROM runs WHERE state = 'delivered' AND at < ?)",
+            (before,),
+        )
+
+
 def drop(connection: apsw.Connection, condition: str) -> None:
     """Within a transaction: these runs never were. `condition` is a constant."""
     nums = f"SELECT num FROM runs WHERE {condition}"  # noqa: S608

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from kompass.lexware.targets import TargetError
+from kompass.lexware.targets import DRAFTS, TargetError
 
 if TYPE_CHECKING:
     import asyncssh
@@ -57,6 +58,15 @@ class Sftp:
             for one in (draft, *((name, f"{name}.manifest.json") if name else ())):
                 if one and await server.exists(self._place(one)):
                     await server.remove(self._place(one))
+
+    async def erase(self, draft: str, name: str) -> bool:
+        async with self._connected() as server:
+            there = [one for one in (draft, name) if one and await server.exists(self._place(one))]
+            for left in await server.listdir(self._folder or "/"):
+                if fnmatch(str(left), DRAFTS):  # of what was killed before anybody knew of it
+                    await server.remove(self._place(str(left)))
+        await self.withdraw(draft, name)
+        return bool(there)
 
     async def _write(self, server: asyncssh.SFTPClient, name: str, pieces: Iterable[bytes]) -> None:
         import asyncssh

@@ -165,6 +165,8 @@ class LexwareStore(SqlFile):
             ((busy, *_),) = fetch(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
             raise apsw.BusyError("the log of the file about Lexware is being read")
+        if self._shared is not None:
+            self._save(0)  # the journal needn't go back to what was there before
 
 
 def note(connection: apsw.Connection, name: str, text: Mapping[str, Any]) -> None:

@@ -14,6 +14,9 @@ from typing import Protocol
 
 from kompass.files import sync_directory
 
+FETCHED = "processed"
+"""Where Lexware moves what it has fetched, below the folder; what lies there is deleted with an erasure."""
+DRAFTS = ".kompass_*.part"
 READABLE = 0o640
 """Of files that Lexware fetches: its login is in the folder's group."""
 
@@ -36,6 +39,11 @@ class Target(Protocol):
     async def withdraw(self, draft: str, name: str) -> None:
         """Neither is there any more, as far as nobody has fetched it. Either may be empty: there is none."""
 
+    async def erase(self, draft: str, name: str) -> bool:
+        """As `withdraw`, and what was fetched goes as well as far as it lies here. Whether the file, or its
+        draft, was still there.
+        """
+
 
 class Folder:
     """`exports` below a folder of this machine."""
@@ -53,6 +61,17 @@ class Folder:
 
     async def withdraw(self, draft: str, name: str) -> None:
         await asyncio.to_thread(self._withdraw, draft, name)
+
+    async def erase(self, draft: str, name: str) -> bool:
+        return await asyncio.to_thread(self._erase, draft, name)
+
+    def _erase(self, draft: str, name: str) -> bool:
+        was_there = any(one and (self.directory / one).exists() for one in (draft, name))
+        self._withdraw(draft, name)
+        self._withdraw("", f"{FETCHED}/{name}")
+        for left in self.directory.glob(DRAFTS):  # of what was killed before anybody knew of it
+            self._withdraw(left.name, "")
+        return was_there
 
     def _stage(self, draft: str, pieces: Iterable[bytes]) -> None:
         try:
