@@ -1,0 +1,1 @@
+"""Import of customers, contacts, suppliers, materials and opportunities from tables; see docs/imports.md."""

@@ -1,0 +1,1 @@
+"""Reading tables that anybody may have made: in a process of its own, with limits."""
