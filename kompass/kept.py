@@ -17,7 +17,10 @@ CALENDARS = "office/calendars.sqlite"
 REQUESTS = "office/requests.sqlite"
 """Idempotency keys of a day (`kompass.requests`)."""
 
-FILES: tuple[str, ...] = (JOBS, LEXWARE, CALENDARS, REQUESTS)
+IMPORTS = "office/imports.sqlite"
+"""Imports: what was uploaded, what became of each row, and how to undo it (`kompass.imports.store`)."""
+
+FILES: tuple[str, ...] = (JOBS, LEXWARE, CALENDARS, REQUESTS, IMPORTS)
 """Below a data directory, in a folder: files beside the databases would be taken for one. Without the
 folders their names are different, too.
 """

@@ -31,6 +31,8 @@ from kompass.feed.desk import FeedDesk
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
 from kompass.identity.records import RESERVED
 from kompass.identity.setup import IdentityServices, create_identity
+from kompass.imports.desk import ImportDesk
+from kompass.imports.working import ImportService
 from kompass.jobs.desk import JobsDesk
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.keeping import Keeper
@@ -91,10 +93,12 @@ class Product:
         calendars: CalendarStore,
         requests: Requests,
         invoices: InvoiceReader,
+        imports: ImportService,
     ) -> None:
         self.invoices = invoices
         self.calendars = calendars
         self.requests = requests
+        self.imports = imports
         self.typesetter = typesetter
         self.reports = reports
         self.lexware = lexware
@@ -148,6 +152,7 @@ class Product:
         await self.reports.close()
         await self.typesetter.close()
         await self.invoices.close()
+        await self.imports.close()
         self.feed.close()
         self.jobs.close()
         self.calendars.close()
@@ -283,6 +288,9 @@ async def create_product(
     calendars = CalendarStore(sync.file.parent, shared=shared_files(settings))
     requests = Requests(sync.file.parent, shared=shared_files(settings))
     invoices = InvoiceReader()
+    imports = ImportDesk(sync.file.parent, shared=shared_files(settings))
+    service = ImportService(imports, sync.view, sync.gate)
+    service.start()
     chain = Chain(sync.file, sync.keys)
     api = create_api(
         Services(
@@ -305,6 +313,7 @@ async def create_product(
             books_file=settings.books_file,
             limits=Limits(settings.rate_limit, settings.redis_url) if settings.rate_limit else None,
             invoices=invoices,
+            imports=imports,
         )
     )
     provider = identity.provider
@@ -326,6 +335,7 @@ async def create_product(
         calendars=calendars,
         requests=requests,
         invoices=invoices,
+        imports=service,
     )
 
 

@@ -22,6 +22,7 @@ from kompass.api import (
     einvoices,
     exports,
     feed,
+    imports,
     job_service,
     jobs,
     lexware,
@@ -69,6 +70,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     search.ROUTES,
     reports.ROUTES,
     exports.ROUTES,  # before documents: `export` is no id
+    imports.ROUTES,
     documents.ROUTES,
     bulk.ROUTES,
     document_parts.ROUTES,

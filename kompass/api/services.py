@@ -16,6 +16,7 @@ from kompass.einvoices.reading import InvoiceReader
 from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
+from kompass.imports.desk import ImportDesk
 from kompass.jobs.desk import JobsDesk
 from kompass.lexware.exchange import Exchange
 from kompass.printing.typesetter import Typesetter
@@ -102,6 +103,9 @@ class Services:
 
     invoices: InvoiceReader = field(default_factory=InvoiceReader)
     """Reads what suppliers send."""
+
+    imports: ImportDesk | None = None
+    """Tables that become documents."""
 
     typesetter: Typesetter = field(default_factory=Typesetter)
     """Makes PDFs."""

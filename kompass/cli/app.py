@@ -17,6 +17,7 @@ from kompass.cli.errors import UsableError
 from kompass.cli.explain import explain
 from kompass.cli.export import export
 from kompass.cli.feed import feed
+from kompass.cli.imports import import_table
 from kompass.cli.index import index
 from kompass.cli.init import init
 from kompass.cli.jobs import jobs
@@ -45,6 +46,7 @@ app.command()(doctor)
 app.command()(replicate)
 app.command()(explain)
 app.command()(export)
+app.command("import")(import_table)
 app.command("print")(print_document)
 app.command()(schemas)
 app.command("verify-audit")(verify_audit)

@@ -150,6 +150,14 @@ def _settled(t: Target) -> Asks:
         yield Ask("POST", "/api/v1/lexware/errors/1/resolution", wish)
 
 
+def _tabled(t: Target) -> Asks:
+    """A file that names what isn't his, read and looked at; and everybody's imports."""
+    yield from get("/api/v1/imports")
+    for doctype in ("contact", "opportunity"):
+        content = f"Kunde;Nachname;Vorname;Titel\n{t.id};MARK;Eva;Neu\n"
+        yield Ask("POST", f"/api/v1/imports?type={doctype}&file=x.csv", content, changes=True)
+
+
 FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     **FOR_DOCUMENTS,
     "/lexware/exports": _exchanged,
@@ -185,6 +193,15 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/privacy/subjects/{id}/consents": lambda t: get(f"/api/v1/privacy/subjects/{t.path}/consents"),
     "/privacy/tickets": lambda t: get("/api/v1/privacy/tickets"),
     "/privacy/tickets/{num:int}/acknowledge": _api(("POST", "privacy/tickets/1/acknowledge", {})),
+    "/imports": _tabled,
+    "/imports/{id}": _api(("GET", "imports/{id}", None), ("DELETE", "imports/{id}", None)),
+    "/imports/{id}/reading": _api(("PUT", "imports/{id}/reading", {})),
+    "/imports/{id}/mapping": _api(("PUT", "imports/{id}/mapping", {"columns": {}})),
+    "/imports/{id}/preview": _api(("GET", "imports/{id}/preview", None)),
+    "/imports/{id}/execute": _api(("POST", "imports/{id}/execute", {})),
+    "/imports/{id}/rows": _api(("GET", "imports/{id}/rows", None)),
+    "/imports/{id}/errors": _api(("GET", "imports/{id}/errors", None)),
+    "/imports/{id}/undo": _api(("POST", "imports/{id}/undo", {})),
     "/privacy/consumers": _api(("GET", "privacy/consumers", None)),
     "/privacy/consumers/{name}": _api(
         ("PUT", "privacy/consumers/search", {}), ("DELETE", "privacy/consumers/other", None)

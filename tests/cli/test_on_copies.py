@@ -89,7 +89,7 @@ CASES: Mapping[str, Case] = {
 """What is done with copies. Those that follow the journal are tried where a cluster runs."""
 FOLLOWING = {"api", "index", "feed", "worker", "upgrade"}
 NOWHERE = {
-    "init", "explain", "export", "schemas", "jobs events", "keycloak realm", "privacy erase",
+    "init", "explain", "export", "import", "schemas", "jobs events", "keycloak realm", "privacy erase",
     "privacy export", "privacy tickets", "verify-backup",
 }  # fmt: skip
 

@@ -1,0 +1,571 @@
+"""`/api/v1/imports`: customers, contacts, suppliers, materials and opportunities from CSV and spreadsheets.
+
+A file is uploaded and read, its columns are mapped, a dry run tells what would become of each row, and then
+it is executed in the background, as the person who asks. See docs/imports.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from typing_extensions import TypedDict
+
+from kompass.access.matrix import Matrix
+from kompass.access.principals import Principal
+from kompass.accounting.catalogue import profile
+from kompass.accounting.problems import Problem as CellProblem
+from kompass.accounting.problems import UnreadableError, rows_of
+from kompass.accounting.writing import Writer
+from kompass.api.authentication import body_of, call_of, caller
+from kompass.api.endpoints import BYTES, Endpoint, Parameter, a_number, a_text, a_word
+from kompass.api.parameters import number, only
+from kompass.api.problems import Problem
+from kompass.api.refusals import german
+from kompass.api.services import services_of
+from kompass.domain.stamps import moment, timestamp
+from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write, told_problem
+from kompass.imports.store import Import, ImportStoreError, Kind, NotNowError, State, Work
+from kompass.imports.tables import limits
+from kompass.imports.tables.containers import Kind as FileKind
+from kompass.imports.tables.containers import kind_of
+from kompass.imports.tables.reader import missing
+from kompass.imports.targets import targets
+
+PAGE = 100
+MOST = 1000
+PREVIEWED = 20
+_NONE = "There is no such import, or none of yours."
+_STATES = {
+    Work.CHECK: "checking",
+    Work.WRITE: "importing",
+    Work.UNDO: "undoing",
+}
+
+_Delimiter = Literal[";", ",", "\t", "|"]
+_Encoding = Literal["utf-8", "windows-1252", "utf-16", "utf-16-le", "utf-16-be"]
+_Day = Literal["DD.MM.YYYY", "YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YYYY", "YYYYMMDD", "DDMMYYYY"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ImportReading(_Body):
+    """How a file is to be read where what was found out is wrong."""
+
+    sheet: Annotated[str, Field(max_length=200)] | None = None
+    headerLine: Annotated[int, Field(ge=1, le=20_000)] | None = None  # noqa: N815  the API's name
+    delimiter: _Delimiter | None = None
+    encoding: _Encoding | None = None
+    decimal: Literal[",", "."] | None = None
+    day: _Day | None = None
+
+
+class ImportMapping(_Body):
+    """Heading -> field, null for a column that isn't imported; and what empty cells of fields say."""
+
+    columns: Annotated[dict[str, str | None], Field(max_length=limits.MOST_COLUMNS)] = {}
+    values: Annotated[
+        dict[str, Annotated[str, Field(max_length=limits.LONGEST_CELL)]], Field(max_length=50)
+    ] = {}
+
+
+class ImportOrder(_Body):
+    """`decisions`: line -> what becomes of a duplicate."""
+
+    dryRun: bool = False  # noqa: N815  the API's name
+    duplicates: Literal["skip", "update", "ask"] = "skip"
+    decisions: Annotated[
+        dict[Annotated[str, Field(pattern="^[0-9]{1,7}$")], Literal["skip", "update", "create"]],
+        Field(max_length=limits.MOST_ROWS),
+    ] = {}
+
+
+class ImportProblem(TypedDict):
+    line: int | None
+    column: str
+    rule: str
+    value: str
+    reason: str
+    grund: str
+
+
+class ImportColumn(TypedDict):
+    heading: str
+    field: str | None
+    label: str | None
+    how: str
+    confidence: float
+
+
+class ImportFinding(TypedDict):
+    what: str
+    value: str
+    sure: str
+    reason: str
+    grund: str
+
+
+class ImportField(TypedDict):
+    field: str
+    label: str
+    required: bool
+
+
+class SameFile(TypedDict):
+    id: str
+    state: str
+    made: str
+
+
+class ShownImport(TypedDict):
+    id: str
+    type: str
+    file: str
+    person: str
+    state: str
+    made: str
+    changed: str
+    rows: int
+    done: int
+    counts: dict[str, int]
+    reason: str
+    sha256: str
+
+
+class WholeImport(ShownImport):
+    kind: str
+    sheet: str
+    sheets: list[str]
+    headerLine: int
+    decimal: str
+    day: str
+    findings: list[ImportFinding]
+    notes: list[ImportProblem]
+    columns: list[ImportColumn]
+    values: dict[str, str]
+    missing: list[ImportField]
+    fields: list[ImportField]
+    duplicates: str
+    sameFile: list[SameFile]
+
+
+class Imports(TypedDict):
+    imports: list[ShownImport]
+
+
+class PreviewedRow(TypedDict):
+    line: int
+    document: dict[str, Any]
+    problems: list[ImportProblem]
+    notes: list[ImportProblem]
+
+
+class ImportPreview(TypedDict):
+    rows: list[PreviewedRow]
+
+
+class ImportedDocument(TypedDict):
+    id: str
+    type: str
+
+
+class ImportedRow(TypedDict):
+    line: int
+    outcome: str
+    documents: list[ImportedDocument]
+    problems: list[ImportProblem]
+    notes: list[ImportProblem]
+    duplicate: dict[str, Any] | None
+
+
+class ImportedRows(TypedDict):
+    rows: list[ImportedRow]
+    next: int | None
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+async def uploaded(request: Request) -> Response:
+    """`POST ?type=…&file=…`, the file as body: 201 with what was found out and the mapping."""
+    person, matrix = _person(request)
+    only(request, ("type", "file"))
+    doctype = request.query_params.get("type", "")
+    if doctype not in targets():
+        raise Problem(400, f"type is one of {', '.join(targets())}.")
+    if doctype not in may_write(matrix, person.roles, doctype):
+        raise Problem(403, f"None of your roles makes documents of type {doctype}.")
+    file = request.query_params.get("file", "")[:200]
+    data = await call_of(request).body(limits.MOST_BYTES)
+    desk = _desk(request)
+    table = await _read(request, desk, doctype, data, {})
+    one = await _do(
+        request, partial(desk.add, person.name, doctype, file, data, table, {}, matrix, person.roles)
+    )
+    return await _answer(request, desk, one, 201, {"location": f"/api/v1/imports/{one.id}"})
+
+
+async def read_again(request: Request) -> Response:
+    """`PUT {id}/reading`: the same file, read otherwise; its mapping is guessed anew."""
+    person, matrix = _person(request)
+    said = (await body_of(request, ImportReading)).model_dump()
+    desk = _desk(request)
+    one = await _own(request, desk, person)
+    data = await asyncio.to_thread(desk.opened().data, one.id)
+    table = await _read(request, desk, one.type, data, said)
+    again = await _do(request, partial(desk.read_again, one, table, said, matrix, person.roles))
+    return await _answer(request, desk, again)
+
+
+async def _read(
+    request: Request, desk: ImportDesk, doctype: str, data: bytes, said: Mapping[str, Any]
+) -> Any:
+    try:
+        if kind_of(data) is not FileKind.CSV and (absent := missing()) is not None:
+            raise Problem(503, absent)
+        return await desk.read(doctype, data, said)
+    except UnreadableError as error:
+        raise _unreadable(request, error) from None
+
+
+def _unreadable(request: Request, error: UnreadableError) -> Problem:
+    one = error.problem
+    said = f"Die Datei {one.grund}." if german(request) else f"The file {one.reason}."
+    if one.line is not None:
+        said = f"{said[:-1]} (Zeile {one.line})." if german(request) else f"{said[:-1]} (line {one.line})."
+    return Problem(422, said, members={"rule": one.rule})
+
+
+# -- looking ---------------------------------------------------------------------------------------
+
+
+async def listed(request: Request) -> Response:
+    """`GET`: one's own, the latest first; for GF, BUCH and ADMIN everybody's, without what is in them."""
+    person, _ = _person(request)
+    limit = number(request, "limit", PAGE, 1, MOST)
+    desk = _desk(request)
+    found = await _do(request, lambda: [_outline(desk, one) for one in desk.listed(person, limit)])
+    return JSONResponse({"imports": found})
+
+
+async def shown(request: Request) -> Response:
+    """`GET {id}`: how far it is; for its own person with what was found out, and the mapping."""
+    person, _ = _person(request)
+    desk = _desk(request)
+    one = await _found(request, desk, person)
+    if one.person != person.name:
+        return JSONResponse(await _do(request, lambda: _outline(desk, one)))
+    return await _answer(request, desk, one)
+
+
+async def previewed(request: Request) -> Response:
+    """`GET {id}/preview`: the first rows as documents, with what is wrong in which cell."""
+    person, _ = _person(request)
+    limit = number(request, "limit", PREVIEWED, 1, 200)
+    desk = _desk(request)
+    one = await _own(request, desk, person)
+    return JSONResponse({"rows": await _do(request, lambda: desk.preview(one, limit))})
+
+
+async def rows(request: Request) -> Response:
+    """`GET {id}/rows`: what became of each row, or would; `outcome`, `after` a line, `limit`."""
+    person, _ = _person(request)
+    kind = request.query_params.get("outcome")
+    if kind is not None and kind not in {one.value for one in Kind}:
+        raise Problem(400, f"outcome is one of {', '.join(Kind)}.")
+    after = number(request, "after", 0, 0, 10**9)
+    limit = number(request, "limit", PAGE, 1, MOST)
+    desk = _desk(request)
+    one = await _own(request, desk, person)
+    kinds = () if kind is None else (kind,)
+    found = await _do(
+        request, lambda: desk.opened().outcomes(one.id, kinds=kinds, after=after, limit=limit + 1)
+    )
+    told = [
+        {
+            "line": row.line,
+            "outcome": row.kind,
+            "documents": [{"id": doc["id"], "type": doc["type"]} for doc in row.told.get("docs", ())],
+            "problems": [told_problem(one) for one in row.told.get("problems", ())],
+            "notes": [told_problem(one) for one in row.told.get("notes", ())],
+            "duplicate": row.told.get("duplicate"),
+        }
+        for row in found[:limit]
+    ]
+    return JSONResponse({"rows": told, "next": told[-1]["line"] if len(found) > limit else None})
+
+
+async def problems(request: Request) -> Response:
+    """`GET {id}/errors`: what was wrong, for whoever mends the file: `Zeile;Feld;Fehler;Wert;Grund`."""
+    person, _ = _person(request)
+    desk = _desk(request)
+    one = await _own(request, desk, person)
+    found = await _do(request, lambda: desk.opened().outcomes(one.id, kinds=(Kind.WRONG, Kind.KEPT)))
+
+    def told() -> Iterator[CellProblem]:
+        for row in found:
+            yield from (CellProblem(**each) for each in row.told.get("problems", ()))
+
+    writer = Writer(profile("problems"))
+    disposition = f'attachment; filename="fehler_{one.id}.csv"'
+    return StreamingResponse(
+        writer.pieces(rows_of(told())),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": disposition},
+    )
+
+
+# -- doing -----------------------------------------------------------------------------------------
+
+
+async def mapped(request: Request) -> Response:
+    """`PUT {id}/mapping`."""
+    person, matrix = _person(request)
+    wanted = await body_of(request, ImportMapping)
+    desk = _desk(request)
+    one = await _own(request, desk, person)
+    try:
+        now = await _do(request, partial(desk.map, one, wanted.columns, wanted.values, matrix, person.roles))
+    except MappingError as error:
+        errors = [{"pointer": f"/columns/{error.place}", "detail": str(error)}]
+        raise Problem(422, str(error), members={"errors": errors}) from None
+    return await _answer(request, desk, now)
+
+
+async def executed(request: Request) -> Response:
+    """`POST {id}/execute`: 202; `GET {id}` tells how far it is."""
+    person, matrix = _person(request)
+    order = await body_of(request, ImportOrder)
+    desk = _desk(request)
+    one = await _own(request, desk, person)
+    if one.type not in may_write(matrix, person.roles, one.type):
+        raise Problem(403, f"None of your roles makes documents of type {one.type}.")
+    work = Work.CHECK if order.dryRun else Work.WRITE
+    decisions = {int(line): decision for line, decision in order.decisions.items()}
+    now = await _do(request, partial(desk.begin, one, work, person, order.duplicates, decisions))
+    return await _answer(request, desk, now, 202)
+
+
+async def undone(request: Request) -> Response:
+    """`POST {id}/undo`: 202. One's own; GF undoes anybody's, with his own rights."""
+    person, _ = _person(request)
+    desk = _desk(request)
+    one = await _found(request, desk, person)
+    if one.person != person.name and not person.roles & UNDOES_ALL:
+        raise Problem(403, "Whoever has imported it undoes it, or GF.")
+    now = await _do(request, partial(desk.begin, one, Work.UNDO, person, "", {}))
+    return JSONResponse(await _do(request, lambda: _outline(desk, now)), 202)
+
+
+async def removed(request: Request) -> Response:
+    """`DELETE {id}`: what is kept of it goes; documents stay. It can't be undone any more."""
+    person, _ = _person(request)
+    desk = _desk(request)
+    one = await _own(request, desk, person)
+    await _do(request, lambda: desk.opened().forget(one.id))
+    return Response(status_code=204)
+
+
+# -- what they share -------------------------------------------------------------------------------
+
+
+def _desk(request: Request) -> ImportDesk:
+    desk = services_of(request).imports
+    if desk is None:
+        raise Problem(503, "Nothing is imported here.")
+    return desk
+
+
+def _person(request: Request) -> tuple[Principal, Matrix]:
+    person = caller(request)
+    documents = services_of(request).access
+    with documents.database.reading() as reading:
+        return person, documents.index.matrix(reading)
+
+
+async def _do(request: Request, work: Any) -> Any:
+    """In a thread of its own. Raises 409, 422 and 503."""
+    try:
+        return await asyncio.to_thread(work)
+    except NotNowError as error:
+        raise Problem(409, str(error)) from None
+    except UnreadableError as error:
+        raise _unreadable(request, error) from None
+    except ImportStoreError as error:
+        raise Problem(503, str(error), headers={"retry-after": "5"}) from None
+
+
+async def _found(request: Request, desk: ImportDesk, person: Principal) -> Import:
+    one: Import | None = await _do(request, lambda: desk.find(request.path_params["id"], person))
+    if one is None or one.state is State.ARRIVING:
+        raise Problem(404, _NONE)
+    return one
+
+
+async def _own(request: Request, desk: ImportDesk, person: Principal) -> Import:
+    one = await _found(request, desk, person)
+    if one.person != person.name:
+        raise Problem(404, _NONE)
+    return one
+
+
+def _at(seconds: float) -> str:
+    return timestamp(moment(round(1000 * seconds)))
+
+
+def _outline(desk: ImportDesk, one: Import) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "type": one.type,
+        "file": one.file,
+        "person": one.person,
+        "state": _STATES.get(one.work, one.state.value),
+        "made": _at(one.made),
+        "changed": _at(one.changed),
+        "rows": one.rows,
+        "done": one.done,
+        "counts": desk.opened().counts(one.id),
+        "reason": one.reason,
+        "sha256": one.sha256,
+    }
+
+
+async def _answer(
+    request: Request, desk: ImportDesk, one: Import, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    return JSONResponse(await _do(request, lambda: _whole(desk, one)), status, headers)
+
+
+def _whole(desk: ImportDesk, one: Import) -> dict[str, Any]:
+    told, fields = one.told, targets()[one.type].fields
+    taken = {match["field"] for match in told["columns"]} | told["values"].keys()
+    same = desk.opened().same_file(one.sha256, one.type, one.person, one.id)
+    return {
+        **_outline(desk, one),
+        **{name: told[name] for name in ("kind", "sheet", "sheets", "decimal", "day", "findings", "notes")},
+        "headerLine": told["header"],
+        "values": told["values"],
+        "duplicates": told.get("duplicates", "skip"),
+        "columns": [
+            {
+                "heading": heading,
+                "label": fields[match["field"]].label if match["field"] else None,
+                **match,
+            }
+            for heading, match in zip(told["headings"], told["columns"], strict=True)
+        ],
+        "missing": [_field(field) for field in fields.values() if field.required and field.path not in taken],
+        "fields": [_field(field) for field in fields.values()],
+        "sameFile": [
+            {"id": each.id, "state": _STATES.get(each.work, each.state.value), "made": _at(each.made)}
+            for each in same
+        ],
+    }
+
+
+def _field(field: Any) -> dict[str, Any]:
+    return {"field": field.path, "label": field.label, "required": field.required}
+
+
+ROUTES = [
+    Endpoint(
+        "GET",
+        "/imports",
+        listed,
+        "One's own imports, the latest first; for GF, BUCH and ADMIN everybody's",
+        answer=Imports,
+        parameters=(a_number("limit", 1, MOST, PAGE),),
+    ),
+    Endpoint(
+        "POST",
+        "/imports",
+        uploaded,
+        "Uploads a file: what was found out, and which field each column is",
+        answer=WholeImport,
+        status=201,
+        body=BYTES,
+        body_media="application/octet-stream",
+        parameters=(
+            Parameter("type", schema={"type": "string", "enum": list(targets())}, needed=True),
+            a_text("file", "The file's name.", most=200),
+        ),
+        problems=(409,),
+    ),
+    Endpoint("GET", "/imports/{id}", shown, "How far an import is", answer=WholeImport | ShownImport),
+    Endpoint("DELETE", "/imports/{id}", removed, "Forgets an import; documents stay", problems=(409,)),
+    Endpoint(
+        "PUT",
+        "/imports/{id}/reading",
+        read_again,
+        "Reads the file otherwise",
+        answer=WholeImport,
+        body=ImportReading,
+        example={"sheet": "Kunden", "headerLine": 3},
+        problems=(409,),
+    ),
+    Endpoint(
+        "PUT",
+        "/imports/{id}/mapping",
+        mapped,
+        "Says which field each column is",
+        answer=WholeImport,
+        body=ImportMapping,
+        example={"columns": {"Firmenname": "companyName", "Intern": None}, "values": {"owner": "adm1"}},
+        problems=(409,),
+    ),
+    Endpoint(
+        "GET",
+        "/imports/{id}/preview",
+        previewed,
+        "The first rows as documents",
+        answer=ImportPreview,
+        parameters=(a_number("limit", 1, 200, PREVIEWED),),
+    ),
+    Endpoint(
+        "POST",
+        "/imports/{id}/execute",
+        executed,
+        "Executes it in the background, or a dry run",
+        answer=WholeImport,
+        status=202,
+        body=ImportOrder,
+        example={"dryRun": True, "duplicates": "ask"},
+        problems=(409,),
+    ),
+    Endpoint(
+        "GET",
+        "/imports/{id}/rows",
+        rows,
+        "What became of each row, or would",
+        answer=ImportedRows,
+        parameters=(
+            a_word("outcome", Kind),
+            a_number("after", 0, 10**9, 0, "A line; `next` of the page before."),
+            a_number("limit", 1, MOST, PAGE),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/imports/{id}/errors",
+        problems,
+        "What was wrong, as CSV: Zeile;Feld;Fehler;Wert;Grund",
+        answer=BYTES,
+        media="text/csv",
+    ),
+    Endpoint(
+        "POST",
+        "/imports/{id}/undo",
+        undone,
+        "Undoes it in the background",
+        answer=ShownImport,
+        status=202,
+        problems=(409,),
+    ),
+]

@@ -1,0 +1,402 @@
+"""What people do with imports: over REST and on the command line. See docs/imports.md.
+
+`told` of an import has what was detected (`kind`, `findings`, `sheets`, `sheet`, `header`, `decimal`,
+`day`, `from1904`, `uncomputed`, `notes`), the `headings`, the mapping (`columns`: a match for each heading),
+`values` for empty cells, and `duplicates`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from kompass.access.matrix import Matrix
+from kompass.access.principals import Principal, Role
+from kompass.access.rules import Action
+from kompass.accounting.formulas import unguarded
+from kompass.accounting.problems import Problem, unreadable
+from kompass.accounting.profiles import heading_key
+from kompass.imports import mapping
+from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, members_of
+from kompass.imports.mapping import How, Match
+from kompass.imports.store import Import, ImportStore, Kind, NotNowError, State, Work
+from kompass.imports.tables import limits
+from kompass.imports.tables.reader import Reader, Table
+from kompass.imports.targets import Kind as FieldKind
+from kompass.imports.targets import Target, name_key, targets
+from kompass.imports.values import Form, is_empty, shown
+from kompass.kept import IMPORTS
+from kompass.shared_files import SharedFiles
+
+SEES_ALL = frozenset({Role.GF, Role.BUCH, Role.ADMIN})
+"""Who sees that others import, and what became of it as numbers."""
+UNDOES_ALL = frozenset({Role.GF})
+_NUMBERS = {FieldKind.NUMBER: "decimal", FieldKind.INTEGER: "decimal", FieldKind.DAY: "day"}
+
+
+class MappingError(ValueError):
+    """A mapping that can't be. `place`: the heading or field that is wrong."""
+
+    def __init__(self, said: str, place: str) -> None:
+        super().__init__(said)
+        self.place = place
+
+
+class ImportDesk:
+    """Of one data directory, or of a cluster. Everything but `read` is blocking and short."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        shared: SharedFiles | None = None,
+        now: Callable[[], float] = time.time,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`wake`: there is work to do."""
+        self._directory = directory
+        self._shared = shared
+        self._store: ImportStore | None = None
+        self._now = now
+        self.wake = wake
+        self.reader = Reader()
+
+    @property
+    def store(self) -> ImportStore | None:
+        """None as long as there were no imports. Raises `ImportStoreError`."""
+        if self._store is None and (self._shared is not None or (self._directory / IMPORTS).exists()):
+            self._store = ImportStore(self._directory, shared=self._shared)
+        return self._store
+
+    def opened(self) -> ImportStore:
+        """Makes the file where it isn't there. Raises `ImportStoreError`."""
+        if self._store is None:
+            self._store = ImportStore(self._directory, shared=self._shared)
+        return self._store
+
+    async def close(self) -> None:
+        await self.reader.close()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # -- a file --------------------------------------------------------------------------------
+
+    async def read(self, doctype: str, data: bytes, said: Mapping[str, Any]) -> Table:
+        """Raises `UnreadableError`, and `OSError` if no process can be started."""
+        columns = _columns(targets()[doctype])
+        return await self.reader.read(data, columns, said)
+
+    def add(
+        self,
+        person: str,
+        doctype: str,
+        file: str,
+        data: bytes,
+        table: Table,
+        said: Mapping[str, Any],
+        matrix: Matrix,
+        roles: frozenset[Role],
+    ) -> Import:
+        """A file that was read, with its mapping guessed. Raises `UnreadableError` and `NotNowError`."""
+        now = self._now()
+        told, rows = self._told(person, doctype, table, said, may_write(matrix, roles, doctype))
+        told["notes"] = [*_name_notes(file, table), *told["notes"]]
+        one = Import(
+            id=str(uuid4()),
+            person=person,
+            type=doctype,
+            file=file,
+            sha256=hashlib.sha256(data).hexdigest(),
+            made=now,
+            changed=now,
+            state=State.ARRIVING,
+            work=Work.NONE,
+            worker="",
+            roles=(),
+            told={},
+            rows=0,
+            done=0,
+            reason="",
+            lease="",
+            until=0.0,
+        )
+        store = self.opened()
+        store.add(one, data)
+        store.keep_rows(one.id, rows, told, now)
+        return self._there(one.id)
+
+    def read_again(
+        self, one: Import, table: Table, said: Mapping[str, Any], matrix: Matrix, roles: frozenset[Role]
+    ) -> Import:
+        """The same file, otherwise. Raises `UnreadableError` and `NotNowError`."""
+        if one.work is not Work.NONE or one.state not in (State.READ, State.CHECKED):
+            raise NotNowError("The import was executed already: upload the file again.")
+        told, rows = self._told(one.person, one.type, table, said, may_write(matrix, roles, one.type))
+        self.opened().keep_rows(one.id, rows, told, self._now())
+        return self._there(one.id)
+
+    def _there(self, docid: str) -> Import:
+        found = self.opened().get(docid)
+        assert found is not None
+        return found
+
+    def _told(
+        self, person: str, doctype: str, table: Table, said: Mapping[str, Any], writable: frozenset[str]
+    ) -> tuple[dict[str, Any], list[tuple[int, Sequence[Any]]]]:
+        target = targets()[doctype]
+        place = _header(table, target, said.get("headerLine"))
+        headings = [unguarded(shown(cell)).strip() for cell in table.rows[place]]
+        double = mapping.twice(headings)
+        if double:
+            named = ", ".join(double)[:200]
+            raise unreadable(
+                "file.twice",
+                f"has the column {named} twice",
+                f"hat die Spalte {named} zweimal",
+                table.lines[place],
+            )
+        rows: list[tuple[int, Sequence[Any]]] = [
+            (table.lines[at], table.rows[at]) for at in range(place + 1, len(table.rows)) if table.rows[at]
+        ]
+        rows = [row for row in rows if not all(is_empty(cell) for cell in row[1])]
+        rows += [(one.line or 0, [{"problem": asdict(one)}]) for one in table.problems]
+        rows.sort(key=lambda row: row[0])
+        if not rows:
+            raise unreadable(
+                "file.empty", "has no rows below its headings", "hat nichts unter den Überschriften"
+            )
+        if len(rows) > limits.MOST_ROWS:
+            raise unreadable(
+                "file.rows",
+                f"has {len(rows)} rows; at most {limits.MOST_ROWS} may be: divide it",
+                f"hat {len(rows)} Zeilen; höchstens {limits.MOST_ROWS} dürfen es sein: bitte teilen",
+            )
+        store = self.store
+        source = mapping.source_of(doctype, headings)
+        remembered = store.remembered(person, source) if store is not None else None
+        matches = mapping.guess(headings, target, remembered)
+        matches = [
+            mapping.NOTHING if one.field and target.fields[one.field].document not in writable else one
+            for one in matches
+        ]
+        told = {
+            "kind": table.kind,
+            "findings": [dict(one) for one in table.findings],
+            "sheets": list(table.sheets),
+            "sheet": table.sheet,
+            "header": table.lines[place],
+            "decimal": table.decimal,
+            "day": table.day,
+            "from1904": table.from_1904,
+            "uncomputed": sorted(map(list, table.uncomputed)),
+            "said": dict(said),
+            "headings": headings,
+            "columns": [asdict(one) for one in matches],
+            "values": {},
+            "notes": _table_notes(table),
+        }
+        return told, rows
+
+    # -- mapping -------------------------------------------------------------------------------
+
+    def map(
+        self,
+        one: Import,
+        columns: Mapping[str, str | None],
+        values: Mapping[str, str],
+        matrix: Matrix,
+        roles: frozenset[Role],
+    ) -> Import:
+        """What each heading means, and what empty cells say; headings that aren't named stay as they are.
+        Remembered for the next file with these headings. Raises `MappingError` and `NotNowError`.
+        """
+        target = targets()[one.type]
+        headings: list[str] = one.told["headings"]
+        writable = may_write(matrix, roles, one.type)
+        for heading, field in columns.items():
+            if heading not in headings:
+                raise MappingError(f"The file has no column {heading[:80]!r}.", heading)
+            _check_field(field, target, writable, heading)
+        for field in values:
+            _check_field(field, target, writable, field)
+        matches = [
+            _chosen(columns[heading]) if heading in columns else Match(**match)
+            for heading, match in zip(headings, one.told["columns"], strict=True)
+        ]
+        taken: dict[str, str] = {}
+        for heading, match in zip(headings, matches, strict=True):
+            if match.field is not None:
+                if match.field in taken:
+                    raise MappingError(f"{match.field} is {taken[match.field]!r} already.", heading)
+                taken[match.field] = heading
+        store = self.opened()
+        told = {**one.told, "columns": [asdict(match) for match in matches], "values": dict(values)}
+        store.tell(one.id, told, self._now())
+        keys = {name_key(heading): match.field for heading, match in zip(headings, matches, strict=True)}
+        store.remember(one.person, mapping.source_of(one.type, headings), keys, self._now())
+        return self._there(one.id)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def preview(self, one: Import, limit: int) -> list[dict[str, Any]]:
+        """The first rows as documents, with what is wrong in which cell. What they name of others isn't
+        looked at.
+        """
+        plan = plan_of(one)
+        store = self.opened()
+        found: list[dict[str, Any]] = []
+        num = 0
+        while len(found) < limit and (chunk := store.chunk(one.id, num)):
+            found += [_previewed(draft, plan) for draft in drafts(plan, chunk[: limit - len(found)])]
+            num += 1
+        return found
+
+    def find(self, docid: str, principal: Principal) -> Import | None:
+        """One's own; anybody's for `SEES_ALL`."""
+        store = self.store
+        one = store.get(docid) if store is not None else None
+        if one is None or not (one.person == principal.name or principal.roles & SEES_ALL):
+            return None
+        return one
+
+    def listed(self, principal: Principal, limit: int) -> list[Import]:
+        store = self.store
+        if store is None:
+            return []
+        return store.listed(None if principal.roles & SEES_ALL else principal.name, limit)
+
+    def begin(
+        self, one: Import, work: Work, principal: Principal, duplicates: str, decisions: Mapping[int, str]
+    ) -> Import:
+        """Raises `NotNowError`, also while somebody has to decide about duplicates."""
+        options = {} if work is Work.UNDO else {"duplicates": duplicates}
+        if work is Work.WRITE and duplicates == "ask":
+            store = self.opened()
+            if one.state is State.READ:
+                raise NotNowError("Duplicates are asked about after a dry run: begin with one.")
+            undecided = {row.line for row in store.outcomes(one.id, kinds=(Kind.UNDECIDED,))}
+            undecided -= {*store.decisions(one.id), *decisions}
+            if undecided:
+                lines = ", ".join(map(str, sorted(undecided)[:20]))
+                raise NotNowError(f"Duplicates wait for a decision, in lines {lines}.")
+        roles = sorted(str(role) for role in principal.roles)
+        begun = self.opened().begin(one.id, work, principal.name, roles, options, decisions, self._now())
+        self.wake()
+        return begun
+
+
+def plan_of(one: Import) -> Plan:
+    told = one.told
+    columns = {match["field"]: place for place, match in enumerate(told["columns"]) if match["field"]}
+    form = Form(told["decimal"], told["day"], told["from1904"])
+    return Plan(
+        target=targets()[one.type],
+        columns=columns,
+        headings=told["headings"],
+        form=form,
+        values=told["values"],
+        strict=told["kind"] == "csv",
+        uncomputed=frozenset((line, column) for line, column in told["uncomputed"]),
+    )
+
+
+def may_write(matrix: Matrix, roles: frozenset[Role], doctype: str) -> frozenset[str]:
+    """Of a target's types those that somebody with these roles may make."""
+    types = (doctype, *targets()[doctype].companions)
+    return frozenset(one for one in types if any(matrix.rules(one, role, Action.CREATE) for role in roles))
+
+
+def _columns(target: Target) -> list[tuple[str, list[str], str]]:
+    """Name, other names and kind of each field, as profiles have them: no name means two."""
+    taken = {heading_key(one.path) for one in target.fields.values()}
+    found = []
+    for one in target.fields.values():
+        names: list[str] = []
+        for name in (one.label, *one.names):
+            if heading_key(name) not in taken:
+                taken.add(heading_key(name))
+                names.append(name)
+        found.append((one.path, names, _NUMBERS.get(one.kind, "text")))
+    return found
+
+
+def _header(table: Table, target: Target, line: int | None) -> int:
+    if line is not None:
+        for place, at in enumerate(table.lines):
+            if at == line and table.rows[place]:
+                return place
+        raise unreadable("file.header", f"has nothing in line {line}", f"hat nichts in Zeile {line}")
+    found = mapping.header_place(table.rows, target)
+    if found is None:
+        raise unreadable(
+            "file.header",
+            "has no line with headings: the first one has to say what the columns are",
+            "hat keine Zeile mit Überschriften: die erste muss sagen, was in den Spalten steht",
+        )
+    return found
+
+
+def _chosen(field: str | None) -> Match:
+    return Match(field, How.CHOSEN, 1.0)
+
+
+def _check_field(field: str | None, target: Target, writable: frozenset[str], place: str) -> None:
+    if field is None:
+        return
+    one = target.fields.get(field)
+    if one is None:
+        raise MappingError(f"{target.type} has no field {field[:80]!r} that can be imported.", place)
+    if one.document not in writable:
+        raise MappingError(f"You may not write {field}.", place)
+
+
+def _previewed(draft: Draft, plan: Plan) -> dict[str, Any]:
+    members = members_of(draft, plan.target, plan.target.type, new=True)
+    named = {one.path for one in plan.target.fields.values() if one.kind in _NAMED}
+    if not any(one.rule.startswith("row.") for one in draft.problems):
+        # Who isn't named yet may follow from who imports.
+        check_shape(draft, plan, plan.target.type, members, besides=named)
+        for companion in plan.target.companions:
+            if has(draft, plan.target, companion):
+                part = members_of(draft, plan.target, companion, new=True)
+                check_shape(draft, plan, companion, part, besides={"customerId"})
+                members |= part
+    return {
+        "line": draft.line,
+        "document": members,
+        "problems": [told_problem(one) for one in draft.problems],
+        "notes": [told_problem(one) for one in draft.notes],
+    }
+
+
+_NAMED = frozenset({FieldKind.PERSON, FieldKind.CUSTOMER, FieldKind.CONTACT, FieldKind.SUPPLIER})
+
+
+def told_problem(one: Problem | Mapping[str, Any]) -> dict[str, Any]:
+    told = asdict(one) if isinstance(one, Problem) else dict(one)
+    return {name: told[name] for name in ("line", "column", "rule", "value", "reason", "grund")}
+
+
+def _table_notes(table: Table) -> list[dict[str, Any]]:
+    if table.whole:
+        return []
+    reason = "its last line has no end: perhaps it was cut off"
+    grund = "die letzte Zeile hat kein Ende: vielleicht abgeschnitten"
+    return [told_problem(Problem("note.cut", reason, grund))]
+
+
+def _name_notes(file: str, table: Table) -> list[dict[str, Any]]:
+    suffix = file.rpartition(".")[2].lower() if "." in file else ""
+    expected = {"csv": ("csv", "txt", "tsv"), "xlsx": ("xlsx",), "xls": ("xls",), "ods": ("ods",)}[table.kind]
+    if suffix in expected or not suffix:
+        return []
+    reason = f"is {table.kind}, whatever its name says"
+    return [
+        told_problem(Problem("note.name", reason, f"ist {table.kind}, auch wenn der Name etwas anderes sagt"))
+    ]

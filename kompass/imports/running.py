@@ -1,0 +1,381 @@
+"""Checks or writes the rows of an import, a chunk at a time, as the person who asked for it.
+
+Everything passes the gate. Ids of new documents follow from import and row, and what a row becomes is noted
+before and after it is written: a process that dies loses nothing, and whoever goes on writes nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
+
+from kompass.access.companions import BASE_FIELD, companion_id
+from kompass.access.principals import Principal, known_roles
+from kompass.accounting.problems import Problem
+from kompass.domain.changes import Body
+from kompass.imports import similar
+from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, heading_of, members_of
+from kompass.imports.lookups import Found, Lookups
+from kompass.imports.similar import Known
+from kompass.imports.store import Import, ImportStore, Kind, Outcome, Work
+from kompass.resources import writes
+from kompass.resources.catalogue import RESOURCES, Resource, plural
+from kompass.sync.gate.gate import Gate
+from kompass.sync.personal import PersonalDatabase
+from kompass.sync.refusals import RefusedError
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import parse_rev
+from replication.store.values import Document
+
+SKIP, UPDATE, ASK, CREATE = "skip", "update", "ask", "create"
+"""What becomes of duplicates; the last only as a decision about one."""
+
+_NAMESPACE = uuid5(NAMESPACE_URL, "urn:kompass:import")
+_ABSENT: list[Any] = []
+
+
+def principal_of(one: Import) -> Principal:
+    """With whose rights the work is done: no more than his login had."""
+    return Principal(one.worker, known_roles(one.roles))
+
+
+def docid_of(one: Import, line: int) -> str:
+    """The id of the document that a row becomes."""
+    return f"{one.type.replace('_', '-')}-{uuid5(_NAMESPACE, f'{one.id} {line}')}"
+
+
+@dataclass(slots=True)
+class Row:
+    """A row on its way."""
+
+    draft: Draft
+    members: dict[str, Any] = field(default_factory=dict)
+    kind: Kind | None = None
+    docs: list[dict[str, Any]] = field(default_factory=list)
+    """What was written: `id`, `type`, `mark`, and of updates `before`."""
+    duplicate: dict[str, Any] | None = None
+    target: Document | None = None
+    """What it updates."""
+    docid: str = ""
+    write: DocumentWrite | None = None
+
+    def outcome(self) -> Outcome:
+        told: dict[str, Any] = {"docs": self.docs}
+        if self.draft.problems:
+            told["problems"] = [asdict(one) for one in self.draft.problems]
+        if self.draft.notes:
+            told["notes"] = [asdict(one) for one in self.draft.notes]
+        if self.duplicate is not None:
+            told["duplicate"] = self.duplicate
+        assert self.kind is not None
+        return Outcome(self.draft.line, self.kind, told)
+
+
+class Run:
+    """One piece of work on an import."""
+
+    def __init__(
+        self,
+        one: Import,
+        plan: Plan,
+        store: ImportStore,
+        view: PersonalDatabase,
+        gate: Callable[[], Gate],
+        lease: str,
+    ) -> None:
+        self._one = one
+        self._plan = plan
+        self._store = store
+        self._view = view
+        self._gate = gate
+        self._lease = lease
+        self._resource = RESOURCES[plural(one.type)]
+        self._lookups = Lookups(view, gate, one.type)
+        self._file = Known(one.type)
+        self._own: dict[str, int] = {}
+        self._duplicates = one.told.get("duplicates", SKIP)
+        self._decisions: Mapping[int, str] = {}
+
+    # -- rows ----------------------------------------------------------------------------------
+
+    async def rows(self) -> None:
+        """Checks or writes them. Raises `LeaseLostError`, and `ProtocolError` if its person may no more."""
+        await self._lookups.prepare(self._plan)
+        self._decisions = await asyncio.to_thread(self._store.decisions, self._one.id)
+        num = done = 0
+        while chunk := await asyncio.to_thread(self._store.chunk, self._one.id, num):
+            await self._gate().database.fresh()
+            await self._chunk(chunk)
+            num += 1
+            done += len(chunk)
+            await asyncio.to_thread(self._note, (), done)
+
+    def _note(self, outcomes: Sequence[Outcome], done: int | None = None) -> None:
+        self._store.note(self._one.id, self._lease, outcomes, self._now(), done=done)
+
+    def _now(self) -> float:
+        return self._gate().now().timestamp()
+
+    async def _chunk(self, chunk: Sequence[tuple[int, Sequence[Any]]]) -> None:
+        settled = await asyncio.to_thread(
+            self._store.outcomes_between, self._one.id, chunk[0][0], chunk[-1][0]
+        )
+        rows = [Row(draft) for draft in await asyncio.to_thread(lambda: list(drafts(self._plan, chunk)))]
+        for row in rows:
+            row.docid = docid_of(self._one, row.draft.line)
+            self._own[row.docid] = row.draft.line
+        rows = [
+            row
+            for row in rows
+            if row.draft.line not in settled or settled[row.draft.line].kind == Kind.PLANNED
+        ]
+        if not rows:
+            return
+        await self._lookups.resolve(self._plan, [row.draft for row in rows])
+        await asyncio.to_thread(self._shape, rows)
+        await self._decide(rows, settled)
+        going = [row for row in rows if row.write is not None]
+        if self._one.work is Work.CHECK:
+            await self._rehearse(going)
+        else:
+            planned = [Outcome(row.draft.line, Kind.PLANNED, {"docs": row.docs}) for row in going]
+            if planned:
+                await asyncio.to_thread(self._note, planned)
+            await self._store_rows(going)
+            await self._companions([row for row in rows if row.kind in _WRITTEN], settled)
+        await asyncio.to_thread(self._note, [row.outcome() for row in rows])
+
+    def _shape(self, rows: Sequence[Row]) -> None:
+        """Makes documents of rows, and says what is wrong with them. In a thread of its own."""
+        plan = self._plan
+        for row in rows:
+            draft = row.draft
+            row.members = members_of(draft, plan.target, plan.target.type, new=True)
+            if plan.target.type == "supplier":
+                row.members.setdefault("accountManagerId", self._one.worker)
+            if "owner" in plan.target.fields and "ADM" in self._one.roles:
+                row.members.setdefault("owner", self._one.worker)
+            if not any(one.rule.startswith("row.") for one in draft.problems):
+                check_shape(draft, plan, plan.target.type, row.members)
+                for companion in plan.target.companions:
+                    if has(draft, plan.target, companion):
+                        members = members_of(draft, plan.target, companion, new=True)
+                        members[BASE_FIELD[companion]] = row.docid
+                        check_shape(draft, plan, companion, members)
+            if draft.problems:
+                row.kind = Kind.WRONG
+
+    async def _decide(self, rows: Sequence[Row], settled: Mapping[int, Outcome]) -> None:
+        """What is to become of each row, with what is written for it."""
+        # What a row needs may be missing where it only updates.
+        sound = [row for row in rows if row.kind is None or self._may_update(row)]
+        writing = self._one.work is Work.WRITE
+        own = await self._view.winners([row.docid for row in sound]) if writing else {}
+        pairs = [(row.draft, row.members) for row in sound if row.docid not in own]
+        stored = await asyncio.to_thread(self._lookups.duplicates, pairs)
+        readable = await self._readable({found.id for found in stored.values()})
+        for row in sound:
+            if row.docid in own:
+                row.kind = Kind.CREATED
+                row.docs = [_doc(row.docid, self._one.type, orjson.loads(own[row.docid].text))]
+                self._file.add(str(row.draft.line), row.members, row.draft.said.get("customerNumber"))
+                continue
+            await self._decide_one(row, stored.get(row.draft.line), readable, settled)
+
+    def _may_update(self, row: Row) -> bool:
+        """Whether all that is wrong with it is that something a new document needs is missing."""
+        allowed = self._duplicates == UPDATE or self._decisions.get(row.draft.line) == UPDATE
+        return allowed and all(
+            one.rule == "cell.value" and not one.value and one.reason == "is missing"
+            for one in row.draft.problems
+        )
+
+    async def _readable(self, docids: set[str]) -> dict[str, Document]:
+        winners = await self._view.winners(sorted(docids)) if docids else {}
+        return {docid: one for docid, one in winners.items() if not one.deleted}
+
+    async def _decide_one(
+        self, row: Row, found: Found | None, readable: Mapping[str, Document], settled: Mapping[int, Outcome]
+    ) -> None:
+        draft, number = row.draft, row.draft.said.get("customerNumber")
+        decision = self._decisions.get(draft.line)
+        twin = self._file.find(row.members, number)
+        if twin is None and found is not None and found.id in self._own and self._own[found.id] != draft.line:
+            twin = (str(self._own[found.id]), found.rule)
+        if row.kind is None and twin is None:
+            self._file.add(str(draft.line), row.members, number)
+        if twin is not None and row.kind is None:
+            line = int(twin[0])
+            draft.notes.append(similar.told(twin[1], line=line).at(draft.line))
+            row.duplicate = {"line": line, "rule": twin[1].name}
+            self._leave(row, decision, ask=self._duplicates == ASK)
+        elif found is not None:
+            known = readable.get(found.id)
+            row.duplicate = {"id": found.id if known is not None else None, "rule": found.rule.name}
+            wanted = decision or self._duplicates
+            if wanted == UPDATE and known is not None:
+                draft.problems = []
+                await self._update(row, known, settled.get(draft.line))
+                return
+            draft.notes.append(similar.told(found.rule).at(draft.line))
+            if row.kind is None:
+                self._leave(row, decision, ask=self._duplicates == ASK)
+        if row.kind is None:
+            self._create(row)
+
+    def _leave(self, row: Row, decision: str | None, *, ask: bool) -> None:
+        """Of a duplicate that isn't an update."""
+        if decision == CREATE:
+            return
+        row.kind = Kind.UNDECIDED if ask and decision is None else Kind.SKIPPED
+
+    def _create(self, row: Row) -> None:
+        if "customerNumber" in row.draft.said and self._one.type == "customer":
+            heading = heading_of(self._plan, "customerNumber")
+            row.draft.notes.append(_NUMBER.at(row.draft.line, heading, str(row.draft.said["customerNumber"])))
+        sent = {**row.members, "_id": row.docid}
+        now = self._gate().now()
+        row.write = writes.created(self._resource, sent, self._one.worker, now)
+        row.docs = [_doc(row.docid, self._one.type, orjson.loads(row.write.body))]
+
+    async def _update(self, row: Row, known: Document, before: Outcome | None) -> None:
+        row.target = known
+        patch = members_of(row.draft, self._plan.target, self._one.type, new=False)
+        stored = orjson.loads(known.text)
+        merged = _united(stored, patch)
+        row.docid = known.id
+        written = await self._replaced(self._resource, known, merged)
+        if written is None:
+            row.kind = Kind.UNCHANGED
+            if before is not None and before.told["docs"]:
+                # It was written before the process died that noted it.
+                row.kind, row.docs = Kind.UPDATED, list(before.told["docs"])
+            return
+        row.kind = None
+        row.write, changes = written
+        row.docs = [{**_doc(known.id, self._one.type, orjson.loads(row.write.body)), "before": changes}]
+
+    async def _replaced(
+        self, resource: Resource, stored: Document, merged: Body
+    ) -> tuple[DocumentWrite, dict[str, Any]] | None:
+        """The write, and what each changed member said before; None if nothing changes."""
+        before = orjson.loads(stored.text)
+        changed = {
+            name: [before[name]] if name in before else _ABSENT
+            for name in {*merged, *before}
+            if name[:1] != "_" and merged.get(name) != before.get(name)
+        }
+        if not changed:
+            return None
+        attached = (
+            await self._view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
+        )
+        bare = {name: value for name, value in merged.items() if name[:1] != "_"}
+        now = self._gate().now()
+        return writes.replaced(resource, stored, attached, bare, self._one.worker, now), changed
+
+    async def _rehearse(self, rows: Sequence[Row]) -> None:
+        results = await self._view.rehearse([row.write for row in rows if row.write is not None])
+        for row, result in zip(rows, results, strict=True):
+            self._settle(row, result)
+            row.docs = []
+
+    async def _store_rows(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        results = await self._view.write([row.write for row in rows if row.write is not None])
+        for row, result in zip(rows, results, strict=True):
+            self._settle(row, result)
+
+    def _settle(self, row: Row, result: str | ProtocolError) -> None:
+        if isinstance(result, ProtocolError):
+            row.kind, row.docs = Kind.WRONG, []
+            row.draft.problems.append(self._refusal(row.draft, result))
+            return
+        row.kind = Kind.CREATED if row.target is None else Kind.UPDATED
+
+    def _refusal(self, draft: Draft, error: ProtocolError) -> Problem:
+        if isinstance(error, RefusedError):
+            refusal = error.refusal
+            field = refusal.fields[0] if refusal.fields else ""
+            column = heading_of(self._plan, field.partition("[")[0]) if field else ""
+            return Problem(refusal.rule, refusal.reason, refusal.grund, draft.line, column)
+        if error.status == 409:
+            return Problem("changed", "was changed meanwhile", "wurde inzwischen geändert", draft.line)
+        return Problem(error.error, error.reason, error.reason, draft.line)
+
+    # -- companions ----------------------------------------------------------------------------
+
+    async def _companions(self, rows: Sequence[Row], settled: Mapping[int, Outcome]) -> None:
+        """What belongs to documents beside those of the rows, as the credit limit of a customer."""
+        for companion in self._plan.target.companions:
+            some = [row for row in rows if has(row.draft, self._plan.target, companion)]
+            if not some:
+                continue
+            resource = RESOURCES[plural(companion)]
+            ids = {row.draft.line: companion_id(companion, row.docid) for row in some}
+            there = await self._view.winners(sorted(ids.values()))
+            going: list[tuple[Row, DocumentWrite, dict[str, Any]]] = []
+            for row in some:
+                docid = ids[row.draft.line]
+                patch = members_of(row.draft, self._plan.target, companion, new=False)
+                known = there.get(docid)
+                if known is None or known.deleted:
+                    sent = {**patch, BASE_FIELD[companion]: row.docid}
+                    write = writes.created(resource, sent, self._one.worker, self._gate().now())
+                    going.append((row, write, _doc(docid, companion, orjson.loads(write.body))))
+                    continue
+                written = await self._replaced(resource, known, _united(orjson.loads(known.text), patch))
+                if written is not None:
+                    doc = _doc(docid, companion, orjson.loads(written[0].body))
+                    going.append((row, written[0], {**doc, "before": written[1]}))
+                elif row.kind is Kind.CREATED:
+                    row.docs.append(_doc(docid, companion, orjson.loads(known.text)))
+            results = await self._view.write([write for _, write, _ in going]) if going else []
+            for (row, _, doc), result in zip(going, results, strict=True):
+                if isinstance(result, ProtocolError):
+                    row.draft.notes.append(self._refusal(row.draft, result))
+                    continue
+                row.docs.append(doc)
+                if row.kind is Kind.UNCHANGED:
+                    row.kind = Kind.UPDATED
+
+
+_WRITTEN = frozenset({Kind.CREATED, Kind.UPDATED, Kind.UNCHANGED})
+_NUMBER = Problem(
+    "note.number",
+    "isn't taken over: the server gives numbers",
+    "wird nicht übernommen: Nummern vergibt der Server",
+)
+
+
+def _doc(docid: str, doctype: str, body: Body) -> dict[str, Any]:
+    """How a written document is recognised: whether anybody has changed it since."""
+    return {"id": docid, "type": doctype, "mark": [body.get("version"), body.get("modifiedAt")]}
+
+
+def _united(stored: Body, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a document says with the members of a row put onto it. A price goes to its supplier."""
+    merged = {name: value for name, value in stored.items() if name[:1] != "_"}
+    for name, value in patch.items():
+        before = merged.get(name)
+        if name == "supplierPrices" and isinstance(before, list):
+            new = value[0]
+            others = [one for one in before if one.get("supplierId") != new.get("supplierId")]
+            same = [one for one in before if one.get("supplierId") == new.get("supplierId")]
+            merged[name] = (
+                before
+                if same and {**same[0], **new} == same[0]
+                else [*others, {**(same[0] if same else {}), **new}]
+            )
+        elif isinstance(value, dict) and isinstance(before, dict):
+            merged[name] = {**before, **value}
+        else:
+            merged[name] = value
+    return merged

@@ -1,0 +1,120 @@
+"""Does what is to be done with imports, in the background of a server: one process of several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import uuid4
+
+import structlog
+
+from kompass.audit import Door, acting_as, of_principal
+from kompass.imports.desk import ImportDesk, plan_of
+from kompass.imports.running import Run, principal_of
+from kompass.imports.store import Import, ImportStore, ImportStoreError, LeaseLostError, State, Work
+from kompass.imports.undoing import undo
+from kompass.sync.gate.gate import Gate
+from kompass.sync.personal import PersonalViews
+from replication.protocol.errors import ProtocolError
+
+LOOK_SECONDS = 5.0
+"""How often is looked whether another process has left something undone."""
+CLEAN_SECONDS = 3_600.0
+MOST_AT_ONCE = 2
+
+_STATES = {Work.CHECK: State.CHECKED, Work.WRITE: State.DONE, Work.UNDO: State.UNDONE}
+
+log = structlog.get_logger(__name__)
+
+
+class ImportService:
+    """One for a process of the server."""
+
+    def __init__(self, desk: ImportDesk, views: PersonalViews, gate: Callable[[], Gate]) -> None:
+        self._desk = desk
+        self._views = views
+        self._gate = gate
+        self._lease = uuid4().hex
+        self._awake = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._at: set[asyncio.Task[None]] = set()
+        desk.wake = self._awake.set
+
+    def start(self) -> None:
+        self._looking = asyncio.get_running_loop().create_task(self._look(), name="imports")
+
+    async def close(self) -> None:
+        """What was begun is gone on with by whoever comes next."""
+        tasks = [*self._at, *([self._looking] if self._looking is not None else [])]
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._desk.close()
+
+    async def _look(self) -> None:
+        cleaned = -CLEAN_SECONDS
+        while True:
+            self._awake.clear()
+            try:
+                store = self._desk.store
+                if store is not None:
+                    now = asyncio.get_running_loop().time()
+                    if now - cleaned > CLEAN_SECONDS:
+                        await asyncio.to_thread(store.clean, self._now())
+                        cleaned = now
+                    while len(self._at) < MOST_AT_ONCE:
+                        lease = f"{self._lease} {uuid4().hex}"
+                        one = await asyncio.to_thread(store.claim, lease, self._now())
+                        if one is None:
+                            break
+                        self._begin(store, one)
+            except (ImportStoreError, ProtocolError):
+                log.exception("imports can't be looked at")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._awake.wait()
+
+    def _now(self) -> float:
+        return self._gate().now().timestamp()
+
+    def _begin(self, store: ImportStore, one: Import) -> None:
+        task = asyncio.get_running_loop().create_task(self._work(store, one), name=f"import {one.id}")
+        self._at.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._at.discard(task)
+        self._awake.set()
+
+    async def _work(self, store: ImportStore, one: Import) -> None:
+        principal = principal_of(one)
+        acting_as(of_principal(principal, Door.IMPORT))
+        state, reason = _STATES[one.work], ""
+        try:
+            await self._do(store, one)
+        except LeaseLostError:
+            return  # somebody else goes on with it
+        except asyncio.CancelledError:
+            with suppress(ImportStoreError):
+                store.release(one.id, one.lease)
+            raise
+        except ProtocolError as error:
+            if error.status == 503:
+                log.warning("an import has to wait", id=one.id, reason=error.reason)
+                return  # whoever comes when the lease has run out tries again
+            state, reason = State.FAILED, error.reason
+        except Exception:
+            log.exception("an import failed", id=one.id)
+            state, reason = State.FAILED, "The server failed; its log tells more."
+        with suppress(LeaseLostError):
+            await asyncio.to_thread(store.finish, one.id, one.lease, state, reason, self._now())
+
+    async def _do(self, store: ImportStore, one: Import) -> None:
+        view = self._views.of(self._gate().database, principal_of(one))
+        if one.work is Work.UNDO:
+            await undo(one, store, view, self._gate, one.lease)
+        else:
+            await Run(one, plan_of(one), store, view, self._gate, one.lease).rows()

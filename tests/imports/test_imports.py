@@ -1,0 +1,343 @@
+"""Files become documents, as the person who imports them, and go again when that is undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import md5
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from kompass.audit import Door
+from kompass.imports.tables import limits
+from tests.identity.conftest import ADMIN
+from tests.imports import files
+from tests.imports.office import Office, customer, customers, opened
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    async with opened(tmp_path_factory.mktemp("office") / "data") as one:
+        yield one
+
+
+async def test_from_the_file_to_documents_and_back(office: Office) -> None:
+    good = customer("Hof Eins", mail="eins@hof.de")
+    bad = "Hof =Zwei;Weg;1067;Dresden;x@y;niemand"
+    told = await office.uploaded(customers(good, bad, good))
+    assert [one["field"] for one in told["columns"]][:2] == ["companyName", "billingAddress.street"]
+    assert told["missing"] == []
+    answer = await office.ask("GET", f"/imports/{told['id']}/preview")
+    first, second, _ = answer.json()["rows"]
+    assert first["document"]["billingAddress"]["zipCode"] == "50667"
+    assert {one["column"] for one in second["problems"]} == {"Firma", "E-Mail"}
+
+    async def chain() -> tuple[Any, Any]:
+        entries = (await office.client.get("/api/v1/audit?limit=1", auth=("gf1", "pw"))).json()["entries"]
+        return entries, (await office.client.get("/kompass", auth=ADMIN)).json()["update_seq"]
+
+    before = await chain()
+    dry = await office.executed(told["id"], dryRun=True)
+    assert await chain() == before
+    assert (dry["state"], dry["counts"]) == ("checked", {"created": 1, "skipped": 1, "wrong": 1})
+    assert await office.list("customers", companyName="Hof Eins") == []
+    done = await office.executed(told["id"])
+    assert (done["state"], done["counts"], done["done"]) == ("done", dry["counts"], 3)
+    stored = await office.one("customers", companyName="Hof Eins")
+    assert (stored["createdBy"], stored["owner"]) == ("innen1", "adm1")
+    assert stored["customerNumber"].startswith("K-")
+    (skipped,) = await office.rows(told["id"], outcome="skipped")
+    assert skipped["duplicate"] == {"line": 2, "rule": "email"}
+
+    written = await office.client.get("/api/v1/audit", params={"document": stored["_id"]}, auth=("gf1", "pw"))
+    assert written.json()["entries"][-1]["door"] == Door.IMPORT, written.text
+    answer = await office.ask("GET", f"/imports/{told['id']}/errors")
+    lines = answer.content.decode("utf-8-sig").splitlines()
+    assert lines[0] == "Zeile;Feld;Fehler;Wert;Grund"
+    assert lines[1].startswith("3;Verantwortlich;reference.none;niemand;")
+    assert len(lines) == 4
+
+    answer = await office.ask("POST", f"/imports/{told['id']}/undo", "gf1")
+    assert answer.status_code == 202, answer.text
+    assert (await office.settled(told["id"]))["counts"] == {"skipped": 1, "undone": 1, "wrong": 1}
+    assert await office.list("customers", companyName="Hof Eins") == []
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (files.as_xlsx, "Kirschen Nord"),
+        (files.as_xls, "Pflaumen Süd"),
+        (files.as_ods, "Quitten West"),
+        (files.as_csv, "Zwetschgen Ost"),
+    ],
+    ids=["xlsx", "xls", "ods", "csv"],
+)
+async def test_each_kind_of_file(office: Office, made: Any, name: str) -> None:
+    rows = [["Liste der Kunden"], ["Firma", "Straße", "PLZ", "Ort", "Verantwortlich"]]
+    if made is files.as_csv:
+        rows = rows[1:]
+    done = await office.imported(made([*rows, [name, "Weg 1", "01067", "Dresden", "adm1@example.com"]]))
+    rows_told = await office.rows(done["id"])
+    stored = await office.list("customers", companyName=name)
+    # Nobody has that address; his name is known.
+    assert stored == []
+    assert rows_told[0]["problems"][0]["rule"] == "reference.none"
+    done = await office.imported(made([*rows, [name, "Weg 1", "01067", "Dresden", "ADM1"]]))
+    assert done["counts"] == {"created": 1}, await office.rows(done["id"])
+    assert (await office.one("customers", companyName=name))["billingAddress"]["zipCode"] == "01067"
+
+
+async def test_contacts_suppliers_materials_and_opportunities(office: Office) -> None:
+    await office.imported(
+        customers(customer("Mühle Sieben"), customer("Zwilling", "Bonn"), customer("Zwilling", "Ulm"))
+    )
+    number = (await office.one("customers", companyName="Mühle Sieben"))["customerNumber"]
+    people = f"Kundennummer;Vorname;Name;Handy\r\n{number};Eva;Maier;0171/1234567\r\nMühle Sieben;Jo;Öz;\r\n"
+    people += "Zwilling;Jo;Mehrdeutig;\r\nNiemand;Jo;Keiner;\r\n"
+    done = await office.imported(people, "contact", "innen1")
+    assert done["counts"] == {"created": 2, "wrong": 2}, await office.rows(done["id"])
+    rules = [row["problems"][0]["rule"] for row in await office.rows(done["id"], outcome="wrong")]
+    assert rules == ["reference.several", "reference.none"]
+    contact = await office.one("contacts", lastName="Maier")
+    assert (contact["decisionMakingRole"], contact["mobile"]) == ("informational", "0171 1234567")
+
+    long = "Liefert Regale aus Eiche und Buche in ganz Deutschland, auch montiert."
+    head = (
+        "Lieferant;E-Mail;Telefon;Straße;PLZ;Ort;Art;Kategorien;Beschreibung;Zahlungsart;Zahlungsziel;Skonto"
+    )
+    row = "Holz Groß;h@holz.de;0221 123456;Weg 1;50667;Köln;Materiallieferant;Holz|Regale;"
+    row += f"{long};Rechnung;30;2 %"
+    done = await office.imported(f"{head}\r\n{row}\r\n{row}\r\n", "supplier")
+    assert done["counts"] == {"created": 1, "skipped": 1}, await office.rows(done["id"])
+    supplier = await office.one("suppliers", companyName="Holz Groß")
+    assert supplier["paymentTerms"] == {
+        "paymentMethod": "Invoice",
+        "daysUntilDue": 30,
+        "discountPercentage": 2,
+    }
+    again = await office.imported(f"{head}\r\n{row}\r\n", "supplier")
+    assert again["counts"] == {"skipped": 1}
+
+    head = "Artikelnummer;Bezeichnung;Langtext;ME;Lieferant;EK-Preis"
+    material = "M-100;Eichenbrett;Ein Brett aus Eiche, geölt;lfm;Holz Groß;"
+    done = await office.imported(f"{head}\r\n{material}1.012,50 €\r\n", "material")
+    assert done["counts"] == {"created": 1}, await office.rows(done["id"])
+    done = await office.imported(f"{head}\r\n{material}999,00\r\n", "material", duplicates="update")
+    assert done["counts"] == {"updated": 1}, await office.rows(done["id"])
+    stored = await office.one("materials", materialCode="M-100")
+    assert (stored["unit"], stored["supplierPrices"]) == (
+        "linear_meter",
+        [{"supplierId": supplier["_id"], "unitPriceEur": 999}],
+    )
+
+    head = "Kunde;Titel;Ansprechpartner;Phase;Wahrscheinlichkeit;Betrag;Abschluss;Verantwortlich"
+    row = "Mühle Sieben;Neue Theke;Maier Eva;Angebot;50 %;12.500,00;09.03.2027;adm1"
+    done = await office.imported(f"{head}\r\n{row}\r\n", "opportunity")
+    assert done["counts"] == {"created": 1}, await office.rows(done["id"])
+    stored = await office.one("opportunities", title="Neue Theke")
+    assert (stored["status"], stored["probability"], stored["contactPersonId"]) == (
+        "proposal",
+        50,
+        contact["_id"],
+    )
+    assert (stored["estimatedValue"], stored["expectedCloseDate"]) == (12500, "2027-03-09")
+
+
+async def test_updates_change_what_the_row_says_and_can_be_taken_back(office: Office) -> None:
+    await office.imported(customers(customer("Alt", mail="alt@hof.de"), customer("Neu", mail="neu@hof.de")))
+    before = await office.one("customers", companyName="Alt")
+    head = "E-Mail;Telefon;Branche;Firma"
+    file = f"{head}\r\nalt@hof.de;0221 123456;;\r\nneu@hof.de;0221 654321;Käse;\r\nfremd@hof.de;0221 1;;\r\n"
+    done = await office.imported(file, duplicates="update")
+    assert done["counts"] == {"updated": 2, "wrong": 1}, await office.rows(done["id"])
+    after = await office.one("customers", email="alt@hof.de")
+    assert (after["phone"], after["companyName"]) == ("0221 123456", "Alt")
+    assert "industry" not in after
+    assert (await office.imported(file, duplicates="update"))["counts"] == {"unchanged": 2, "wrong": 1}
+    # Somebody changes one of them.
+    changed = await office.one("customers", companyName="Neu")
+    answer = await office.ask(
+        "PATCH",
+        f"/customers/{changed['_id']}",
+        json={"rating": "A"},
+        headers={"if-match": "*"},
+    )
+    assert answer.status_code == 200, answer.text
+    await office.ask("POST", f"/imports/{done['id']}/undo")
+    told = await office.settled(done["id"])
+    assert told["counts"] == {"undone": 1, "kept": 1, "wrong": 1}
+    (kept,) = await office.rows(done["id"], outcome="kept")
+    assert kept["problems"][0]["rule"] == "undo.changed"
+    back = await office.one("customers", email="alt@hof.de")
+    marks = {"_rev", "version", "modifiedAt", "modifiedBy"}
+    assert {k: v for k, v in back.items() if k not in marks} == {
+        k: v for k, v in before.items() if k not in marks
+    }
+
+
+async def test_duplicates_wait_for_a_decision(office: Office) -> None:
+    names = ("Frage Apfel", "Frage Zwetschge", "Frage Mirabelle")
+    rows = [customer(name, mail=f"{one}@frage.de") for name, one in zip(names, "abc", strict=True)]
+    await office.imported(customers(*rows))
+    again = [customer("Apfel", mail="a@frage.de"), customer("Birne", mail="b@frage.de"), rows[2]]
+    one = await office.uploaded(customers(*again, customer("Ganz anders", "Bonn")))
+    answer = await office.ask("POST", f"/imports/{one['id']}/execute", json={"duplicates": "ask"})
+    assert answer.status_code == 409
+    told = await office.executed(one["id"], dryRun=True, duplicates="ask")
+    assert told["counts"] == {"undecided": 3, "created": 1}
+    order: dict[str, Any] = {"duplicates": "ask", "decisions": {"2": "update", "3": "skip"}}
+    answer = await office.ask("POST", f"/imports/{one['id']}/execute", json=order)
+    assert (answer.status_code, "4" in answer.json()["detail"]) == (409, True)
+    order["decisions"]["4"] = "create"
+    told = await office.executed(one["id"], **order)
+    assert told["counts"] == {"updated": 1, "skipped": 1, "created": 2}, await office.rows(one["id"])
+    assert len(await office.list("customers", companyName="Frage Mirabelle")) == 2
+    assert [one["companyName"] for one in await office.list("customers", email="a@frage.de")] == ["Apfel"]
+
+
+async def test_what_belongs_to_companions_is_written_by_those_who_may(office: Office) -> None:
+    file = "Firma;Straße;PLZ;Ort;Betreuer;Kreditlimit\r\nHof Kredit;Weg 1;50667;Köln;adm1;12.000,50\r\n"
+    one = await office.uploaded(file)
+    assert one["columns"][-1]["field"] is None
+    wanted = {"columns": {"Kreditlimit": "creditLimit"}}
+    answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=wanted)
+    assert answer.status_code == 422
+    done = await office.imported(file, name="gf1")
+    assert done["counts"] == {"created": 1}, await office.rows(done["id"], "gf1")
+    stored = await office.one("customers", companyName="Hof Kredit")
+    assert (await office.one("customer-finances", customerId=stored["_id"]))["creditLimit"] == 12000.5
+    await office.ask("POST", f"/imports/{done['id']}/undo", "gf1")
+    assert (await office.settled(done["id"], "gf1"))["counts"] == {"undone": 1}
+    assert await office.list("customer-finances", customerId=stored["_id"]) == []
+
+
+async def test_mappings_are_said_and_remembered(office: Office) -> None:
+    file = "Laden;Str;PLZ;Ort;Wer\r\nHof Merk;Weg 1;50667;Köln;\r\n"
+    one = await office.uploaded(file)
+    assert one["columns"][0]["field"] is None
+    assert [each["field"] for each in one["missing"]] == ["companyName", "owner"]
+    wrong: list[dict[str, Any]] = [
+        {"columns": {"Fehlt": "email"}},
+        {"columns": {"Laden": "rev"}},
+        {"columns": {"Laden": "companyName", "Wer": "companyName"}},
+        {"columns": {}, "values": {"nichts": "x"}},
+        {"spalten": {}},
+    ]
+    for each in wrong:
+        answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=each)
+        assert answer.status_code == 422, each
+    said = {"columns": {"Laden": "companyName", "Wer": "owner"}, "values": {"owner": "adm2"}}
+    answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=said)
+    assert answer.json()["missing"] == []
+    assert (await office.executed(one["id"]))["counts"] == {"created": 1}
+    assert (await office.one("customers", companyName="Hof Merk"))["owner"] == "adm2"
+    again = await office.uploaded(file.replace("Merk", "Merk zwei"))
+    assert (again["columns"][0]["field"], again["columns"][0]["how"]) == ("companyName", "remembered")
+    other = await office.uploaded(file, name="gf1")
+    assert other["columns"][0]["field"] is None
+
+
+async def test_a_file_can_be_read_otherwise(office: Office) -> None:
+    book = files.as_xlsx([["Kunden", "x"], ["Firma", "Ort"], ["Hof", "Köln"]])
+    one = await office.uploaded(book, file="kunden.csv")
+    assert (one["kind"], one["headerLine"], one["rows"]) == ("xlsx", 2, 1)
+    assert one["notes"][0]["rule"] == "note.name"
+    answer = await office.ask("PUT", f"/imports/{one['id']}/reading", json={"headerLine": 1})
+    assert (answer.json()["columns"][0]["heading"], answer.json()["rows"]) == ("Kunden", 2)
+    answer = await office.ask("PUT", f"/imports/{one['id']}/reading", json={"sheet": "Fehlt"})
+    assert (answer.status_code, answer.json()["rule"]) == (422, "file.sheet")
+
+
+async def test_nobody_imports_what_he_may_not(office: Office) -> None:
+    answer = await office.upload(customers(customer("Hof")), name="plan1")
+    assert answer.status_code == 403
+    one = await office.uploaded(
+        customers(customer("Hof Fremd", owner="adm1"), customer("Hof Mein", "Bonn", owner="adm2")),
+        name="adm2",
+    )
+    told = await office.executed(one["id"], "adm2")
+    assert told["counts"] == {"wrong": 1, "created": 1}
+    for name, status in (("innen1", 404), ("gf1", 200), ("buch1", 200), ("adm1", 404)):
+        answer = await office.ask("GET", f"/imports/{one['id']}", name)
+        assert answer.status_code == status
+        assert "Hof" not in answer.text
+        for part in ("rows", "preview", "errors"):
+            assert (await office.ask("GET", f"/imports/{one['id']}/{part}", name)).status_code == 404
+        listed = (await office.ask("GET", "/imports", name)).json()["imports"]
+        assert (one["id"] in [each["id"] for each in listed]) is (status == 200)
+    assert (await office.ask("POST", f"/imports/{one['id']}/undo", "buch1")).status_code == 403
+    # His own right doesn't let him delete a customer: what can't be undone is told.
+    assert (await office.ask("POST", f"/imports/{one['id']}/undo", "adm2")).status_code == 202
+    assert (await office.settled(one["id"], "adm2"))["counts"] == {"wrong": 1, "kept": 1}
+    assert (await office.ask("POST", f"/imports/{one['id']}/undo", "gf1")).status_code == 202
+    assert (await office.settled(one["id"], "gf1"))["counts"] == {"wrong": 1, "undone": 1}
+
+
+async def test_roles_that_are_gone_end_an_import(office: Office) -> None:
+    one = await office.uploaded(
+        customers(*(customer(f"Weg mit {n}", f"Ort {n}", owner="adm2") for n in range(30))), name="adm2"
+    )
+    record = "/_users/org.couchdb.user:adm2"
+    user = (await office.client.get(record, auth=ADMIN)).json()
+    revoked = (await office.client.put(record, json={**user, "roles": ["KALK"]}, auth=ADMIN)).json()
+    answer = await office.ask("POST", f"/imports/{one['id']}/execute", "adm2", json={})
+    assert answer.status_code == 403
+    await office.client.put(record, json={**user, "_rev": revoked["rev"]}, auth=ADMIN)
+
+
+async def test_two_at_once_write_no_row_twice(office: Office) -> None:
+    file = customers(
+        *(customer(f"Doppelt {md5(b'%d' % n).hexdigest()}", "Ulm", f"d{n}@doppelt.de") for n in range(300))
+    )
+    one, other = await office.uploaded(file), await office.uploaded(file, name="gf1")
+    again = await office.uploaded(file)
+    assert [each["id"] for each in again["sameFile"]] == [one["id"]]
+    await asyncio.gather(office.executed(one["id"]), office.executed(other["id"], "gf1"))
+    counts = [
+        (await office.settled(each["id"], name))["counts"] for each, name in ((one, "innen1"), (other, "gf1"))
+    ]
+    assert sorted(counts, key=str) == [{"created": 300}, {"skipped": 300}]
+    answer = await office.ask("POST", f"/imports/{one['id']}/execute", json={})
+    assert answer.status_code == 409
+
+
+async def test_refusals_say_what_is_wrong(office: Office) -> None:
+    answer = await office.upload("Firma;Firma\r\nA;B\r\n")
+    assert (answer.status_code, answer.json()["rule"]) == (422, "file.twice")
+    for data, rule in (
+        (b"", "file.empty"),
+        (b"1;2\r\n3;4\r\n", "file.header"),
+        (b"Firma;Ort\r\n", "file.empty"),
+    ):
+        answer = await office.upload(data)
+        assert (answer.status_code, answer.json()["rule"]) == (422, rule)
+    headers = {"accept-language": "de", "content-type": "application/octet-stream"}
+    answer = await office.ask("POST", "/imports?type=customer", content=b"%PDF-", headers=headers)
+    assert answer.json()["detail"].startswith("Die Datei ist keine Tabelle")
+    answer = await office.upload(b"x" * (limits.MOST_BYTES + 1))
+    assert answer.status_code == 413
+    assert (await office.upload("Firma;Ort\r\nA;B\r\n", "contract")).status_code == 400
+    assert (await office.ask("GET", "/imports/x")).status_code == 404
+
+
+async def test_files_that_are_broken_in_places(office: Office) -> None:
+    row = customer("Hof Halb", "Ulm")
+    half = f'{customers(row)}"Hof offen;x\r\nHof;kurz\r\n{customer("Hof Ganz", "Hof")}'
+    one = await office.uploaded(half)
+    assert [each["rule"] for each in one["notes"]] == ["note.cut"]
+    told = await office.executed(one["id"])
+    assert told["counts"] == {"created": 2, "wrong": 2}, await office.rows(one["id"])
+    rules = [each["problems"][0]["rule"] for each in await office.rows(one["id"], outcome="wrong")]
+    assert rules == ["row.quote", "row.width"]
+
+
+async def test_an_import_is_forgotten(office: Office) -> None:
+    one = await office.uploaded(customers(customer("Hof Vergiss")))
+    assert (await office.ask("DELETE", f"/imports/{one['id']}", "gf1")).status_code == 404
+    assert (await office.ask("DELETE", f"/imports/{one['id']}")).status_code == 204
+    assert (await office.ask("GET", f"/imports/{one['id']}")).status_code == 404
