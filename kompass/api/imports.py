@@ -492,6 +492,7 @@ ROUTES = [
         status=201,
         body=BYTES,
         body_media="application/octet-stream",
+        example="Firma;Straße;PLZ;Ort\nHofladen Müller;Weg 1;50667;Köln\n",
         parameters=(
             Parameter("type", schema={"type": "string", "enum": list(targets())}, needed=True),
             a_text("file", "The file's name.", most=200),
