@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
+from kompass.access.policy import UNKNOWN
 from kompass.api import changes, documents
 from kompass.api.authentication import call_of
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_text
@@ -105,7 +106,7 @@ async def imported(request: Request) -> Response:
         order = await matching.order(view, found, str(supplier["_id"]))
         contract = await matching.contract(view, found, str(supplier["_id"]))
     except TooMany as error:
-        raise Problem(422, str(error)) from None
+        raise Problem(422, f"{error} Say with supplierId whose it is.") from None
     notes = []
     if found.order and order is None:
         order_number = found.order[:60]
@@ -123,17 +124,29 @@ async def imported(request: Request) -> Response:
     if dry == "true":
         return JSONResponse(answer)
     body = document(found, original, str(supplier["_id"]), order, contract)
-    write = writes.created(INVOICES, body, view.principal.name, services.gate_now().now())
+    docid, rev = await _stored(request, view, original, body)
+    headers = {"location": f"/api/v1/supplier-invoices/{docid}", "etag": f'"{rev}"'}
+    return JSONResponse({**answer, "id": docid, "rev": rev}, 201, headers)
+
+
+async def _stored(
+    request: Request, view: PersonalDatabase, original: Original, body: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Id and revision of the new document."""
     entry = {"content_type": original.content_type, "data": b64encode(original.data).decode("ascii")}
-    write = replace(write, attachments=parse_attachments({original.name: entry}))
-    try:
-        rev = await changes.pushed(request, view, write)
-    except Problem as error:
-        if error.status == 412:  # two at once: the other one was first
-            raise _twice(request, "file") from None
-        raise
-    headers = {"location": f"/api/v1/supplier-invoices/{original.id}", "etag": f'"{rev}"'}
-    return JSONResponse({**answer, "id": original.id, "rev": rev}, 201, headers)
+    attached = parse_attachments({original.name: entry})
+    now = services_of(request).gate_now().now()
+    for docid in original.ids:
+        write = writes.created(INVOICES, {**body, "_id": docid}, view.principal.name, now)
+        try:
+            return docid, await changes.pushed(request, view, replace(write, attachments=attached))
+        except Problem as error:
+            if error.status == 412:  # two at once: the other one was first
+                raise _twice(request, "file") from None
+            if error.members.get("rule") != UNKNOWN:
+                raise
+            # One with this id was deleted.
+    raise Problem(409, "This file was imported and deleted too often: enter the invoice by hand.")
 
 
 async def _supplier(request: Request, view: PersonalDatabase, found: Invoice) -> Mapping[str, Any]:
@@ -164,9 +177,9 @@ async def _not_there_yet(
     request: Request, view: PersonalDatabase, found: Invoice, original: Original, supplier: str
 ) -> None:
     """Raises 409 for what was imported, or entered by hand, before."""
-    stored = await view.winner(original.id)
-    if stored is not None and not stored.deleted:
-        raise _twice(request, "file", original.id)
+    for docid, stored in (await view.winners(original.ids)).items():
+        if not stored.deleted:
+            raise _twice(request, "file", docid)
     before = await matching.earlier(view, found.number, supplier)
     if before is not None:
         raise _twice(request, "number", str(before["_id"]))

@@ -21,7 +21,7 @@ from kompass.api.services import services_of
 from kompass.domain.freezing import print_name
 from kompass.printing import gathering
 from kompass.printing.content import Body, Content
-from kompass.printing.typesetter import NoSuchSign, PrintingError, TooLarge
+from kompass.printing.typesetter import NoSuchSign, NotInstalled, PrintingError, TooLarge
 from kompass.resources import writes
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.resources.gathering import TooMany
@@ -121,9 +121,11 @@ async def _made(
         return content, await services_of(request).typesetter.print(content)
     except (NoSuchSign, TooLarge, TooMany) as error:
         raise Problem(422, str(error)) from None
+    except NotInstalled as error:
+        raise Problem(503, str(error)) from None
     except PrintingError as error:
         log.warning("nothing can be printed", why=str(error))
-        raise Problem(503, str(error)) from None
+        raise Problem(503, "Nothing can be printed: the server's log tells what is wrong.") from None
 
 
 def _told(rev: str, name: str, length: int, digest: str, status: int) -> Response:

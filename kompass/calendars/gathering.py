@@ -27,7 +27,8 @@ async def gathered(view: PersonalDatabase, person: str, kinds: Collection[Kind],
         if Kind.TOURS in kinds:
             found += [events.tour(one) for one in tours]
         if Kind.MEETINGS in kinds:
-            found += await _meetings(view, person, tours, today)
+            near = [one for one in tours if (shown := events.tour(one)) and events.is_shown(shown, today)]
+            found += await _meetings(view, person, near, today)
     if Kind.TASKS in kinds:
         for name in ("user-tasks", "project-tasks"):
             tasks = await gather(view, name, "dueDate", [("assignedTo", person)], most=MOST)
@@ -41,6 +42,7 @@ async def gathered(view: PersonalDatabase, person: str, kinds: Collection[Kind],
 async def _meetings(
     view: PersonalDatabase, person: str, tours: Iterable[Mapping[str, Any]], today: date
 ) -> list[Event | None]:
+    """`tours`: his, of that time."""
     span = [
         ("scheduledAt.gte", (today - events.PAST).isoformat()),
         ("scheduledAt.lte", (today + events.FUTURE).isoformat()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -12,6 +12,8 @@ from kompass.domain.money import json_number
 from kompass.einvoices.invoices import Invoice
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:kompass:supplier-invoice")
+MOST_TIMES = 10
+"""That a file can be imported, if its invoice is deleted each time."""
 PDF, XML = "application/pdf", "application/xml"
 
 
@@ -31,9 +33,12 @@ class Original:
         return "rechnung.pdf" if self.content_type == PDF else "rechnung.xml"
 
     @property
-    def id(self) -> str:
-        """Of the document. The same file is the same invoice: it has one document, whoever sends it when."""
-        return f"supplier-invoice-{uuid5(_NAMESPACE, hashlib.sha256(self.data).hexdigest())}"
+    def ids(self) -> Sequence[str]:
+        """Of the document. The same file is the same invoice: it has one document, whoever sends it when;
+        after that was deleted it has the next id.
+        """
+        digest = hashlib.sha256(self.data).hexdigest()
+        return [f"supplier-invoice-{uuid5(_NAMESPACE, f'{digest} {number}')}" for number in range(MOST_TIMES)]
 
 
 def document(
@@ -45,7 +50,6 @@ def document(
 ) -> dict[str, Any]:
     """A supplier's invoice that waits for approval. `supplier`: his id."""
     body: dict[str, Any] = {
-        "_id": original.id,
         "supplierId": supplier,
         "invoiceNumber": invoice.number,
         "invoiceDate": invoice.issued.isoformat(),

@@ -52,7 +52,7 @@ def offer(body: Body, parties: Parties) -> Content:
     return Content(
         title=f"Angebot {number_}".strip(),
         date=issued,
-        draft=body.get("status") == "draft",
+        draft=body.get("status") == "draft" or not number_,
         recipient=recipient(parties),
         facts=told(
             ("Angebot", number_),
@@ -79,7 +79,7 @@ def contract(body: Body, source: Body | None, parties: Parties) -> Content:
     return Content(
         title=f"Vertrag {number_}".strip(),
         date=made,
-        draft=body.get("status") == "draft",
+        draft=body.get("status") == "draft" or not number_,
         recipient=recipient(parties),
         facts=told(
             ("Vertrag", number_),

@@ -31,6 +31,10 @@ class PrintingError(Exception):
     """There is no PDF. The text says why, for people."""
 
 
+class NotInstalled(PrintingError):
+    """The libraries are missing."""
+
+
 class TooLarge(PrintingError):
     """The document says too much, or takes too long."""
 
@@ -55,7 +59,7 @@ class Typesetter:
     async def print(self, content: Content) -> bytes:
         """The PDF, of PDF/A-3b. The same content makes the same bytes. Raises `PrintingError`."""
         if find_spec("typst") is None:
-            raise PrintingError("Printing needs typst: pip install 'kompass[office]'")
+            raise NotInstalled("Printing needs typst: pip install 'kompass[office]'")
         if sum(len(table.rows) for table in content.tables) > MOST_ROWS:
             raise TooLarge(f"A document of more than {MOST_ROWS} lines can't be printed.")
         try:

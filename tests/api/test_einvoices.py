@@ -89,6 +89,18 @@ async def test_no_invoice_comes_twice(client: httpx.AsyncClient, supplier: str) 
     assert len((await client.get("/api/v1/supplier-invoices", auth=GF)).json()["items"]) == 1
 
 
+async def test_one_that_was_deleted_comes_again(client: httpx.AsyncClient, supplier: str) -> None:
+    data = samples.xml()
+    first = await sent(client, data)
+    url = first.headers["location"]
+    assert (await client.delete(url, auth=GF, headers={"if-match": "*"})).status_code == 204
+    again = await sent(client, data)
+    assert again.status_code == 201, again.text
+    kept = await client.get(f"{again.headers['location']}/attachments/rechnung.xml", auth=GF)
+    assert kept.content == data
+    assert (await sent(client, data, GF)).json()["rule"] == "einvoice.file"
+
+
 async def test_its_order_is_found_by_number(client: httpx.AsyncClient, supplier: str) -> None:
     active = {"if-match": "*"}
     on = await client.post(f"/api/v1/suppliers/{supplier}/actions/activate", auth=GF, headers=active)
