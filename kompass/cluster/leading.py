@@ -36,6 +36,11 @@ class Leadership:
             return False
         return row is not None and bool(row[0])
 
+    @property
+    def is_connected(self) -> bool:
+        """After `take`: whether PostgreSQL could be asked."""
+        return self._connection is not None
+
     def is_held(self) -> bool:
         """Whether it still leads, after `take` said so: the lock goes with the connection."""
         import psycopg

@@ -110,6 +110,8 @@ def lead_of(settings: Settings) -> Iterator[Callable[[], bool]]:
 
     leadership = Leadership(Connections(settings.journal_dsn.get_secret_value(), "kompass worker"), JOBS)
     if not leadership.take():
+        if not leadership.is_connected:
+            raise OSError("PostgreSQL can't be reached: its log and this one's tell why")
         leadership.give_up()
         raise DirectoryInUseError("Another worker of the cluster leads.")
     try:

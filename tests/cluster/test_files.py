@@ -187,3 +187,6 @@ def test_of_the_workers_of_a_cluster_one_hands_out(
             pytest.fail("another one leads")
     with running.lead_of(settings[1]) as still_led:
         assert still_led()
+    monkeypatch.setenv("KOMPASS_JOURNAL_DSN", "postgresql://journal@127.0.0.1:1/journal")
+    with pytest.raises(OSError, match="can't be reached"), running.lead_of(Settings(data=tmp_path)):
+        pytest.fail("nobody can lead")
