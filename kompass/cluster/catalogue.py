@@ -25,8 +25,8 @@ PIECE = 4 * 1024 * 1024
 BASES_KEPT = 2
 _FORKED = "forked"
 """The text that names databases whose journals had lost entries, and their lineages then."""
-REWRITE_SECONDS = 3600.0
-"""How long PostgreSQL may take to write a table anew."""
+LONG_SECONDS = 3600.0
+"""How long PostgreSQL may take to write a table anew, or to drop millions of entries."""
 
 
 class Base(NamedTuple):
@@ -107,7 +107,7 @@ class PostgresCatalogue(Catalogue):
         return made
 
     def remove(self, name: str) -> None:
-        with self._connections.use() as connection, connection.transaction():
+        with self._connections.use(patience=LONG_SECONDS) as connection, connection.transaction():
             connection.execute("DELETE FROM databases WHERE id = %s", (_number(connection, name),))
             _tell(connection)
 
@@ -150,7 +150,7 @@ class PostgresCatalogue(Catalogue):
         """Lets the journal of a lineage go on as another one, whose last entry has this mark, with a file
         that `made` makes while nobody appends; it returns the number of the last entry in it.
         """
-        with self._connections.use() as connection, connection.transaction():
+        with self._connections.use(patience=LONG_SECONDS) as connection, connection.transaction():
             row = connection.execute(
                 "SELECT id, head FROM databases WHERE name = %s AND lineage = %s FOR UPDATE", (name, lineage)
             ).fetchone()
@@ -193,15 +193,16 @@ class PostgresCatalogue(Catalogue):
 
     def rewrite(self) -> None:
         """Gives the bytes of dropped entries and files back to the disk."""
-        with self._connections.use(patience=REWRITE_SECONDS) as connection:
+        with self._connections.use(patience=LONG_SECONDS) as connection:
             for table in ("entries", "base_pieces"):
                 connection.execute(f"VACUUM (FULL) kompass_cluster.{table}".encode("ascii"))
 
     def add_base(self, name: str, num: int, file: Path, *, keep: int = BASES_KEPT) -> None:
         """Saves a file that has the entries up to `num`, and drops what nobody needs then: bases but the
-        latest ones, and the entries before those. With `keep` 1 nothing from before `num` is left.
+        latest ones, and the entries before those. With `keep` 1 nothing from before `num` is left. Nobody
+        who writes waits for it.
         """
-        with self._connections.use() as connection, connection.transaction():
+        with self._connections.use(patience=LONG_SECONDS) as connection, connection.transaction():
             number = _number(connection, name)
             connection.execute("DELETE FROM bases WHERE database = %s AND num = %s", (number, num))
             _store(connection, number, num, file)

@@ -22,7 +22,8 @@ PAGE_ENTRIES = 500
 PAGE_BYTES = 8_000_000
 """Entries that are read at once: no more than this, but at least one."""
 
-_TURN = SQL("SELECT head, mark FROM databases WHERE id = {} FOR UPDATE")
+_TURN = SQL("SELECT head, mark FROM databases WHERE id = {} FOR NO KEY UPDATE")
+"""One at a time. Nobody waits who refers to the row, as a file does that is saved, nor is waited for."""
 _SINCE = """
 SELECT num, changes, told, mark, after FROM (
     SELECT num, changes, told, mark, after, sum(length(changes) + length(told)) OVER (ORDER BY num) AS upto,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from kompass.cluster import catalogue
 from kompass.cluster.bases import Bases
 from kompass.cluster.errors import ClusterSchemaError, NoClusterError
 from kompass.cluster.member import Member
@@ -134,3 +137,29 @@ def test_a_journal_that_is_away_is_said_without_its_address() -> None:
     assert caught.value.status == 503
     assert "127" not in caught.value.reason
     assert "secret" not in caught.value.reason
+
+
+async def test_nobody_waits_while_a_file_is_saved(members: Members, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large database that takes minutes."""
+    member, store = await members.add("a")
+    await store.create("_users")
+    database = await until_there(store, "_users")
+    await edit(database, "before")
+    stored, go_on = threading.Event(), threading.Event()
+    really = catalogue._store
+
+    def slowly(*given: Any) -> None:
+        really(*given)
+        stored.set()
+        assert go_on.wait(20)
+
+    monkeypatch.setattr(catalogue, "_store", slowly)
+    saving = asyncio.create_task(Bases(store, member.catalogue).save("_users"))
+    try:
+        assert await asyncio.to_thread(stored.wait, 10)
+        async with asyncio.timeout(5):
+            await edit(database, "meanwhile")
+    finally:
+        go_on.set()
+        assert await saving == 1
+    assert member.catalogue.latest_bases()["_users"].num == 1
