@@ -22,7 +22,7 @@ from kompass.api.authentication import caller_with
 from kompass.api.documents import view_of
 from kompass.api.endpoints import BYTES, Endpoint, Parameter, a_flag, a_word
 from kompass.api.exports import attachment
-from kompass.api.parameters import only
+from kompass.api.parameters import flag, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.archives import Archive
@@ -46,7 +46,6 @@ NOT_BOOKED = "nicht_gebucht.csv"
 MANIFEST = "manifest.json"
 LONGEST = 366
 """Days of a period."""
-_FLAGS = {"true": True, "false": False}
 
 
 async def booked(request: Request) -> Response:
@@ -54,7 +53,11 @@ async def booked(request: Request) -> Response:
     principal = caller_with(request, Role.GF, Role.BUCH)
     only(request, ("from", "to", "chart", "final", "dry_run"))
     period, books, now = _period(request), _books(request), datetime.now(UTC)
-    chart, final, dry = _chart(request, books), _flag(request, "final"), _flag(request, "dry_run")
+    chart, final, dry = (
+        _chart(request, books),
+        flag(request, "final") is True,
+        flag(request, "dry_run") is True,
+    )
     if final and period.last >= now.astimezone(ZONE).date():
         raise Problem(409, "Only a period that is over can be final.")
     view, problems = await view_of(request), Problems()
@@ -87,7 +90,7 @@ async def debtors(request: Request) -> Response:
     principal = caller_with(request, Role.GF, Role.BUCH)
     only(request, ("chart", "dry_run"))
     books, now = _books(request), datetime.now(UTC)
-    chart, dry = _chart(request, books), _flag(request, "dry_run")
+    chart, dry = _chart(request, books), flag(request, "dry_run") is True
     view, problems = await view_of(request), Problems()
     async with _exports(request).turn:
         found = await parties(view, chart, problems)
@@ -164,13 +167,6 @@ def _chart(request: Request, books: Books) -> Chart:
         raise Problem(400, "chart is 03 (SKR03) or 04 (SKR04).")
     code: Literal["03", "04"] = "03" if text == "03" else "04"
     return books.chart_of(code)
-
-
-def _flag(request: Request, name: str) -> bool:
-    text = request.query_params.get(name, "false")
-    if text not in _FLAGS:
-        raise Problem(400, f"{name} is true or false.")
-    return _FLAGS[text]
 
 
 def _exports(request: Request) -> Exports:

@@ -93,6 +93,8 @@ async def told(request: Request, query: Mapping[str, str]) -> Response:
 
 async def exported(request: Request) -> Response:
     """`GET export`: the same as a table (CSV), all of it."""
+    if "limit" in request.query_params:
+        raise Problem(400, "All of it is exported: there is no limit.")
     principal, query = _asked(request, request.query_params)
     desk = _desk(request)
 
@@ -195,7 +197,6 @@ _PARAMETERS = (
     a_text("from", "A time as 2026-03-01 or 2026-03-01T08:00:00Z; of then and later."),
     a_text("to", "As `from`; of before then."),
     a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
-    a_number("limit", 1, MAX_PAGE, PAGE),
 )
 
 ROUTES = [

@@ -71,9 +71,15 @@ class Authentication:
             if cors.is_preflight(call):
                 return cors.preflight(call)
             cors.check_origin(call)
-            await session.authenticate(call)
         except ProtocolError as error:
             return problem_of(error).response()
+        try:
+            await session.authenticate(call)
+        except ProtocolError as error:
+            problem = problem_of(error)
+            if problem.status == 400:  # what isn't shaped like credentials is none
+                problem.status = 401
+            return problem.response()
         return None
 
 

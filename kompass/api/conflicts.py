@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from kompass.access.principals import Principal
 from kompass.api.authentication import body_of, caller
 from kompass.api.endpoints import Endpoint, a_flag, a_number, a_text
-from kompass.api.parameters import MOST_POSITION, number, number_or_none
+from kompass.api.parameters import MOST_POSITION, flag, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.sync.conflicts.desk import Answer, ChoiceError, ConflictDesk, ConflictError, Value
@@ -102,11 +102,11 @@ async def listed(request: Request) -> Response:
         raise Problem(400, f"state must be some of {', '.join(State)}, separated by commas.")
     found, following = _desk(request).page(
         caller(request),
-        everybody=query.get("mine") != "true",
+        everybody=flag(request, "mine") is not True,
         states=[State(state) for state in states],
         doctype=query.get("entityType"),
         docid=query.get("entityId"),
-        escalated=_flag(query.get("escalated")),
+        escalated=flag(request, "escalated"),
         before=number_or_none(request, "before", 1, MOST_POSITION),
         limit=number(request, "limit", PAGE, 1, MAX_PAGE),
     )
@@ -170,12 +170,6 @@ def _desk(request: Request) -> ConflictDesk:
 def _json(value: Any) -> Response:
     # Numbers of any size stay what they are.
     return Response(jsontext.encode(value), media_type="application/json")
-
-
-def _flag(text: str | None) -> bool | None:
-    if text not in (None, "true", "false"):
-        raise Problem(400, "escalated must be true or false.")
-    return None if text is None else text == "true"
 
 
 ROUTES = [

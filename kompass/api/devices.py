@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import body_of, caller, caller_with
 from kompass.api.endpoints import Endpoint, a_flag, a_number, a_text
-from kompass.api.parameters import number
+from kompass.api.parameters import flag, number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.identity.devices import MAX_DOCUMENTS, MAX_TEXT, Device, clean_text
@@ -70,11 +70,11 @@ class Devices(TypedDict):
 async def listed(request: Request) -> Response:
     """One's own devices; with `all=true` everybody's in pages, `next` being the `after` of the next one."""
     devices = services_of(request).identity.devices
-    if request.query_params.get("all") != "true":
+    limit = number(request, "limit", PAGE, 1, MAX_PAGE)
+    if flag(request, "all") is not True:
         own = await devices.of_user(caller(request).name)
         return JSONResponse({"devices": await _with_estimates(request, own)})
     caller_with(request, *OFFICE)
-    limit = number(request, "limit", PAGE, 1, MAX_PAGE)
     page = await devices.page(request.query_params.get("after"), limit)
     answer: dict[str, object] = {"devices": await _with_estimates(request, page)}
     if len(page) == limit:

@@ -16,14 +16,15 @@ from kompass.exports.formats import KINDS, Format
 from kompass.resources import actions
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.resources.fields import Field
-from kompass.resources.filters import OPERATORS
+from kompass.resources.filters import MOST_NUMBER, MOST_VALUE, OPERATORS
 from kompass.resources.writes import GIVEN
 
+_TEXT: Json = {"type": "string", "maxLength": MOST_VALUE, "pattern": r"^[^\u0000]*$"}
 _FORMATS: Mapping[Kind, Json] = {
-    Kind.TEXT: {"type": "string"},
-    Kind.TEXTS: {"type": "string"},
-    Kind.NUMBER: {"type": "number"},
-    Kind.INTEGER: {"type": "integer"},
+    Kind.TEXT: _TEXT,
+    Kind.TEXTS: _TEXT,
+    Kind.NUMBER: {"type": "number", "minimum": -float(MOST_NUMBER), "maximum": float(MOST_NUMBER)},
+    Kind.INTEGER: {"type": "integer", "minimum": -float(MOST_NUMBER), "maximum": float(MOST_NUMBER)},
     Kind.BOOLEAN: {"type": "boolean"},
     Kind.DAY: {"type": "string", "format": "date"},
     Kind.MOMENT: {"type": "string", "format": "date-time"},
@@ -88,7 +89,7 @@ def paths(resource: Resource) -> Json:
         f"/{resource.name}/export": {"get": _export(resource)},
         one: {
             "parameters": [_ID],
-            "get": _operation(resource, "read", "One document", told, _FIELDS),
+            "get": _operation(resource, "read", "One document", told, _fields(resource)),
         },
     }
     if not resource.server_made:
@@ -199,7 +200,12 @@ _ATTACHMENTS: Json = {
         }
     },
 }
-_ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 200}}
+_ID: Json = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+}
 _IF_MATCH: Json = {
     "name": "If-Match",
     "in": "header",
@@ -207,12 +213,17 @@ _IF_MATCH: Json = {
     "description": "The revision that was read, in quotes; `*` for whichever is there.",
     "schema": {"type": "string"},
 }
-_FIELDS: Json = {
-    "name": "fields",
-    "in": "query",
-    "description": "Members that are shown, separated by commas, beside `_id` and `_rev`.",
-    "schema": {"type": "string"},
-}
+
+
+def _fields(resource: Resource) -> Json:
+    return {
+        "name": "fields",
+        "in": "query",
+        "description": "Members that are shown, separated by commas, beside `_id` and `_rev`.",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": resource.shown}},
+    }
 
 
 def _listing(resource: Resource, verb: str = "list", of: Resource | None = None) -> Json:
@@ -238,7 +249,7 @@ def _listing(resource: Resource, verb: str = "list", of: Resource | None = None)
             "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
         },
         {"name": "cursor", "in": "query", "schema": {"type": "string"}},
-        _FIELDS,
+        _fields(resource),
         *(map(_filter, resource.fields.values()) if of is None else ()),
     ]
     told = f"Filters take an operator behind a dot: {', '.join(f'`.{one}`' for one in OPERATORS)}."
@@ -277,7 +288,8 @@ def _export(resource: Resource) -> Json:
 
 
 def _filter(field: Field) -> Json:
-    kind = {**_FORMATS[field.kind], **({"enum": list(field.words)} if field.words else {})}
+    kind = {"enum": list(field.words)} if field.words else {}
+    kind = {**_FORMATS[field.kind], **kind}
     return {"name": field.name, "in": "query", "schema": kind}
 
 

@@ -177,7 +177,7 @@ def fields_of(request: Request, resource: Resource) -> tuple[str, ...] | None:
     if text is None:
         return None
     wanted = tuple(dict.fromkeys(text.split(",")))
-    known = {name.partition(".")[0] for name in resource.fields} | set(resource.members)
+    known = resource.shown
     for name in wanted:
         if name not in known:
             raise Problem(400, f"{resource.name} have no field {name[:60]}.")

@@ -24,6 +24,7 @@ from starlette.routing import Route
 from kompass.accounting.catalogue import profiles_of
 from kompass.accounting.profiles import Profile
 from kompass.api.documents import fields_of, view_of
+from kompass.api.parameters import flag
 from kompass.api.problems import Problem
 from kompass.api.refusals import german
 from kompass.api.services import services_of
@@ -39,7 +40,6 @@ from kompass.sync.personal import PersonalDatabase
 SORT = "createdAt"
 """Nobody changes it: a document keeps its place, and is in the file once, whatever happens meanwhile."""
 _PARAMETERS = ("format", "sort", "fields", "profile", "package", "dry_run")
-_FLAGS = {"true": True, "false": False}
 _ZIP = "application/zip"
 
 
@@ -51,7 +51,7 @@ async def exported(resource: Resource, request: Request) -> Response:
     for name in _PARAMETERS:
         if len(query.getlist(name)) > 1:
             raise Problem(400, f"Give {name} once.")
-    package, dry = _flag(request, "package"), _flag(request, "dry_run")
+    package, dry = flag(request, "package") is True, flag(request, "dry_run") is True
     wish = _wish(resource, request)
     view = await view_of(request)
     exports = services_of(request).exports
@@ -127,13 +127,6 @@ def _format(request: Request) -> Format:
             406, f"There is {', '.join(kind.media_type for kind in KINDS.values())}; or say format=."
         )
     return found
-
-
-def _flag(request: Request, name: str) -> bool:
-    text = request.query_params.get(name, "false")
-    if text not in _FLAGS:
-        raise Problem(400, f"{name} is true or false.")
-    return _FLAGS[text]
 
 
 # -- answers ---------------------------------------------------------------------------------------

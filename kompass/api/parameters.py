@@ -33,3 +33,11 @@ def number_or_none(request: Request, name: str, least: int, most: int) -> int | 
     if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= most:
         raise Problem(400, f"{name} must be a number from {least} to {most}.")
     return int(text)
+
+
+def flag(request: Request, name: str) -> bool | None:
+    """True or false; None if there is no such parameter. Raises 400 for anything else."""
+    text = request.query_params.get(name)
+    if text not in (None, "true", "false"):
+        raise Problem(400, f"{name} must be true or false.")
+    return None if text is None else text == "true"

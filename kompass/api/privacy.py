@@ -20,7 +20,7 @@ from kompass.access.principals import Principal, Role
 from kompass.api.authentication import MAX_BODY, body_of, call_of, caller, caller_with
 from kompass.api.calendars import forget_gone
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number
-from kompass.api.parameters import MOST_POSITION, number
+from kompass.api.parameters import MOST_POSITION, flag, number
 from kompass.api.problems import Problem
 from kompass.api.services import Access, Services, services_of
 from kompass.audit import Door, acting, of_principal
@@ -319,7 +319,7 @@ async def ticketed(request: Request) -> Response:
     after = number(request, "after", 0, 0, MOST_POSITION)
     access = services_of(request).access
     with access.database.reading() as reading:
-        if not who.roles.isdisjoint({Role.GF, Role.ADMIN}) and request.query_params.get("own") != "true":
+        if not who.roles.isdisjoint({Role.GF, Role.ADMIN}) and flag(request, "own") is not True:
             rows = []
             for one in tickets.listed(reading, after=after, limit=PAGE):
                 got = tickets.acknowledged(reading, one.num)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,8 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Mount, Route
+from starlette.types import Scope
 
 from replication.protocol.errors import ProtocolError
 
@@ -66,10 +68,27 @@ async def answer_protocol_error(_: Request, error: Exception) -> Response:
     return problem_of(error).response()
 
 
-async def answer_http_exception(_: Request, error: Exception) -> Response:
+async def answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = "There is no such resource." if error.status_code == 404 else str(error.detail)
-    return problem_response(error.status_code, detail, headers=error.headers)
+    detail, headers = str(error.detail), error.headers
+    if error.status_code == 404:
+        detail = "There is no such resource."
+    elif error.status_code == 405:
+        allowed = ", ".join(sorted(_methods(request.app.routes, request.scope)))
+        detail, headers = f"{request.method} can't be done here; these can: {allowed}.", {"allow": allowed}
+    return problem_response(error.status_code, detail, headers=headers)
+
+
+def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
+    """What may be done at an address: each method is a route of its own."""
+    found: set[str] = set()
+    for route in routes:
+        match, child = route.matches(scope)
+        if match is not Match.NONE and isinstance(route, Mount):
+            found |= _methods(route.routes, {**scope, **child})
+        elif match is not Match.NONE and isinstance(route, Route):
+            found |= route.methods or set()
+    return found
 
 
 async def answer_failure(_: Request, __: Exception) -> Response:

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from kompass.api.authentication import body_of, call_of, caller
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_word
-from kompass.api.parameters import MOST_POSITION, number, number_or_none
+from kompass.api.parameters import MOST_POSITION, flag, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.domain.stamps import timestamp
@@ -95,7 +95,7 @@ async def listed(request: Request) -> Response:
         raise Problem(400, f"state must be one of {', '.join(State)}.")
     entries, following = await _desk(request).page(
         caller(request),
-        everybody=query.get("own") != "true",
+        everybody=flag(request, "own") is not True,
         state=None if state is None else State(state),
         limit=number(request, "limit", PAGE, 1, MAX_PAGE),
         before=number_or_none(request, "before", 1, MOST_POSITION),

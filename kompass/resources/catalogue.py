@@ -54,6 +54,11 @@ class Resource:
         return frozenset(field.alias or name for name, field in MODELS[self.type].model_fields.items())
 
     @property
+    def shown(self) -> list[str]:
+        """Members that a question may ask for by name, sorted."""
+        return sorted({name.partition(".")[0] for name in self.fields} | self.members)
+
+    @property
     def sortable(self) -> tuple[str, ...]:
         return tuple(name for name, field in self.fields.items() if field.sortable)
 

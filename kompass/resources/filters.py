@@ -19,6 +19,7 @@ are for texts and don't distinguish capitals. `exists` is true or false.
 MOST_FILTERS = 20
 MOST_VALUE = 500
 """Characters of a value."""
+MOST_NUMBER = 10**30
 MOST_VALUES = 100
 """Of `in`."""
 _ABSENT = object()
@@ -114,7 +115,14 @@ def _number(text: str) -> Decimal:
     if not text.isascii() or len(text) > 30:
         raise ValueError(text)
     number = Decimal(text)
-    if not number.is_finite() or abs(number.adjusted()) > 30:
+    if not number.is_finite() or abs(number) > MOST_NUMBER or number.adjusted() < -400:
+        raise ValueError(text)
+    return number
+
+
+def _whole_number(text: str) -> Decimal:
+    number = _number(text)
+    if number != number.to_integral_value():
         raise ValueError(text)
     return number
 
@@ -129,7 +137,7 @@ _READERS: Mapping[Kind, Callable[[str], Any]] = {
     Kind.TEXT: str,
     Kind.TEXTS: str,
     Kind.NUMBER: _number,
-    Kind.INTEGER: _number,
+    Kind.INTEGER: _whole_number,
     Kind.BOOLEAN: _flag,
     Kind.DAY: date.fromisoformat,
     Kind.MOMENT: _moment,
@@ -139,7 +147,7 @@ _SAID: Mapping[Kind, str] = {
     Kind.TEXT: "a text",
     Kind.TEXTS: "a text",
     Kind.NUMBER: "a number such as 1234.50",
-    Kind.INTEGER: "a number such as 12",
+    Kind.INTEGER: "a whole number such as 12",
     Kind.BOOLEAN: "true or false",
     Kind.DAY: "a day such as 2026-11-30",
     Kind.MOMENT: "a time such as 2026-11-30T08:15:00Z",

@@ -152,12 +152,11 @@ async def test_a_repetition_shows_nothing_that_was_taken_away(client: httpx.Asyn
     assert (await client.get(url, auth=BERT)).status_code == 200
 
 
-@pytest.mark.parametrize("text", ["", '""', '"a', 'a"b', "a b", "a\tb", "x" * 201, '"' + "x" * 201 + '"'])
-async def test_what_is_no_key(client: httpx.AsyncClient, text: str) -> None:
-    answer = await client.post(
-        "/api/v1/customers", json=customer("Hof"), headers={"idempotency-key": text}, auth=GF
-    )
-    assert answer.status_code == 400
+async def test_what_is_no_key(client: httpx.AsyncClient) -> None:
+    for text in ("", '""', '"a', 'a"b', "a b", "a\tb", "x" * 201, '"' + "x" * 201 + '"'):
+        headers = {"idempotency-key": text}
+        answer = await client.post("/api/v1/customers", json=customer("Hof"), headers=headers, auth=GF)
+        assert answer.status_code == 400, text
     assert await count(client) == 0
 
 
