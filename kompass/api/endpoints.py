@@ -96,7 +96,7 @@ class Endpoint(Route):
         public: bool = False,
     ) -> None:
         """`answer`: a type that pydantic knows (`TypedDict`, model, dataclass, …), or a JSON schema; none is
-        an answer without a body. `status`: 200, or 204 without a body. `answers`: other successes. `body`:
+        an answer without a body. `status`: 200, or 204 without a body. `answers`: by other statuses. `body`:
         as `answer`; `example` is one that is taken. `problems`: statuses besides those that follow by
         themselves. `public`: for those, too, who have not logged in.
         """

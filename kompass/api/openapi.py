@@ -156,7 +156,12 @@ def _operation(one: Endpoint, schemas: _Schemas) -> Json:
         answers[str(status)] = {"description": one.summary}
         if kind is not None:
             answers[str(status)]["content"] = {one.media: {"schema": schemas.of(kind)}}
-    refusals = {str(code): {"$ref": f"#/components/responses/{code}"} for code in sorted(one.problems)}
+    refusals: Json = {}
+    for code in sorted(one.problems):
+        if code in one.answers:  # a report about what was refused, or a problem
+            answers[str(code)]["content"] |= _refusal(code, _WHY[code])["content"]
+        else:
+            refusals[str(code)] = {"$ref": f"#/components/responses/{code}"}
     told: Json = {
         "operationId": one.name,
         "summary": one.summary,

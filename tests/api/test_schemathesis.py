@@ -1,5 +1,5 @@
-"""schemathesis over the description of the API, before a real server. Few examples of each; by hand as many as
-one likes: tests/api/schemathesis.toml says how.
+"""schemathesis over the description of the API, before a real server. Few examples of each; by hand as many
+as one likes: tests/api/schemathesis.toml says how.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.product import running_product
 CONFIG = ROOT / "tests" / "api" / "schemathesis.toml"
 EXAMPLES = 2
 ASKED = (
-    "/(customers|offers|customer-finances|access|audit|bulk|calendars|conflicts|devices|jobs|lexware|privacy"
+    "/(customers|customer-finances|access|audit|bulk|calendars|conflicts|devices|jobs|lexware|privacy"
     "|quarantine|reports|search|users)(/|$)"
 )
 """Resources of documents have one description: some stand for all of them."""
