@@ -158,7 +158,7 @@ def _books(request: Request) -> Books:
     try:
         return read_books(services_of(request).books_file)
     except BooksError as error:
-        raise Problem(503, str(error)) from None
+        raise Problem(409, str(error)) from None
 
 
 def _chart(request: Request, books: Books) -> Chart:
@@ -207,6 +207,21 @@ def _zip(name: str, files: Sequence[File], problems: Problems, manifest: dict[st
     return Response(archive.take(), headers=attachment(name), media_type="application/zip")
 
 
+_MANIFEST: dict[str, Any] = {
+    "type": "object",
+    "required": ["exported_at", "exported_by", "chart", "files", "left_out", "waiting", "problems"],
+    "description": "With `dry_run`: what would be in the files, and what in none.",
+    "properties": {
+        "chart": {"type": "string"},
+        "files": {
+            "type": "array",
+            "items": {"type": "object", "required": ["file", "rows", "bytes", "sha256", "sums"]},
+        },
+        "left_out": {"type": "integer"},
+        "waiting": {"type": "integer"},
+        "problems": {"type": "array", "items": {"type": "object"}},
+    },
+}
 _DAY: dict[str, Any] = {"type": "string", "format": "date"}
 _FROM = Parameter("from", "The first day.", _DAY, needed=True)
 _TO = Parameter("to", "The last day; a year at most.", _DAY, needed=True)
@@ -221,6 +236,7 @@ ROUTES = [
         "Bookings for DATEV, a file for each month",
         answer=BYTES,
         media="application/zip",
+        or_json=_MANIFEST,
         parameters=(_FROM, _TO, _CHART, a_flag("final", "Festschreibung."), _DRY),
         problems=(409,),
     ),
@@ -231,7 +247,9 @@ ROUTES = [
         "Debtors and creditors for DATEV",
         answer=BYTES,
         media="application/zip",
+        or_json=_MANIFEST,
         parameters=(_CHART, _DRY),
+        problems=(409,),
     ),
     Endpoint(
         "GET",
@@ -241,5 +259,6 @@ ROUTES = [
         answer=BYTES,
         media="application/zip",
         parameters=(_FROM, _TO),
+        problems=(409,),
     ),
 ]

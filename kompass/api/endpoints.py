@@ -87,6 +87,7 @@ class Endpoint(Route):
         status: int | None = None,
         answers: Mapping[int, Any] | None = None,
         media: str = JSON,
+        or_json: Any = None,
         body: Any = None,
         body_media: str = JSON,
         body_needed: bool = True,
@@ -96,7 +97,12 @@ class Endpoint(Route):
         public: bool = False,
     ) -> None:
         """`answer`: a type that pydantic knows (`TypedDict`, model, dataclass, …), or a JSON schema; none is
+<<<<<<< HEAD
         an answer without a body. `status`: 200, or 204 without a body. `answers`: by other statuses. `body`:
+=======
+        an answer without a body. `status`: 200, or 204 without a body. `answers`: other successes. `or_json`:
+        what is answered instead of another `media` if it is asked for. `body`:
+>>>>>>> 5a8a7a6 (What files for accountants need is said by a file, and without one the answer is 409)
         as `answer`; `example` is one that is taken. `problems`: statuses besides those that follow by
         themselves. `public`: for those, too, who have not logged in.
         """
@@ -109,7 +115,7 @@ class Endpoint(Route):
         self.name = f"{module.__name__.rpartition('.')[2]}_{handler.__name__}"
         self.tag = path.split("/")[1]
         self.about = _about(module.__doc__ or "")
-        self.media = media
+        self.media, self.or_json = media, or_json
         self.answers: dict[int, Any] = {status or (204 if answer is None else 200): answer, **(answers or {})}
         self.body, self.body_media, self.body_needed = body, body_media, body_needed
         self.example = example

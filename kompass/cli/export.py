@@ -79,7 +79,7 @@ def export(
             params = {**asked.params, "package": "true"}
             with archived(client, asked.path, params, language, quiet=as_json) as archive:
                 told = archive.manifest
-                target = output or Path(told["file"])
+                target = output or Path(Path(told["file"]).name)
                 refuse_existing(target, _manifest(target))
                 archive.write(told["file"], target, told["sha256"])
             _note(target, told)

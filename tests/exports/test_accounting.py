@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kompass.accounting.datev.validating import validate
 from kompass.cli.app import app
 from kompass.domain.examples import full
 from kompass.exports import datev
+from kompass.exports.books import read_books
 from kompass.exports.datev import Period, Problems
 from kompass.exports.gobd import DAYS
 from tests.identity.conftest import ADMIN, put_user
@@ -269,6 +271,26 @@ async def test_a_file_that_is_not_sound_goes_to_nobody(
     answer = await company.get("datev/bookings", NOVEMBER)
     assert answer.status_code == 500
     assert "the last line has no CRLF" in answer.json()["detail"]
+
+
+async def test_without_a_file_that_says_whose_books_there_are_none(
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "books.toml"
+    for text, said in (
+        (None, "Nobody has said whose books it is"),
+        ("company = ", "says what can't be"),
+        (BOOKS.replace("55003", "0"), "client"),
+        (BOOKS + 'colour = "red"', "colour"),
+        (BOOKS.replace("8125", "eight"), "revenue"),
+    ):
+        if text is not None:
+            file.write_text(text)
+        asked = partial(read_books, None if text is None else file)
+        monkeypatch.setattr("kompass.api.accounting.read_books", lambda _, asked=asked: asked())
+        for path in ("datev/bookings", "datev/accounts", "gobd/export"):
+            answer = await company.get(path, {} if path == "datev/accounts" else NOVEMBER)
+            assert (answer.status_code, said in answer.json()["detail"]) == (409, True), answer.text
 
 
 async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None:

@@ -203,6 +203,7 @@ def test_what_was_exported_can_be_imported(tmp_path: Path, doctype: str, heading
         assert {**found, "type": doctype} == held
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40), min_size=1, max_size=8))
 def test_any_text_is_in_every_file(tmp_path: Path, texts: list[str]) -> None:
