@@ -97,12 +97,8 @@ class Endpoint(Route):
         public: bool = False,
     ) -> None:
         """`answer`: a type that pydantic knows (`TypedDict`, model, dataclass, …), or a JSON schema; none is
-<<<<<<< HEAD
-        an answer without a body. `status`: 200, or 204 without a body. `answers`: by other statuses. `body`:
-=======
-        an answer without a body. `status`: 200, or 204 without a body. `answers`: other successes. `or_json`:
-        what is answered instead of another `media` if it is asked for. `body`:
->>>>>>> 5a8a7a6 (What files for accountants need is said by a file, and without one the answer is 409)
+        an answer without a body. `status`: 200, or 204 without a body. `answers`: by other statuses.
+        `or_json`: what is answered instead of another `media` if it is asked for. `body`:
         as `answer`; `example` is one that is taken. `problems`: statuses besides those that follow by
         themselves. `public`: for those, too, who have not logged in.
         """

@@ -156,18 +156,14 @@ def _operation(one: Endpoint, schemas: _Schemas) -> Json:
         answers[str(status)] = {"description": one.summary}
         if kind is not None:
             answers[str(status)]["content"] = {one.media: {"schema": schemas.of(kind)}}
-<<<<<<< HEAD
+            if one.or_json is not None:
+                answers[str(status)]["content"][JSON] = {"schema": one.or_json}
     refusals: Json = {}
     for code in sorted(one.problems):
         if code in one.answers:  # a report about what was refused, or a problem
             answers[str(code)]["content"] |= _refusal(code, _WHY[code])["content"]
         else:
             refusals[str(code)] = {"$ref": f"#/components/responses/{code}"}
-=======
-            if one.or_json is not None:
-                answers[str(status)]["content"][JSON] = {"schema": one.or_json}
-    refusals = {str(code): {"$ref": f"#/components/responses/{code}"} for code in sorted(one.problems)}
->>>>>>> 5a8a7a6 (What files for accountants need is said by a file, and without one the answer is 409)
     told: Json = {
         "operationId": one.name,
         "summary": one.summary,
