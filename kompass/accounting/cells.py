@@ -67,6 +67,17 @@ def text_of(value: Value, column: Column, dialect: Dialect) -> tuple[str, CellEr
     return text, changed
 
 
+def is_unmistakable(column: Column) -> bool:
+    """Whether no cell of the column needs quotes, a guard or a look at its length: see `bare_text`."""
+    plain = column.kind in (CellKind.INTEGER, CellKind.DAY, CellKind.MOMENT)
+    return plain and column.form is None and column.longest is None
+
+
+def bare_text(value: Value, column: Column, dialect: Dialect) -> str:
+    """`text_of` of such a column's values but None. Raises `CellError` for one that it can't hold."""
+    return _WRITERS[column.kind](value, column, dialect)
+
+
 def fitted(text: str, dialect: Dialect) -> tuple[str, str]:
     """The text in signs that the encoding has, and those that it hasn't."""
     codec = dialect.codec

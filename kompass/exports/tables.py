@@ -10,7 +10,7 @@ from typing import Any
 
 from kompass.accounting.cells import Value
 from kompass.accounting.plain import plain_profile
-from kompass.accounting.profiles import Column, Profile
+from kompass.accounting.profiles import CellKind, Column, Profile
 from kompass.accounting.sources import typed
 from kompass.domain.base import Authored
 from kompass.domain.labels import label
@@ -18,6 +18,7 @@ from kompass.domain.labels import label
 _LAST = tuple(field.alias or name for name, field in Authored.model_fields.items() if name != "id")
 """Members of all documents: they come behind those of the type."""
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])|[0-9]+")
+_MADE = frozenset({CellKind.DECIMAL, CellKind.DAY, CellKind.MOMENT, CellKind.TEXTS})
 Rows = Callable[[Mapping[str, Any]], list[Value]]
 
 
@@ -73,17 +74,24 @@ def _words(name: str) -> str:
 
 def rows_of(profile: Profile) -> Rows:
     """Makes rows of documents, for profiles whose columns are all found within the document."""
-    ways = [(tuple(column.source[0].split(".")), column.kind) for column in profile.columns]
+    ways = [_way(column) for column in profile.columns]
 
     def row(body: Mapping[str, Any]) -> list[Value]:
         cells: list[Value] = []
-        for way, kind in ways:
-            value: Any = body
-            for name in way:
-                value = value.get(name) if isinstance(value, Mapping) else None
-                if value is None:
-                    break
-            cells.append(None if value is None or value == "" else typed(value, kind))
+        for name, rest, kind in ways:
+            value: Any = body.get(name)
+            for step in rest:
+                value = value.get(step) if isinstance(value, dict) else None
+            if value is None or value == "":
+                cells.append(None)
+            else:
+                cells.append(value if kind is None else typed(value, kind))
         return cells
 
     return row
+
+
+def _way(column: Column) -> tuple[str, tuple[str, ...], CellKind | None]:
+    """Where a column's value is, and its kind, if a cell doesn't have it as it stands in the document."""
+    name, *rest = column.source[0].split(".")
+    return name, tuple(rest), column.kind if column.kind in _MADE else None
