@@ -114,7 +114,9 @@ class Product:
         self._own: dict[bytes, ASGIApp] = {
             b"app": page,
             b"api": api,
-            b"metrics": metrics(documents.server, sync.index, identity, feed, jobs, sync.erasures),
+            b"metrics": metrics(
+                documents.server, sync.index, identity, feed, jobs, sync.erasures, lexware.exchange
+            ),
             b"healthz": JSONResponse({"status": "ok"}),
             b"readyz": self._ready,
         }
@@ -203,6 +205,7 @@ class Product:
             ("copies of the documents", self.feed.notes),
             ("jobs", self.jobs.notes),
             ("erasures", self.sync.erasures.notes),
+            ("files for Lexware", self.lexware.exchange.notes),
         )
         for what, look in looks:
             try:

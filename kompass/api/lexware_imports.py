@@ -162,7 +162,10 @@ async def sent(request: Request) -> Response:
             )  # fmt: skip
         except (BusyError, LeaseLostError) as error:
             raise Problem(409, str(error)) from None
-    return JSONResponse(_report(report, request), 422 if report.state == "refused" else 200)
+    if report.state == "refused":
+        said = report.gesagt if german(request) else report.said
+        raise Problem(422, said, members={"report": _report(report, request)})
+    return JSONResponse(_report(report, request))
 
 
 async def polled(request: Request) -> Response:
@@ -304,7 +307,6 @@ ROUTES = [
         sent,
         "Takes a file of payments or invoices; a bad row stops no other",
         answer=LexwareReport,
-        answers={422: LexwareReport},
         body=BYTES,
         body_media="text/csv",
         example="InvoiceNumber;PaymentDate;PaymentAmount\nR-2026-00001;02.11.2026;119,00\n",

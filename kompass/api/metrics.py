@@ -21,6 +21,7 @@ from kompass.feed.desk import FeedDesk
 from kompass.feed.ledger import State, Status
 from kompass.identity.setup import IdentityServices
 from kompass.jobs.desk import JobsDesk
+from kompass.lexware.exchange import Exchange
 from kompass.privacy.desk import ErasureDesk
 from kompass.sync.index import FeedIndex
 from replication.http import node, statistics
@@ -40,9 +41,11 @@ class Metrics:
         feed: FeedDesk,
         jobs: JobsDesk,
         erasures: ErasureDesk,
+        lexware: Exchange,
     ) -> None:
         self._index = index
         self._erasures = erasures
+        self._lexware = lexware
         self._feed = feed
         self._jobs = jobs
         self._identity = identity
@@ -65,7 +68,12 @@ class Metrics:
             raise Problem(403, f"Figures are for administrators of the server and the role {METRICS_ROLE}.")
         documents = bytes((await node.prometheus(call)).body)
         lines = list(self._lines())
-        besides = (("feed", self._of_feed), ("jobs", self._of_jobs), ("erasures", self._erasures.figures))
+        besides = (
+            ("feed", self._of_feed),
+            ("jobs", self._of_jobs),
+            ("erasures", self._erasures.figures),
+            ("lexware", self._lexware.figures),
+        )
         for what, beside in besides:
             try:
                 lines += await asyncio.to_thread(beside)
@@ -161,6 +169,7 @@ def metrics(
     feed: FeedDesk,
     jobs: JobsDesk,
     erasures: ErasureDesk,
+    lexware: Exchange,
 ) -> ASGIApp:
     """The ASGI application."""
-    return Authentication(Metrics(index, identity, feed, jobs, erasures), server)
+    return Authentication(Metrics(index, identity, feed, jobs, erasures, lexware), server)

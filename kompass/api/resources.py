@@ -27,6 +27,7 @@ from kompass.api import (
     jobs,
     lexware,
     lexware_imports,
+    lexware_watch,
     login,
     printing,
     privacy,
@@ -67,6 +68,7 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
     jobs.ROUTES,
     lexware.ROUTES,
     lexware_imports.ROUTES,
+    lexware_watch.ROUTES,
     search.ROUTES,
     reports.ROUTES,
     exports.ROUTES,  # before documents: `export` is no id

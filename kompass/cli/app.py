@@ -22,6 +22,7 @@ from kompass.cli.index import index
 from kompass.cli.init import init
 from kompass.cli.jobs import jobs
 from kompass.cli.keycloak import keycloak
+from kompass.cli.lexware import lexware
 from kompass.cli.migrate import migrate
 from kompass.cli.numbers import numbers
 from kompass.cli.printing import print_document
@@ -60,6 +61,7 @@ app.command()(upgrade)
 app.add_typer(migrate, name="migrate")
 app.add_typer(feed, name="feed")
 app.add_typer(jobs, name="jobs")
+app.add_typer(lexware, name="lexware")
 app.add_typer(datev, name="datev")
 app.add_typer(readstore, name="readstore")
 app.add_typer(rebuild, name="rebuild")

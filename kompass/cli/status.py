@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kompass.cli import feed as feed_cli
 from kompass.cli import jobs as jobs_cli
+from kompass.cli import lexware as lexware_cli
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import Data, Json
 from kompass.cli.telling import tell_json
+
+if TYPE_CHECKING:
+    from kompass.sync.gate.gate import Gate
 
 
 def status(
@@ -30,6 +34,8 @@ def status(
     from kompass.feed.registry import SINKS
     from kompass.jobs.desk import LATE_SECONDS, JobsDesk
     from kompass.jobs.store import JobStoreError
+    from kompass.lexware.exchange import Exchange
+    from kompass.lexware.store import LexwareStoreError
     from kompass.readstore.embedded import postmaster
     from kompass.readstore.place import directory_of, embedded_dsn
     from kompass.sqlfile import shared_files
@@ -51,8 +57,17 @@ def status(
         raise UsableError(str(error)) from error
     finally:
         jobs_desk.close()
+    exchange = Exchange(settings, _no_gate)
+    try:
+        files = exchange.status()
+    except LexwareStoreError as error:
+        raise UsableError(str(error)) from error
+    finally:
+        exchange.close()
     if json:
-        told = {"server": url, **ready, "processes": beside, "feed": feed, "jobs": jobs}
+        told = {
+            "server": url, **ready, "processes": beside, "feed": feed, "jobs": jobs, "lexware": files,
+        }  # fmt: skip
         tell_json(told)
     else:
         typer.echo(
@@ -69,12 +84,19 @@ def status(
             jobs_cli.print_status(jobs)
         else:
             typer.echo(f"jobs: absent: {jobs_absent}")
+        if files["export"] is not None or files["imported"] is not None:
+            lexware_cli.print_status(files)
     late = any(one["state"] != "following" for one in feed["sinks"])
     late |= any(one["pid"] is None for one in beside.values())
     if jobs_absent is None:
         late |= jobs["state"] != "following" or jobs["late_seconds"] > LATE_SECONDS
+    late |= bool(files["alerts"])
     if ready["status"] != "ready" or late or (not feed["running"] and SINKS.keys() - feed["absent"].keys()):
         raise typer.Exit(3)
+
+
+def _no_gate() -> Gate:
+    raise AssertionError("nothing is exchanged here")
 
 
 def _ready(url: str) -> dict[str, Any]:

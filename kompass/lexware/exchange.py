@@ -13,18 +13,32 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from kompass.accounting.problems import quoted
 from kompass.kept import LEXWARE
 from kompass.leases import Lease, held
-from kompass.lexware import arrivals, delivering, erasing, exporting, importing, mirroring, resolving, runs
+from kompass.lexware import (
+    arrivals,
+    delivering,
+    erasing,
+    exporting,
+    importing,
+    mirroring,
+    reconciling,
+    resolving,
+    runs,
+    watching,
+)
 from kompass.lexware.arrivals import Report
 from kompass.lexware.errors import SyncError
 from kompass.lexware.exporting import Sheet, Wish
 from kompass.lexware.files_in import FileKind
 from kompass.lexware.inbox import FAILED, PROCESSED, RESTS, Inbox, InboxError, Skipped, Waiting
+from kompass.lexware.ledger import ledger
+from kompass.lexware.reconciling import Comparison
 from kompass.lexware.resolving import Resolution
 from kompass.lexware.runs import Kind, Run
 from kompass.lexware.sftp import Sftp
@@ -217,6 +231,33 @@ class Exchange:
         async with self._alone("export") as (store, out), self._alone("import") as (_, into):
             await erasing.erase(store, (out, into), gate, self.target, inbox, tickets)
         return True
+
+    def status(self) -> dict[str, Any]:
+        """See `watching.status`. Blocks."""
+        return watching.status(self.store)
+
+    def notes(self) -> list[str]:
+        """What somebody should look at, without saying what it is about. Blocks."""
+        count = len(self.status()["alerts"])
+        return [f"{count} alerts about Lexware: kompass lexware status tells which."] if count else []
+
+    def figures(self) -> list[str]:
+        """For Prometheus. Blocks."""
+        return list(watching.figures(self.status()))
+
+    async def watch(self) -> None:
+        """Looks whether somebody has to be told something."""
+        store = await asyncio.to_thread(lambda: self.store)
+        if store is not None:
+            await watching.look(store, self.settings, self.gate_now(), self.now().timestamp())
+
+    async def reconcile(self, month: str) -> Comparison:
+        """A month, as `reconciling.MONTH` has it."""
+        store = await asyncio.to_thread(self.opened)
+        database = self.gate_now().database
+        await database.fresh()
+        books = await ledger(database)
+        return await asyncio.to_thread(reconciling.compare, store, books, month)
 
     async def tidy(self) -> None:
         """Removes files that were looked at long ago. Raises `BusyError`, `InboxError`."""

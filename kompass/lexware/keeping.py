@@ -18,6 +18,8 @@ LOOK = 20.0
 """Seconds between looks at the clock."""
 AGAIN = 900.0
 """Seconds after which is tried again what couldn't be delivered."""
+WATCH = 900.0
+"""Seconds between looks whether somebody has to be told something."""
 DAY = 86_400.0
 MISSED = DAY
 """What was missed for longer isn't made up for: the next time comes soon enough."""
@@ -35,10 +37,11 @@ class Keeper:
     """Of one process; several may look at the same clock."""
 
     def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._task: asyncio.Task[None] | None = None
         self._tried = 0.0
         self._tidy = 0.0
+        self._watch = 0.0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="lexware")
@@ -48,7 +51,7 @@ class Keeper:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.to_thread(self._exchange.close)
+        await asyncio.to_thread(self.exchange.close)
 
     async def _run(self) -> None:
         acting_as(Actor(AUTHOR, door=Door.IMPORT))
@@ -58,7 +61,7 @@ class Keeper:
 
     async def look(self) -> None:
         """Does what is due now. What fails is logged."""
-        for work in (self._erased, self._scheduled, self._undelivered, self._tidied):
+        for work in (self._erased, self._scheduled, self._undelivered, self._watched, self._tidied):
             try:
                 await work()
             except BusyError:
@@ -67,7 +70,7 @@ class Keeper:
                 log.exception("the exchange with Lexware failed: it is tried again")
 
     async def _scheduled(self) -> None:
-        settings = self._exchange.settings
+        settings = self.exchange.settings
         if settings.lexware_directory is None and settings.lexware_sftp is None:
             return
         if missing() is not None:
@@ -80,8 +83,8 @@ class Keeper:
         """Does it if its time has come since it was done last; the first time is the next one."""
         if cron == NEVER:
             return
-        store = await asyncio.to_thread(self._exchange.opened)
-        now = self._exchange.now().timestamp()
+        store = await asyncio.to_thread(self.exchange.opened)
+        now = self.exchange.now().timestamp()
         at = previous(Schedule(name, cron), now)
         noted = await asyncio.to_thread(store.noted, f"schedule.{name}")
         done = noted[1]["at"] if noted is not None else None
@@ -92,26 +95,32 @@ class Keeper:
         await asyncio.to_thread(store.note, f"schedule.{name}", {"at": at})
 
     async def _export(self) -> None:
-        await self._exchange.export_all(SCHEDULE)
+        await self.exchange.export_all(SCHEDULE)
 
     async def _erased(self) -> None:
-        await self._exchange.erase()
+        await self.exchange.erase()
+
+    async def _watched(self) -> None:
+        now = self.exchange.now().timestamp()
+        if now - self._watch > WATCH:
+            self._watch = now
+            await self.exchange.watch()
 
     async def _tidied(self) -> None:
-        now = self._exchange.now().timestamp()
-        if now - self._tidy > DAY and await asyncio.to_thread(lambda: self._exchange.store) is not None:
+        now = self.exchange.now().timestamp()
+        if now - self._tidy > DAY and await asyncio.to_thread(lambda: self.exchange.store) is not None:
             self._tidy = now
-            await self._exchange.tidy()
+            await self.exchange.tidy()
 
     async def _import(self) -> None:
-        await self._exchange.poll(SCHEDULE)
+        await self.exchange.poll(SCHEDULE)
 
     async def _undelivered(self) -> None:
-        store = await asyncio.to_thread(lambda: self._exchange.store)
+        store = await asyncio.to_thread(lambda: self.exchange.store)
         if store is None:
             return
-        now = self._exchange.now().timestamp()
+        now = self.exchange.now().timestamp()
         waiting = await asyncio.to_thread(runs.undelivered, store)
         if waiting and (now - self._tried > AGAIN or not waiting[0].attempts):
             self._tried = now
-            await self._exchange.deliver()
+            await self.exchange.deliver()

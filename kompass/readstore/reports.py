@@ -52,6 +52,12 @@ REPORTS: Mapping[str, Report] = {
         ("invoice", "invoice_amount"),
         "open_amount DESC, customer_id",
     ),
+    "invoices": Report(
+        "report_invoices",
+        "Invoices by the month of their date: how many, and what they sum up to.",
+        ("invoice", "invoice_amount"),
+        "month DESC NULLS LAST",
+    ),
     "workload": Report("report_workload", "Open tasks by person.", ("user_task", "project_task"), "person"),
     "capacity": Report(
         "report_capacity",
@@ -103,6 +109,14 @@ def views(generation: Generation) -> dict[str, str]:
                 FROM {data}.invoice i JOIN {data}.invoice_amount a ON a.invoice_id = i.id
                 WHERE i.status IN ('sent', 'partial_paid', 'overdue')
             ) i WHERE open > 0 GROUP BY customer_id
+        """,
+        "report_invoices": f"""
+            SELECT to_char(i.invoice_date, 'YYYY-MM') AS month, count(*) AS invoices,
+                coalesce(sum(a.net_amount), 0) AS net_amount, coalesce(sum(a.tax_amount), 0) AS tax_amount,
+                coalesce(sum(a.gross_amount), 0) AS gross_amount,
+                coalesce(sum(a.paid_amount), 0) AS paid_amount
+            FROM {data}.invoice i LEFT JOIN {data}.invoice_amount a ON a.invoice_id = i.id
+            WHERE i.status <> 'draft' GROUP BY 1
         """,
         "report_workload": f"""
             SELECT assigned_to AS person, count(*) AS open_tasks,

@@ -89,7 +89,7 @@ def _searched(t: Target) -> Asks:
 
 
 def _reported(t: Target) -> Asks:
-    for name in ("pipeline", "forecast", "margins", "aging", "workload", "capacity", t.path):
+    for name in ("pipeline", "forecast", "margins", "aging", "invoices", "workload", "capacity", t.path):
         yield from get(f"/api/v1/reports/{name}")
 
 
@@ -162,6 +162,8 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     **FOR_DOCUMENTS,
     "/lexware/exports": _exchanged,
     "/lexware/imports": _imported,
+    "/lexware/status": lambda t: get("/api/v1/lexware/status"),
+    "/lexware/reconciliation": lambda t: get("/api/v1/lexware/reconciliation", {"month": "2026-10"}),
     "/lexware/imports/poll": _api(("POST", "lexware/imports/poll", None)),
     "/lexware/imports/{num:int}": _api(("GET", "lexware/imports/1", None)),
     "/lexware/errors": _api(("GET", "lexware/errors", None), ("GET", "lexware/errors?state=all", None)),

@@ -63,7 +63,7 @@ async def test_the_accounts_send_a_file_and_settle_what_did_not_fit(
     assert taken.json() == would.json()
     assert "gibt es nicht" in taken.json()["problems"][0]["detail"]
     broken = await client.post(address, content=b"Name\n", headers=csv, auth=buch)
-    assert (broken.status_code, broken.json()["state"]) == (422, "refused")
+    assert (broken.status_code, broken.json()["report"]["state"]) == (422, "refused")
     (listed, *_) = (await client.get(address, auth=buch)).json()["files"][::-1]
     shown = await client.get(f"{address}/{listed['num']}", auth=buch)
     assert (listed["name"], shown.json()["report"]["sums"]["applied"]) == ("a.csv", "19.00")

@@ -108,10 +108,10 @@ def test_reports_are_for_those_to_whom_they_say_something(demo: Demo) -> None:
     }
     assert names == {
         "adm1": ["pipeline", "forecast", "workload"],
-        "innen1": ["pipeline", "forecast", "aging", "workload", "capacity"],
-        "plan1": ["aging", "workload", "capacity"],
+        "innen1": ["pipeline", "forecast", "aging", "invoices", "workload", "capacity"],
+        "plan1": ["aging", "invoices", "workload", "capacity"],
         "kalk1": ["pipeline", "forecast", "workload", "capacity"],
-        "buch1": ["pipeline", "forecast", "margins", "aging", "workload", "capacity"],
+        "buch1": ["pipeline", "forecast", "margins", "aging", "invoices", "workload", "capacity"],
         "gf1": list(REPORTS),
         "admin": [],
     }

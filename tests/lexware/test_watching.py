@@ -1,0 +1,134 @@
+"""Somebody is told when the exchange needs him, once; a month is the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from kompass.lexware import delivering, keeping, mirroring
+from kompass.lexware.exchange import Exchange
+from kompass.lexware.exporting import Wish
+from kompass.lexware.keeping import Keeper
+from kompass.lexware.ledger import ledger
+from kompass.lexware.runs import Kind
+from kompass.lexware.targets import Folder
+from kompass.server import Product
+from replication.protocol import jsontext
+from tests.identity.conftest import put_user
+from tests.lexware.test_importing import lines, payments
+from tests.lexware.world import database_of, exchange
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.alone("its files are this process's"),
+]
+HEAD = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag;Status"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def one(product: Product, tmp_path: Path) -> AsyncIterator[Exchange]:
+    opened = exchange(product, tmp_path)
+    yield opened
+    opened.close()
+
+
+async def notified(product: Product, person: str) -> list[str]:
+    rows = await database_of(product).documents(all_ids())
+    bodies = [jsontext.decode(row.text) for row in rows]
+    return [
+        body["title"]
+        for body in bodies
+        if body.get("type") == "notification" and body.get("recipientId") == person
+    ]
+
+
+def all_ids() -> Any:
+    from replication.store.values import KeyRange
+
+    return KeyRange(start="notification-", end="notification-\uffff")
+
+
+async def test_many_errors_are_told_once(product: Product, one: Exchange) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(product), base_url="http://server") as client:
+        for name, role in (("buch9", "BUCH"), ("innen9", "INNEN")):
+            await put_user(client, name, role)
+            await client.get("/kompass", auth=(name, "pw"))
+    await one.take(payments("R-0;;02.11.2026;1,00;;", "R-00;;02.11.2026;2,00;;"), "a.csv", "buch9")
+    await one.watch()
+    await one.watch()
+    (told,) = one.status()["alerts"]
+    assert (told["name"], "2 of 2 rows" in told["said"]) == ("errors", True)
+    assert await notified(product, "buch9") == [told["gesagt"]]
+    assert await notified(product, "innen9") == []
+    assert one.notes() == ["1 alerts about Lexware: kompass lexware status tells which."]
+    assert "kompass_lexware_open_errors 2" in one.figures()
+    later = one.now
+    one.now = lambda: later() + timedelta(days=2)
+    await one.watch()
+    assert [alert["name"] for alert in one.status()["alerts"]] == []
+
+
+async def test_what_was_due_and_is_not_done_is_told(one: Exchange) -> None:
+    pytest.importorskip("croniter")
+    keeper = Keeper(one)
+    at = one.now
+    await keeper.look()
+    one.now = lambda: at() + timedelta(days=1)
+    await one.watch()
+    assert "no export" in [alert["name"] for alert in one.status()["alerts"]]
+    await keeper.look()
+    assert one.status()["export"]["rows"] == 3, "what was missed is made up for"
+    await one.watch()
+    assert "no export" not in [alert["name"] for alert in one.status()["alerts"]]
+    assert keeping.missing() is None
+
+
+async def test_a_file_that_can_not_be_delivered_is_told(
+    one: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pause(_: float) -> None:
+        pass
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(delivering, "pause", pause)
+    monkeypatch.setattr(Folder, "_write", full)
+    await one.export(Wish(Kind.CONTRACTS, "buch1"))
+    await one.watch()
+    assert [alert["name"] for alert in one.status()["alerts"]] == ["undelivered"]
+
+
+async def test_gaps_between_lexware_and_here_are_told(product: Product, one: Exchange) -> None:
+    day = one.gate_now().now().strftime("%d.%m.%Y")
+    month = one.gate_now().now().strftime("%Y-%m")
+    rows = [f"R-2027-{n:05};{day};K-00001;100,00;19,00;119,00;" for n in range(1, 9)]
+    report = await one.take(lines(HEAD, *rows).encode(), "r.csv", "buch1")
+    assert report.outcomes == {"new": 8}
+    same = await one.reconcile(month)
+    assert (same.lexware.invoices, same.documents.invoices, same.differences) == (8, 8, [])
+    await one.watch()
+    assert one.status()["alerts"] == []
+    with one.opened().writing() as connection:
+        connection.execute("UPDATE said SET gross = '1119.00' WHERE number = 'R-2027-00001'")
+        for n in range(9, 16):
+            connection.execute(
+                "INSERT INTO said VALUES (?, 'a', ?, '0.00', '0.00', '0.00')",
+                (f"R-2027-{n:05}", f"{month}-01"),
+            )
+    other = await one.reconcile(month)
+    assert (other.count_gap, other.sum_gap) == (7, Decimal(1000))
+    assert [(d.number, d.what) for d in other.differences][:2] == [
+        ("R-2027-00001", "amount"), ("R-2027-00009", "missing here"),
+    ]  # fmt: skip
+    await one.watch()
+    assert {alert["name"] for alert in one.status()["alerts"]} == {f"count {month}", f"sum {month}"}
+    books = await ledger(database_of(product))
+    assert mirroring.invoice_id("R-2027-00001") in {each.id for each in books.invoices}
