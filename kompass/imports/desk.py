@@ -79,6 +79,11 @@ class ImportDesk:
             self._store = ImportStore(self._directory, shared=self._shared)
         return self._store
 
+    def take_over(self) -> None:
+        """Goes on at once with what this server was at when it died: of a directory there is one."""
+        if self._shared is None and self.store is not None:
+            self.store.take_over()
+
     async def close(self) -> None:
         await self.reader.close()
         if self._store is not None:

@@ -400,6 +400,12 @@ class ImportStore(SqlFile):
         with self.writing() as connection:
             connection.execute("UPDATE imports SET until = 0 WHERE id = ? AND lease = ?", (docid, lease))
 
+    def take_over(self) -> None:
+        """Nobody works on anything: whoever did has died. For the only process there is."""
+        if self.rows("SELECT 1 FROM imports WHERE until > 0 LIMIT 1"):
+            with self.writing() as connection:
+                connection.execute("UPDATE imports SET lease = '', until = 0 WHERE until > 0")
+
     # -- rows ----------------------------------------------------------------------------------
 
     def outcomes(

@@ -56,6 +56,10 @@ class ImportService:
 
     async def _look(self) -> None:
         cleaned = -CLEAN_SECONDS
+        try:
+            await asyncio.to_thread(self._desk.take_over)
+        except ImportStoreError:
+            log.exception("imports can't be gone on with at once")
         while True:
             self._awake.clear()
             try:
