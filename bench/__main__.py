@@ -23,6 +23,7 @@ from bench import (
     models,
     readstore,
     replication,
+    rest,
     search,
 )
 from bench.servers import ROOT
@@ -114,6 +115,16 @@ def run_backup(
 ) -> None:
     """Backups of a running cluster, and what they cost its writers."""
     backup.run(couchdb, rounds)
+
+
+@app.command("rest")
+def run_rest(
+    customers: Annotated[int, typer.Option(help="customers there are")] = 50_000,
+    seconds: Annotated[float, typer.Option(help="seconds of each way of asking")] = 30,
+    rounds: Annotated[int, typer.Option(help="questions of each kind that are asked alone")] = 50,
+) -> None:
+    """Lists of 50 customers over REST: 50 people of all roles at once."""
+    rest.run(customers, seconds, rounds)
 
 
 @app.command("export")

@@ -8,6 +8,7 @@ shown: it must be a document that he sees now.
 from __future__ import annotations
 
 import hashlib
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ MOST_EXAMINED = 5000
 """Documents that are looked at for one page. With fewer hits by then the page is a short one."""
 FEW = 1000
 """Documents of one value that are sorted when they are asked for, by whatever they shall be sorted by."""
+MANY_SECONDS = 60.0
+"""For so long a value of many documents is taken for one: finding that out means to read them."""
+_MOST_KNOWN = 10_000
+_many: dict[tuple[str, str, str, Any], float] = {}
+"""Until when, of whose view, type, field and value. Whoever is wrong about it goes through the index."""
 _AT_ONCE = 1000
 _SIGNATURE = "resources/1/"
 _DIGEST = 9
@@ -131,10 +137,18 @@ def _page(question: Question, found: Sequence[tuple[IndexEntry, Document]]) -> P
 
 
 async def _few(view: PersonalDatabase, doctype: str, wanted: Filter) -> list[Document] | None:
-    """The documents with one value; None if they are many."""
+    """The documents with one value; None if they are many, or were a moment ago."""
+    known = (view.principal.name, doctype, wanted.field.name, wanted.values[0])
+    if _many.get(known, 0.0) > time.monotonic():
+        return None
     low = array_prefix([doctype, wanted.values[0]])
     found = await _listed(view, doctype, wanted.field.name, low, None, False, FEW + 1)
-    return [document for _, document in found] if len(found) <= FEW else None
+    if len(found) <= FEW:
+        return [document for _, document in found]
+    while len(_many) >= _MOST_KNOWN:
+        del _many[next(iter(_many))]
+    _many[known] = time.monotonic() + MANY_SECONDS
+    return None
 
 
 async def _listed(
