@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -510,6 +511,11 @@ class Settings(BaseSettings):
     def _is_a_cron_line(cls, value: str) -> str:
         if value != "never" and re.fullmatch(r"[0-9a-z*/,#-]+( [0-9a-z*/,#-]+){4}", value) is None:
             raise ValueError(f"{value!r} is no cron line of five parts, as 0 2 * * *, and not never")
+        if value != "never" and find_spec("croniter") is not None:
+            from croniter import croniter
+
+            if not croniter.is_valid(value):
+                raise ValueError(f"{value!r} is no time that ever comes")
         return value
 
     @field_validator("lexware_sftp")

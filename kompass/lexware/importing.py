@@ -22,7 +22,7 @@ import structlog
 from kompass.accounting.invoices import InvoiceRows, MirroredInvoice
 from kompass.accounting.matching import ERRORS, Match, Outcome, match_all
 from kompass.accounting.payments import Payment, payment_of
-from kompass.accounting.problems import Problem, UnreadableError
+from kompass.accounting.problems import Problem, UnreadableError, quoted
 from kompass.accounting.row_errors import ErrorType, RowError
 from kompass.domain.money import json_number
 from kompass.leases import Lease
@@ -36,6 +36,8 @@ from kompass.lexware.store import LexwareStore
 from kompass.sync.gate.gate import Gate
 
 ZONE = ZoneInfo("Europe/Berlin")
+MOST_UNKNOWN = 100
+"""Headings that weren't read, and that a report names."""
 _ZERO = Decimal(0)
 log = structlog.get_logger(__name__)
 
@@ -127,7 +129,7 @@ class _Taking:
             }
             for one in file.findings
         ]  # fmt: skip
-        self.report.unknown = list(file.unknown)
+        self.report.unknown = [quoted(heading) for heading in file.unknown[:MOST_UNKNOWN]]
         self.refused = mirroring.refused(store)
         """What the documents don't say yet."""
         self.books = replace(books, invoices=[self._as_said(one) for one in books.invoices])

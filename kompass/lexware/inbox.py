@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,11 @@ RESTS = 10.0
 MOST_FILES = 500
 """That are looked at in one go."""
 LONGEST_NAME = 150
+"""Bytes, of a name under which a file is kept."""
 MANIFEST = ".manifest.json"
 REPORT = ".report.json"
 _MOST_MANIFEST = 1_000_000
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -100,34 +102,31 @@ class Inbox:
 
     def move(self, one: Waiting, to: str, report: bytes) -> str:
         """The file goes to `processed` or `failed`, with the report beside it. Where it is then, below the
-        folder.
+        folder; empty if somebody else has moved it.
         """
-        target = self.directory / to
         with self._opened() as folder:
             try:
-                target.mkdir(exist_ok=True)
-                if target.is_symlink():
-                    raise InboxError(f"{target} is a link: it has to be a folder.")
-                kept = _free(target, one.name)
-                beside = target / f"{kept}{REPORT}"
-                draft = target / f".{kept}{REPORT}.part"
-                draft.unlink(missing_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                with os.fdopen(os.open(draft, flags, 0o640), "wb") as file:
-                    file.write(report)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(beside)
-                os.rename(one.name, target / kept, src_dir_fd=folder)
-                manifest = one.name + MANIFEST
-                if os.path.lexists(self.directory / manifest):
-                    os.rename(manifest, target / f"{kept}{MANIFEST}", src_dir_fd=folder)
-                sync_directory(target)
-                sync_directory(self.directory)
-            except FileNotFoundError:
-                return ""  # somebody else has moved it
+                with suppress(FileExistsError):
+                    os.mkdir(to, dir_fd=folder)
+                into = os.open(to, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
             except OSError as error:
-                raise InboxError(f"{target} can't be written: {error.strerror}.") from None
+                raise InboxError(f"{self.directory / to} can't be written: {error.strerror}.") from None
+            try:
+                kept = _free(into, one.name)
+                _written(into, f"{kept}{REPORT}", report)
+                os.rename(one.name, kept, src_dir_fd=folder, dst_dir_fd=into)
+                with suppress(FileNotFoundError):
+                    manifest = f"{kept}{MANIFEST}"
+                    os.rename(f"{one.name}{MANIFEST}", manifest, src_dir_fd=folder, dst_dir_fd=into)
+                os.fsync(into)
+                os.fsync(folder)
+            except FileNotFoundError:
+                os.unlink(f"{kept}{REPORT}", dir_fd=into)
+                return ""
+            except OSError as error:
+                raise InboxError(f"{self.directory / to} can't be written: {error.strerror}.") from None
+            finally:
+                os.close(into)
         return f"{to}/{kept}"
 
     def clear(self, before: float | None = None) -> int:
@@ -153,7 +152,7 @@ class Inbox:
     def _opened(self) -> Iterator[int]:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = os.open(self.directory, _FOLDER)
         except OSError as error:
             raise InboxError(f"{self.directory} can't be read: {error.strerror}.") from None
         try:
@@ -194,13 +193,34 @@ def _bytes(folder: int, name: str, most: int) -> tuple[bytes, os.stat_result] | 
     return content, after
 
 
-def _free(target: Path, name: str) -> str:
+def _written(folder: int, name: str, content: bytes) -> None:
+    """A file that is there whole or not at all."""
+    draft = f".{name}.part"
+    with suppress(FileNotFoundError):
+        os.unlink(draft, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(draft, flags, 0o640, dir_fd=folder), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _free(folder: int, name: str) -> str:
     """A name that nothing has there, nothing beside it, and that can be shown."""
     plain = "".join(sign if sign.isprintable() and sign not in '\\/:*?"<>|' else "_" for sign in name)
-    stem = plain[: -len(".csv")][:LONGEST_NAME]
+    stem = plain[: -len(".csv")].encode()[:LONGEST_NAME].decode("utf-8", "ignore")
     number = 0
     while True:
         number += 1
         found = f"{stem}.csv" if number == 1 else f"{stem}-{number}.csv"
-        if not any(os.path.lexists(target / f"{found}{suffix}") for suffix in ("", REPORT, MANIFEST)):
+        if not any(_is_there(folder, f"{found}{suffix}") for suffix in ("", REPORT, MANIFEST)):
             return found
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

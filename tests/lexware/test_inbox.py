@@ -17,6 +17,7 @@ import pytest_asyncio
 from kompass.lexware import arrivals, inbox
 from kompass.lexware import exchange as exchanging
 from kompass.lexware.exchange import Exchange
+from kompass.lexware.inbox import InboxError
 from kompass.server import Product
 from tests.lexware.test_importing import lines, payments, row
 from tests.lexware.world import docid, exchange, get, invoice, put
@@ -122,6 +123,17 @@ async def test_links_devices_and_strange_names_do_no_harm(one: Exchange, tmp_pat
     for name in (file.name for file in (place / "failed").iterdir()):
         assert name.isprintable()
     assert (place / "link.csv").is_symlink()
+
+
+async def test_a_folder_that_is_a_link_is_not_written_into(one: Exchange, tmp_path: Path) -> None:
+    place = folder(one)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (place / "failed").symlink_to(elsewhere)
+    (place / "x.csv").write_bytes(b"Name\n")
+    with pytest.raises(InboxError, match="failed can't be written"):
+        await one.poll("schedule")
+    assert list(elsewhere.iterdir()) == []
 
 
 async def test_sums_that_are_others_than_the_manifest_says_refuse_a_file(
