@@ -29,6 +29,8 @@ from tests.product import answering
 
 __all__ = ["client", "company", "product", "settings", "store"]
 
+pytestmark = pytest.mark.slow
+
 
 async def subscribed(client: httpx.AsyncClient, auth: Any = ANNA, **sent: Any) -> dict[str, Any]:
     answer = await client.post("/api/v1/calendars", json=sent, auth=auth)

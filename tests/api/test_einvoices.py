@@ -25,6 +25,8 @@ from tests.identity.conftest import put_user
 
 __all__ = ["client", "company", "product", "settings", "store"]
 
+pytestmark = pytest.mark.slow
+
 INGE = ("inge", "pw")
 URL = "/api/v1/supplier-invoices/import"
 XML, PDF = {"content-type": "application/xml"}, {"content-type": "application/pdf"}

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from kompass.domain.derivations import HOURLY_RATE
 from kompass.domain.examples import smallest
@@ -19,6 +20,8 @@ from tests.api.test_printing import made
 from tests.identity.conftest import put_user
 
 __all__ = ["client", "company", "product", "settings", "store"]
+
+pytestmark = pytest.mark.slow
 
 PAUL, INGE = ("paul", "pw"), ("inge", "pw")
 Auth = tuple[str, str]

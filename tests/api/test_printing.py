@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import httpx
+import pytest
 from pypdf import PdfReader
 
 from tests.api.test_documents import (
@@ -21,6 +22,8 @@ from tests.api.test_documents import (
 )
 
 __all__ = ["client", "company", "product", "settings", "store"]
+
+pytestmark = pytest.mark.slow
 
 ANY = {"if-match": "*"}
 

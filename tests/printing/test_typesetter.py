@@ -183,6 +183,7 @@ async def test_a_draft_says_so_on_every_page(typesetter: Typesetter) -> None:
     assert all("ENTWURF" in page for page in pages)
 
 
+@pytest.mark.slow
 async def test_a_document_without_bounds_is_refused(letterhead: Path) -> None:
     typesetter = Typesetter(letterhead, seconds=0.3)
     short, row = offer(an_offer(), PARTIES), Row(("Regal",) * 6, "1,00 €")
