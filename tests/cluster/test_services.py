@@ -13,6 +13,8 @@ from kompass.search.setup import create_search
 from kompass.settings import Settings
 from kompass.vectors.setup import create_meaning
 
+pytestmark = pytest.mark.slow  # imports
+
 DSN = "postgresql://journal@nowhere.example/journal"
 SERVICES = {
     "search": {"meilisearch_url": "http://nowhere.example:7700"},
