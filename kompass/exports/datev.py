@@ -65,7 +65,6 @@ class Problems:
 
     told: list[tuple[str, str, Problem]] = field(default_factory=list)
     """Type of document, its id, and what is wrong."""
-    count: int = 0
     waiting: int = 0
     """Documents that aren't ready: drafts, what is cancelled, what isn't approved."""
 
@@ -73,11 +72,14 @@ class Problems:
         if problem.rule == _STATUS:
             self.waiting += 1
             return
-        self.count += 1
-        if len(self.told) < MOST_TOLD:
-            self.told.append((doctype, docid, problem))
+        self.told.append((doctype, docid, problem))
+
+    @property
+    def count(self) -> int:
+        return len(self.told)
 
     def as_json(self) -> list[dict[str, Any]]:
+        """The first ones, for a manifest."""
         return [
             {
                 "document": docid,
@@ -88,11 +90,11 @@ class Problems:
                 "reason": problem.reason,
                 "grund": problem.grund,
             }
-            for doctype, docid, problem in self.told
+            for doctype, docid, problem in self.told[:MOST_TOLD]
         ]
 
     def as_csv(self) -> bytes:
-        """The same for people: `Zeile;Feld;Fehler;Wert;Grund`."""
+        """All of them for people: `Zeile;Feld;Fehler;Wert;Grund`."""
         rows = [
             (None, problem.column or doctype, problem.rule, problem.value or docid, problem.grund)
             for doctype, docid, problem in self.told

@@ -22,8 +22,8 @@ from tests.product import running_product
 CONFIG = ROOT / "tests" / "api" / "schemathesis.toml"
 EXAMPLES = 2
 ASKED = (
-    "/(customers|customer-finances|access|audit|bulk|calendars|conflicts|devices|jobs|lexware|privacy"
-    "|quarantine|reports|search|users)(/|$)"
+    "/(customers|customer-finances|access|audit|bulk|calendars|conflicts|datev|devices|gobd|jobs|lexware"
+    "|privacy|quarantine|reports|search|users)(/|$)"
 )
 """Resources of documents have one description: some stand for all of them."""
 

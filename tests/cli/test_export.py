@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from kompass.cli.app import app
 from kompass.domain.examples import full
 from kompass.exports import reading
+from tests.exports.made import cells
 from tests.identity.conftest import ADMIN, put_user
 from tests.in_process import serving
 from tests.product import running_product
@@ -96,6 +97,41 @@ async def test_pages_and_what_documents_name_are_asked_for_bit_by_bit(
     monkeypatch.setattr(reading, "MOST_KEPT", 2)
     assert (await run(url, "chef", "lexware-contracts", "--output", pieces)).exit_code == LEFT_OUT
     assert pieces.read_bytes() == whole.read_bytes()
+
+
+async def test_a_list_is_written_in_any_form_with_its_filters(url: str, tmp_path: Path) -> None:
+    sheet, lines = tmp_path / "contracts.xlsx", tmp_path / "contracts.ndjson"
+    asked = ("--filter", "status=signed", "-f", "contractValueEur.gt=0", "--fields", "contractNumber,status")
+    told = await run(url, "chef", "contracts", "--format", "xlsx", *asked, "--german", "--output", sheet)
+    assert told.exit_code == 0, told.exception or told.output
+    number = full("contract")["contractNumber"]
+    assert [row[1:] for row in cells(sheet.read_bytes())] == [
+        ["Vertragsnummer", "Status"],
+        [number, "signed"],
+    ]
+    manifest = json.loads((tmp_path / "contracts.xlsx.manifest.json").read_text())
+    assert manifest["filters"] == {"status.eq": ["signed"], "contractValueEur.gt": ["0"]}
+    told = await run(url, "chef", "contract", "--format", "ndjson", "--sort", "-status", "--output", lines)
+    assert told.exit_code == 0, told.exception or told.output
+    found = [json.loads(line)["status"] for line in lines.read_text().splitlines()]
+    assert found == ["signed", "signed", "draft"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--filter", "status"), "is no filter"),
+        (("-f", "status=signed", "-f", "status=draft"), "is given twice"),
+        (("--filter", "colour=red"), "There is no parameter colour"),
+        (("--format", "docx"), "format is one of"),
+    ],
+)
+async def test_what_can_not_be_asked_writes_nothing(
+    url: str, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    told = await run(url, "chef", "contracts", *arguments, "--output", tmp_path / "asked.csv")
+    assert said in str(told.exception)
+    assert beginning(tmp_path, "asked") == []
 
 
 async def test_nothing_is_written_in_a_dry_run(url: str, tmp_path: Path) -> None:
