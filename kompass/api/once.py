@@ -13,6 +13,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -23,6 +24,7 @@ from kompass.api.services import services_of
 from kompass.requests import Kept, RequestsError, Standing
 from kompass.resources.writes import MOST_DOCUMENT
 from kompass.sync.personal import PersonalDatabase
+from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 from replication.store.values import Document
 
@@ -77,11 +79,12 @@ class Turn:
         """Whether a document that is there is what the same request has made before: after a crash, or after
         what was kept of it is gone.
         """
-        if there.get("createdBy") != who:
+        follows = str(there["_id"]).endswith(str(UUID(bytes=self.seed, version=4)))
+        if there.get("createdBy") != who or not (follows or self.is_known):
             return False
-        return self.is_known or all(
-            there.get(name) == value for name, value in sent.items() if name[:1] != "_"
-        )
+        if follows and self.is_known:
+            return True
+        return all(there.get(name) == value for name, value in sent.items() if name[:1] != "_")
 
 
 async def once(
@@ -135,7 +138,7 @@ class Working:
         mark = self._turn.mark
         if error is None:
             await _do(self._requests.finish, mark, self.outcomes)
-        elif isinstance(error, Problem) and error.status < 500 and not self._turn.is_known:
+        elif isinstance(error, Problem | ProtocolError) and error.status < 500 and not self._turn.is_known:
             await _do(self._requests.forget, mark)
         else:
             await _do(self._requests.release, mark)

@@ -101,6 +101,13 @@ async def test_what_was_refused_is_judged_anew(client: httpx.AsyncClient) -> Non
     assert refused.json()["rule"] == "model.length"
     done = await post(client, "Hof", "d")
     assert done.status_code == 201
+    # An id of one's own that is taken is taken, though what is there looks the same.
+    for text in ("x", "y"):
+        taken = await post(client, "Hof", text, _id=done.json()["_id"])
+        assert taken.status_code == 409
+    odd = await post(client, "Hof", "z", _id="_odd")
+    assert odd.status_code == 400, odd.text
+    assert (await post(client, "Laden", "z")).status_code == 201
 
 
 async def test_many_at_once_make_one(client: httpx.AsyncClient) -> None:
