@@ -15,6 +15,8 @@ TAKEN = frozenset({"380", "384", "326", "386", "875", "876", "877"})
 """Kinds (UNTDID 1001): invoices, corrected ones, partial and prepaid ones, and those of construction."""
 CREDIT = frozenset({"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"})
 MOST_LINES = 10_000
+MOST_TEXT = 5000
+"""Characters of a text that are looked at."""
 _NO_CODE = re.compile(r"[^A-Za-z0-9_./\-]+")
 _MOST = Decimal(10) ** 9
 _TAX_TOLERANCE = Decimal("0.02")
@@ -286,8 +288,11 @@ def _differs(term: str, said: Decimal, expected: Decimal, what: str, was: str) -
 
 
 def _text(group: Mapping[str, Any], term: str) -> str:
+    """One line, without signs that can't be seen."""
     value = group.get(term)
-    return value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return "".join(char for char in " ".join(value[:MOST_TEXT].split()) if char.isprintable())
 
 
 def _groups(terms: Mapping[str, Any], term: str) -> list[Mapping[str, Any]]:

@@ -162,3 +162,14 @@ async def test_a_correction_names_what_it_corrects(reader: InvoiceReader) -> Non
 async def test_numbers_that_nobody_here_can_have_are_spelt_otherwise(reader: InvoiceReader) -> None:
     found = invoice((await reader.read(samples.xml(changed={"BT-1": "RE 2026 #15 ä"}))).terms)
     assert (found.number, found.said_number) == ("RE-2026-15", "RE 2026 #15 ä")
+
+
+async def test_texts_are_one_line_of_what_can_be_seen(reader: InvoiceReader) -> None:
+    seller = samples.party("Holz\n\u202eGmbH\u200f &  Co", samples.VAT)
+    lines = [samples.line("1", "x" * 9000, "2", "94.00", "188.00", "19.00")]
+    sums = [{"BT-116": "178.00", "BT-117": "33.82", "BT-118": "S", "BT-119": "19.00"}]
+    totals = {"BT-110": "33.82", "BT-112": "211.82", "BT-115": "211.82"}
+    changed = {"BG-4": seller, "BG-25": lines, "BG-23": sums, **totals}
+    found = invoice((await reader.read(samples.xml(changed=changed))).terms)
+    assert found.seller.name == "Holz GmbH & Co"
+    assert len(found.lines[0].name) == 500
