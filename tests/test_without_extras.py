@@ -80,4 +80,10 @@ def test_it_serves_and_says_what_is_missing(server: Serving) -> None:
             headers = invoice if body.startswith(b"%") else {"content-type": "application/json"}
             answer = client.post(f"/api/v1/{path}", content=body, headers=headers, auth=boss)
             assert (answer.status_code, "kompass[office]" in answer.text) == (503, True), answer.text
+        at, headers = "/api/v1/imports?type=customer", {"content-type": "application/octet-stream"}
+        answer = client.post(at, content=b"PK\x03\x04", headers=headers, auth=boss)
+        assert (answer.status_code, "kompass[office]" in answer.text) == (503, True), answer.text
+        table = b"Firma;Ort;Str\r\nHof;Ulm;Weg 1\r\n"
+        answer = client.post(at, content=table, headers=headers, auth=boss)
+        assert answer.json()["columns"][0]["field"] == "companyName", answer.text
     assert "Traceback" not in server.told()

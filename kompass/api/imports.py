@@ -32,8 +32,6 @@ from kompass.domain.stamps import moment, timestamp
 from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write, told_problem
 from kompass.imports.store import Import, ImportStoreError, Kind, NotNowError, State, Work
 from kompass.imports.tables import limits
-from kompass.imports.tables.containers import Kind as FileKind
-from kompass.imports.tables.containers import kind_of
 from kompass.imports.tables.reader import missing
 from kompass.imports.targets import targets
 
@@ -227,9 +225,9 @@ async def read_again(request: Request) -> Response:
 async def _read(
     request: Request, desk: ImportDesk, doctype: str, data: bytes, said: Mapping[str, Any]
 ) -> Any:
+    if (absent := missing(data)) is not None:
+        raise Problem(503, absent)
     try:
-        if kind_of(data) is not FileKind.CSV and (absent := missing()) is not None:
-            raise Problem(503, absent)
         return await desk.read(doctype, data, said)
     except UnreadableError as error:
         raise _unreadable(request, error) from None

@@ -28,6 +28,11 @@ _CHANGED = Problem(
     "was changed since, and stays",
     "wurde seitdem geändert und bleibt",
 )
+_GONE = Problem(
+    "undo.gone",
+    "can't be put back: what it said before was removed when somebody was erased",
+    "bleibt: was vorher dort stand, wurde entfernt, als jemand gelöscht wurde",
+)
 _UNSEEN = Problem(
     "undo.unseen",
     "is out of your sight, and stays",
@@ -55,8 +60,8 @@ async def undo(
 ) -> None:
     """Raises `LeaseLostError`, and `ProtocolError` if its person may not any more."""
     done = after = 0
-    # What couldn't be undone the last time is tried again.
-    kinds = (Kind.CREATED, Kind.UPDATED, Kind.KEPT)
+    # Whether planned rows were written their documents tell; what couldn't be undone is tried again.
+    kinds = (Kind.PLANNED, Kind.CREATED, Kind.UPDATED, Kind.KEPT)
     while True:
         found = await asyncio.to_thread(store.outcomes, one.id, kinds=kinds, after=after, limit=CHUNK)
         if not found:
@@ -99,6 +104,9 @@ async def _write(
             row.problems.append(_UNSEEN)
         return None  # it isn't there any more, or he doesn't see it: the row stands for itself
     if stored.deleted:
+        return None
+    if "before" in doc and doc["before"] is None:
+        row.problems.append(_GONE)
         return None
     body = orjson.loads(stored.text)
     before: dict[str, list[Any]] | None = doc.get("before")

@@ -11,6 +11,7 @@ import structlog
 
 from kompass.audit import Door, acting_as, of_principal
 from kompass.imports.desk import ImportDesk, plan_of
+from kompass.imports.erasing import erase
 from kompass.imports.running import Run, principal_of
 from kompass.imports.store import Import, ImportStore, ImportStoreError, LeaseLostError, State, Work
 from kompass.imports.undoing import undo
@@ -21,6 +22,7 @@ from replication.protocol.errors import ProtocolError
 LOOK_SECONDS = 5.0
 """How often is looked whether another process has left something undone."""
 CLEAN_SECONDS = 3_600.0
+ERASE_SECONDS = 30.0
 MOST_AT_ONCE = 2
 
 _STATES = {Work.CHECK: State.CHECKED, Work.WRITE: State.DONE, Work.UNDO: State.UNDONE}
@@ -55,7 +57,7 @@ class ImportService:
         await self._desk.close()
 
     async def _look(self) -> None:
-        cleaned = -CLEAN_SECONDS
+        cleaned, erased = -CLEAN_SECONDS, -ERASE_SECONDS
         try:
             await asyncio.to_thread(self._desk.take_over)
         except ImportStoreError:
@@ -69,6 +71,9 @@ class ImportService:
                     if now - cleaned > CLEAN_SECONDS:
                         await asyncio.to_thread(store.clean, self._now())
                         cleaned = now
+                    if now - erased > ERASE_SECONDS:
+                        await self.erase()
+                        erased = now
                     while len(self._at) < MOST_AT_ONCE:
                         lease = f"{self._lease} {uuid4().hex}"
                         one = await asyncio.to_thread(store.claim, lease, self._now())
@@ -80,6 +85,11 @@ class ImportService:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._awake.wait()
+
+    async def erase(self) -> None:
+        """Works off what erasures have left to do. Raises as `erasing.erase`."""
+        if (store := self._desk.store) is not None:
+            await erase(store, self._gate())
 
     def _now(self) -> float:
         return self._gate().now().timestamp()

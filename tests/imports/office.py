@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from kompass.business import BusinessRules
+from kompass.server import Product
 from kompass.sync.serving import Sync
 from tests.identity.conftest import ADMIN, put_user
 from tests.in_process import serving
@@ -23,7 +24,8 @@ HEAD = "Firma;Straße;PLZ;Ort;E-Mail;Verantwortlich"
 
 
 class Office:
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+    def __init__(self, url: str, client: httpx.AsyncClient, product: Product) -> None:
+        self.product = product
         self.url = url
         self.client = client
 
@@ -93,7 +95,7 @@ async def opened(directory: Path) -> AsyncIterator[Office]:
         for name, role in PEOPLE.items():
             await put_user(client, name, role)
             await client.get("/kompass", auth=(name, "pw"))
-        yield Office(url, client)
+        yield Office(url, client, product)
 
 
 def customers(*rows: str, head: str = HEAD) -> str:

@@ -336,6 +336,29 @@ async def test_files_that_are_broken_in_places(office: Office) -> None:
     assert rules == ["row.quote", "row.width"]
 
 
+async def test_an_erasure_takes_every_text(office: Office) -> None:
+    file = customers(customer("Hof Geheim", mail="geheim@hof.de"), "Hof =Geheim;W;1;x;;adm1")
+    one = await office.uploaded(file, file="geheim.csv")
+    await office.executed(one["id"])
+    changed = await office.imported("E-Mail;Telefon\r\ngeheim@hof.de;0221 4711\r\n", duplicates="update")
+    waits = await office.uploaded(file)
+    stored = await office.one("customers", email="geheim@hof.de")
+    wish = {"reason": "Antrag nach Art. 17", "dryRun": False}
+    answer = await office.ask("POST", f"/privacy/subjects/{stored['_id']}/erasure", "gf1", json=wish)
+    assert answer.status_code == 200, answer.text
+    await office.product.imports.erase()
+    assert (await office.ask("GET", f"/imports/{waits['id']}")).status_code == 404
+    store = office.product.imports._desk.opened()
+    tables = ("imports", "pieces", "chunks", "outcomes")
+    kept = [row for table in tables for row in store.rows(f"SELECT * FROM {table}")]
+    assert not any(secret in repr(kept) for secret in ("Geheim", "geheim", "4711"))
+    assert len(await office.rows(one["id"])) == 2
+    await office.ask("POST", f"/imports/{changed['id']}/undo", "gf1")
+    assert (await office.settled(changed["id"]))["counts"] == {"kept": 1}
+    consumers = (await office.ask("GET", "/privacy/consumers", "gf1")).json()["consumers"]
+    assert [each["open"] for each in consumers if each["name"] == "imports"] == [0], consumers
+
+
 async def test_an_import_is_forgotten(office: Office) -> None:
     one = await office.uploaded(customers(customer("Hof Vergiss")))
     assert (await office.ask("DELETE", f"/imports/{one['id']}", "gf1")).status_code == 404

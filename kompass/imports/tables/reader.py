@@ -12,7 +12,10 @@ from kompass.extraction.isolated import DiedError, Isolated, TooLongError
 from kompass.imports.tables import limits
 
 SECONDS = 20.0
-MOST_ANSWER = 128 * 1024 * 1024
+_SHEETS = (b"PK", b"\xd0\xcf\x11\xe0")
+"""How files begin that aren't text. They are looked into where it does no harm, and not here."""
+MOST_ANSWER = 32 * 1024 * 1024
+"""Bytes of what was read, as JSON: more than a file of 10,000 ordinary rows has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,9 @@ class Table:
     day: str = "DD.MM.YYYY"
 
 
-def missing() -> str | None:
-    """Why sheets can't be read here; None if they can."""
-    if find_spec("python_calamine") is None:
+def missing(data: bytes) -> str | None:
+    """Why this file can't be read here; None if it can, or if it is something else."""
+    if data.startswith(_SHEETS) and find_spec("python_calamine") is None:
         return "Excel and OpenDocument are not read here: pip install 'kompass[office]'"
     return None
 
