@@ -24,6 +24,7 @@ from tests.lexware.world import docid, exchange, get, invoice, put
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
     pytest.mark.alone("its files are this process's"),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from kompass.jobs.schedules import Schedule, previous
 from kompass.lexware import delivering, keeping, mirroring
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.exporting import Wish
@@ -27,6 +28,7 @@ from tests.lexware.world import database_of, exchange
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
     pytest.mark.alone("its files are this process's"),
 ]
 HEAD = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag;Status"
@@ -88,6 +90,20 @@ async def test_what_was_due_and_is_not_done_is_told(one: Exchange) -> None:
     await one.watch()
     assert "no export" not in [alert["name"] for alert in one.status()["alerts"]]
     assert keeping.missing() is None
+
+
+@pytest.mark.parametrize(
+    ("noon", "due"),
+    [
+        ("2027-03-27T12:00+01:00", "2027-03-27T02:00+01:00"),
+        ("2027-03-28T12:00+02:00", "2027-03-28T03:00+02:00"),
+        ("2027-10-31T12:00+01:00", "2027-10-31T02:00+01:00"),
+    ],
+)
+async def test_two_in_the_morning_is_once_a_night(noon: str, due: str) -> None:
+    pytest.importorskip("croniter")
+    found = previous(Schedule("export", "0 2 * * *"), datetime.fromisoformat(noon).timestamp())
+    assert found == datetime.fromisoformat(due).timestamp()
 
 
 async def test_a_file_that_can_not_be_delivered_is_told(
