@@ -174,3 +174,18 @@ async def test_who_may_read_nothing_has_no_calendar(client: httpx.AsyncClient, p
     assert (await client.get(url)).status_code == 404
     for one in answering(product):
         assert one.calendars.people() == []
+
+
+async def test_an_erasure_takes_the_calendars_along(client: httpx.AsyncClient, product: Product) -> None:
+    await subscribed(client)
+    await subscribed(client, BERT)
+    off = {"active": False, "reason": "Ausgeschieden"}
+    assert (await client.patch("/api/v1/users/anna", json=off, auth=GF)).status_code == 200
+    cards = await client.get("/api/v1/user-cards", params={"userName": "anna"}, auth=GF)
+    (card,) = cards.json()["items"]
+    wish = {"reason": "Antrag nach Art. 17 DSGVO"}
+    url = f"/api/v1/privacy/subjects/{card['userId']}/erasure"
+    done = await client.post(url, json=wish, auth=GF)
+    assert done.status_code == 200, done.text
+    for one in answering(product):
+        assert one.calendars.people() == ["bert"]
