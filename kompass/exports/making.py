@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from kompass.exports.texts import Csv, Json
 from kompass.resources.lists import Question
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
+from replication.store.values import Document
 
 AT_ONCE = 2
 """Exports that are worked on at the same moment; the others take turns with them, page by page."""
@@ -58,6 +60,34 @@ class BusyError(Exception):
 def file_name(what: str, ending: str, now: datetime) -> str:
     """`customer_export_2026-11-30_0815.csv`, by the time in Germany."""
     return f"{what}_export_{now.astimezone(ZONE):%Y-%m-%d_%H%M}.{ending}"
+
+
+class OneAtATime:
+    """An encoder of which nothing is asked while it still works, also for somebody who stopped waiting."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._ends: Iterator[bytes] | None = None
+
+    @property
+    def told(self) -> Told:
+        return self._encoder.told
+
+    def add(self, documents: Sequence[Document]) -> bytes:
+        with self._lock:
+            return self._encoder.add(documents)
+
+    def rest(self) -> bytes | None:
+        """The next piece of the end; None behind it."""
+        with self._lock:
+            if self._ends is None:
+                self._ends = self._encoder.end()
+            return next(self._ends, None)
+
+    def close(self) -> None:
+        with self._lock:
+            self._encoder.close()
 
 
 class Exports:
@@ -102,7 +132,7 @@ class Exports:
     ) -> AsyncGenerator[bytes, None]:
         """The file's bytes. `told` gets what became of the documents, at the end."""
         named = Named(view)
-        encoder = await asyncio.to_thread(self.encoder, wish, named)
+        encoder = OneAtATime(await asyncio.to_thread(self.encoder, wish, named))
         try:
             async with aclosing(pages(view, wish.question)) as found:
                 async for page in found:
@@ -113,17 +143,17 @@ class Exports:
                         piece = await asyncio.to_thread(encoder.add, page)
                     if piece:
                         yield piece
-            rest = encoder.end()
             while True:
                 async with self.turn:
-                    last = await asyncio.to_thread(next, rest, None)
+                    last = await asyncio.to_thread(encoder.rest)
                 if last is None:
                     break
                 if last:
                     yield last
             told.append(encoder.told)
         finally:
-            encoder.close()
+            # Whoever doesn't wait for it any more, as a client that has gone: it is closed all the same.
+            await asyncio.shield(asyncio.to_thread(encoder.close))
 
     async def whole(self, view: PersonalDatabase, wish: Wish) -> Whole:
         """The file, made before anybody gets a byte of it. Raises `BusyError`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,11 +25,14 @@ from kompass.accounting.sources import body_of
 from kompass.domain.examples import full
 from kompass.domain.registry import MODELS
 from kompass.exports import spreadsheet
+from kompass.exports.encoding import Told
 from kompass.exports.formats import Format, accepted
+from kompass.exports.making import OneAtATime
 from kompass.exports.spreadsheet import CUT, LONGEST, Spreadsheet
 from kompass.exports.tables import Headings, rows_of, table
 from kompass.resources.catalogue import RESOURCES
 from replication.protocol import jsontext
+from replication.store.values import Document
 from tests.exports import made as making
 from tests.exports.made import HOSTILE, cells, document, filled, made, parts, wish_of
 
@@ -232,6 +237,36 @@ def test_any_text_is_in_every_file(tmp_path: Path, texts: list[str]) -> None:
 )
 def test_what_is_accepted(header: str, form: Format | None) -> None:
     assert accepted(header) is form
+
+
+def test_an_encoder_is_not_closed_while_it_works() -> None:
+    """Its file would go while a library writes it; a client that leaves doesn't stop the thread."""
+    works, goes_on, done = threading.Event(), threading.Event(), list[str]()
+
+    class Slow:
+        told = Told()
+
+        def add(self, documents: Sequence[Document]) -> bytes:
+            works.set()
+            goes_on.wait(10)
+            done.append("added")
+            return b""
+
+        def end(self) -> Iterator[bytes]:
+            yield b""
+
+        def close(self) -> None:
+            done.append("closed")
+
+    encoder = OneAtATime(Slow())
+    threads = [threading.Thread(target=encoder.add, args=([],)), threading.Thread(target=encoder.close)]
+    threads[0].start()
+    assert works.wait(10)
+    threads[1].start()
+    goes_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert done == ["added", "closed"]
 
 
 def test_the_largest_sheet_is_a_sheet_of_excel() -> None:
