@@ -118,6 +118,7 @@ def _bare(detail: dict[str, Any]) -> dict[str, Any]:
 
 
 def _blank_small(connection: apsw.Connection) -> None:
+    runs.drop(connection, "state = 'collecting'")  # of what broke off
     connection.execute("UPDATE payments SET number = '', customer = ''")
     connection.execute("UPDATE mirror SET why = '' WHERE why <> ''")
     connection.execute("DELETE FROM notes WHERE name = 'poll'")

@@ -114,6 +114,14 @@ async def test_export_payments_with_bad_rows_and_an_erasure(product: Product, tm
             done = await client.post(address, json={"reason": "Antrag nach Art. 17"}, auth=chief)
             assert done.status_code == 200, done.text
         assert Consumers(one.gate_now()).find(CONSUMER) is None, "it is enrolled when it has something"
+        with one.opened().writing() as connection:  # as somebody leaves it who was killed
+            connection.execute(
+                "INSERT INTO runs (kind, mode, state, file, person, at, position)"
+                " VALUES ('contracts', 'due', 'collecting', 'x.csv', 'schedule', 0, '')"
+            )
+            broken = (connection.last_insert_rowid(), COMPANY.encode())
+            connection.execute("INSERT INTO pieces VALUES (?, 0, ?)", broken)
+        (folder / "exports" / ".kompass_x.csv.0.part").write_text(COMPANY)
         await keeper.look()
         assert places(tmp_path) == []
         standing = Consumers(one.gate_now()).find(CONSUMER)
