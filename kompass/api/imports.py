@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from typing_extensions import TypedDict
 
 from kompass.access.matrix import Matrix
 from kompass.access.principals import Principal
@@ -24,11 +22,22 @@ from kompass.accounting.problems import UnreadableError, rows_of
 from kompass.accounting.writing import Writer
 from kompass.api.authentication import body_of, call_of, caller
 from kompass.api.endpoints import BYTES, Endpoint, Parameter, a_number, a_text, a_word
+from kompass.api.import_shapes import (
+    ImportedRows,
+    ImportMapping,
+    ImportOrder,
+    ImportPreview,
+    ImportReading,
+    Imports,
+    ShownImport,
+    WholeImport,
+    outline,
+    whole,
+)
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.refusals import german
 from kompass.api.services import services_of
-from kompass.domain.stamps import moment, timestamp
 from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write, told_problem
 from kompass.imports.store import Import, ImportStoreError, Kind, NotNowError, State, Work
 from kompass.imports.tables import limits
@@ -39,154 +48,6 @@ PAGE = 100
 MOST = 1000
 PREVIEWED = 20
 _NONE = "There is no such import, or none of yours."
-_STATES = {
-    Work.CHECK: "checking",
-    Work.WRITE: "importing",
-    Work.UNDO: "undoing",
-}
-
-_Delimiter = Literal[";", ",", "\t", "|"]
-_Encoding = Literal["utf-8", "windows-1252", "utf-16", "utf-16-le", "utf-16-be"]
-_Day = Literal["DD.MM.YYYY", "YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YYYY", "YYYYMMDD", "DDMMYYYY"]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class ImportReading(_Body):
-    """How a file is to be read where what was found out is wrong."""
-
-    sheet: Annotated[str, Field(max_length=200)] | None = None
-    headerLine: Annotated[int, Field(ge=1, le=20_000)] | None = None  # noqa: N815  the API's name
-    delimiter: _Delimiter | None = None
-    encoding: _Encoding | None = None
-    decimal: Literal[",", "."] | None = None
-    day: _Day | None = None
-
-
-class ImportMapping(_Body):
-    """Heading -> field, null for a column that isn't imported; and what empty cells of fields say."""
-
-    columns: Annotated[dict[str, str | None], Field(max_length=limits.MOST_COLUMNS)] = {}
-    values: Annotated[
-        dict[str, Annotated[str, Field(max_length=limits.LONGEST_CELL)]], Field(max_length=50)
-    ] = {}
-
-
-class ImportOrder(_Body):
-    """`decisions`: line -> what becomes of a duplicate."""
-
-    dryRun: bool = False  # noqa: N815  the API's name
-    duplicates: Literal["skip", "update", "ask"] = "skip"
-    decisions: Annotated[
-        dict[Annotated[str, Field(pattern="^[0-9]{1,7}$")], Literal["skip", "update", "create"]],
-        Field(max_length=limits.MOST_ROWS),
-    ] = {}
-
-
-class ImportProblem(TypedDict):
-    line: int | None
-    column: str
-    rule: str
-    value: str
-    reason: str
-    grund: str
-
-
-class ImportColumn(TypedDict):
-    heading: str
-    field: str | None
-    label: str | None
-    how: str
-    confidence: float
-
-
-class ImportFinding(TypedDict):
-    what: str
-    value: str
-    sure: str
-    reason: str
-    grund: str
-
-
-class ImportField(TypedDict):
-    field: str
-    label: str
-    required: bool
-
-
-class SameFile(TypedDict):
-    id: str
-    state: str
-    made: str
-
-
-class ShownImport(TypedDict):
-    id: str
-    type: str
-    file: str
-    person: str
-    state: str
-    made: str
-    changed: str
-    rows: int
-    done: int
-    counts: dict[str, int]
-    reason: str
-    sha256: str
-
-
-class WholeImport(ShownImport):
-    kind: str
-    sheet: str
-    sheets: list[str]
-    headerLine: int
-    decimal: str
-    day: str
-    findings: list[ImportFinding]
-    notes: list[ImportProblem]
-    columns: list[ImportColumn]
-    values: dict[str, str]
-    missing: list[ImportField]
-    fields: list[ImportField]
-    duplicates: str
-    sameFile: list[SameFile]
-
-
-class Imports(TypedDict):
-    imports: list[ShownImport]
-
-
-class PreviewedRow(TypedDict):
-    line: int
-    document: dict[str, Any]
-    problems: list[ImportProblem]
-    notes: list[ImportProblem]
-
-
-class ImportPreview(TypedDict):
-    rows: list[PreviewedRow]
-
-
-class ImportedDocument(TypedDict):
-    id: str
-    type: str
-
-
-class ImportedRow(TypedDict):
-    line: int
-    outcome: str
-    documents: list[ImportedDocument]
-    problems: list[ImportProblem]
-    notes: list[ImportProblem]
-    duplicate: dict[str, Any] | None
-
-
-class ImportedRows(TypedDict):
-    rows: list[ImportedRow]
-    next: int | None
-
 
 # -- files -----------------------------------------------------------------------------------------
 
@@ -249,7 +110,7 @@ async def listed(request: Request) -> Response:
     person, _ = _person(request)
     limit = number(request, "limit", PAGE, 1, MOST)
     desk = _desk(request)
-    found = await _do(request, lambda: [_outline(desk, one) for one in desk.listed(person, limit)])
+    found = await _do(request, lambda: [outline(desk, one) for one in desk.listed(person, limit)])
     return JSONResponse({"imports": found})
 
 
@@ -259,7 +120,7 @@ async def shown(request: Request) -> Response:
     desk = _desk(request)
     one = await _found(request, desk, person)
     if one.person != person.name:
-        return JSONResponse(await _do(request, lambda: _outline(desk, one)))
+        return JSONResponse(await _do(request, lambda: outline(desk, one)))
     return await _answer(request, desk, one)
 
 
@@ -359,7 +220,7 @@ async def undone(request: Request) -> Response:
     if one.person != person.name and not person.roles & UNDOES_ALL:
         raise Problem(403, "Whoever has imported it undoes it, or GF.")
     now = await _do(request, partial(desk.begin, one, Work.UNDO, person, "", {}))
-    return JSONResponse(await _do(request, lambda: _outline(desk, now)), 202)
+    return JSONResponse(await _do(request, lambda: outline(desk, now)), 202)
 
 
 async def removed(request: Request) -> Response:
@@ -414,62 +275,10 @@ async def _own(request: Request, desk: ImportDesk, person: Principal) -> Import:
     return one
 
 
-def _at(seconds: float) -> str:
-    return timestamp(moment(round(1000 * seconds)))
-
-
-def _outline(desk: ImportDesk, one: Import) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "type": one.type,
-        "file": one.file,
-        "person": one.person,
-        "state": _STATES.get(one.work, one.state.value),
-        "made": _at(one.made),
-        "changed": _at(one.changed),
-        "rows": one.rows,
-        "done": one.done,
-        "counts": desk.opened().counts(one.id),
-        "reason": one.reason,
-        "sha256": one.sha256,
-    }
-
-
 async def _answer(
     request: Request, desk: ImportDesk, one: Import, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    return JSONResponse(await _do(request, lambda: _whole(desk, one)), status, headers)
-
-
-def _whole(desk: ImportDesk, one: Import) -> dict[str, Any]:
-    told, fields = one.told, targets()[one.type].fields
-    taken = {match["field"] for match in told["columns"]} | told["values"].keys()
-    same = desk.opened().same_file(one.sha256, one.type, one.person, one.id)
-    return {
-        **_outline(desk, one),
-        **{name: told[name] for name in ("kind", "sheet", "sheets", "decimal", "day", "findings", "notes")},
-        "headerLine": told["header"],
-        "values": told["values"],
-        "duplicates": told.get("duplicates", "skip"),
-        "columns": [
-            {
-                "heading": heading,
-                "label": fields[match["field"]].label if match["field"] else None,
-                **match,
-            }
-            for heading, match in zip(told["headings"], told["columns"], strict=True)
-        ],
-        "missing": [_field(field) for field in fields.values() if field.required and field.path not in taken],
-        "fields": [_field(field) for field in fields.values()],
-        "sameFile": [
-            {"id": each.id, "state": _STATES.get(each.work, each.state.value), "made": _at(each.made)}
-            for each in same
-        ],
-    }
-
-
-def _field(field: Any) -> dict[str, Any]:
-    return {"field": field.path, "label": field.label, "required": field.required}
+    return JSONResponse(await _do(request, lambda: whole(desk, one)), status, headers)
 
 
 ROUTES = [
