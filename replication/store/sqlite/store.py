@@ -114,6 +114,7 @@ class SqliteStore(Store):
         self._most_awake = most_awake or _affordable()
         self._pool = ThreadPoolExecutor(WRITER_THREADS, thread_name_prefix="writer")
         self._structure = asyncio.Lock()
+        self._is_closed = False
         self._opening = threading.Lock()
         """Held while a database is opened or goes, so that none is opened of which the file goes."""
 
@@ -198,6 +199,8 @@ class SqliteStore(Store):
         database = self._open.get(name)
         if database is None:
             with self._opening:
+                if self._is_closed:
+                    raise errors.unavailable("This server is about to end. Try again.")
                 if name not in self._names:
                     raise errors.database_missing()
                 database = self._open[name] = self._opened(name)
@@ -293,6 +296,10 @@ class SqliteStore(Store):
         gone.unlink(missing_ok=True)
 
     async def close(self) -> None:
+        with self._opening:
+            self._is_closed = (
+                True  # whoever is late opens nothing in a directory that may be another's by then
+            )
         for database in list(self._open.values()):
             await asyncio.to_thread(database.close)
         self._open.clear()

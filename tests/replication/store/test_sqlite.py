@@ -75,6 +75,18 @@ async def test_a_second_process_is_turned_away(tmp_path: Path) -> None:
     await (await SqliteStore.open(tmp_path)).close()
 
 
+async def test_a_store_that_is_closed_opens_nothing_any_more(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path)
+    await store.create("db")
+    await store.close()
+    with pytest.raises(ProtocolError, match="about to end") as caught:
+        store.get("db")
+    assert caught.value.status == 503
+    again = await SqliteStore.open(tmp_path)
+    assert await again.get("db").pending(0) == 0
+    await again.close()
+
+
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path)
     await edit(await store.create("db"), "a")
