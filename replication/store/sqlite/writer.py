@@ -261,7 +261,7 @@ class Writer:
                     self.design_version += 1
                 self._played(self._counters, told)
             self._hindrance = ""
-        except LOST as error:
+        except (*LOST, *_DAMAGED) as error:
             copy.lost(error)
             raise out_of_step(error) from error
         except apsw.Error as error:
@@ -356,6 +356,8 @@ def _settle_in_loop(jobs: list[_Job[Any]]) -> None:
 
 LOST = (CopyDivergedError, JournalGapError, TablesAheadError)
 """A copy can't follow."""
+_DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+"""Nor can one whose file a disk has changed: another one takes its place."""
 
 
 def out_of_step(error: Exception) -> ProtocolError:

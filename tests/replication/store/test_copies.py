@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from replication.protocol.attachments import InlineAttachment, digest_of
@@ -411,3 +412,26 @@ async def test_a_copy_without_room_says_so_and_goes_on_when_there_is_some(
     one, other = await copies.contents()
     assert one == other
     assert "Task exception" not in caplog.text
+
+
+def damage(file: Path) -> None:
+    """All but the first page."""
+    with file.open("r+b") as damaged:
+        damaged.seek(4096)
+        damaged.write(b"\xde\xad" * ((file.stat().st_size - 4096) // 2))
+
+
+async def test_a_damaged_copy_is_lost(copies: Copies) -> None:
+    a, b = copies[0], copies[1]
+    for number in range(50):
+        await edit(b, f"d{number:03}", text="x" * 500)
+    writing = b._writer._connection  # the test plays the disk
+    assert writing is not None
+    writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    writing.execute("PRAGMA cache_size = 0")
+    damage(Path(writing.filename))
+    await edit(a, "after")
+    with pytest.raises(ProtocolError) as caught:
+        await b.fresh()
+    assert caught.value.status == 503
+    assert isinstance(b.lost, apsw.CorruptError)
