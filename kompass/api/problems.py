@@ -74,7 +74,8 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         detail = "There is no such resource."
     elif error.status_code == 405:
-        allowed = ", ".join(sorted(_methods(request.app.routes, request.scope)))
+        asked = {**request.scope, "root_path": request.scope.get("app_root_path", "")}  # as it came
+        allowed = ", ".join(sorted(_methods(request.app.routes, asked)))
         detail, headers = f"{request.method} can't be done here; these can: {allowed}.", {"allow": allowed}
     return problem_response(error.status_code, detail, headers=headers)
 

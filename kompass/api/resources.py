@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kompass.api import (
     access,
@@ -84,11 +84,31 @@ RESOURCES: Sequence[Sequence[BaseRoute]] = (
 """Each resource's routes, with paths below `PREFIX`."""
 
 
+class ByName:
+    """ASGI application: finds the routes by the first segment of the path, for there are hundreds of them."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        """Raises `ValueError` for a route that has no name there."""
+        self.routes = routes
+        named: dict[str, list[BaseRoute]] = {}
+        for route in routes:
+            name = route.path.split("/")[1] if isinstance(route, Route) else ""
+            if not name or "{" in name:
+                raise ValueError(f"{route!r} doesn't begin with a name")
+            named.setdefault(name, []).append(route)
+        self._routers = {name: Router(each, redirect_slashes=False) for name, each in named.items()}
+        self._nowhere = Router()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/").partition("/")[0]
+        await self._routers.get(name, self._nowhere)(scope, receive, send)
+
+
 def create_api(services: Services) -> ASGIApp:
     """The ASGI application for everything below `/api`."""
     routes = [route for resource in RESOURCES for route in resource]
     app = Starlette(
-        routes=[Mount(PREFIX, routes=routes)],
+        routes=[Mount(PREFIX, app=ByName(routes))],
         exception_handlers={
             Problem: answer_problem,
             ProtocolError: answer_protocol_error,
