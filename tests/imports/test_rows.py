@@ -241,6 +241,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(doctype=st.sampled_from(sorted(targets())), data=st.data())
 def test_whatever_stands_in_cells_a_sound_row_is_a_document(doctype: str, data: st.DataObject) -> None:
     target = targets()[doctype]
