@@ -379,7 +379,7 @@ def test_what_the_server_says_of_itself(service: Any, db: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone("the process that leads replicates, and answers nobody: what became of it is in the document")
+@pytest.mark.alone("the leader replicates and answers nobody: the document says what became of it")
 def test_a_replication_is_a_document(service: Any, server: Served, db: str) -> None:
     fill(service, db, orders(40))
     target = f"{db}-copy"
