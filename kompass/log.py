@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 import structlog
@@ -13,6 +14,8 @@ _CHATTY = ("alembic", "uvicorn", "httpx", "httpcore")
 """Libraries that say at `info` what only matters while hunting a defect."""
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 """Without the values of variables: passwords and people's texts would be among them."""
+_SECRET_ADDRESS = re.compile(r"(?<=/calendars/)[^/?\s]+(?=\.ics)")
+"""Of a calendar: whoever knows it may read it."""
 
 
 def configure(level: LogLevel, format: LogFormat) -> None:
@@ -22,6 +25,7 @@ def configure(level: LogLevel, format: LogFormat) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_secrets,
     ]
     renderer: structlog.typing.Processor
     if format is LogFormat.JSON:
@@ -52,3 +56,13 @@ def configure(level: LogLevel, format: LogFormat) -> None:
     if level is not LogLevel.DEBUG:
         for name in _CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _without_secrets(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """A line without the secrets that addresses have."""
+    text = event.get("event")
+    if isinstance(text, str) and ".ics" in text:
+        event["event"] = _SECRET_ADDRESS.sub("…", text)
+    return event

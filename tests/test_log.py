@@ -27,12 +27,15 @@ try:
 except ValueError:
     structlog.get_logger("ours").exception("failed")
     logging.getLogger("another").exception("failed, too")
+logging.getLogger("another").info("%s %s %d", "GET", "/api/v1/calendars/0123456789abcdef.ics?a=b", 200)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", LogFormat)
-def test_an_error_tells_where_and_why_and_not_the_values_of_variables(format: LogFormat) -> None:
+def test_it_tells_where_and_why_and_neither_values_of_variables_nor_secret_addresses(
+    format: LogFormat,
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _FAILS, format.value],
         cwd=ROOT,
@@ -44,3 +47,5 @@ def test_an_error_tells_where_and_why_and_not_the_values_of_variables(format: Lo
     for told in ("failed", "failed, too", "the reason", "opens"):
         assert told in done.stderr
     assert "hunter2" not in done.stderr
+    assert "GET /api/v1/calendars/….ics?a=b 200" in done.stderr
+    assert "0123456789abcdef" not in done.stderr
