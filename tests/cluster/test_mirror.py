@@ -75,15 +75,8 @@ class Peer(HttpPeer):
     away = False
     silent = 0
     """Requests that will not be answered."""
-    requests: list[int]
-    """How many revisions each had."""
-    held: asyncio.Event | None = None
-    """What requests wait for."""
 
     async def store(self, revisions: Sequence[Revision]) -> list[Refusal]:
-        self.requests.append(len(revisions))
-        if self.held is not None:
-            await self.held.wait()
         if self.silent:
             self.silent -= 1
             await asyncio.Event().wait()
@@ -103,7 +96,6 @@ class World:
         self.remote = connect(url)
         self.remote.__class__ = Peer
         assert isinstance(self.remote, Peer)
-        self.remote.requests = []
 
     async def open(self) -> None:
         mirrors: dict[str, Mirror] = {}
@@ -205,37 +197,6 @@ async def _until(true: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.01)
     raise TimeoutError
-
-
-async def test_little_waits_for_the_request_before_it_and_goes_together(world: World) -> None:
-    assert isinstance(world.remote, Peer)
-    world.remote.held = asyncio.Event()
-    writes = []
-    for number in range(6):
-        writes.append(asyncio.create_task(world.db.write([doc(f"d{number}")])))
-        await _until(lambda: world.db.update_seq == len(writes))
-    assert world.remote.requests == [1]
-    world.remote.held.set()
-    await asyncio.gather(*writes)
-    assert world.remote.requests == [1, 5]
-
-
-async def test_much_goes_beside_the_request_before_it_and_little_in_time(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(showing, "WORTH_ANOTHER", 3)
-    assert isinstance(world.remote, Peer)
-    peer = world.remote
-    peer.held = asyncio.Event()
-    writes = [asyncio.create_task(world.db.write([doc("first")]))]
-    await _until(lambda: world.db.update_seq == 1)
-    writes.append(asyncio.create_task(world.db.write([doc(f"much{n}") for n in range(3)])))
-    await _until(lambda: peer.requests == [1, 3])
-    monkeypatch.setattr(showing, "HELD_SECONDS", 0.1)
-    writes.append(asyncio.create_task(world.db.write([doc("little")])))
-    await _until(lambda: peer.requests == [1, 3, 1])
-    peer.held.set()
-    await asyncio.gather(*writes)
 
 
 async def test_design_documents_and_local_ones_stay_here(world: World) -> None:

@@ -23,11 +23,6 @@ MOST_AT_ONCE = 500
 """Documents of one request."""
 SIDE_BY_SIDE = 3
 """Requests in flight: while CouchDB writes one, the next one is read."""
-WORTH_ANOTHER = 200
-"""Documents for which a request is made beside another one. Fewer wait for its end, since CouchDB needs half
-the time for a document that comes with hundreds of others; but no longer than the seconds below.
-"""
-HELD_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
 """How long a write waits for CouchDB before its author is told to try again."""
 LONGEST_SECONDS = 300.0
@@ -57,9 +52,6 @@ class Mirror(Witness):
         self._failures = 0
         self._failed_at = 0.0
         self._carriers: set[asyncio.Task[None]] = set()
-        self._carried_since = 0.0
-        """When the latest request was begun, by the loop's clock."""
-        self._held: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
         self._latest = 0
         self._closed = False
@@ -100,8 +92,6 @@ class Mirror(Witness):
     async def close(self) -> None:
         """Ends without showing what waits, which the leader does."""
         self._closed = True
-        if self._held is not None:
-            self._held.cancel()
         for carrier in list(self._carriers):
             carrier.cancel()
         await asyncio.gather(*self._carriers, return_exceptions=True)
@@ -118,9 +108,6 @@ class Mirror(Witness):
     def _start(self) -> None:
         most = 1 if self._failures else SIDE_BY_SIDE
         while self._waiting and len(self._carriers) < most and not self._closed:
-            if self._carriers and len(self._waiting) < WORTH_ANOTHER and self._holds():
-                return
-            self._carried_since = self._loop.time()
             some = [number for number, _ in zip(list(self._waiting), range(MOST_AT_ONCE), strict=False)]
             for number in some:
                 del self._waiting[number]
@@ -128,19 +115,6 @@ class Mirror(Witness):
             carrier = self._loop.create_task(self._carry(some), name="mirror")
             self._carriers.add(carrier)
             carrier.add_done_callback(self._carried_one)
-
-    def _holds(self) -> bool:
-        """Whether what waits is too little for a request of its own, which is looked at again in time."""
-        until = self._carried_since + HELD_SECONDS
-        if self._loop.time() >= until:
-            return False
-        if self._held is None:
-            self._held = self._loop.call_at(until, self._held_enough)
-        return True
-
-    def _held_enough(self) -> None:
-        self._held = None
-        self._start()
 
     def _carried_one(self, carrier: asyncio.Task[None]) -> None:
         self._carriers.discard(carrier)
