@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -364,6 +365,8 @@ def run(played: list[Request]) -> None:
 
 
 MANY = st.lists(requests(), min_size=20, max_size=60)
+EXAMPLES = int(os.environ.get("KOMPASS_TEST_FUZZ_EXAMPLES", "300"))
+"""Of 20 to 60 requests each, about 15 seconds for a hundred: more by hand."""
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 
@@ -375,7 +378,7 @@ def test_no_request_breaks_the_server(played: list[Request]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@settings(max_examples=800, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=CHECKS)
 @given(MANY)
 def test_no_request_breaks_the_server_for_long(played: list[Request]) -> None:
     run(played)
