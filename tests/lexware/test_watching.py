@@ -80,9 +80,10 @@ async def test_many_errors_are_told_once(product: Product, one: Exchange) -> Non
 async def test_what_was_due_and_is_not_done_is_told(one: Exchange) -> None:
     pytest.importorskip("croniter")
     keeper = Keeper(one)
-    at = one.now
+    evening = one.now().replace(hour=20)  # the export is due at two
+    one.now = lambda: evening
     await keeper.look()
-    one.now = lambda: at() + timedelta(days=1)
+    one.now = lambda: evening + timedelta(days=1)
     await one.watch()
     assert "no export" in [alert["name"] for alert in one.status()["alerts"]]
     await keeper.look()
