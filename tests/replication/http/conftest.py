@@ -18,6 +18,7 @@ from replication.http.server import ServerConfig
 from replication.store.interface import Store
 from tests.cluster import over
 from tests.replication.http.batches import A, B, C, D, replicate, revision
+from tests.replication.http.designs import BY_K, BY_X, DOCS, design, save
 
 
 @pytest.fixture
@@ -78,6 +79,19 @@ async def db(client: httpx.AsyncClient) -> str:
     response = await client.put("/db")
     assert response.status_code == 201
     return "/db"
+
+
+@pytest.fixture
+async def views(client: httpx.AsyncClient, db: str) -> str:
+    await save(client, *DOCS)
+    return await design(
+        client,
+        views={
+            "x": {"map": BY_X},
+            "sum": {"map": BY_K, "reduce": "_sum"},
+            "js": {"map": BY_K, "reduce": "function(keys, values, again) { return sum(values) }"},
+        },
+    )
 
 
 @pytest.fixture

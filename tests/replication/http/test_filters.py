@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from replication.http.app import Application
-from tests.replication.http.test_views import design, save
+from tests.replication.http.designs import design, save
 
 FILTERS = {
     "x": "function(doc, req) { return doc.x == 1 }",

@@ -14,7 +14,7 @@ from replication.http import validation
 from replication.http.app import Application, create_app
 from replication.http.server import ServerConfig
 from replication.store.interface import Store
-from tests.replication.http.test_views import design, save
+from tests.replication.http.designs import design, save
 
 REFUSES = """function(changed, stored, user, security) {
     if (changed.bad) throw {forbidden: 'bad'};
