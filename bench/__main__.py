@@ -27,7 +27,7 @@ from bench import (
     search,
 )
 from bench.servers import ROOT
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 

@@ -25,7 +25,7 @@ import psutil
 from bench.access import make_customer, make_location
 from bench.servers import demo_product
 from kompass.demo import PASSWORD
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 AUTH = httpx.BasicAuth("admin", PASSWORD)
 READY_SECONDS = 600

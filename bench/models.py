@@ -14,7 +14,7 @@ from kompass.demo.generate import generate
 from kompass.domain import models
 from kompass.domain.changes import Change, NoFacts
 from kompass.domain.settings import BusinessSettings
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 GOAL = 50
 """Microseconds for a document of 1 KB, half of the times."""

@@ -26,7 +26,7 @@ from kompass.feed.sink import Batch, Change, Checkpoint, PersonAccess
 from kompass.readstore.place import Embedded, embedded_dsn
 from kompass.readstore.reports import REPORTS
 from kompass.readstore.sink import PostgresSink
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 BATCH = 1000
 INVOICES = 7500

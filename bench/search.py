@@ -16,7 +16,7 @@ import httpx
 
 from kompass.demo.people import PASSWORD
 from kompass.search.embedded.sink import EmbeddedSink
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 from tests.product import running_product
 from tests.search.filling import database_of, follow
 from tests.search.relevance import cases, demo

@@ -12,7 +12,8 @@ import structlog
 from kompass.feed.registry import SinkAbsentError, create, present
 from kompass.jobs import redis
 from kompass.jobs.sink import NAME
-from kompass.settings import FeedMode, Settings
+from kompass.settings import Settings
+from kompass.settings_values import FeedMode
 from kompass.supervisor import Command
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ import sys
 
 import structlog
 
-from kompass.settings import LogFormat, LogLevel
+from kompass.settings_values import LogFormat, LogLevel
 
 _CHATTY = ("alembic", "uvicorn", "httpx", "httpcore")
 """Libraries that say at `info` what only matters while hunting a defect."""

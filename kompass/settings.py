@@ -9,72 +9,44 @@ error: a misspelt setting would silently do nothing. `docs/settings.md` lists th
 from __future__ import annotations
 
 import os
-import re
-from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 from kompass.settings_files import FilesSource
+from kompass.settings_values import (
+    CouchAddress,
+    CronLine,
+    DemoSize,
+    EmbedderKind,
+    FeedMode,
+    Hosts,
+    Issuer,
+    Land,
+    LogFormat,
+    LogLevel,
+    MailAddress,
+    NameAndPassword,
+    Origins,
+    RedisAddress,
+    SameSite,
+    Secrets,
+    Several,
+    SftpAddress,
+    WebAddress,
+)
 from replication.loopback import is_loopback
 
 if TYPE_CHECKING:
     from kompass.domain.series import SeriesTable
     from replication.accounts.tokens import TokenSettings
-
-_REALM = re.compile(r"/realms/[^/]+/?$")
-
-
-class LogFormat(StrEnum):
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class LogLevel(StrEnum):
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class DemoSize(StrEnum):
-    SMALL = "small"
-    MEDIUM = "medium"
-    LARGE = "large"
-
-
-class EmbedderKind(StrEnum):
-    PACKAGED = "packaged"
-    OPENAI = "openai"
-    TRANSFORMERS = "sentence-transformers"
-
-
-class FeedMode(StrEnum):
-    AUTO = "auto"
-    OFF = "off"
-
-
-class SameSite(StrEnum):
-    STRICT = "strict"
-    LAX = "lax"
-    NONE = "none"
-
-
-_SCHEMES = {
-    "redis_url": ("redis", "rediss", "unix"),
-    "mail_server": ("smtp", "smtps"),
-    "couchdb_url": ("https", "http"),
-}
 
 
 class Settings(BaseSettings):
@@ -94,7 +66,7 @@ class Settings(BaseSettings):
         default=None,
         description="Directory for everything the server keeps; default `data`, for demo data `data/demo`",
     )
-    admin: SecretStr | None = Field(
+    admin: NameAndPassword | None = Field(
         default=None,
         description="`NAME:PASSWORD` of the server's administrator; needed except for demo data",
     )
@@ -104,7 +76,7 @@ class Settings(BaseSettings):
     demo_size: DemoSize = Field(
         default=DemoSize.SMALL, description="`small`, `medium` or `large`: 50, 500 or 5,000 customers"
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Origins = Field(
         default=(),
         description="Other origins whose pages may use the server with credentials; comma-separated",
     )
@@ -116,12 +88,12 @@ class Settings(BaseSettings):
     session_timeout: int = Field(
         default=1800, ge=60, description="Seconds a login lasts while it isn't used; using it renews it"
     )
-    replication_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    replication_hosts: Several = Field(
         default=(),
         description="Hosts, addresses and networks beside this machine that the server's own replications"
         " may reach; comma-separated",
     )
-    replication_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    replication_proxies: Several = Field(
         default=(),
         description="HTTP proxies, as URLs without credentials, that those replications may go through;"
         " comma-separated",
@@ -159,7 +131,7 @@ class Settings(BaseSettings):
         description="`strict`, `lax` or `none`: whether the session cookie goes along with what other sites"
         " begin; `none` needs https",
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: Several = Field(
         default=(),
         description="Addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count;"
         " comma-separated",
@@ -183,11 +155,11 @@ class Settings(BaseSettings):
         ge=3600,
         description="Seconds that a device may be used without reaching the server, told to it at login",
     )
-    keycloak_issuer: str | None = Field(
+    keycloak_issuer: Issuer | None = Field(
         default=None,
         description="Issuer of access tokens, as `https://HOST/realms/REALM`; without it no Keycloak is used",
     )
-    keycloak_url: str | None = Field(
+    keycloak_url: WebAddress | None = Field(
         default=None,
         description="Where this server reaches Keycloak, if not at the issuer's address: `http://HOST:PORT`",
     )
@@ -196,7 +168,7 @@ class Settings(BaseSettings):
         description="Client that this server is: the audience of tokens, whose client roles count, and whose"
         " service account reads users",
     )
-    keycloak_parties: Annotated[tuple[str, ...], NoDecode] = Field(
+    keycloak_parties: Several = Field(
         default=("kompass-pwa",),
         description="Clients that tokens may have been issued to (`azp`), the page's first; comma-separated",
     )
@@ -214,7 +186,7 @@ class Settings(BaseSettings):
     keycloak_clock_skew: float = Field(
         default=30.0, ge=0, le=300, description="How far the clocks of Keycloak and server may differ"
     )
-    jwt_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+    jwt_keys: Secrets = Field(
         default=(),
         description="Keys of JSON Web Tokens as CouchDB takes them: `hmac:KID=BASE64`, `rsa:KID=PEM`,"
         " `ec:KID=PEM`, or `KIND:KID=@FILE`; comma-separated",
@@ -234,7 +206,7 @@ class Settings(BaseSettings):
         description="Secret of a proxy that says in `X-Auth-CouchDB-…` headers who asks; it drops those of"
         " its clients",
     )
-    numbers: Annotated[tuple[str, ...], NoDecode] = Field(
+    numbers: Several = Field(
         default=(),
         description="Other forms of numbers, as `SERIES=PATTERN`: `offer=AN-{year}-{number:04}`;"
         " comma-separated",
@@ -250,7 +222,7 @@ class Settings(BaseSettings):
         description="What a `kompass feed` on another machine shows the server instead of a login, at least"
         " 32 characters, the same on both; without it only the one that `kompass serve` starts is let in",
     )
-    feed_server: str | None = Field(
+    feed_server: WebAddress | None = Field(
         default=None,
         description="Where `kompass feed` reaches the server; default: this machine, at `port`",
     )
@@ -262,7 +234,7 @@ class Settings(BaseSettings):
         description="PostgreSQL in which the processes of a cluster have their journal, as"
         " `postgresql://NAME:PASSWORD@HOST/DATABASE`; see docs/operations",
     )
-    couchdb_url: SecretStr | None = Field(
+    couchdb_url: CouchAddress | None = Field(
         default=None,
         description="CouchDB that has a cluster's documents, as `https://NAME:PASSWORD@HOST:6984`",
     )
@@ -292,14 +264,14 @@ class Settings(BaseSettings):
         description="Port on the loopback address where that one also listens, for tools on this machine;"
         " without it on a socket in its directory only",
     )
-    readstore_holidays: str = Field(
+    readstore_holidays: Land = Field(
         default="BY",
         description="Land whose public holidays the calendar of the read store has, by its letters",
     )
     readstore_refresh: float = Field(
         default=300.0, ge=1, description="How often its figures over everything are worked out anew"
     )
-    meilisearch_url: str | None = Field(
+    meilisearch_url: WebAddress | None = Field(
         default=None,
         description="MeiliSearch (1.50) that searches the full text; without it the embedded index does",
     )
@@ -330,7 +302,7 @@ class Settings(BaseSettings):
         max_length=300,
         description="Model of the latter two; a folder is one, too, for the last",
     )
-    vectors_url: str | None = Field(
+    vectors_url: WebAddress | None = Field(
         default=None,
         description="The service, up to what comes before `/embeddings`: `https://HOST/v1`",
     )
@@ -351,7 +323,7 @@ class Settings(BaseSettings):
     jobs_workers: int = Field(
         default=1, ge=1, le=32, description="Workers that `kompass serve` runs beside itself"
     )
-    redis_url: SecretStr | None = Field(
+    redis_url: RedisAddress | None = Field(
         default=None,
         description="Redis (6.2 or newer) for the queues, as `redis://…`, `rediss://…` or `unix://…`; without"
         " it `kompass serve` runs one of its own. Processes of a cluster count requests there, too",
@@ -362,7 +334,7 @@ class Settings(BaseSettings):
         description="Requests below `/api/v1` that one person, or one address without a login, may make in a"
         " minute; 0 for any number. See docs/rest.md",
     )
-    mail_server: SecretStr | None = Field(
+    mail_server: MailAddress | None = Field(
         default=None,
         description="Where mails are sent through: `smtp://HOST:PORT` or `smtps://…`, with `NAME:PASSWORD@`"
         " before the host if it asks for a login; without it none are sent",
@@ -370,12 +342,12 @@ class Settings(BaseSettings):
     mail_from: str = Field(
         default="KOMPASS <kompass@example.invalid>", description="Address that mails come from"
     )
-    webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    webhook_hosts: Hosts = Field(
         default=(),
         description="Hosts, addresses and networks that webhooks may call although they are not public;"
         " comma-separated",
     )
-    weaviate_url: str | None = Field(
+    weaviate_url: WebAddress | None = Field(
         default=None,
         description="Weaviate (1.33) that keeps the vectors; without it they are in files of the server",
     )
@@ -414,16 +386,16 @@ class Settings(BaseSettings):
         description="Folder that Lexware and this server share: `exports` and `imports` below it; every"
         " process of a cluster names the same. See docs/accounting/lexware.md",
     )
-    lexware_export: str = Field(
+    lexware_export: CronLine = Field(
         default="0 2 * * *",
         description="When contracts and customers go to Lexware: a cron line, in Germany's time; `never` for"
         " by hand only",
     )
-    lexware_import: str = Field(
+    lexware_import: CronLine = Field(
         default="*/15 8-17 * * mon-fri",
         description="When that folder is looked into for payments and invoices; likewise",
     )
-    lexware_sftp: str | None = Field(
+    lexware_sftp: SftpAddress | None = Field(
         default=None,
         description="Where files go instead of `exports`: `sftp://NAME@HOST:PORT/FOLDER`",
     )
@@ -437,103 +409,6 @@ class Settings(BaseSettings):
         default=None,
         description="PouchDB's browser build for the page; default: what `./scripts/run` fetched from npm",
     )
-
-    @field_validator("readstore_holidays")
-    @classmethod
-    def _is_a_land(cls, value: str) -> str:
-        from kompass.readstore.calendar import STATES
-
-        if value not in STATES:
-            raise ValueError(f"{value} is no German Land; known: {', '.join(STATES)}")
-        return value
-
-    @field_validator("admin")
-    @classmethod
-    def _name_and_password(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            name, _, password = value.get_secret_value().partition(":")
-            if not name or name.startswith("_") or not password:
-                raise ValueError("give NAME:PASSWORD; a name doesn't start with an underscore")
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            # `*` and `null` would let any page act as whoever looks at it.
-            if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/*@?#]+", origin) is None:
-                raise ValueError(f"{origin} is no origin: name each as https://HOST or https://HOST:PORT")
-        return origins
-
-    @field_validator(
-        "cors_origins",
-        "replication_hosts",
-        "replication_proxies",
-        "trusted_proxies",
-        "keycloak_parties",
-        "jwt_keys",
-        "numbers",
-        "webhook_hosts",
-        mode="before",
-    )
-    @classmethod
-    def _split_at_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator(
-        "keycloak_issuer", "keycloak_url", "feed_server", "meilisearch_url", "vectors_url", "weaviate_url"
-    )
-    @classmethod
-    def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-            raise ValueError(f"{value!r} is no http or https address")
-        if info.field_name == "keycloak_issuer" and not _REALM.search(parts.path):
-            raise ValueError("give it as the tokens have it: https://HOST/realms/REALM")
-        return value.rstrip("/")
-
-    @field_validator("redis_url", "mail_server", "couchdb_url")
-    @classmethod
-    def _server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None:
-            parts = urlsplit(value.get_secret_value())
-            schemes = _SCHEMES[str(info.field_name)]
-            if parts.scheme not in schemes or not (parts.hostname or parts.path):
-                raise ValueError(f"give an address that begins with {' or '.join(schemes)}://")
-        return value
-
-    @field_validator("lexware_export", "lexware_import")
-    @classmethod
-    def _is_a_cron_line(cls, value: str) -> str:
-        if value != "never" and re.fullmatch(r"[0-9a-z*/,#-]+( [0-9a-z*/,#-]+){4}", value) is None:
-            raise ValueError(f"{value!r} is no cron line of five parts, as 0 2 * * *, and not never")
-        if value != "never" and find_spec("croniter") is not None:
-            from croniter import croniter
-
-            if not croniter.is_valid(value):
-                raise ValueError(f"{value!r} is no time that ever comes")
-        return value
-
-    @field_validator("lexware_sftp")
-    @classmethod
-    def _is_sftp(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = urlsplit(value)
-            if parts.scheme != "sftp" or not parts.hostname or not parts.username or parts.password:
-                raise ValueError("give it as sftp://NAME@HOST/FOLDER, without a password: a key logs in")
-        return value
-
-    @field_validator("webhook_hosts")
-    @classmethod
-    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        from replication.replicator.hosts import AllowedHosts
-
-        AllowedHosts(hosts)  # raises ValueError for what is none
-        return hosts
 
     @model_validator(mode="after")
     def _what_belongs_together(self) -> Settings:

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from kompass.settings import LogFormat
+from kompass.settings_values import LogFormat
 from tests.needs import ROOT
 
 _FAILS = """
 import logging, sys
 import structlog
 from kompass import log
-from kompass.settings import LogFormat, LogLevel
+from kompass.settings_values import LogFormat, LogLevel
 
 log.configure(LogLevel.INFO, LogFormat(sys.argv[1]))
 

@@ -10,7 +10,8 @@ import typer
 from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.place import check_no_copies
 from kompass.cli.starting import check_administrator, readable_errors
-from kompass.settings import DemoSize, Settings
+from kompass.settings import Settings
+from kompass.settings_values import DemoSize
 
 _INSTEAD = "It is served by `kompass api` and `kompass index`."
 

@@ -25,7 +25,7 @@ from kompass.demo import words
 from kompass.demo.business import Business
 from kompass.demo.files import PHOTO_VARIANTS, pdf, photo
 from kompass.demo.people import PEOPLE, Person
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 Document = dict[str, Any]
 

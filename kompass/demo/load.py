@@ -16,7 +16,7 @@ import structlog
 
 from kompass.demo.generate import generate
 from kompass.demo.people import PASSWORD, PEOPLE
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 from replication.http import Application
 from replication.store.interface import Store
 

@@ -13,6 +13,7 @@ from kompass.audit import Actor, Door, acting_as
 from kompass.jobs.schedules import Schedule, previous
 from kompass.lexware import runs
 from kompass.lexware.exchange import SCHEDULE, BusyError, Exchange
+from kompass.settings_values import NEVER
 
 LOOK = 20.0
 """Seconds between looks at the clock."""
@@ -23,7 +24,6 @@ WATCH = 900.0
 DAY = 86_400.0
 MISSED = DAY
 """What was missed for longer isn't made up for: the next time comes soon enough."""
-NEVER = "never"
 
 log = structlog.get_logger(__name__)
 

@@ -22,6 +22,7 @@ from kompass.lexware.ledger import ledger
 from kompass.lexware.runs import State
 from kompass.lexware.store import LexwareStore
 from kompass.settings import Settings
+from kompass.settings_values import NEVER
 from kompass.sync.gate.gate import Gate
 from replication.protocol.errors import ProtocolError
 
@@ -32,7 +33,6 @@ MOST_WRONG = 0.05
 """Share of the rows of a day that may be wrong."""
 COUNT_GAP = 5
 SUM_GAP = Decimal(100)
-NEVER = "never"
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:kompass:lexware:alert")
 
 log = structlog.get_logger(__name__)

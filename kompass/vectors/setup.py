@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from kompass.feed.registry import SinkAbsentError
 from kompass.feed.sink import Sink
 from kompass.search.index import Meaning
-from kompass.settings import EmbedderKind, Settings
+from kompass.settings import Settings
+from kompass.settings_values import EmbedderKind
 
 if TYPE_CHECKING:
     from kompass.vectors.embedders.interface import Embedder

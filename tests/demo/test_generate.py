@@ -20,7 +20,7 @@ from kompass.demo.generate import TODAY
 from kompass.domain import models
 from kompass.domain.changes import Change, NoFacts
 from kompass.domain.settings import BusinessSettings
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 Document = dict[str, Any]
 

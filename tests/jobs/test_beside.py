@@ -9,7 +9,8 @@ import pytest
 from kompass import beside
 from kompass.feed.registry import SinkAbsentError, create
 from kompass.jobs import redis
-from kompass.settings import FeedMode, Settings
+from kompass.settings import Settings
+from kompass.settings_values import FeedMode
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from kompass.demo.generate import generate
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 Doc = Mapping[str, Any]
 T = TypeVar("T")

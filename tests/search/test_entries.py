@@ -15,7 +15,7 @@ from kompass.demo.generate import generate
 from kompass.feed.sink import Change
 from kompass.search.catalogue import SEARCHED
 from kompass.search.entries import Entry, entry
-from kompass.settings import DemoSize
+from kompass.settings_values import DemoSize
 
 
 def made(doc: dict[str, Any]) -> Entry | None:

@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from kompass.domain.examples import docid
 from kompass.feed.sink import SinkUnavailableError
-from kompass.settings import EmbedderKind, Settings
+from kompass.settings import Settings
+from kompass.settings_values import EmbedderKind
 from kompass.vectors.embedded.reader import EmbeddedVectors
 from kompass.vectors.embedded.store import EmbeddedStore
 from kompass.vectors.embedders.interface import EmbedderRefusedError, EmbedderUnavailableError, prefixes
