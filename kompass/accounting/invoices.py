@@ -13,12 +13,24 @@ from kompass.accounting.row_errors import ErrorType, RowError, row_error, valida
 from kompass.domain.money import CENT
 from kompass.domain.values import CODE
 
+MOST_DAYS = 3653
+"""Between the day of an invoice and the one when it is due."""
+
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
     net: Decimal
     tax: Decimal
     gross: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What Lexware says that an invoice is about, whether it can be mirrored or not."""
+
+    number: str
+    issued_on: date
+    amounts: Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,12 @@ class Books:
     names: Mapping[str, tuple[str, ...]]
     """`name_key` of the company's name -> the ids of those who have it."""
     invoices: Mapping[str, Amounts]
-    """Invoice number -> what is mirrored of it already."""
+    """`number_key` of the invoice -> what is mirrored of it already."""
+
+
+def number_key(number: str) -> str:
+    """What an invoice is told by: `r-2026-00001` is no other one than `R-2026-00001`."""
+    return number.casefold()
 
 
 def name_key(text: str) -> str:
@@ -57,6 +74,8 @@ class InvoiceRows:
         self._books = books
         self._today = today
         self._numbers: dict[str, int] = {}
+        self.stated: dict[str, Stated] = {}
+        """`number_key` -> what the first row of that number says that is sound by itself."""
 
     def invoice_of(self, row: Row) -> MirroredInvoice | list[RowError]:
         """The invoice, or all that is wrong with the row."""
@@ -65,11 +84,14 @@ class InvoiceRows:
         values = row.values
         number: str = values["Rechnungsnummer"].strip()
         amounts = Amounts(values["Nettobetrag"], values["MwSt"], values["Bruttobetrag"])
-        errors = [*self._own(row, number, amounts), *self._against_books(row, number, amounts)]
+        errors = self._own(row, number, amounts)
+        if not errors:
+            self.stated.setdefault(number_key(number), Stated(number, values["Datum"], amounts))
+        errors += self._against_books(row, number, amounts)
         found = self._customers(values["Kunde"])
         if len(found) != 1:
             errors.append(_customer(row, len(found)))
-        self._numbers.setdefault(number, row.line)
+        self._numbers.setdefault(number_key(number), row.line)
         if errors:
             return errors
         return MirroredInvoice(
@@ -99,6 +121,15 @@ class InvoiceRows:
                 "muss zwischen 1990 und heute liegen",
                 "Datum",
             )
+        due: date | None = row.values.get("Fällig")
+        if due is not None and abs((due - row.values["Datum"]).days) > MOST_DAYS:
+            wrong(
+                ErrorType.VALIDATION,
+                "invoice.due",
+                "must be within ten years of Datum",
+                "muss innerhalb von zehn Jahren um Datum liegen",
+                "Fällig",
+            )
         if abs(amounts.net + amounts.tax - amounts.gross) > CENT:
             expected = amounts.net + amounts.tax
             wrong(
@@ -112,7 +143,7 @@ class InvoiceRows:
 
     def _against_books(self, row: Row, number: str, amounts: Amounts) -> list[RowError]:
         errors: list[RowError] = []
-        earlier = self._numbers.get(number)
+        earlier = self._numbers.get(number_key(number))
         if earlier is not None:
             errors.append(
                 row_error(
@@ -125,7 +156,7 @@ class InvoiceRows:
                     number,
                 )
             )
-        known = self._books.invoices.get(number)
+        known = self._books.invoices.get(number_key(number))
         if known is not None and abs(known.gross - amounts.gross) > CENT:
             errors.append(
                 row_error(

@@ -19,7 +19,7 @@ import apsw
 import orjson
 import structlog
 
-from kompass.accounting.invoices import InvoiceRows, MirroredInvoice
+from kompass.accounting.invoices import InvoiceRows, MirroredInvoice, number_key
 from kompass.accounting.matching import ERRORS, Match, Outcome, match_all
 from kompass.accounting.payments import Payment, payment_of
 from kompass.accounting.problems import Problem, UnreadableError, quoted
@@ -233,8 +233,7 @@ class _Payments(_Taking):
 class _Invoices(_Taking):
     def judge(self) -> None:
         rows = InvoiceRows(self.books.known(), self.today)
-        mirrors = {one.number: one for one in self.books.invoices}
-        self.taken: list[MirroredInvoice] = []
+        mirrors = {number_key(one.number): one for one in self.books.invoices}
         gross = _ZERO
         for row in self.file.rows:
             invoice = rows.invoice_of(row)
@@ -246,10 +245,10 @@ class _Invoices(_Taking):
                     self.wrong(str(number).strip()[:40] if number else "", error)
                 continue
             gross += invoice.amounts.gross
-            self.taken.append(invoice)
+            known = mirrors.get(number_key(invoice.number))
             self.settled.append(invoice.number)
-            known = mirrors.get(invoice.number)
             self._new(invoice, row.values) if known is None else self._again(known, invoice, row.values)
+        self.stated = rows.stated.values()
         self.report.sums = {"read": f"{gross:.2f}"}
         self.report.wrong = self.counts["wrong"]
 
@@ -288,7 +287,8 @@ class _Invoices(_Taking):
             self.saying(known.id).body |= changes
 
     def also(self, connection: apsw.Connection) -> None:
-        for one in self.taken:
+        """What Lexware says, whether it can be mirrored or not: a month is compared with that."""
+        for one in self.stated:
             connection.execute(
                 "INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?, ?, ?)",
                 (

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from kompass.access.companions import companion_id
-from kompass.accounting.invoices import Amounts, name_key
+from kompass.accounting.invoices import Amounts, name_key, number_key
 from kompass.accounting.invoices import Books as Known
 from kompass.accounting.matching import Invoice, Tolerance
 from kompass.domain.money import amount
@@ -61,7 +61,7 @@ class Ledger:
         return Known(
             {name_key(number): docid for docid, number in self.customer_numbers.items()},
             self.names,
-            {one.number: Amounts(one.net, one.tax, one.gross) for one in self.invoices},
+            {number_key(one.number): Amounts(one.net, one.tax, one.gross) for one in self.invoices},
         )
 
 

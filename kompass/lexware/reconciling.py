@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from kompass.accounting.invoices import Amounts, Stated, number_key
+from kompass.domain.money import CENT
 from kompass.lexware.ledger import Ledger
 from kompass.lexware.store import LexwareStore
 
@@ -16,7 +19,6 @@ TOLERANCE = Decimal(10)
 """EUR by which the sums of a month may differ."""
 MOST_ROWS = 1000
 """Differences that are named; the others are counted."""
-_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +70,37 @@ class Comparison:
 def compare(store: LexwareStore, books: Ledger, month: str) -> Comparison:
     """Drafts don't count: Lexware doesn't list them. Blocks."""
     said = {
-        number: (Decimal(net), Decimal(tax), Decimal(gross))
-        for number, net, tax, gross in store.rows(
-            "SELECT number, net, tax, gross FROM said WHERE issued >= ? AND issued <= ?",
+        number_key(number): Stated(number, date.fromisoformat(issued), Amounts(*map(Decimal, amounts)))
+        for number, issued, *amounts in store.rows(
+            "SELECT number, issued, net, tax, gross FROM said WHERE issued >= ? AND issued <= ?",
             (f"{month}-01", f"{month}-31"),
         )
     }
     here = {
-        one.number: (one.net, one.tax, one.gross)
+        number_key(one.number): Stated(
+            one.number, date.fromisoformat(one.issued), Amounts(one.net, one.tax, one.gross)
+        )
         for one in books.invoices
-        if (one.issued or "")[:7] == month and one.status != "draft"
+        if one.issued is not None and one.issued[:7] == month and one.status != "draft"
     }
     differences = []
-    for number in sorted(said.keys() | here.keys()):
-        theirs, ours = said.get(number), here.get(number)
-        if ours is None:
-            what = "missing here"
-        elif theirs is None:
-            what = "missing in Lexware"
-        elif abs(theirs[2] - ours[2]) > _CENT:
-            what = "amount"
-        else:
-            continue
-        differences.append(Difference(number, what, theirs[2] if theirs else None, ours[2] if ours else None))
+    for key in sorted(said.keys() | here.keys()):
+        theirs, ours = said.get(key), here.get(key)
+        what = _difference(theirs, ours)
+        if what is not None:
+            one = ours or theirs
+            assert one is not None
+            gross = [None if each is None else each.amounts.gross for each in (theirs, ours)]
+            differences.append(Difference(one.number, what, *gross))
     return Comparison(month, _sums(said.values()), _sums(here.values()), differences)
+
+
+def _difference(theirs: Stated | None, ours: Stated | None) -> str | None:
+    if ours is None:
+        return "missing here"
+    if theirs is None:
+        return "missing in Lexware"
+    return "amount" if abs(theirs.amounts.gross - ours.amounts.gross) > CENT else None
 
 
 def heard_of(store: LexwareStore, months: Sequence[str]) -> list[str]:
@@ -105,7 +114,8 @@ def heard_of(store: LexwareStore, months: Sequence[str]) -> list[str]:
     ]
 
 
-def _sums(rows: Any) -> Sums:
-    found = list(rows)
-    net, tax, gross = (sum((row[place] for row in found), Decimal(0)) for place in range(3))
-    return Sums(len(found), net, tax, gross)
+def _sums(rows: Collection[Stated]) -> Sums:
+    net, tax, gross = (
+        sum((getattr(one.amounts, name) for one in rows), Decimal(0)) for name in ("net", "tax", "gross")
+    )
+    return Sums(len(rows), net, tax, gross)

@@ -52,7 +52,7 @@ def told(found: object) -> list[tuple[ErrorType, str, str]]:
 BOOKS = Books(
     customers={name_key("K-00456"): "customer-1"},
     names={name_key("Hofladen Süß"): ("customer-2",), name_key("Müller GmbH"): ("customer-3", "customer-4")},
-    invoices={"R-2026-00009": Amounts(Decimal(100), Decimal(19), Decimal(119))},
+    invoices={"r-2026-00009": Amounts(Decimal(100), Decimal(19), Decimal(119))},
 )
 
 
@@ -197,6 +197,16 @@ def test_invoices_come_in_with_their_customers() -> None:
 )
 def test_an_invoice_that_does_not_fit_is_told(row: str, errors: list[tuple[ErrorType, str, str]]) -> None:
     assert told(invoices(row + "\r\n")[0]) == errors
+
+
+def test_an_invoice_is_not_due_in_another_century() -> None:
+    text = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag;Fällig\r\n"
+    row = "R-1;20.11.2026;K-00456;100;19;119;20.12.2099\r\n"
+    wanted = profile("lexware-invoices")
+    (read_,) = read(io.BytesIO((text + row).encode()), wanted).rows
+    assert told(InvoiceRows(BOOKS, TODAY).invoice_of(read_)) == [
+        (ErrorType.VALIDATION, "invoice.due", "Fällig")
+    ]
 
 
 def test_an_invoice_comes_once() -> None:

@@ -162,6 +162,24 @@ async def test_invoices_are_mirrored_with_status_and_dunning_level(product: Prod
     assert (await get(product, name))["status"] == "paid"
 
 
+async def test_a_number_in_small_letters_is_no_new_invoice(product: Product, one: Exchange) -> None:
+    head = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag"
+    await take(one, lines(head, "R-2026-91001;05.10.2026;K-00001;100,00;19,00;119,00").encode())
+    await take(one, payments("R-2026-91001;K-00001;02.11.2026;119,00;;Paid"))
+    again = await take(
+        one,
+        lines(
+            head,
+            "r-2026-91001;05.10.2026;K-00001;100,00;19,00;119,00",
+            "R-2026-91001;05.10.2026;K-00001;100,00;19,00;119,00",
+        ).encode(),
+    )
+    assert again.outcomes == {"same": 1, "wrong": 1}, again.problems
+    name = mirroring.invoice_id("R-2026-91001")
+    assert (await get(product, name))["status"] == "paid"
+    assert (await get(product, companion_id("invoice_amount", name)))["paidAmount"] == 119
+
+
 @pytest.mark.parametrize(
     ("data", "rule"),
     [

@@ -133,19 +133,16 @@ async def test_gaps_between_lexware_and_here_are_told(product: Product, one: Exc
     assert (same.lexware.invoices, same.documents.invoices, same.differences) == (8, 8, [])
     await one.watch()
     assert one.status()["alerts"] == []
-    with one.opened().writing() as connection:
-        connection.execute("UPDATE said SET gross = '1119.00' WHERE number = 'R-2027-00001'")
-        for n in range(9, 16):
-            connection.execute(
-                "INSERT INTO said VALUES (?, 'a', ?, '0.00', '0.00', '0.00')",
-                (f"R-2027-{n:05}", f"{month}-01"),
-            )
+    unknown = [f"R-2027-{n:05};{day};K-77777;100,00;19,00;119,00;" for n in range(9, 15)]
+    other_amount = f"R-2027-00001;{day};K-00001;200,00;38,00;238,00;"
+    impossible = f"R-2027-00099;{day};K-00001;200,00;38,00;9.000,00;"
+    await one.take(lines(HEAD, *unknown, other_amount, impossible).encode(), "s.csv", "buch1")
     other = await one.reconcile(month)
-    assert (other.count_gap, other.sum_gap) == (7, Decimal(1000))
+    assert (other.count_gap, other.sum_gap) == (6, Decimal(7 * 119))
     assert [(d.number, d.what) for d in other.differences][:2] == [
         ("R-2027-00001", "amount"), ("R-2027-00009", "missing here"),
     ]  # fmt: skip
     await one.watch()
-    assert {alert["name"] for alert in one.status()["alerts"]} == {f"count {month}", f"sum {month}"}
+    assert {f"count {month}", f"sum {month}"} <= {alert["name"] for alert in one.status()["alerts"]}
     books = await ledger(database_of(product))
     assert mirroring.invoice_id("R-2027-00001") in {each.id for each in books.invoices}
