@@ -38,7 +38,7 @@ class Outcome(StrEnum):
     REPEATED = "repeated"
     """Came in an earlier file: nothing to do."""
     DUPLICATE = "duplicate"
-    """Comes twice in this file."""
+    """Is in this file already."""
     CANDIDATES = "candidates"
     """Names no invoice, or another customer's; there are some that it could be."""
     MISMATCH = "mismatch"
@@ -133,21 +133,23 @@ def match_all(
     seen: Collection[str] = (),
     tolerance: Tolerance = Tolerance(),
 ) -> Iterator[Match]:
-    """A match for each payment, in their order. `seen`: fingerprints of payments of earlier files."""
+    """A match for each payment, in their order, as they are `numbered`. `seen`: fingerprints of payments of
+    earlier files.
+    """
     ledger = _Ledger(invoices, tolerance)
-    here: set[str] = set()
     for payment in payments:
-        mark = payment.fingerprint
-        if mark in seen:
+        if payment.fingerprint in seen:
             yield _told(
                 payment, Outcome.REPEATED, "came in an earlier file", "kam schon in einer früheren Datei"
             )
-        elif mark in here:
+        elif payment.nth > 1:
             yield _told(
-                payment, Outcome.DUPLICATE, "comes twice in this file", "steht zweimal in dieser Datei"
+                payment,
+                Outcome.DUPLICATE,
+                "is in this file already: assign it if it was paid more than once",
+                "steht schon in dieser Datei: bitte zuordnen, wenn mehrmals gezahlt wurde",
             )
         else:
-            here.add(mark)
             yield ledger.match(payment)
 
 

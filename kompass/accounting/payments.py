@@ -6,11 +6,13 @@ Here a row is judged by itself; which invoice it pays is `matching`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from unicodedata import normalize
 
 from kompass.accounting.reading import Row
 from kompass.accounting.row_errors import ErrorType, RowError, row_error, validation
@@ -50,18 +52,33 @@ class Payment:
     """What Lexware says that the invoice is about."""
     method: str | None = None
     claim: Claim | None = None
+    nth: int = 1
+    """Of equal ones in one file; see `numbered`."""
 
     @property
     def fingerprint(self) -> str:
-        """What tells that the same payment comes again, in this file or in a later one: a SHA-256."""
+        """What tells that the same payment comes again in a later file: a SHA-256."""
         parts = (
             self.invoice_number.casefold(),
             (self.customer_number or "").casefold(),
             self.paid_on.isoformat(),
             f"{self.amount:.2f}",
             (self.method or "").casefold(),
+            *((str(self.nth),) if self.nth > 1 else ()),
         )
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+        return hashlib.sha256(normalize("NFC", "\x1f".join(parts)).encode()).hexdigest()
+
+
+def numbered(payments: Iterable[Payment]) -> list[Payment]:
+    """The same; each knows how many equal ones are before it. Two instalments of one day look the same, so
+    the second one of a file is another payment than the first, whichever files they come in.
+    """
+    count: Counter[str] = Counter()
+    found = []
+    for one in payments:
+        count[one.fingerprint] += 1
+        found.append(replace(one, nth=count[one.fingerprint]))
+    return found
 
 
 def payment_of(row: Row, today: date) -> Payment | list[RowError]:

@@ -122,6 +122,11 @@ def _blank_small(connection: apsw.Connection) -> None:
     connection.execute("UPDATE payments SET number = '', customer = ''")
     connection.execute("UPDATE mirror SET why = '' WHERE why <> ''")
     connection.execute("DELETE FROM notes WHERE name = 'poll'")
+    # What stood in the column of an invoice's number may have been anything.
+    connection.execute(
+        "UPDATE errors SET entity_id = '' WHERE direction = 'in' AND entity_type = 'invoice' AND source <> ''"
+        " AND source <> 'documents' AND entity_id NOT LIKE 'row:%' AND entity_id NOT LIKE 'file:%'"
+    )
     for sha256, num, text in fetch(connection, "SELECT sha256, num, report FROM arrivals"):
         report = orjson.loads(text)
         report |= {"name": f"file {num}", "said": "", "gesagt": "", "findings": [], "unknown": []}

@@ -34,7 +34,9 @@ class Found:
     entity_type: str
     """`contract`, `customer`, `invoice` or `payment`."""
     entity_id: str
-    """Id of a document, number of an invoice, or the fingerprint of a payment; empty for a file."""
+    """Id of a document, number of an invoice, the fingerprint of a payment, `file:` with a SHA-256, or `row:`
+    with that, a line and a column.
+    """
     error_type: ErrorType
     problem: Problem
     source: str
@@ -122,6 +124,17 @@ def settle(
     )
 
 
+def settle_others(
+    connection: apsw.Connection, mark: str, still: Iterable[str], resolution: str, now: float
+) -> None:
+    """Within a transaction: of what begins with `mark` nothing but these is wrong any more."""
+    connection.execute(
+        "UPDATE errors SET resolved_by = 'lexware', resolved_at = ?, resolution = ? WHERE resolved_at IS NULL"
+        " AND substr(entity_id, 1, ?) = ? AND entity_id NOT IN (SELECT value FROM json_each(?))",
+        (now, resolution, len(mark), mark, orjson.dumps(list(still)).decode()),
+    )
+
+
 def resolve(connection: apsw.Connection, num: int, person: str, resolution: str, now: float) -> bool:
     """Within a transaction: somebody has dealt with it. False if it isn't open."""
     connection.execute(
@@ -130,6 +143,15 @@ def resolve(connection: apsw.Connection, num: int, person: str, resolution: str,
         (person, now, resolution, num),
     )
     return connection.changes() > 0
+
+
+def unmatched(store: LexwareStore) -> list[SyncError]:
+    """Payments that are for no invoice."""
+    rows = store.rows(
+        f"SELECT {_COLUMNS} FROM errors WHERE resolved_at IS NULL AND rule IN"  # noqa: S608
+        " ('payment.unknown', 'payment.candidates', 'payment.mismatch') ORDER BY num"
+    )
+    return [_error(row) for row in rows]
 
 
 def listed(

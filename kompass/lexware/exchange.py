@@ -28,6 +28,7 @@ from kompass.lexware import (
     importing,
     mirroring,
     reconciling,
+    rematching,
     resolving,
     runs,
     watching,
@@ -175,6 +176,7 @@ class Exchange:
         inbox = Inbox(self.imports)
         async with self._alone("import") as (store, lease):
             await mirroring.drain(store, lease, self.gate_now())
+            await rematching.again(store, lease, self.gate_now())
             seen, skipped = await asyncio.to_thread(inbox.look)
             polled = Polled([], [], skipped)
             if any(time.time() - one.changed < RESTS for one in seen):

@@ -1,32 +1,30 @@
 """Takes a file of Lexware's: what its rows say is noted in one transaction, then written into documents.
 
 Idempotent by file (its SHA-256, under whatever name) and by row (a payment's fingerprint, an invoice's
-number). A bad row is told and never stops the others.
+number). A bad row is told and never stops the others; the same file may come again once there is what it
+lacked.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import apsw
-import orjson
 import structlog
 
 from kompass.accounting.invoices import InvoiceRows, MirroredInvoice, number_key
-from kompass.accounting.matching import ERRORS, Match, Outcome, match_all
-from kompass.accounting.payments import Payment, payment_of
+from kompass.accounting.matching import Match, Outcome, match_all
+from kompass.accounting.payments import Payment, numbered, payment_of
 from kompass.accounting.problems import Problem, UnreadableError, quoted
 from kompass.accounting.row_errors import ErrorType, RowError
 from kompass.domain.money import json_number
 from kompass.leases import Lease
-from kompass.lexware import arrivals, errors, mirroring
+from kompass.lexware import arrivals, errors, mirroring, rematching, taken
 from kompass.lexware.arrivals import Report
 from kompass.lexware.files_in import FileIn, FileKind, digest, parse
 from kompass.lexware.ledger import Ledger, Mirror, ledger
@@ -61,7 +59,8 @@ async def take(
     now = gate.now()
     sha256 = digest(data)
     known = await asyncio.to_thread(arrivals.one, store, sha256)
-    if known is not None and known.state == "done":
+    is_done = known is not None and known.state == "done"
+    if known is not None and is_done and not known.wrong:
         if lease is not None:
             await mirroring.drain(store, lease, gate)
         return _repeated(known, name)
@@ -80,10 +79,14 @@ async def take(
     await gate.database.fresh()
     books = await ledger(gate.database)
     took = await asyncio.to_thread(_taken, store, books, file, name, now)
+    if known is not None and is_done and not took.said:
+        return _repeated(known, name)  # what was wrong in it still is
     if lease is None:
         return took.report
     await asyncio.to_thread(took.note, lease, person)
     await mirroring.drain(store, lease, gate)
+    if took.said:
+        await rematching.again(store, lease, gate)
     return took.report
 
 
@@ -132,7 +135,7 @@ class _Taking:
         self.report.unknown = [quoted(heading) for heading in file.unknown[:MOST_UNKNOWN]]
         self.refused = mirroring.refused(store)
         """What the documents don't say yet."""
-        self.books = replace(books, invoices=[self._as_said(one) for one in books.invoices])
+        self.books = books.with_said(self.refused)
         self.said: dict[str, Saying] = {}
         self.found: list[errors.Found] = []
         self.settled: list[str] = []
@@ -159,19 +162,10 @@ class _Taking:
             came = "it came again and fits"
             errors.settle(connection, self.file.kind.entity, self.settled, came, at)
             errors.settle(connection, self.file.kind.entity, [f"file:{self.file.sha256}"], came, at)
+            still = [found.entity_id for found in self.found]
+            errors.settle_others(connection, self.rows_mark, still, came, at)
             for found in self.found[: errors.MOST_OF_ONE]:
                 errors.add(connection, found, at)
-
-    def _as_said(self, one: Mirror) -> Mirror:
-        said = self.refused.get(one.id)
-        if said is None:
-            return one
-        paid = said.amounts.get("paidAmount")
-        return replace(
-            one,
-            status=said.body.get("status", one.status),
-            paid=one.paid if paid is None else Decimal(str(paid)),
-        )
 
     def wrong(self, entity_id: str, row: RowError, **detail: Any) -> None:
         """A row, or a part of it, that somebody has to look at."""
@@ -181,6 +175,14 @@ class _Taking:
                 "in", self.file.kind.entity, entity_id, row.type, row.problem, self.report.name, detail
             )
         )
+
+    def place(self, row: RowError) -> str:
+        """What tells an error again that is about nothing but a cell of this file."""
+        return f"{self.rows_mark}{row.problem.line}:{row.problem.column}"
+
+    @property
+    def rows_mark(self) -> str:
+        return f"row:{self.file.sha256}:"
 
     def saying(self, docid: str) -> Saying:
         if docid not in self.said:
@@ -199,8 +201,9 @@ class _Payments(_Taking):
                 continue
             self.counts["wrong"] += 1
             for error in payment:
-                self.wrong("", error)
-        self.matches = list(match_all(payments, self.books.open(), seen=seen(self.store, payments)))
+                self.wrong(self.place(error), error)
+        payments = numbered(payments)
+        self.matches = list(match_all(payments, self.books.open(), seen=taken.seen(self.store, payments)))
         for match in self.matches:
             self._match(match)
         read = sum((one.amount for one in payments), _ZERO)
@@ -213,21 +216,16 @@ class _Payments(_Taking):
         payment = match.payment
         if match.status is not None:
             assert match.invoice is not None
-            tell_of(self.saying(match.invoice.id), match)
+            taken.tell_of(self.saying(match.invoice.id), match)
         if match.needs_person:
-            problem = Problem(f"payment.{match.outcome.value}", match.reason, match.grund).at(
-                payment.line, "InvoiceNumber", payment.invoice_number
-            )
-            # Of one that is in the file twice, the first one is what is settled or not.
-            mark = "" if match.outcome is Outcome.DUPLICATE else payment.fingerprint
-            self.wrong(mark, RowError(ERRORS[match.outcome], problem), **detail_of(match))
+            self.wrong(payment.fingerprint, taken.error_of(match), **taken.detail_of(match))
         elif match.outcome is not Outcome.REPEATED:
             self.settled.append(payment.fingerprint)
 
     def also(self, connection: apsw.Connection) -> None:
         for match in self.matches:
             if match.status is not None:
-                keep(connection, match, match.payment.fingerprint, self.file.sha256)
+                taken.keep(connection, match, match.payment.fingerprint, self.file.sha256)
 
 
 class _Invoices(_Taking):
@@ -242,7 +240,7 @@ class _Invoices(_Taking):
                 self.counts["wrong"] += 1
                 number = row.values.get("Rechnungsnummer")
                 for error in problems:
-                    self.wrong(str(number).strip()[:40] if number else "", error)
+                    self.wrong(str(number).strip()[:40] if number else self.place(error), error)
                 continue
             gross += invoice.amounts.gross
             known = mirrors.get(number_key(invoice.number))
@@ -316,66 +314,3 @@ def _words(invoice: MirroredInvoice, values: Any) -> list[RowError]:
         problem = Problem("invoice.dunning", "must be from 0 to 9", "muss zwischen 0 und 9 liegen")
         found.append(RowError(ErrorType.VALIDATION, problem.at(invoice.line, "Mahnstufe", str(dunning))))
     return found
-
-
-# -- payments, one by one --------------------------------------------------------------------------
-
-
-def tell_of(saying: Saying, match: Match) -> None:
-    """What the invoice of a payment shall say after it."""
-    assert match.invoice is not None
-    saying.body["status"] = match.status
-    saying.body["paidDate"] = match.payment.paid_on.isoformat() if match.settled else None
-    saying.amounts["paidAmount"] = json_number(match.paid)
-
-
-def detail_of(match: Match) -> dict[str, Any]:
-    """What is needed to settle it by hand."""
-    payment = {name: _plain(value) for name, value in asdict(match.payment).items() if name != "line"}
-    return {
-        "payment": payment,
-        "applied": f"{match.applied:.2f}",
-        "rest": f"{match.rest:.2f}",
-        "invoice": None if match.invoice is None else match.invoice.number,
-        "candidates": [one.number for one in match.candidates],
-    }
-
-
-def payment_in(detail: Any) -> Payment:
-    """The payment that an error is about."""
-    said = dict(detail["payment"])
-    return Payment(
-        line=0,
-        invoice_number=said["invoice_number"],
-        paid_on=date.fromisoformat(said["paid_on"]),
-        amount=Decimal(said["amount"]),
-        customer_number=said["customer_number"],
-        gross=None if said["gross"] is None else Decimal(said["gross"]),
-        method=said["method"],
-    )
-
-
-def _plain(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def keep(connection: apsw.Connection, match: Match, fingerprint: str, arrival: str) -> None:
-    """Within a transaction: this payment was taken."""
-    payment = match.payment
-    connection.execute(
-        "INSERT OR REPLACE INTO payments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            fingerprint, arrival, payment.line, None if match.invoice is None else match.invoice.id,
-            payment.invoice_number, payment.customer_number or "", payment.paid_on.isoformat(),
-            f"{payment.amount:.2f}", f"{match.applied:.2f}", match.outcome.value,
-        ),
-    )  # fmt: skip
-
-
-def seen(store: LexwareStore, payments: Sequence[Payment]) -> set[str]:
-    """Which of these were taken before, by their fingerprints."""
-    marks = orjson.dumps([one.fingerprint for one in payments]).decode()
-    rows = store.rows(
-        "SELECT fingerprint FROM payments WHERE fingerprint IN (SELECT value FROM json_each(?))", (marks,)
-    )
-    return {row[0] for row in rows}

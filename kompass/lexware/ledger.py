@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from kompass.accounting.invoices import Books as Known
 from kompass.accounting.matching import Invoice, Tolerance
 from kompass.domain.money import amount
 from kompass.lexware.books import Body, Books, pages
+from kompass.lexware.mirroring import Saying
 from replication.store.sqlite import SqliteDatabase
 
 _ZERO = Decimal(0)
@@ -45,12 +46,18 @@ class Ledger:
     names: dict[str, tuple[str, ...]]
     """`name_key` of a company -> ids of those who have it."""
 
+    def with_said(self, said: Mapping[str, Saying]) -> Ledger:
+        """The same, with what documents don't say yet."""
+        return replace(self, invoices=[_as_said(one, said.get(one.id)) for one in self.invoices])
+
     def open(self) -> Iterator[Invoice]:
         """As payments are matched with them. One that is said to be paid, and of which no such payment came,
         is still open for it.
         """
         tolerance = Tolerance()
         for one in self.invoices:
+            if not one.number:
+                continue  # no row can name it
             is_short = one.paid + tolerance.settles(one.gross) < one.gross
             status = "sent" if one.status == "paid" and is_short else one.status
             number = self.customer_numbers.get(one.customer_id)
@@ -63,6 +70,17 @@ class Ledger:
             self.names,
             {number_key(one.number): Amounts(one.net, one.tax, one.gross) for one in self.invoices},
         )
+
+
+def _as_said(one: Mirror, said: Saying | None) -> Mirror:
+    if said is None:
+        return one
+    paid = said.amounts.get("paidAmount")
+    return replace(
+        one,
+        status=said.body.get("status", one.status),
+        paid=one.paid if paid is None else Decimal(str(paid)),
+    )
 
 
 async def ledger(database: SqliteDatabase) -> Ledger:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from kompass.accounting.matching import Outcome, match_all
 from kompass.leases import Lease
-from kompass.lexware import errors, importing, mirroring
+from kompass.lexware import errors, mirroring, rematching, taken
 from kompass.lexware.errors import SyncError
 from kompass.lexware.ledger import Ledger, ledger
 from kompass.lexware.mirroring import Saying
@@ -53,12 +53,24 @@ async def resolve(
         await asyncio.to_thread(
             _assign, store, lease, books, error, resolution, person, gate.now().timestamp()
         )
+    elif resolution.action == "retry" and error.entity_type == "payment":
+        matches = await rematching.again(store, lease, gate, num=num, person=person)
+        if not matches:
+            raise _nothing_to_try()
+        if matches[0].status is None:
+            raise ResolutionError(f"{matches[0].reason}.", f"{matches[0].grund}.")
     else:
         await asyncio.to_thread(_settle, store, lease, error, resolution, person, gate.now().timestamp())
     await mirroring.drain(store, lease, gate)
     found = await asyncio.to_thread(errors.one, store, num)
     assert found is not None
     return found
+
+
+def _nothing_to_try() -> ResolutionError:
+    return ResolutionError(
+        "There is nothing to be tried again.", "Es gibt nichts, was sich wiederholen ließe."
+    )
 
 
 def _assign(
@@ -73,25 +85,26 @@ def _assign(
             f"Sie ist schon auf {error.detail['invoice']} gebucht, soweit dort offen war.",
         )
     wanted = resolution.invoice.strip().casefold()
-    invoices = [one for one in books.open() if one.number.casefold() == wanted]
+    refused = mirroring.refused(store)
+    invoices = [one for one in books.with_said(refused).open() if one.number.casefold() == wanted]
     if not invoices:
         raise ResolutionError(
             f"There is no invoice {resolution.invoice[:40]}.",
             f"Eine Rechnung {resolution.invoice[:40]} gibt es nicht.",
         )
-    payment = importing.payment_in(error.detail)
+    payment = taken.payment_in(error.detail)
     # Whoever assigns it knows better than the row whose it is and what it is about.
-    meant = replace(payment, invoice_number=invoices[0].number, customer_number=None, gross=None)
+    meant = replace(payment, invoice_number=invoices[0].number, customer_number=None, gross=None, nth=1)
     (match,) = match_all([meant], invoices)
     if match.outcome in _REFUSED:
         raise ResolutionError(f"{match.reason}.", f"{match.grund}.")
-    saying = Saying(invoices[0].id)
-    importing.tell_of(saying, match)
+    saying = refused.get(invoices[0].id, Saying(invoices[0].id))
+    taken.tell_of(saying, match)
     with store.writing() as connection:
         lease.check(connection)
         said = f"assigned to {invoices[0].number}" + (f": {resolution.reason}" if resolution.reason else "")
         errors.resolve(connection, error.num, person, said, now)
-        importing.keep(connection, match, error.entity_id, error.source)
+        taken.keep(connection, match, error.entity_id, error.source)
         mirroring.say(connection, {saying.invoice: saying})
 
 
@@ -102,12 +115,10 @@ def _settle(
         lease.check(connection)
         if resolution.action == "retry":
             if error.entity_type != "invoice" or not mirroring.again(connection, error.entity_id):
-                raise ResolutionError(
-                    "There is nothing to be tried again.", "Es gibt nichts, was sich wiederholen ließe."
-                )
+                raise _nothing_to_try()
         elif error.detail.get("applied") == "0.00" and error.entity_id:
             # It came, and nobody wants it: it isn't told again if it comes once more.
-            payment = importing.payment_in(error.detail)
+            payment = taken.payment_in(error.detail)
             connection.execute(
                 "INSERT OR IGNORE INTO payments VALUES (?, ?, 0, NULL, ?, ?, ?, ?, '0.00', 'ignored')",
                 (

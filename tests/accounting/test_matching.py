@@ -21,7 +21,7 @@ from kompass.accounting.matching import (
     Outcome,
     match_all,
 )
-from kompass.accounting.payments import Claim, Payment
+from kompass.accounting.payments import Claim, Payment, numbered
 from tests.needs import ROOT
 
 DAY = date(2026, 11, 20)
@@ -114,13 +114,22 @@ def test_payments_are_taken_with_what_those_before_left_open() -> None:
 
 
 def test_the_same_file_again_changes_nothing() -> None:
-    paid = [payment("R-2026-00001", "500"), payment("R-2026-00001", "500", line=3), payment("x", "1", line=4)]
+    paid = numbered(
+        [payment("R-2026-00001", "500"), payment("R-2026-00001", "500", line=3), payment("x", "1", line=4)]
+    )
     first = list(match_all(paid, INVOICES))
     assert [each.outcome for each in first] == [Outcome.PARTIAL, Outcome.DUPLICATE, Outcome.UNKNOWN]
     again = list(match_all(paid, INVOICES, seen={each.fingerprint for each in paid}))
     assert {(each.outcome, each.applied, each.needs_person) for each in again} == {
         (Outcome.REPEATED, Decimal(0), False)
     }
+
+
+def test_a_second_instalment_of_a_day_is_not_the_first_one_of_an_earlier_file() -> None:
+    once = payment("R-2026-00001", "500")
+    both = numbered([once, payment("R-2026-00001", "500", line=3)])
+    found = list(match_all(both, INVOICES, seen={once.fingerprint}))
+    assert [each.outcome for each in found] == [Outcome.REPEATED, Outcome.DUPLICATE]
 
 
 def test_every_outcome_for_a_person_is_an_error_of_a_kind() -> None:

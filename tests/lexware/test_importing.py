@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from kompass.access.companions import companion_id
-from kompass.lexware import arrivals, errors, importing, mirroring
+from kompass.lexware import arrivals, errors, mirroring
 from kompass.lexware.arrivals import Report
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.resolving import Resolution, ResolutionError
@@ -228,4 +228,3 @@ async def test_what_breaks_off_between_file_and_documents_is_written_later(
     assert again.state == "repeated"
     assert await told(product, a) == ("partial_paid", None, 60), "once, and not twice"
     assert await told(product, b) == ("paid", "2026-11-02", 119)
-    assert importing.seen(one.opened(), []) == set()

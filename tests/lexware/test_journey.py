@@ -88,6 +88,7 @@ async def test_export_payments_with_bad_rows_and_an_erasure(product: Product, tm
         lines(
             "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag;Ansprechpartner",
             f"R-2026-77001;05.10.2026;{COMPANY};100,00;19,00;119,00;{FIRST} {LAST}",
+            f"{LAST} 1;05.10.2026;K-00001;100,00;19,00;119,00;",
             f"R-2026-77002;05.10.2026;{COMPANY} Nachf.;100,00;19,00;119,00;{FIRST} {LAST}",
         ).encode()
     )

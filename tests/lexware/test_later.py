@@ -1,0 +1,123 @@
+"""What didn't fit when it came, and does later: nobody has to remember it, and it counts once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from kompass.access.companions import companion_id
+from kompass.lexware import errors, mirroring
+from kompass.lexware.errors import SyncError
+from kompass.lexware.exchange import Exchange
+from kompass.lexware.resolving import Resolution, ResolutionError
+from kompass.server import Product
+from tests.lexware.test_importing import fresh, lines, payments, row, take, told
+from tests.lexware.world import docid, example, exchange, get, invoice, put
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.alone("its files are this process's"),
+]
+HEAD = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def one(product: Product, tmp_path: Path) -> AsyncIterator[Exchange]:
+    exchanging = exchange(product, tmp_path)
+    yield exchanging
+    exchanging.close()
+
+
+def settled(one: Exchange) -> list[SyncError]:
+    return errors.listed(one.opened(), state="resolved")
+
+
+async def mirrored(product: Product, number: str) -> tuple[str, float]:
+    name = mirroring.invoice_id(number)
+    amounts = await get(product, companion_id("invoice_amount", name))
+    return (await get(product, name))["status"], amounts["paidAmount"]
+
+
+async def test_a_payment_is_matched_when_its_invoice_arrives_after_it(
+    product: Product, one: Exchange
+) -> None:
+    early = [
+        "R-2026-92001;K-00001;02.11.2026;119,00;;Paid",
+        "R-2026-92002;K-00001;02.11.2026;100,00;;Paid",
+        "R-2026-92003;K-00001;02.11.2026;1,00;;",
+    ]
+    assert (await take(one, payments(*early))).wrong == 3
+    rows = [f"R-2026-9200{n};05.10.2026;K-00001;100,00;19,00;119,00" for n in (1, 2)]
+    await take(one, lines(HEAD, *rows).encode())
+    assert await mirrored(product, "R-2026-92001") == ("paid", 119)
+    assert await mirrored(product, "R-2026-92002") == ("partial_paid", 100)
+    assert [(each.resolved_by, each.resolution) for each in settled(one)] == [
+        ("lexware", "matched with R-2026-92001"), ("lexware", "matched with R-2026-92002"),
+    ]  # fmt: skip
+    still = {each.rule: each.detail["rest"] for each in errors.listed(one.opened())}
+    assert still == {"payment.unknown": "1.00", "payment.underpaid": "0.00"}
+    assert (await take(one, payments(*early[:2]))).outcomes == {"repeated": 2}
+
+
+async def test_a_reversal_that_comes_before_the_payment_takes_it_back(
+    product: Product, one: Exchange
+) -> None:
+    (a,) = await fresh(product)
+    newest_first = payments(row(a, "-119,00", day="05.11.2026"), row(a, "119,00", "Paid"))
+    assert (await take(one, newest_first)).outcomes == {"mismatch": 1, "exact": 1}
+    assert await told(product, a) == ("sent", None, 0)
+    assert errors.listed(one.opened()) == []
+
+
+async def test_two_equal_instalments_of_one_day_are_both_there(product: Product, one: Exchange) -> None:
+    (a,) = await fresh(product)
+    await take(one, payments(row(a, "40,00")))
+    later = await take(one, payments(row(a, "40,00"), row(a, "40,00"), row(a, "40,00")))
+    assert later.outcomes == {"repeated": 1, "duplicate": 2}
+    second, third = errors.listed(one.opened())
+    for each in (second, third):
+        await one.resolve(each.num, Resolution("assign", "Kontoauszug", f"R-2026-{a:05}"), "buch1")
+    assert await told(product, a) == ("paid", "2026-11-02", 119)
+    again = await take(one, payments(row(a, "40,00"), row(a, "40,00"), row(a, "40,00"), row(a, "1,00")))
+    assert again.outcomes == {"repeated": 3, "overpaid": 1}
+
+
+async def test_the_same_file_once_more_takes_what_fits_now(product: Product, one: Exchange) -> None:
+    gate = one.gate_now()
+    later = gate.now() + timedelta(days=3)
+    tomorrow = (later - timedelta(days=1)).strftime("%d.%m.%Y")
+    (a,) = await fresh(product)
+    data = lines(
+        HEAD,
+        "R-2026-93001;05.10.2026;K-00093;100,00;19,00;119,00",
+        "R-2026-93002;05.10.2026;K-00001;100,00;19,00;120,00",
+    ).encode()
+    paid = payments(row(a, "100,00"), row(a, "19,00", day=tomorrow), row(a, "x", day="y"))
+    for file in (data, paid):
+        await take(one, file)
+        assert (await take(one, file)).state == "repeated"
+    assert len(errors.listed(one.opened())) == 5
+    await put(product, example("customer", 93, customerNumber="K-00093", companyName="Später"))
+    assert (await take(one, data)).outcomes == {"new": 1, "wrong": 1}
+    assert (await get(product, mirroring.invoice_id("R-2026-93001")))["customerId"] == docid("customer", 93)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "now", lambda: later)
+        assert (await take(one, paid)).outcomes == {"repeated": 1, "exact": 1, "wrong": 1}
+    assert sorted((each.rule, each.heading) for each in errors.listed(one.opened())) == [
+        ("cell.day", "PaymentDate"), ("cell.number", "PaymentAmount"), ("invoice.sum", "Bruttobetrag"),
+    ]  # fmt: skip
+
+
+async def test_somebody_tries_a_payment_once_more(product: Product, one: Exchange) -> None:
+    await take(one, payments("R-2026-00777;K-00001;02.11.2026;119,00;;"))
+    (error,) = errors.listed(one.opened())
+    with pytest.raises(ResolutionError, match="no invoice R-2026-00777"):
+        await one.resolve(error.num, Resolution("retry"), "buch1")
+    await put(product, *invoice(777))
+    done = await one.resolve(error.num, Resolution("retry"), "buch1")
+    assert (done.resolved_by, done.resolution) == ("buch1", "matched with R-2026-00777")
+    assert await told(product, 777) == ("paid", "2026-11-02", 119)
