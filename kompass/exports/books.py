@@ -44,9 +44,12 @@ class Books(BaseModel):
         return self.chart_of(self.chart)
 
     def chart_of(self, code: Literal["03", "04"]) -> Chart:
-        """A standard chart with this company's accounts, if these are of that chart."""
+        """A standard chart with this company's accounts, if these are of that chart, as long as its books
+        have them. Raises `ValueError` if an account can't be there.
+        """
         found = packaged(f"skr{code}")
-        return Chart.model_validate(_merged(found, self.accounts) if code == self.chart else found)
+        chart = Chart.model_validate(_merged(found, self.accounts) if code == self.chart else found)
+        return chart.of_length(self.account_length)
 
     def year_of(self, day: date) -> date:
         """The first day of the fiscal year that a day lies in."""

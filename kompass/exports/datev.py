@@ -276,7 +276,7 @@ def party_file(
         created=now,
     )
     writer = parties_writer(header)
-    data = b"".join(writer.pieces(party_rows((party for party, _, _ in found), header)))
+    data = b"".join(writer.pieces(party_rows(party for party, _, _ in found)))
     for problem in writer.problems:
         assert problem.line is not None
         problems.add(*found[problem.line - 1][1:], problem)

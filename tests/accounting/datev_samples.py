@@ -138,7 +138,7 @@ def files() -> dict[str, bytes]:
         of_supplier(JOINER, chart("03")),
     ]
     writer = parties_writer(header("03"))
-    rows = party_rows([one for one in parties if isinstance(one, Party)], header("03"))
+    rows = party_rows([one for one in parties if isinstance(one, Party)])
     found["EXTF_DebitorenKreditoren.csv"] = b"".join(writer.pieces(rows))
     assert writer.problems == []
     return found

@@ -27,9 +27,15 @@ from kompass.accounting.datev.bookings import (
 )
 from kompass.accounting.datev.charts import Range, rate_of, standard
 from kompass.accounting.datev.description import BOOKING, HEADER
-from kompass.accounting.datev.files import batches, booking_rows, bookings_writer
+from kompass.accounting.datev.files import (
+    batches,
+    booking_rows,
+    bookings_writer,
+    parties_writer,
+    party_rows,
+)
 from kompass.accounting.datev.header import Header
-from kompass.accounting.datev.parties import of_customer, of_supplier
+from kompass.accounting.datev.parties import Party, of_customer, of_supplier
 from kompass.accounting.datev.party_description import PARTY
 from kompass.accounting.datev.validating import validate
 from kompass.accounting.problems import Problem
@@ -246,12 +252,44 @@ def test_final_bookings_are_final_in_the_header_and_in_each_line() -> None:
     assert (head[20], row[113]) == ("1", "1")
 
 
-def test_accounts_get_the_length_that_the_header_says() -> None:
-    six = header("03").model_copy(update={"account_length": 6})
-    made = [Booking(Decimal(1), "S", "1000001", "420", date(2026, 11, 2), "R-1", "")]
-    data = b"".join(bookings_writer(six).pieces(booking_rows(made, six)))
-    assert rows(data)[2][6:8] == ["1000001", "000420"]
+def test_longer_accounts_have_zeros_behind_them_and_debtors_one_digit_more() -> None:
+    given = standard("03").model_copy(update={"parties": {"supplier-1": "70042", "customer-2": "1000777"}})
+    six = given.of_length(6)
+    head = header("03").model_copy(update={"account_length": 6})
+    made = [of_invoice(*_sent("R-1", "K-00456"), six), of_supplier_invoice(_approved(), JOINER, six)]
+    rest = {**full("expense"), "status": "paid", "expenseDate": "2026-11-02", "category": "phone"}
+    made.append(of_expense(rest, six))
+    bookings = [one for one in made if isinstance(one, Booking)]
+    data = b"".join(bookings_writer(head).pieces(booking_rows(bookings, head)))
     assert validate(data) == []
+    assert [row[6:8] for row in rows(data)[2:]] == [
+        ["1000456", "840000"],
+        ["340000", "7004200"],
+        ["492000", "174000"],
+    ]
+    assert six.parties["customer-2"] == "1000777", "an account may be as long as it is there"
+    listed = [one for one in (of_customer(FARM, six), of_supplier(JOINER, six)) if isinstance(one, Party)]
+    assert validate(b"".join(parties_writer(head).pieces(party_rows(listed)))) == []
+    assert standard("03").of_length(4) == standard("03")
+
+
+def _sent(number: str, customer: str) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
+    invoice: dict[str, object] = {"invoiceNumber": number, "invoiceDate": "2026-11-02", "status": "sent"}
+    amounts: dict[str, object] = {"netAmount": 100, "taxAmount": 19, "grossAmount": 119}
+    return invoice, amounts, {**FARM, "customerNumber": customer}
+
+
+def _approved() -> dict[str, object]:
+    amounts = {"subtotalEur": 100, "taxAmountEur": 19, "totalEur": 119}
+    return {"invoiceNumber": "9", "invoiceDate": "2026-11-02", "status": "Approved", **amounts}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"creditor": "7000"}, {"employees": "17400"}, {"debtors": Range(first=100, last=999)}]
+)
+def test_an_account_of_another_length_is_no_account(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="digits"):
+        standard("03").model_copy(update=changes).of_length(6)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kompass.accounting.catalogue import packaged
 
-AccountNumber = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+AccountNumber = Annotated[str, Field(pattern="^[0-9]{4,9}$")]
 TaxKey = Annotated[str, Field(pattern="^[0-9]{4}$")]
+
+
+STANDARD = 4
+"""Digits of a ledger account in the standard charts; debtors and creditors have one more."""
 
 
 class _Data(BaseModel):
@@ -41,6 +45,15 @@ class Range(_Data):
         account = self.first + int(digits) if digits and len(digits) <= 9 else None
         return str(account) if account is not None and account <= self.last else None
 
+    def of_length(self, digits: int) -> Range:
+        """See `Chart.of_length`: 10000 to 69999 is 1000000 to 6999999, with room for more numbers."""
+        if len(str(self.first)) == len(str(self.last)) == digits + 1:
+            return self
+        more = 10 ** (digits - STANDARD)
+        if len(str(self.first)) != STANDARD + 1 or len(str(self.last)) != STANDARD + 1:
+            raise ValueError(f"accounts from {self.first} to {self.last} must have {digits + 1} digits")
+        return Range(first=self.first * more, last=(self.last + 1) * more - 1)
+
 
 class Chart(_Data):
     code: Literal["03", "04"]
@@ -62,6 +75,45 @@ class Chart(_Data):
     """Rate of the tax on an expense -> key."""
     employees: AccountNumber
     """What is owed to employees who paid."""
+
+    def of_length(self, digits: int) -> Chart:
+        """The chart in books whose ledger accounts have so many digits.
+
+        DATEV makes accounts longer by zeros behind them: 8400 is 840000 where they have six. An account may
+        also be given as long as it is there. Raises `ValueError` for one of another length.
+        """
+
+        def ledger(account: str) -> str:
+            return _longer(account, STANDARD, digits)
+
+        def party(account: str) -> str:
+            return _longer(account, STANDARD + 1, digits + 1)
+
+        def rated(table: Mapping[str, Account]) -> dict[str, Account]:
+            return {
+                rate: one.model_copy(update={"account": ledger(one.account)}) for rate, one in table.items()
+            }
+
+        return self.model_copy(
+            update={
+                "debtors": self.debtors.of_length(digits),
+                "creditors": self.creditors.of_length(digits),
+                "creditor": party(self.creditor),
+                "parties": {docid: party(account) for docid, account in self.parties.items()},
+                "revenue": rated(self.revenue),
+                "purchases": rated(self.purchases),
+                "expenses": {category: ledger(account) for category, account in self.expenses.items()},
+                "employees": ledger(self.employees),
+            }
+        )
+
+
+def _longer(account: str, standard: int, digits: int) -> str:
+    if len(account) == digits:
+        return account
+    if len(account) != standard:
+        raise ValueError(f"account {account} must have {digits} digits")
+    return account + "0" * (digits - standard)
 
 
 @cache

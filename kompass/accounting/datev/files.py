@@ -51,8 +51,8 @@ def _booking(booking: Booking, header: Header) -> Mapping[str, Value]:
         "Umsatz (ohne Soll/Haben-Kz)": booking.amount,
         "Soll/Haben-Kennzeichen": booking.side,
         "WKZ Umsatz": "EUR",
-        "Konto": _padded(booking.account, header),
-        "Gegenkonto (ohne BU-Schlüssel)": _padded(booking.counter, header),
+        "Konto": booking.account,
+        "Gegenkonto (ohne BU-Schlüssel)": booking.counter,
         "BU-Schlüssel": booking.key,
         "Belegdatum": booking.day,
         "Belegfeld 1": booking.voucher,
@@ -65,18 +65,18 @@ def _booking(booking: Booking, header: Header) -> Mapping[str, Value]:
     }
 
 
-def party_rows(parties: Iterable[Party], header: Header) -> Iterator[list[Value]]:
+def party_rows(parties: Iterable[Party]) -> Iterator[list[Value]]:
     headings = [column.heading for column in profile("datev-parties").columns]
     for party in parties:
-        cells = _party(party, header)
+        cells = _party(party)
         yield [cells.get(heading) for heading in headings]
 
 
-def _party(party: Party, header: Header) -> Mapping[str, Value]:
+def _party(party: Party) -> Mapping[str, Value]:
     vat = party.vat_number.replace(" ", "")
     known = len(vat) > 2 and vat[:2].isalpha()
     return {
-        "Konto": _padded(party.account, header),
+        "Konto": party.account,
         "Name (Adressattyp Unternehmen)": party.name,
         "Adressattyp": "2",
         "Kurzbezeichnung": party.name[:15].rstrip() or None,
@@ -95,8 +95,3 @@ def _party(party: Party, header: Header) -> Mapping[str, Value]:
         "Kunden-/Lief.-Nr.": party.number or None,
         "Kreditoren-Ziel 1 Tg.": party.days_to_pay,
     }
-
-
-def _padded(account: str, header: Header) -> str:
-    """Ledger accounts have the length that the header says, zeros first."""
-    return account.rjust(header.account_length, "0")
