@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import shutil
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from kompass.accounting.profiles import Profile
 from kompass.accounting.sources import Documents, values
@@ -24,7 +27,7 @@ from kompass.exports.tables import Headings, rows_of, table
 from kompass.exports.texts import Csv, Json
 from kompass.resources.lists import Question
 from kompass.sync.personal import PersonalDatabase
-from replication.protocol import jsontext
+from replication.protocol import errors, jsontext
 from replication.store.values import Document
 
 AT_ONCE = 2
@@ -32,6 +35,9 @@ AT_ONCE = 2
 MOST_FILES = 8
 """Files that are whole before they are sent, and aren't sent yet: each of them takes room on the disk."""
 ZONE = ZoneInfo("Europe/Berlin")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,20 @@ class Exports:
         """To be held while something is encoded."""
         shutil.rmtree(directory, ignore_errors=True)  # left by a process that was killed
 
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """What is written within needs room on the disk. Raises `insufficient_storage` if there is none."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            log.error("there is no room to make a file in", directory=str(self._directory))
+            raise errors.insufficient_storage(
+                "The server's disk is full: the file was not made, and nothing of it is left."
+                " CSV, JSON and NDJSON need no room."
+            ) from error
+
     def encoder(self, wish: Wish, documents: Documents) -> Encoder:
         """`documents`: those that others name. Raises `OSError` if nothing can be written here."""
         profile = wish.profile
@@ -130,7 +150,17 @@ class Exports:
     async def pieces(
         self, view: PersonalDatabase, wish: Wish, told: list[Told]
     ) -> AsyncGenerator[bytes, None]:
-        """The file's bytes. `told` gets what became of the documents, at the end."""
+        """The file's bytes. `told` gets what became of the documents, at the end. Raises
+        `insufficient_storage`.
+        """
+        with self.room():
+            async with aclosing(self._pieces(view, wish, told)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _pieces(
+        self, view: PersonalDatabase, wish: Wish, told: list[Told]
+    ) -> AsyncGenerator[bytes, None]:
         named = Named(view)
         encoder = OneAtATime(await asyncio.to_thread(self.encoder, wish, named))
         try:
@@ -156,21 +186,22 @@ class Exports:
             await asyncio.shield(asyncio.to_thread(encoder.close))
 
     async def whole(self, view: PersonalDatabase, wish: Wish) -> Whole:
-        """The file, made before anybody gets a byte of it. Raises `BusyError`."""
+        """The file, made before anybody gets a byte of it. Raises `BusyError`, `insufficient_storage`."""
         if self._files >= MOST_FILES:
             raise BusyError
         self._files += 1
         file = None
         try:
-            file = await asyncio.to_thread(self._nameless)
             told: list[Told] = []
             digest, size = hashlib.sha256(), 0
-            async with aclosing(self.pieces(view, wish, told)) as pieces:
-                async for piece in pieces:
-                    digest.update(piece)
-                    size += len(piece)
-                    await asyncio.to_thread(file.write, piece)
-            file.seek(0)
+            with self.room():
+                file = await asyncio.to_thread(self._nameless)
+                async with aclosing(self._pieces(view, wish, told)) as pieces:
+                    async for piece in pieces:
+                        digest.update(piece)
+                        size += len(piece)
+                        await asyncio.to_thread(file.write, piece)
+                file.seek(0)
         except BaseException:
             self._closed(file)
             raise
@@ -182,7 +213,8 @@ class Exports:
     def _closed(self, file: IO[bytes] | None) -> None:
         self._files -= 1
         if file is not None:
-            file.close()
+            with suppress(OSError):  # what it still held, for a disk that is full
+                file.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -81,9 +82,11 @@ class Parquet:
             yield piece
 
     def close(self) -> None:
-        if self._writer.is_open:
-            self._writer.close()
-        self._file.close()
+        with suppress(OSError):  # the file's end, for a disk that is full
+            if self._writer.is_open:
+                self._writer.close()
+        with suppress(OSError):
+            self._file.close()
 
     def _write(self) -> None:
         import pyarrow

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -82,7 +83,11 @@ class Spreadsheet:
         self._sheet: RowSheet
         self._sheets = 0
         self._widths: list[int] = []
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
 
     # -- what is asked of it ---------------------------------------------------------------------
 
@@ -105,8 +110,13 @@ class Spreadsheet:
         return b""
 
     def end(self) -> Iterator[bytes]:
+        from xlsxwriter.exceptions import FileCreateError
+
         self._finish()
-        self._book.close()
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise error.args[0] from None  # what the system said
         with self._file.open("rb") as file:
             while piece := file.read(_PIECE):
                 yield piece
@@ -114,7 +124,8 @@ class Spreadsheet:
     def close(self) -> None:
         for sheet in self._book.worksheets():
             if sheet.row_data_fh is not None:
-                sheet.row_data_fh.close()
+                with suppress(OSError):  # what it still held, for a disk that is full
+                    sheet.row_data_fh.close()
         self._book.fileclosed = True  # else it would be written when it goes
         shutil.rmtree(self._parts, ignore_errors=True)
 

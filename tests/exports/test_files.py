@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -27,7 +28,7 @@ from kompass.domain.registry import MODELS
 from kompass.exports import spreadsheet
 from kompass.exports.encoding import Told
 from kompass.exports.formats import Format, accepted
-from kompass.exports.making import OneAtATime
+from kompass.exports.making import Exports, OneAtATime
 from kompass.exports.spreadsheet import CUT, LONGEST, Spreadsheet
 from kompass.exports.tables import Headings, rows_of, table
 from kompass.resources.catalogue import RESOURCES
@@ -59,6 +60,20 @@ def test_a_spreadsheet_has_typed_cells(tmp_path: Path) -> None:
     assert found["Abgeschlossen"].value is True
     assert sheet.column_dimensions["A"].width > 40
     assert list((tmp_path / "exports").iterdir()) == [], "nothing is left"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+@pytest.mark.parametrize("form", [Format.XLSX, Format.PARQUET])
+def test_what_a_full_disk_did_not_take_keeps_nothing_from_going(tmp_path: Path, form: Format) -> None:
+    encoder = Exports(tmp_path / "exports").encoder(wish_of("customers", form), lambda docid: None)
+    encoder.add([document("customer", companyName="x")])
+    with Path("/dev/full").open("w") as full_disk:
+        held = encoder._sheet.row_data_fh if isinstance(encoder, Spreadsheet) else encoder._file  # type: ignore[attr-defined]
+        held.flush()
+        os.dup2(full_disk.fileno(), held.fileno())
+    encoder.add([document("customer", companyName="y")])
+    encoder.close()
+    assert list((tmp_path / "exports").iterdir()) == []
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

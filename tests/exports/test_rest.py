@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
 import io
 import json
 import re
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ import pytest_asyncio
 from kompass.domain.examples import full
 from kompass.exports import making, reading
 from kompass.exports.formats import Format
-from kompass.exports.making import MOST_FILES
+from kompass.exports.making import MOST_FILES, Exports
+from kompass.exports.spreadsheet import Spreadsheet
 from kompass.resources import lists
 from tests.exports.made import cells, table
 from tests.identity.conftest import ADMIN, put_user
@@ -221,6 +223,27 @@ async def test_what_breaks_before_a_binary_file_is_whole_is_an_error(
     for _ in range(MOST_FILES + 1):
         assert (await company.get("customers/export", format="xlsx")).status_code == 200
     assert rests(company) == [], "nothing is left on the disk"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+async def test_a_full_disk_is_told_and_nothing_is_left(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Exports, "_nameless", lambda self: Path("/dev/full").open("r+b"))  # noqa: SIM115
+    asked: list[dict[str, Any]] = [{"format": "xlsx"}, {"format": "parquet"}, {"dry_run": "true"}]
+    for params in asked:
+        answer = await company.get("customers/export", **params)
+        assert (answer.status_code, "disk is full" in answer.json()["detail"]) == (507, True)
+    assert (await company.get("customers/export", format="csv")).status_code == 200
+    monkeypatch.undo()
+    monkeypatch.setattr(Spreadsheet, "end", lambda self: _full(self._parts / "whole"))
+    packed = await company.get("customers/export", format="xlsx", package="true")
+    assert (packed.status_code, packed.headers["content-type"]) == (507, "application/problem+json")
+    assert rests(company) == []
+
+
+def _full(file: Path) -> Iterator[bytes]:
+    raise OSError(errno.ENOSPC, "No space left on device", str(file))
 
 
 def rests(company: Company) -> list[Path]:
