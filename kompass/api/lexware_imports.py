@@ -311,7 +311,7 @@ ROUTES = [
         body_media="text/csv",
         example="InvoiceNumber;PaymentDate;PaymentAmount\nR-2026-00001;02.11.2026;119,00\n",
         parameters=(
-            a_text("name", "What the file is called.", most=200),
+            a_text("name", "What the file is called."),
             a_word("kind", _KINDS),
             a_flag("dryRun", "Only tell what it would come to."),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -81,15 +82,18 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
-    """What may be done at an address: each method is a route of its own."""
-    found: set[str] = set()
+    """What may be done at an address: each method is a route of its own. A word in a path comes before what
+    stands for any.
+    """
+    found: dict[str, set[str]] = {}
     for route in routes:
         match, child = route.matches(scope)
         if match is not Match.NONE and isinstance(route, Mount):
-            found |= _methods(route.routes, {**scope, **child})
-        elif match is not Match.NONE and isinstance(route, Route):
-            found |= route.methods or set()
-    return found
+            return _methods(route.routes, {**scope, **child})
+        if match is not Match.NONE and isinstance(route, Route):
+            found.setdefault(route.path, set()).update(route.methods or ())
+    words = {path: len(re.sub(r"\{[^}]*\}", "", path)) for path in found}
+    return found[max(found, key=words.__getitem__)] if found else set()
 
 
 async def answer_failure(_: Request, __: Exception) -> Response:

@@ -33,3 +33,13 @@ async def test_what_is_not_there(client: httpx.AsyncClient) -> None:
         answer = await client.get(f"/api/v1/{path}")
         assert answer.status_code == 404, (path, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_words_in_a_path_come_before_what_stands_for_any(client: httpx.AsyncClient) -> None:
+    for path, allowed in (
+        ("customers/export", "GET, HEAD"),
+        ("supplier-invoices/import", "POST"),
+        ("calendars/a.ics", "GET, HEAD"),
+    ):
+        answer = await client.request("OPTIONS", f"/api/v1/{path}")
+        assert (answer.status_code, answer.headers.get("allow")) == (405, allowed), answer.text
