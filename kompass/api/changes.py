@@ -5,7 +5,9 @@ Everything passes the gate, and raises `Problem`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import orjson
@@ -20,6 +22,7 @@ from kompass.resources import actions, writes
 from kompass.resources.catalogue import Resource
 from kompass.resources.writes import UnfitError
 from kompass.sync.personal import PersonalDatabase
+from kompass.sync.refusals import RefusedError
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
@@ -28,6 +31,11 @@ from replication.store.values import Document
 ABSENT = "There is no such document, or none that you may read."
 
 Members = dict[str, Any]
+
+_ATTEMPTS = 12
+"""At a change of whatever is there, while others change it, too."""
+_PAUSE = 0.02
+"""Seconds, after the first of them."""
 
 
 async def create(
@@ -57,7 +65,11 @@ async def replace(
     sent: Members,
 ) -> Done:
     """The document anew. `tags`: revisions that were seen, as `If-Match` names them."""
-    return await _changed(request, view, resource, await seen(view, resource, docid, tags), sent)
+
+    async def work() -> Done:
+        return await _changed(request, view, resource, await seen(view, resource, docid, tags), sent)
+
+    return await _whichever(request, tags, work)
 
 
 async def patch(
@@ -69,15 +81,22 @@ async def patch(
     patch: Members,
 ) -> Done:
     """Some of its members."""
-    stored = await seen(view, resource, docid, tags)
-    return await _changed(request, view, resource, stored, writes.merged(stored, patch))
+
+    async def work() -> Done:
+        stored = await seen(view, resource, docid, tags)
+        return await _changed(request, view, resource, stored, writes.merged(stored, patch))
+
+    return await _whichever(request, tags, work)
 
 
 async def remove(
     request: Request, view: PersonalDatabase, resource: Resource, docid: str, tags: Collection[str]
 ) -> Done:
-    stored = await seen(view, resource, docid, tags)
-    return await _written(request, view, resource, writes.removed(stored), 204)
+    async def work() -> Done:
+        stored = await seen(view, resource, docid, tags)
+        return await _written(request, view, resource, writes.removed(stored), 204)
+
+    return await _whichever(request, tags, work)
 
 
 async def act(
@@ -89,14 +108,21 @@ async def act(
     name: str,
     sent: Members,
 ) -> Done:
-    """Takes a step; `sent`: members that go with it."""
-    stored = await seen(view, resource, docid, tags)
-    if name not in actions.names(resource.type):
-        known = ", ".join(actions.names(resource.type)) or "none"
-        raise Problem(404, f"There is no action {name[:40]} for {resource.name}; there are: {known}.")
-    at = timestamp(services_of(request).gate_now().now())
-    changed = writes.merged(stored, actions.patch(resource.type, name, sent, at))
-    return await _changed(request, view, resource, stored, changed)
+    """Takes a step; `sent`: members that go with it. A step that was taken isn't taken again."""
+
+    async def work() -> Done:
+        stored = await seen(view, resource, docid, tags)
+        if name not in actions.names(resource.type):
+            known = ", ".join(actions.names(resource.type)) or "none"
+            raise Problem(404, f"There is no action {name[:40]} for {resource.name}; there are: {known}.")
+        taken = actions.taken(resource.type, name, orjson.loads(stored.text))
+        if taken is not None:
+            raise problem(request, RefusedError(taken))
+        at = timestamp(services_of(request).gate_now().now())
+        changed = writes.merged(stored, actions.patch(resource.type, name, sent, at))
+        return await _changed(request, view, resource, stored, changed)
+
+    return await _whichever(request, tags, work)
 
 
 async def found(view: PersonalDatabase, resource: Resource, docid: str) -> Document:
@@ -113,8 +139,23 @@ async def seen(view: PersonalDatabase, resource: Resource, docid: str, tags: Col
     if not tags:
         raise Problem(428, 'Say with If-Match which revision you have seen: If-Match: "REV", or "*" for any.')
     if "*" not in tags and f'"{document.rev}"' not in tags:
-        raise _changed_meanwhile()
+        raise changed_meanwhile()
     return document
+
+
+async def _whichever(request: Request, tags: Collection[str], work: Callable[[], Awaitable[Done]]) -> Done:
+    """What `work` does. Whoever has said `*` isn't told that somebody else was quicker: it is done to what
+    that one has left.
+    """
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return await work()
+        except Problem as error:
+            if error.status != 412 or "*" not in tags:
+                raise
+        await asyncio.sleep(_PAUSE * attempt * random.random())  # noqa: S311 - so that one is first
+        await services_of(request).access.database.fresh()
+    return await work()
 
 
 async def _changed(
@@ -149,12 +190,12 @@ async def pushed(request: Request, view: PersonalDatabase, write: DocumentWrite)
         raise problem(request, error) from None
     if isinstance(outcome, ProtocolError):
         if outcome.status == 409:
-            raise _changed_meanwhile()
+            raise changed_meanwhile()
         raise problem(request, outcome)
     return outcome
 
 
-def _changed_meanwhile() -> Problem:
+def changed_meanwhile() -> Problem:
     return Problem(412, "The document has changed meanwhile: read it again, and look at what is new.")
 
 

@@ -23,6 +23,7 @@ from kompass.resources.writes import MOST_DOCUMENT
 from kompass.sync.opening import DATABASE
 from replication.http import attachments
 from replication.http.call import Call
+from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 
 COMMENTS = RESOURCES["comments"]
@@ -94,14 +95,12 @@ async def attached(resource: Resource, request: Request) -> Response:
 async def attachment(resource: Resource, request: Request) -> Response:
     """`GET`, `PUT`, `DELETE {id}/attachments/{name}`: as at the document's address; `If-Match` to write."""
     view = await documents.view_of(request)
-    if request.method == "GET":
-        document = await documents.found(view, resource, request)
-    else:
-        document = await documents.seen(view, resource, request)
+    reading = request.method in {"GET", "HEAD"}
+    document = await (documents.found if reading else documents.seen)(view, resource, request)
     call, name = call_of(request), request.path_params["name"]
     # There the revision that was seen is named, and `*` means none.
     headers = [(key, value) for key, value in request.scope["headers"] if key != b"if-match"]
-    query = b"" if request.method == "GET" else f"rev={document.rev}".encode()
+    query = b"" if reading else f"rev={document.rev}".encode()
     there = Call(
         scope={**request.scope, "headers": headers, "query_string": query},
         receive=request.receive,
@@ -113,11 +112,17 @@ async def attachment(resource: Resource, request: Request) -> Response:
         docid=document.id,
         rest=(name,),
     )
-    return await _AT_ADDRESS[request.method](there)
+    try:
+        return await _AT_ADDRESS[request.method](there)
+    except ProtocolError as error:
+        if error.status == 409:  # since it was looked at
+            raise changes.changed_meanwhile() from None
+        raise
 
 
 _AT_ADDRESS: dict[str, Callable[[Call], Awaitable[Response]]] = {
     "GET": attachments.get,
+    "HEAD": attachments.get,
     "PUT": attachments.put,
     "DELETE": attachments.delete,
 }

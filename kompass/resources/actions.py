@@ -13,6 +13,8 @@ from typing import Any
 from kompass.access import Principal
 from kompass.domain.machines import MACHINES
 from kompass.domain.machines.graph import Edge, Machine
+from kompass.domain.machines.transitions import no_edge
+from kompass.domain.refusals import Refusal
 
 STEPS: Mapping[str, Mapping[str, str]] = {
     "lead": {"qualify": "QUALIFIED", "convert": "CONVERTED", "reject": "REJECTED"},
@@ -135,6 +137,22 @@ def patch(doctype: str, name: str, sent: Mapping[str, Any], at: str) -> dict[str
     if doctype == "meeting" and name == CHECK_IN:
         return {"checkedInAt": at, **sent}
     return {**sent, MACHINES[doctype].field: STEPS[doctype][name]}
+
+
+def taken(doctype: str, name: str, body: Mapping[str, Any]) -> Refusal | None:
+    """Why a step can't be taken because it was taken already. The gate would take that for an edit."""
+    if doctype == "meeting" and name == CHECK_IN:
+        at = body.get("checkedInAt")
+        if at is None:
+            return None
+        return Refusal(
+            "meeting.checked_in",
+            f"Somebody was there already, at {at}.",
+            f"Für diesen Termin ist schon jemand angemeldet, seit {at}.",
+            ("checkedInAt",),
+        )
+    machine, to = MACHINES[doctype], STEPS[doctype][name]
+    return no_edge(machine, to, to) if machine.state(body) == to else None
 
 
 def allowed(doctype: str, body: Mapping[str, Any], principal: Principal, owns: bool) -> Iterator[Action]:

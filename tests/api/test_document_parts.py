@@ -106,3 +106,21 @@ async def test_attachments_come_and_go(client: httpx.AsyncClient) -> None:
     assert (await client.get(url, auth=GF)).json() == {"attachments": []}
     missing = await client.get(f"{url}/a/b.png", auth=GF)
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_a_step_is_not_taken_twice(client: httpx.AsyncClient) -> None:
+    url = await opportunity(client)
+    assert (await client.post(f"{url}/actions/qualify", auth=ANNA, headers=ANY)).status_code == 200
+    again = await client.post(f"{url}/actions/qualify", auth=GF, headers=ANY)
+    assert (again.status_code, again.json()["rule"]) == (409, "status.edge")
+    assert (await client.get(url, auth=GF)).json()["modifiedBy"] == "anna"
+
+
+async def test_the_head_of_an_attachment(client: httpx.AsyncClient) -> None:
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}/attachments/plan.bin"
+    sent = {"content-type": "application/octet-stream", **ANY}
+    assert (await client.put(url, content=b"abc", auth=GF, headers=sent)).status_code == 201
+    for headers in ({}, ANY):
+        answer = await client.head(url, auth=GF, headers=headers)
+        assert (answer.status_code, answer.headers["content-length"]) == (200, "3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from functools import partial
 from typing import Any
@@ -361,3 +362,22 @@ async def test_a_value_of_many_is_not_counted_each_time(
     assert await names(client, **wanted) == expected
     assert await names(client, **wanted) == expected
     assert asked[5:] == [3, 51] * 2
+
+
+async def test_whichever_is_there_is_changed_though_others_change_it_too(client: httpx.AsyncClient) -> None:
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}"
+    changes = [
+        {"phone": "02251 1"},
+        {"industry": "Obst"},
+        {"website": "https://hof.example"},
+        {"rating": "A"},
+    ]
+    answers = await asyncio.gather(
+        *(client.patch(url, json=one, auth=GF, headers={"if-match": "*"}) for one in changes)
+    )
+    assert [one.status_code for one in answers] == [200] * 4
+    there = (await client.get(url, auth=GF)).json()
+    assert {name: there[name] for one in changes for name in one} == {
+        k: v for one in changes for k, v in one.items()
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kompass.domain.machines import MACHINES
-from kompass.resources.actions import STEPS, names, patch
+from kompass.resources.actions import STEPS, names, patch, taken
 from kompass.resources.catalogue import RESOURCES
 
 
@@ -30,3 +30,10 @@ def test_what_is_sent_does_not_say_where_an_action_leads() -> None:
     assert patch("meeting", "check-in", {}, at) == {"checkedInAt": at}
     assert "check-in" in names("meeting")
     assert names("customer") == ()
+
+
+def test_nobody_checks_in_twice() -> None:
+    assert taken("meeting", "check-in", {}) is None
+    refusal = taken("meeting", "check-in", {"checkedInAt": "2026-03-02T08:00:00.000Z"})
+    assert refusal is not None
+    assert refusal.fields == ("checkedInAt",)
