@@ -142,14 +142,17 @@ def taxes(
     sums: list[tuple[Decimal, Decimal]], subtotal: Decimal, discount: Decimal
 ) -> dict[Decimal, tuple[Decimal, Decimal]]:
     """Rate -> (net, tax). Each rate's share of the discount goes off before the tax, which is rounded for
-    each rate.
+    each rate. The nets are what is left together: the largest takes the cents that rounding leaves.
     """
     by_rate: dict[Decimal, Decimal] = {}
     for total, rate in sums:
         by_rate[rate] = by_rate.get(rate, Decimal(0)) + total
     share = discount / subtotal if subtotal else Decimal(0)
-    nets = {rate: total * (1 - share) for rate, total in by_rate.items()}
-    return {rate: (cents(net), cents(net * rate)) for rate, net in nets.items()}
+    nets = {rate: cents(total * (1 - share)) for rate, total in by_rate.items()}
+    if nets:
+        largest = max(nets, key=lambda rate: (nets[rate], rate))
+        nets[largest] += subtotal - discount - sum(nets.values())
+    return {rate: (net, cents(net * rate)) for rate, net in nets.items()}
 
 
 def _tax(sums: list[tuple[Decimal, Decimal]], subtotal: Decimal, discount: Decimal) -> Decimal:

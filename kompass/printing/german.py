@@ -7,6 +7,18 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 HERE = ZoneInfo("Europe/Berlin")
+UNITS = {
+    "piece": "Stück",
+    "square_meter": "m²",
+    "linear_meter": "lfm",
+    "cubic_meter": "m³",
+    "kilogram": "kg",
+    "liter": "l",
+    "package": "Paket",
+    "set": "Satz",
+    "hour": "Std.",
+}
+"""Of materials; lines of an offer may have any."""
 _TURNED = str.maketrans(",.", ".,")
 _NO_BREAK = "\u00a0"
 

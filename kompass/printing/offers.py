@@ -20,7 +20,7 @@ from kompass.printing.content import (
     text,
     told,
 )
-from kompass.printing.german import day, euro, number, percent
+from kompass.printing.german import UNITS, day, euro, number, percent
 
 _ITEMS = (
     Column("Pos.", "right"),
@@ -114,7 +114,7 @@ def _items(body: Body) -> Table:
             str(position if isinstance(position, int) else place),
             text(item, "description"),
             number(amount(item.get("quantity")) or Decimal(0)),
-            text(item, "unit"),
+            UNITS.get(text(item, "unit"), text(item, "unit")),
             euro(amount(item.get("unitPriceEur")) or Decimal(0)),
             euro(total),
         )

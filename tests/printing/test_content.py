@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from kompass.domain.examples import MORE, NOW, smallest
 from kompass.domain.examples.parts import Dates
+from kompass.domain.materials import Unit
 from kompass.domain.money import cents
 from kompass.printing.content import Content, Parties
 from kompass.printing.expense_sheets import expense_sheet
-from kompass.printing.german import day, euro, number, percent
+from kompass.printing.german import UNITS, day, euro, number, percent
 from kompass.printing.offers import contract, offer
 from tests.printing.samples import PARTIES, an_offer, item
 
@@ -49,6 +50,12 @@ def test_numbers_shares_and_days_are_written_as_in_germany() -> None:
     assert day(date(2026, 1, 2)) == "02.01.2026"
 
 
+def test_every_unit_of_materials_has_its_german_name() -> None:
+    assert {*UNITS} == {*get_args(Unit)}
+    (table,) = offer(an_offer(lineItems=[item(1, unit="hour"), item(2, unit="Gebinde")]), PARTIES).tables
+    assert [row.cells[3] for row in table.rows] == ["Std.", "Gebinde"]
+
+
 def test_taxes_are_told_by_rate_after_the_discount() -> None:
     lines = [
         item(1, quantity=1, unitPriceEur=100),
@@ -63,6 +70,19 @@ def test_taxes_are_told_by_rate_after_the_discount() -> None:
         "Umsatzsteuer 7\u00a0% auf 90,00\u00a0€": "6,30 €",
         "Gesamtbetrag": "203,40 €",
     }
+
+
+def test_what_is_taxed_by_rate_is_what_is_left_after_the_discount() -> None:
+    lines = [item(1, quantity=1, unitPriceEur=price, taxRate=rate) for price, rate in LEFT_OVER]
+    found = said(offer(an_offer(lineItems=lines, discountPercent=33.33), PARTIES))
+    assert [name.partition(" auf ")[2] for name in found if " auf " in name] == [
+        euro(Decimal(one)) for one in ("0.67", "6.66", "6.67")
+    ]
+    assert found["Netto nach Rabatt"] == euro(Decimal(14))
+
+
+LEFT_OVER = [(1, 0.19), (10, 0.07), (10, 0.0)]
+"""Of whose shares of a discount each is rounded up."""
 
 
 @given(
