@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kompass.extraction.isolated import DiedError, Isolated, TooLongError
-from kompass.printing.company import MOST_LOGO, Company, CompanyError, read_company
+from kompass.printing.company import MOST_LOGO, CompanyError, read_company
 from kompass.printing.content import Content
 
 SECONDS = 10.0
@@ -23,7 +23,7 @@ MOST_ROWS = 5000
 MOST_PDF = 10 * 1024 * 1024
 """Bytes of a PDF."""
 MOST_FILE = 20 * 1024 * 1024
-"""Bytes of a template or font."""
+"""Bytes of a template."""
 TEMPLATES = ("letter.typ", "document.typ")
 
 
@@ -67,7 +67,7 @@ class Typesetter:
         except (CompanyError, OSError) as error:
             raise PrintingError(f"The letterhead or a template can't be used: {error}") from error
         data = json.dumps({name: base64.b64encode(one).decode("ascii") for name, one in files.items()})
-        job = {"day": content.date.isoformat()[:10]}
+        job = {"day": content.date.isoformat()[:10], "fonts": self._fonts()}
         try:
             found = await self._process.ask(job, data.encode("ascii"))
         except (TooLongError, DiedError):
@@ -82,7 +82,7 @@ class Typesetter:
                 f"No font has the sign {sign} (U+{ord(sign[0]):04X}), so it can't be printed. Take it out, or"
                 " have a font with it put into the folder fonts of the templates."
             )
-        raise PrintingError(f"A template can't be used: {found.get('said') or found['problem']}")
+        raise PrintingError(f"The logo or a template can't be used: {found.get('said') or found['problem']}")
 
     async def close(self) -> None:
         await self._process.close()
@@ -90,9 +90,9 @@ class Typesetter:
     def _files(self, content: Content) -> dict[str, bytes]:
         company = read_company(self._letterhead)
         found = {("main.typ" if name == "document.typ" else name): self._template(name) for name in TEMPLATES}
-        logo = _logo(company)
-        if logo is not None:
-            found[logo[0]] = logo[1]
+        if company.logo is not None:
+            # The compiler takes no files from memory but texts.
+            found["logo.json"] = json.dumps(list(_read(company.logo, MOST_LOGO))).encode("ascii")
         said = {
             **asdict(content),
             "date": [content.date.year, content.date.month, content.date.day],
@@ -100,17 +100,18 @@ class Typesetter:
                 "name": company.name,
                 "sender": company.sender,
                 "footer": company.footer,
-                "logo": None if logo is None else logo[0],
+                "logo": company.logo is not None,
             },
         }
         found["data.json"] = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
         if len(found["data.json"]) > MOST_DATA:
             raise TooLarge(f"The document is too long to be printed: it says more than {MOST_DATA >> 20} MB.")
-        if self._templates is not None and (self._templates / "fonts").is_dir():
-            for file in sorted((self._templates / "fonts").iterdir()):
-                if file.suffix.lower() in {".ttf", ".otf"}:
-                    found[f"fonts/{file.name}"] = _read(file)
         return found
+
+    def _fonts(self) -> str | None:
+        """The folder with the company's, which the compiler takes from nowhere but a disk."""
+        found = None if self._templates is None else (self._templates / "fonts").absolute()
+        return None if found is None or not found.is_dir() else str(found)
 
     def _template(self, name: str) -> bytes:
         if self._templates is not None and (self._templates / name).is_file():
@@ -129,9 +130,3 @@ def _read(file: Path, most: int = MOST_FILE) -> bytes:
     if len(found) > most:
         raise CompanyError(f"{file} is larger than {most} bytes")
     return found
-
-
-def _logo(company: Company) -> tuple[str, bytes] | None:
-    if company.logo is None:
-        return None
-    return f"logo{company.logo.suffix.lower()}", _read(company.logo, MOST_LOGO)

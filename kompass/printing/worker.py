@@ -1,7 +1,8 @@
 """The process that makes PDFs, started by `kompass.printing.typesetter` as a module.
 
-Of a job `day` counts; its data are the files, as JSON: name -> bytes in base64. The answer has `pdf` in
-base64, or `problem`. All files are in memory: the compiler is given no folder, and no file may be written.
+Of a job `day` counts, and `fonts`, a folder or null; its data are the files, as JSON: name -> bytes in
+base64. The answer has `pdf` in base64, or `problem`. All files but fonts are in memory: the compiler is given
+no folder that a template could read, and no file may be written.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from kompass.extraction.answering import Answer, serve
 
 MEMORY = 2 * 1024 * 1024 * 1024
 """Bytes of address space; the compiler reserves more than it uses."""
-_NO_SIGN = re.compile(r'the text `"(.{1,4})"` could not be displayed')
+_NO_SIGN = re.compile(r'the text `"(?:\\u\{([0-9a-f]+)\}|(.))[^`]*` could not be displayed', re.DOTALL)
+"""The first sign of it, or its number if it can't be shown."""
 
 
 def answer(data: bytes, job: Answer) -> Answer:
     import typst
 
-    files = {name: base64.b64decode(text) for name, text in json.loads(data).items()}
-    fonts = [value for name, value in files.items() if name.startswith("fonts/")]
-    rest: Any = {name: value for name, value in files.items() if not name.startswith("fonts/")}
+    files: Any = {name: base64.b64decode(text) for name, text in json.loads(data).items()}
+    fonts = [] if job["fonts"] is None else [job["fonts"]]
     try:
         made = typst.compile(
-            rest,
-            font_paths=typst.Fonts(include_system_fonts=False, font_paths=fonts) if fonts else [],
+            files,
+            font_paths=typst.Fonts(include_system_fonts=False, font_paths=fonts),
             ignore_system_fonts=True,
             format="pdf",
             pdf_standards=["a-3b"],
@@ -36,10 +37,11 @@ def answer(data: bytes, job: Answer) -> Answer:
         )
     except (MemoryError, RecursionError):
         return {"problem": "it needs too much memory", "end": True}
-    except typst.TypstError as error:
+    except RuntimeError as error:  # typst.TypstError, and what the library says of files
         lacking = _NO_SIGN.search(str(error))
         if lacking is not None:
-            return {"problem": "sign", "said": lacking[1]}
+            number, sign = lacking.groups()
+            return {"problem": "sign", "said": sign or chr(int(number, 16))}
         return {"problem": "template", "said": str(error)[:500]}
     assert isinstance(made, bytes)
     return {"pdf": base64.b64encode(made).decode("ascii")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 from kompass.printing.content import Parties
@@ -38,6 +40,16 @@ def an_offer(lines: int = 2, **members: Any) -> dict[str, Any]:
     }
 
 
+ADDRESS = {
+    "street": "Hauptstraße" * 9,
+    "streetNumber": "1a",
+    "addressLine2": "Hinterhaus, 3. Obergeschoss links, bitte bei Müller-Lüdenscheidt klingeln",
+    "zipCode": "53894",
+    "city": "Rode",
+    "country": "Österreich",
+}
+"""More than an envelope's window has lines."""
+
 PARTIES = Parties(
     customer={
         "companyName": "Hofladen Süß & Söhne",
@@ -66,3 +78,14 @@ vat_id = "DE123456789"
 name = "Sparkasse Köln"
 iban = "DE02 1203 0000 0000 2020 51"
 """
+
+
+def png(width: int, height: int) -> bytes:
+    """A red picture."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    dots = zlib.compress((b"\x00" + b"\xff\x00\x00" * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", dots) + chunk(b"IEND", b"")

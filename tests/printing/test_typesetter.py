@@ -5,23 +5,35 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import playwright
 import pytest
 import pytest_asyncio
 from pypdf import PdfReader
 from pypdf.generic import StreamObject
 
 from kompass.domain.examples import full
-from kompass.printing.content import Content, Row
+from kompass.printing.content import Content, Parties, Row
 from kompass.printing.expense_sheets import expense_sheet
 from kompass.printing.offers import contract, offer
 from kompass.printing.typesetter import NoSuchSign, PrintingError, TooLarge, Typesetter
 from tests.needs import require
-from tests.printing.samples import HOSTILE, LETTERHEAD, NAMES, PARTIES, RIGHT_TO_LEFT, an_offer
+from tests.printing.samples import (
+    ADDRESS,
+    HOSTILE,
+    LETTERHEAD,
+    NAMES,
+    PARTIES,
+    RIGHT_TO_LEFT,
+    an_offer,
+    item,
+    png,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -160,9 +172,29 @@ async def test_other_directions_of_writing_are_there(typesetter: Typesetter) -> 
     assert {*RIGHT_TO_LEFT} - {" "} <= {*page}
 
 
-async def test_a_sign_that_no_font_has_is_named(typesetter: Typesetter) -> None:
-    with pytest.raises(NoSuchSign, match=r"日 \(U\+65E5\)"):
-        await typesetter.print(offer(an_offer(1, terms="日本"), PARTIES))
+@pytest.mark.parametrize(("text", "named"), [("日本", r"日 \(U\+65E5\)"), ('"\uea60"', r"\(U\+EA60\)")])
+async def test_a_sign_that_no_font_has_is_named(typesetter: Typesetter, text: str, named: str) -> None:
+    with pytest.raises(NoSuchSign, match=named):
+        await typesetter.print(offer(an_offer(1, terms=text), PARTIES))
+
+
+async def test_long_words_do_not_run_out_of_the_page_or_over_a_sum(typesetter: Typesetter) -> None:
+    lines = [item(1, description="x" * 2000)]
+    _, pages = read(await typesetter.print(offer(an_offer(lineItems=lines, terms="y" * 300), PARTIES)))
+    runs = re.findall("x+|y+", " ".join(pages).replace("\u200b", ""))
+    assert sum(len(run) for run in runs) >= 2300
+    assert max(len(run) for run in runs) < 120
+
+
+async def test_a_long_address_is_whole_within_the_window(typesetter: Typesetter) -> None:
+    names = {"companyName": "Landwirtschaftliche Genossenschaft " * 5, "billingAddress": ADDRESS}
+    reader, _ = read(await typesetter.print(offer(an_offer(), Parties(names, {"lastName": "Süß" * 20}))))
+    heights: dict[str, float] = {}
+    reader.pages[0].extract_text(
+        visitor_text=lambda text, page, line, font, size: heights.update({text.strip(): page[5]})
+    )
+    (country,) = [at for text, at in heights.items() if "STERREICH" in text]
+    assert country > (297 - 90) / 25.4 * 72, "below the window, 90 mm from the edge"
 
 
 async def test_the_same_document_makes_the_same_bytes_whoever_makes_them(
@@ -226,5 +258,35 @@ async def test_templates_and_letterhead_are_those_of_the_company(tmp_path: Path)
         (tmp_path / "company.toml").write_text('name = "X"\nfax = "1"\n')
         with pytest.raises(PrintingError, match="fax"):
             await typesetter.print(offer(an_offer(), PARTIES))
+    finally:
+        await typesetter.close()
+
+
+@pytest.mark.parametrize("size", [(40, 10), (4000, 10), (10, 4000)])
+async def test_a_logo_may_be_a_picture_of_dots(size: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "company.toml").write_text('name = "Eigene GmbH"\nlogo = "logo.png"\n')
+    (tmp_path / "logo.png").write_bytes(png(*size))
+    typesetter = Typesetter(tmp_path / "company.toml")
+    try:
+        reader, (page,) = read(await typesetter.print(offer(an_offer(), PARTIES)))
+        drawn = [one.get_object() for one in reader.pages[0]["/Resources"]["/XObject"].values()]  # type: ignore[index]
+        assert size in [(one.get("/Width"), one.get("/Height")) for one in drawn]
+        assert "Gesamtbetrag" in page
+        (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+        with pytest.raises(PrintingError, match="logo"):
+            await typesetter.print(offer(an_offer(), PARTIES))
+    finally:
+        await typesetter.close()
+
+
+async def test_signs_come_from_fonts_of_the_company(tmp_path: Path) -> None:
+    icons = next((Path(playwright.__file__).parent / "driver").rglob("codicon*.ttf"))
+    (tmp_path / "fonts").mkdir()
+    shutil.copy(icons, tmp_path / "fonts")
+    (tmp_path / "fonts" / "broken.ttf").write_bytes(b"\xff")
+    typesetter = Typesetter(None, tmp_path)
+    try:
+        _, (page,) = read(await typesetter.print(offer(an_offer(terms="Siehe \uea60"), PARTIES)))
+        assert "Siehe \uea60" in page
     finally:
         await typesetter.close()
