@@ -292,7 +292,7 @@ async def create_product(
     requests = Requests(sync.file.parent, shared=shared_files(settings))
     invoices = InvoiceReader()
     imports = ImportDesk(sync.file.parent, shared=shared_files(settings))
-    service = ImportService(imports, sync.view, sync.gate)
+    service = ImportService(imports, sync.view, sync.gate, identity.records.find)
     service.start()
     chain = Chain(sync.file, sync.keys)
     api = create_api(

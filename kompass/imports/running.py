@@ -7,7 +7,7 @@ before and after it is written: a process that dies loses nothing, and whoever g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -88,13 +88,16 @@ class Run:
         view: PersonalDatabase,
         gate: Callable[[], Gate],
         lease: str,
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
+        """`ready` is asked before each chunk: whether its person still may."""
         self._one = one
         self._plan = plan
         self._store = store
         self._view = view
         self._gate = gate
         self._lease = lease
+        self._ready = ready
         self._resource = RESOURCES[plural(one.type)]
         self._lookups = Lookups(view, gate, one.type)
         self._file = Known(one.type)
@@ -110,7 +113,7 @@ class Run:
         self._decisions = await asyncio.to_thread(self._store.decisions, self._one.id)
         num = done = 0
         while chunk := await asyncio.to_thread(self._store.chunk, self._one.id, num):
-            await self._gate().database.fresh()
+            await self._ready()
             await self._chunk(chunk)
             num += 1
             done += len(chunk)

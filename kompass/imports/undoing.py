@@ -5,7 +5,7 @@ changed since stays, and so does what the gate doesn't let go; both are told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,9 +56,14 @@ class _Step:
 
 
 async def undo(
-    one: Import, store: ImportStore, view: PersonalDatabase, gate: Callable[[], Gate], lease: str
+    one: Import,
+    store: ImportStore,
+    view: PersonalDatabase,
+    gate: Callable[[], Gate],
+    lease: str,
+    ready: Callable[[], Awaitable[None]],
 ) -> None:
-    """Raises `LeaseLostError`, and `ProtocolError` if its person may not any more."""
+    """`ready` as of `Run`. Raises `LeaseLostError`, and `ProtocolError` if its person may not any more."""
     done = after = 0
     # Whether planned rows were written their documents tell; what couldn't be undone is tried again.
     kinds = (Kind.PLANNED, Kind.CREATED, Kind.UPDATED, Kind.KEPT)
@@ -66,7 +71,7 @@ async def undo(
         found = await asyncio.to_thread(store.outcomes, one.id, kinds=kinds, after=after, limit=CHUNK)
         if not found:
             return
-        await gate().database.fresh()
+        await ready()
         rows = [_Row(outcome) for outcome in found]
         await _companions_first(one, rows, view, gate())
         outcomes = [_outcome(row) for row in rows]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import uuid4
 
 import structlog
 
 from kompass.audit import Door, acting_as, of_principal
+from kompass.identity.records import Record
 from kompass.imports.desk import ImportDesk, plan_of
 from kompass.imports.erasing import erase
 from kompass.imports.running import Run, principal_of
@@ -17,6 +18,8 @@ from kompass.imports.store import Import, ImportStore, ImportStoreError, LeaseLo
 from kompass.imports.undoing import undo
 from kompass.sync.gate.gate import Gate
 from kompass.sync.personal import PersonalViews
+from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
+from replication.protocol import errors
 from replication.protocol.errors import ProtocolError
 
 LOOK_SECONDS = 5.0
@@ -33,10 +36,18 @@ log = structlog.get_logger(__name__)
 class ImportService:
     """One for a process of the server."""
 
-    def __init__(self, desk: ImportDesk, views: PersonalViews, gate: Callable[[], Gate]) -> None:
+    def __init__(
+        self,
+        desk: ImportDesk,
+        views: PersonalViews,
+        gate: Callable[[], Gate],
+        find: Callable[[str], Awaitable[Record | None]],
+    ) -> None:
+        """`find`: the record of a user."""
         self._desk = desk
         self._views = views
         self._gate = gate
+        self._find = find
         self._lease = uuid4().hex
         self._awake = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
@@ -128,7 +139,22 @@ class ImportService:
 
     async def _do(self, store: ImportStore, one: Import) -> None:
         view = self._views.of(self._gate().database, principal_of(one))
+
+        async def ready() -> None:
+            await self._check(one)
+            await self._gate().database.fresh()
+
         if one.work is Work.UNDO:
-            await undo(one, store, view, self._gate, one.lease)
+            await undo(one, store, view, self._gate, one.lease, ready)
         else:
-            await Run(one, plan_of(one), store, view, self._gate, one.lease).rows()
+            await Run(one, plan_of(one), store, view, self._gate, one.lease, ready).rows()
+
+    async def _check(self, one: Import) -> None:
+        """Raises `ProtocolError` if its person has gone or has lost a role. The index hears of that when he
+        asks for something the next time, which he need not.
+        """
+        record = await self._find(one.worker)
+        if record is None or record.deleted or not record.active:
+            raise errors.forbidden(NOT_A_MEMBER)
+        if not principal_of(one).roles <= record.roles:
+            raise errors.unauthorized(ROLES_CHANGED)

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from kompass.audit import Door
+from kompass.imports import working
 from kompass.imports.tables import limits
 from tests.identity.conftest import ADMIN
 from tests.imports import files
@@ -288,6 +289,27 @@ async def test_roles_that_are_gone_end_an_import(office: Office) -> None:
     answer = await office.ask("POST", f"/imports/{one['id']}/execute", "adm2", json={})
     assert answer.status_code == 403
     await office.client.put(record, json={**user, "_rev": revoked["rev"]}, auth=ADMIN)
+
+
+@pytest.mark.parametrize("lost", [{"roles": ["KALK"]}, {"active": False}, {"_deleted": True}])
+async def test_rights_that_are_lost_after_asking_for_an_import_stop_it(
+    office: Office, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though he who lost them asks for nothing meanwhile."""
+    record = "/_users/org.couchdb.user:adm3"
+    old = (await office.client.get(record, auth=ADMIN)).json()
+    user = {"name": "adm3", "type": "user", "roles": ["ADM"], "password": "pw"}
+    user |= {"_rev": old["_rev"]} if "_rev" in old else {}
+    made = (await office.client.put(record, json=user, auth=ADMIN)).json()
+    one = await office.uploaded(customers(customer("Hof Danach", "Ulm", owner="adm3")), name="adm3")
+    monkeypatch.setattr(working, "MOST_AT_ONCE", 0)
+    answer = await office.ask("POST", f"/imports/{one['id']}/execute", "adm3", json={})
+    assert answer.status_code == 202, answer.text
+    await office.client.put(record, json={**user, "_rev": made["rev"], **lost}, auth=ADMIN)
+    monkeypatch.undo()
+    office.product.imports._awake.set()
+    told = await office.settled(one["id"], "gf1")
+    assert (told["state"], told["counts"]) == ("failed", {}), told
 
 
 async def test_two_at_once_write_no_row_twice(office: Office) -> None:
