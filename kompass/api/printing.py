@@ -18,7 +18,8 @@ from kompass.api import changes, documents
 from kompass.api.endpoints import BYTES, Endpoint, Parameter
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
-from kompass.domain.freezing import print_name
+from kompass.domain.changes import NoFacts
+from kompass.domain.freezing import is_final, print_name
 from kompass.printing import gathering
 from kompass.printing.content import Body, Content
 from kompass.printing.typesetter import NoSuchSign, NotInstalled, PrintingError, TooLarge
@@ -28,7 +29,7 @@ from kompass.resources.gathering import TooMany
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol.attachments import parse_attachments
 from replication.protocol.revisions import parse_rev
-from replication.store.values import Document
+from replication.store.values import AttachmentInfo, Document
 
 PDF = "application/pdf"
 log = structlog.get_logger(__name__)
@@ -92,25 +93,42 @@ async def _shown(resource: Resource, making: Making, request: Request) -> Respon
 
 async def _archived(resource: Resource, making: Making, request: Request) -> Response:
     """The print becomes an attachment, named after the document's number. What was archived before stays as
-    it is.
+    it is, also if somebody else has done that meanwhile.
     """
     view = await documents.view_of(request)
     stored = await documents.seen(view, resource, request)
     body = orjson.loads(stored.text)
     name = print_name(body)
-    if body.get("status") == "draft" or not name:
-        raise Problem(409, "A draft isn't archived: it has no number yet, and may still change.")
-    attached = await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
+    if not (name and is_final(body, NoFacts())):
+        raise Problem(
+            409,
+            "Only what is final is archived: an offer that was sent, a contract that was signed.",
+        )
+    attached = await _attached(view, stored)
     if name in attached:
-        return _told(stored.rev, name, attached[name].length, attached[name].digest, 200)
+        return _told(stored.rev, attached[name], 200)
     _, pdf = await _made(making, request, view, stored)
     entry = {"content_type": PDF, "data": b64encode(pdf).decode("ascii")}
     now = services_of(request).gate_now().now()
     write = writes.replaced(resource, stored, attached, body, view.principal.name, now)
     write = replace(write, attachments={**write.attachments, **parse_attachments({name: entry})})
-    rev = await changes.pushed(request, view, write)
-    infos = await view.attachments(stored.id, parse_rev(rev))
-    return _told(rev, name, len(pdf), infos[name].digest if name in infos else "", 201)
+    try:
+        await changes.pushed(request, view, write)
+    except Problem as problem:
+        if problem.status != 412:
+            raise
+        status = 200
+    else:
+        status = 201
+    stored = await documents.found(view, resource, request)
+    attached = await _attached(view, stored)
+    if name not in attached:
+        raise Problem(412, "The document has changed meanwhile: archive it again.")
+    return _told(stored.rev, attached[name], status)
+
+
+async def _attached(view: PersonalDatabase, stored: Document) -> dict[str, AttachmentInfo]:
+    return await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
 
 
 async def _made(
@@ -128,8 +146,8 @@ async def _made(
         raise Problem(503, "Nothing can be printed: the server's log tells what is wrong.") from None
 
 
-def _told(rev: str, name: str, length: int, digest: str, status: int) -> Response:
-    told = Archived(rev=rev, name=name, length=length, digest=digest)
+def _told(rev: str, info: AttachmentInfo, status: int) -> Response:
+    told = Archived(rev=rev, name=info.name, length=info.length, digest=info.digest)
     return JSONResponse(told, status, {"etag": f'"{rev}"'})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import Any
 
@@ -70,7 +71,7 @@ async def test_an_offer_is_printed_for_its_readers_and_archived_once(client: htt
     assert (await client.get(f"{url}/pdf", auth=BERT)).status_code == 404
     assert (await client.get(f"{url}/pdf")).status_code == 401
     early = await client.post(f"{url}/archive", auth=GF, headers=ANY)
-    assert (early.status_code, "draft" in early.json()["detail"]) == (409, True)
+    assert (early.status_code, "sent" in early.json()["detail"]) == (409, True)
     sent = await client.post(f"{url}/actions/send", auth=GF, headers=ANY)
     assert sent.status_code == 200, sent.text
     number = sent.json()["offerNumber"]
@@ -82,8 +83,10 @@ async def test_an_offer_is_printed_for_its_readers_and_archived_once(client: htt
     assert (await client.post(f"{url}/archive", auth=GF)).status_code == 428
     refused = await client.post(f"{url}/archive", auth=BERT, headers=ANY)
     assert refused.status_code == 404
-    kept = await client.post(f"{url}/archive", auth=GF, headers=ANY)
+    at_once = [client.post(f"{url}/archive", auth=GF, headers=ANY) for _ in range(3)]
+    kept, *others = sorted(await asyncio.gather(*at_once), key=lambda one: -one.status_code)
     assert (kept.status_code, kept.json()["name"]) == (201, f"{number}.pdf"), kept.text
+    assert [(one.status_code, one.json()) for one in others] == [(200, kept.json())] * 2
     stored = await client.get(f"{url}/attachments/{number}.pdf", auth=ANNA)
     assert stored.content == printed.content
     twice = await client.post(f"{url}/archive", auth=GF, headers=ANY)
@@ -95,6 +98,25 @@ async def test_an_offer_is_printed_for_its_readers_and_archived_once(client: htt
     assert gone.status_code in (403, 409), gone.text
     more = await client.put(f"{url}/attachments/more.pdf", content=b"%PDF", auth=GF, headers=pdf)
     assert more.status_code in (403, 409), more.text
+
+
+async def test_a_contract_is_archived_as_it_was_signed(client: httpx.AsyncClient) -> None:
+    offer = await an_offer(client)
+    for step in ("send", "accept"):
+        taken = await client.post(f"{offer}/actions/{step}", auth=GF, headers=ANY)
+        assert taken.status_code == 200, taken.text
+    (draft,) = (await client.get("/api/v1/contracts", auth=GF)).json()["items"]
+    url = f"/api/v1/contracts/{draft['_id']}"
+    await client.post(f"{url}/actions/request-signature", auth=GF, headers=ANY)
+    early = await client.post(f"{url}/archive", auth=GF, headers=ANY)
+    assert (early.status_code, "signed" in early.json()["detail"]) == (409, True), "it may still change"
+    await client.patch(url, json={"terms": "Andere Bedingungen"}, auth=GF, headers=ANY)
+    signed = {"signedPdfUrl": "https://docs.example/vertrag.pdf"}
+    await client.post(f"{url}/actions/sign", json=signed, auth=GF, headers=ANY)
+    kept = await client.post(f"{url}/archive", auth=GF, headers=ANY)
+    assert kept.status_code == 201, kept.text
+    stored = await client.get(f"{url}/attachments/{kept.json()['name']}", auth=GF)
+    assert "Andere Bedingungen" in text(stored.content)
 
 
 async def test_a_sign_that_no_font_has_is_a_problem_of_the_document(client: httpx.AsyncClient) -> None:
