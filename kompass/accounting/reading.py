@@ -36,6 +36,8 @@ class Reading:
     """Headings of the file that the profile doesn't know; they aren't read."""
     columns: dict[str, int] = field(default_factory=dict)
     """Heading of the profile's column -> its place in the file, from 0."""
+    width: int = 0
+    """How many columns the file has."""
 
     @property
     def whole(self) -> bool:
@@ -55,7 +57,8 @@ def read(stream: Readable, profile: Profile, *, skip: int = 0) -> Reading:
         pass
     if not profile.dialect.header:
         places = {column.heading: place for place, column in enumerate(profile.columns)}
-        return Reading(_rows(found, profile, places, len(profile.columns)), lines, columns=places)
+        width = len(profile.columns)
+        return Reading(_rows(found, profile, places, width), lines, columns=places, width=width)
     head = next(found, None)
     if head is None or head.cells is None:
         raise unreadable("file.empty", "has no line with headings", "hat keine Zeile mit Überschriften", 1)
@@ -65,7 +68,8 @@ def read(stream: Readable, profile: Profile, *, skip: int = 0) -> Reading:
     if needed:
         named = ", ".join(needed)
         raise unreadable("file.columns", f"has no column {named}", f"hat keine Spalte {named}", head.line)
-    return Reading(_rows(found, profile, places, len(head.cells)), lines, missing, unknown, places)
+    width = len(head.cells)
+    return Reading(_rows(found, profile, places, width), lines, missing, unknown, places, width)
 
 
 def _places(headings: Sequence[str], profile: Profile, line: int) -> tuple[dict[str, int], tuple[str, ...]]:

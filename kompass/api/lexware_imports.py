@@ -15,6 +15,7 @@ from kompass.accounting.problems import quoted
 from kompass.api.authentication import body_of, call_of
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_text, a_word
 from kompass.api.lexware import allowed
+from kompass.api.lexware_watch import LexwareSkipped
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.refusals import german
@@ -87,11 +88,6 @@ class LexwareArrivalReport(LexwareArrival):
 class LexwareArrivals(TypedDict):
     files: list[LexwareArrival]
     next: int | None
-
-
-class LexwareSkipped(TypedDict):
-    name: str
-    detail: str
 
 
 class LexwarePolled(TypedDict):

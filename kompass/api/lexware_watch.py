@@ -47,6 +47,11 @@ class LexwareAlert(TypedDict):
     since: float
 
 
+class LexwareSkipped(TypedDict):
+    name: str
+    detail: str
+
+
 class LexwareStatus(TypedDict):
     export: LexwareExportTold | None
     imported: LexwareImportTold | None
@@ -54,6 +59,7 @@ class LexwareStatus(TypedDict):
     why: str
     openErrors: int
     openDocuments: int
+    skipped: list[LexwareSkipped]
     alerts: list[LexwareAlert]
 
 
@@ -90,9 +96,10 @@ async def told(request: Request) -> Response:
     _, exchange = allowed(request)
     only(request, ())
     found = await asyncio.to_thread(exchange.status)
-    text = "gesagt" if german(request) else "said"
+    text, why = ("gesagt", "warum") if german(request) else ("said", "why")
     alerts = [{"name": one["name"], "detail": one[text], "since": one["since"]} for one in found["alerts"]]
-    return JSONResponse({**found, "alerts": alerts})
+    skipped = [{"name": one["name"], "detail": one[why]} for one in found["skipped"]]
+    return JSONResponse({**found, "alerts": alerts, "skipped": skipped})
 
 
 async def reconciled(request: Request) -> Response:

@@ -188,6 +188,8 @@ def print_status(told: dict[str, Any]) -> None:
         typer.echo(f"lexware: {told['undelivered']} files can't be delivered: {told['why']}")
     if told["openErrors"]:
         typer.echo(f"lexware: {told['openErrors']} errors are open")
+    for one in told["skipped"]:
+        typer.echo(f"lexware: {one['name']} isn't taken: {one.get('detail') or one.get('why')}")
     for one in told["alerts"]:
         typer.echo(f"lexware: {one.get('detail') or one.get('said')} (since {moment(one['since'])})")
 

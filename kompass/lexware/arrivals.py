@@ -48,8 +48,9 @@ class Report:
         if len(self.problems) < MOST_TOLD:
             self.problems.append(asdict(problem))
 
-    def text(self) -> bytes:
-        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2) + b"\n"
+    def text(self, size: int) -> bytes:
+        """For beside the file, which has so many bytes."""
+        return orjson.dumps({**asdict(self), "bytes": size}, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

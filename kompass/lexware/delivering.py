@@ -58,8 +58,9 @@ async def _deliver(store: LexwareStore, lease: Lease, run: Run, target: Target |
     if target is None:
         await asyncio.to_thread(runs.delivered, store, lease, run.num, "download", time.time())
         return
-    if run.state is State.PREPARED:
-        draft = f".{run.file}.{secrets.token_hex(4)}.part"
+    # A draft that lies where files went before the settings were changed is none here.
+    if run.state is State.PREPARED or f".{target.mark}." not in run.draft:
+        draft = f".{run.file}.{target.mark}.{secrets.token_hex(4)}.part"
         try:
             await target.stage(draft, runs.pieces(store, run.num))
             # From here on the draft's absence means that the file was there.

@@ -7,28 +7,23 @@ One thing of each kind is done at a time, whoever begins it: by a lease in the f
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from kompass.accounting.problems import quoted
 from kompass.kept import LEXWARE
 from kompass.leases import Lease, held
 from kompass.lexware import (
-    arrivals,
     delivering,
     erasing,
     exporting,
     importing,
-    mirroring,
+    polling,
     reconciling,
-    rematching,
     resolving,
     runs,
     watching,
@@ -37,8 +32,9 @@ from kompass.lexware.arrivals import Report
 from kompass.lexware.errors import SyncError
 from kompass.lexware.exporting import Sheet, Wish
 from kompass.lexware.files_in import FileKind
-from kompass.lexware.inbox import FAILED, PROCESSED, RESTS, Inbox, InboxError, Skipped, Waiting
+from kompass.lexware.inbox import Inbox, InboxError
 from kompass.lexware.ledger import ledger
+from kompass.lexware.polling import Polled
 from kompass.lexware.reconciling import Comparison
 from kompass.lexware.resolving import Resolution
 from kompass.lexware.runs import Kind, Run
@@ -48,7 +44,6 @@ from kompass.lexware.targets import Folder, Target
 from kompass.settings import Settings
 from kompass.sqlfile import shared_files
 from kompass.sync.gate.gate import Gate
-from replication.protocol.errors import ProtocolError
 
 EXPORTS, IMPORTS = "exports", "imports"
 SCHEDULE = "schedule"
@@ -58,22 +53,11 @@ KEPT_DAYS = 90
 PATIENCE = 5.0
 """Seconds that somebody waits for what another one does."""
 
-pause = asyncio.sleep
 log = structlog.get_logger(__name__)
 
 
 class BusyError(Exception):
     """Somebody else does the same now. The text is for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class Polled:
-    """What came of a look into the folder."""
-
-    reports: list[Report]
-    waiting: list[str]
-    """Names of files that may still grow."""
-    skipped: list[Skipped]
 
 
 class Exchange:
@@ -138,12 +122,14 @@ class Exchange:
             database = self.gate_now().database
             await database.fresh()
             run, sheet = await exporting.export(store, lease, database, wish, self.now())
+            await asyncio.to_thread(self._make_folders, store)
             await delivering.deliver_all(store, lease, self.target)
             return await asyncio.to_thread(runs.one, store, run.num) or run, sheet
 
     async def deliver(self) -> list[Run]:
         """What waits; returns what still does. Raises `BusyError`."""
         async with self._alone("export") as (store, lease):
+            await asyncio.to_thread(self._make_folders, store)
             return await delivering.deliver_all(store, lease, self.target)
 
     async def export_all(self, person: str) -> list[Run]:
@@ -173,49 +159,30 @@ class Exchange:
         """
         if self.imports is None:
             raise InboxError("No folder is set: lexware_directory.")
-        inbox = Inbox(self.imports)
         async with self._alone("import") as (store, lease):
-            await mirroring.drain(store, lease, self.gate_now())
-            await rematching.again(store, lease, self.gate_now())
-            seen, skipped = await asyncio.to_thread(inbox.look)
-            polled = Polled([], [], skipped)
-            if any(time.time() - one.changed < RESTS for one in seen):
-                await pause(RESTS)
-            resting = await asyncio.to_thread(inbox.resting, seen)
-            for one in seen:
-                report = await self._taken(store, lease, inbox, one, person) if one in resting else None
-                if report is not None:
-                    polled.reports.append(report)
-                else:
-                    polled.waiting.append(quoted(one.name))
-            await asyncio.to_thread(_noted, store, polled)
-        return polled
-
-    async def _taken(
-        self, store: LexwareStore, lease: Lease, inbox: Inbox, one: Waiting, person: str
-    ) -> Report | None:
-        found = await asyncio.to_thread(inbox.read, one)
-        if found is None:
-            return None
-        name = quoted(one.name)
-        data, manifest = found
-        try:
-            report = await importing.take(
-                store, lease, self.gate_now(), data, name, person, manifest=manifest
-            )
-        except ProtocolError as error:
-            log.error("a file of Lexware's can't be taken now", file=name, why=error.reason)
-            return None
-        to = FAILED if report.state == "refused" else PROCESSED
-        kept = await asyncio.to_thread(inbox.move, one, to, report.text())
-        if kept:
-            await asyncio.to_thread(arrivals.keep, store, report.sha256, kept)
-        return report
+            await asyncio.to_thread(self._make_folders, store)
+            return await polling.poll(store, lease, self.gate_now(), Inbox(self.imports), person)
 
     async def resolve(self, num: int, resolution: Resolution, person: str) -> SyncError:
         """Somebody settles an error. Raises `ResolutionError`, `BusyError`, `LeaseLostError`."""
         async with self._alone("import") as (store, lease):
             return await resolving.resolve(store, lease, self.gate_now(), num, resolution, person)
+
+    def _make_folders(self, store: LexwareStore) -> None:
+        """Once for a directory. Later they are missed if a share isn't mounted: what was put into new ones
+        then would be found by nobody.
+        """
+        directory = self.settings.lexware_directory
+        noted = store.noted("folders")
+        if directory is None or (noted is not None and noted[1]["below"] == str(directory)):
+            return
+        try:
+            for name in (EXPORTS, IMPORTS):
+                (directory / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            log.error("the folders for Lexware can't be made", why=str(error))  # who needs them tells it
+        else:
+            store.note("folders", {"below": str(directory)})
 
     # -- besides -------------------------------------------------------------------------------
 
@@ -291,10 +258,6 @@ class Exchange:
             if loop.time() > ends:
                 raise BusyError(f"Another {name} with Lexware is under way: try again in a moment.")
             await asyncio.sleep(0.2)
-
-
-def _noted(store: LexwareStore, polled: Polled) -> None:
-    store.note("poll", {"taken": len(polled.reports), "skipped": [asdict(one) for one in polled.skipped]})
 
 
 def _target(settings: Settings) -> Target | None:

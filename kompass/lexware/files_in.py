@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,12 +19,13 @@ import orjson
 
 from kompass.accounting.catalogue import profile
 from kompass.accounting.problems import UnreadableError, unreadable
-from kompass.accounting.profiles import CellKind
-from kompass.accounting.reading import Row, read
+from kompass.accounting.profiles import CellKind, Profile
+from kompass.accounting.reading import Reading, Row, read
 from kompass.accounting.sniffing import Finding, sniff
 
 MOST_BYTES = 50_000_000
 MOST_ROWS = 200_000
+_WITH_CENTS = re.compile(r"[.,][0-9]{2}[^0-9]*\Z")
 
 
 class FileKind(StrEnum):
@@ -97,9 +99,9 @@ def _as_invoices(data: bytes, first: UnreadableError) -> FileIn:
 
 
 def _parsed(data: bytes, kind: FileKind) -> FileIn:
-    wanted = profile(kind.profile)
-    sniffed = sniff(io.BytesIO(data), wanted)
-    reading = read(io.BytesIO(data), sniffed.applied(wanted), skip=sniffed.skip)
+    sniffed = sniff(io.BytesIO(data), profile(kind.profile))
+    wanted = sniffed.applied(profile(kind.profile))
+    reading = read(io.BytesIO(data), wanted, skip=sniffed.skip)
     rows: list[Row] = []
     for row in reading.rows:
         if len(rows) >= MOST_ROWS:
@@ -107,7 +109,8 @@ def _parsed(data: bytes, kind: FileKind) -> FileIn:
                 "file.rows", f"has more than {MOST_ROWS:,} rows", f"hat mehr als {MOST_ROWS} Zeilen", row.line
             )
         rows.append(row)
-    if rows and not reading.whole and any(one.rule == "row.width" for one in rows[-1].problems):
+    end = data[-40:].decode(wanted.dialect.reading_codec, "ignore")
+    if rows and not reading.whole and _may_be_cut(rows[-1], reading, wanted, end):
         raise unreadable(
             "file.cut",
             "breaks off in its last line: it is only a part, so nothing of it was taken",
@@ -115,6 +118,23 @@ def _parsed(data: bytes, kind: FileKind) -> FileIn:
             rows[-1].line,
         )
     return FileIn(kind, digest(data), rows, sniffed.findings, reading.unknown)
+
+
+def _may_be_cut(row: Row, reading: Reading, wanted: Profile, end: str) -> bool:
+    """Of the last line of a file, which has no end; `end`: its last characters. Many programs write none; but
+    `11` may be a part of `119,00`, and `R-2026-0045` of another number.
+    """
+    if any(one.rule in ("row.width", "row.quote") for one in row.problems):
+        return True
+    last = max(reading.columns.values())
+    if last < reading.width - 1:
+        return False  # what it may lack isn't read
+    (column,) = (one for one in wanted.columns if reading.columns.get(one.heading) == last)
+    if any(one.column == column.heading for one in row.problems):
+        return True
+    if column.kind is CellKind.DECIMAL:
+        return row.values.get(column.heading) is not None and _WITH_CENTS.search(end) is None
+    return column.required and column.kind is CellKind.TEXT
 
 
 def _check(found: FileIn, data: bytes, manifest: bytes) -> None:
@@ -139,7 +159,7 @@ def _check(found: FileIn, data: bytes, manifest: bytes) -> None:
     sums = said.get("sums", {})
     for heading, value in sums.items() if isinstance(sums, dict) else ():
         there = _sum(found, heading)
-        if there is not None and str(there) != str(value) and _decimal(value) != there:
+        if there is not None and _decimal(value) != there:
             raise _other(
                 f"its manifest says that {heading[:64]} sums up to {str(value)[:40]}, and it is {there}",
                 f"laut Manifest ist die Summe von {heading[:64]} {str(value)[:40]}, tatsächlich {there}",
@@ -155,9 +175,10 @@ def _sum(found: FileIn, heading: str) -> Decimal | None:
 
 def _decimal(value: object) -> Decimal | None:
     try:
-        return Decimal(str(value)[:40])
+        found = Decimal(str(value)[:40])
     except ArithmeticError:
         return None
+    return found if found.is_finite() else None  # an sNaN can't even be compared
 
 
 def _other(reason: str, grund: str) -> UnreadableError:

@@ -6,6 +6,7 @@ and folders are left where they are, and told.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -14,9 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from kompass.accounting.problems import quoted
 from kompass.files import sync_directory
 from kompass.lexware.files_in import MOST_BYTES
+from kompass.lexware.targets import missing
 
 PROCESSED, FAILED = "processed", "failed"
 RESTS = 10.0
@@ -28,6 +32,7 @@ LONGEST_NAME = 150
 MANIFEST = ".manifest.json"
 REPORT = ".report.json"
 _MOST_MANIFEST = 1_000_000
+_MOST_REPORT = 10_000_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -67,17 +72,27 @@ class Inbox:
         """What lies there, by name: what may be taken when it rests, and what never is."""
         waiting: list[Waiting] = []
         skipped: list[Skipped] = []
-        with self._opened() as folder, os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda one: one.name)[:MOST_FILES]:
-                if not entry.name.lower().endswith(".csv") or entry.name.startswith("."):
+        with self._opened() as folder:
+            for name in _names(folder):
+                if not name.lower().endswith(".csv") or name.startswith("."):
                     continue
-                facts = os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
+                try:
+                    facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # somebody has taken it away since
                 why = _why_not(facts)
                 if why is None:
-                    waiting.append(Waiting(entry.name, facts.st_size, facts.st_mtime, facts.st_ino))
-                else:
-                    skipped.append(Skipped(quoted(entry.name), *why))
+                    waiting.append(Waiting(name, facts.st_size, facts.st_mtime, facts.st_ino))
+                elif len(skipped) < MOST_FILES:
+                    skipped.append(Skipped(quoted(name), *why))
+                if len(waiting) == MOST_FILES:
+                    break
         return waiting, skipped
+
+    def rest_of(self, seen: list[Waiting]) -> float:
+        """Seconds until it can be told of all of these whether they rest."""
+        at = time.time()
+        return RESTS if any(abs(at - one.changed) < RESTS for one in seen) else 0
 
     def resting(self, seen: list[Waiting], now: float | None = None) -> list[Waiting]:
         """Those of them that are as they were, and were written long enough ago."""
@@ -85,24 +100,60 @@ class Inbox:
         there = {one.name: one for one in self.look()[0]}
         return [one for one in seen if there.get(one.name) == one and abs(at - one.changed) >= RESTS]
 
-    def read(self, one: Waiting) -> tuple[bytes, bytes | None] | None:
-        """The file, and its manifest; None if it isn't any more what was seen."""
+    def read(self, one: Waiting) -> tuple[bytes, bytes | None] | Skipped | None:
+        """The file, and its manifest; None if it isn't any more what was seen; why it can't be read."""
         with self._opened() as folder:
-            data = _bytes(folder, one.name, MOST_BYTES + 1)
-            manifest = _bytes(folder, one.name + MANIFEST, _MOST_MANIFEST)
+            try:
+                data = _bytes(folder, one.name, MOST_BYTES + 1)
+                manifest = _bytes(folder, one.name + MANIFEST, _MOST_MANIFEST)
+            except OSError as error:
+                why, warum = f"it can't be read: {error.strerror}", f"ist nicht lesbar: {error.strerror}"
+                return Skipped(quoted(one.name), why, warum)
             is_unread = manifest is None and os.path.lexists(self.directory / f"{one.name}{MANIFEST}")
             if data is None or is_unread:
                 return None
             content, facts = data
-            if (facts.st_size, facts.st_mtime, facts.st_ino) != (one.size, one.changed, one.number):
-                return None
-            if len(content) <= MOST_BYTES and len(content) != one.size:
+            if not _is(one, facts) or (len(content) <= MOST_BYTES and len(content) != one.size):
                 return None
         return content, None if manifest is None else manifest[0]
 
+    def take_back(self, since: float) -> None:
+        """What was moved since then, and somebody has written into afterwards, lies in the folder again: a
+        program that pauses for longer than `RESTS` has the file open, whatever it is called meanwhile.
+        """
+        with self._opened() as folder:
+            for to in (PROCESSED, FAILED):
+                try:
+                    moved = os.open(to, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                except OSError:
+                    continue
+                try:
+                    self._take_back(folder, moved, since)
+                finally:
+                    os.close(moved)
+
+    def _take_back(self, folder: int, moved: int, since: float) -> None:
+        names = _names(moved)
+        reports = {name for name in names if name.endswith(REPORT)}
+        for name in names:
+            told = f"{name}{REPORT}"
+            if not name.endswith(".csv") or told not in reports:
+                continue
+            with suppress(FileNotFoundError):
+                if os.stat(told, dir_fd=moved, follow_symlinks=False).st_mtime < since:
+                    continue
+                size = os.stat(name, dir_fd=moved, follow_symlinks=False).st_size
+                if size == _told_size(moved, told):
+                    continue
+                back = _free(folder, name)
+                os.rename(name, back, src_dir_fd=moved, dst_dir_fd=folder)
+                os.unlink(told, dir_fd=moved)
+                manifest = f"{back}{MANIFEST}"
+                os.rename(f"{name}{MANIFEST}", manifest, src_dir_fd=moved, dst_dir_fd=folder)
+
     def move(self, one: Waiting, to: str, report: bytes) -> str:
         """The file goes to `processed` or `failed`, with the report beside it. Where it is then, below the
-        folder; empty if somebody else has moved it.
+        folder; empty if somebody else has moved it, or another one lies there now, which stays.
         """
         with self._opened() as folder:
             try:
@@ -115,6 +166,9 @@ class Inbox:
                 kept = _free(into, one.name)
                 _written(into, f"{kept}{REPORT}", report)
                 os.rename(one.name, kept, src_dir_fd=folder, dst_dir_fd=into)
+                if not _is(one, os.stat(kept, dir_fd=into, follow_symlinks=False)):
+                    os.rename(kept, _free(folder, one.name), src_dir_fd=into, dst_dir_fd=folder)
+                    raise FileNotFoundError
                 with suppress(FileNotFoundError):
                     manifest = f"{kept}{MANIFEST}"
                     os.rename(f"{one.name}{MANIFEST}", manifest, src_dir_fd=folder, dst_dir_fd=into)
@@ -151,8 +205,9 @@ class Inbox:
     @contextmanager
     def _opened(self) -> Iterator[int]:
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
             folder = os.open(self.directory, _FOLDER)
+        except FileNotFoundError:
+            raise InboxError(missing(self.directory)) from None
         except OSError as error:
             raise InboxError(f"{self.directory} can't be read: {error.strerror}.") from None
         try:
@@ -176,12 +231,35 @@ def _why_not(facts: os.stat_result) -> tuple[str, str] | None:
     return None
 
 
+def _names(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries)
+
+
+def _is(one: Waiting, facts: os.stat_result) -> bool:
+    return (facts.st_size, facts.st_mtime, facts.st_ino) == (one.size, one.changed, one.number)
+
+
+def _told_size(folder: int, report: str) -> int | None:
+    """How many bytes a report says that its file has."""
+    try:
+        content = _bytes(folder, report, _MOST_REPORT)
+        size = None if content is None else orjson.loads(content[0]).get("bytes")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return size if type(size) is int else None
+
+
 def _bytes(folder: int, name: str, most: int) -> tuple[bytes, os.stat_result] | None:
-    """Of a file and nothing else, at most so many, and what it was; None if it changed meanwhile."""
+    """Of a file and nothing else, at most so many, and what it was; None if it changed meanwhile, or isn't
+    there, or is a link. Raises `OSError`.
+    """
     try:
         number = os.open(name, _OPEN, dir_fd=folder)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
     with os.fdopen(number, "rb") as file:
         before = os.fstat(number)
         if _why_not(before) is not None:

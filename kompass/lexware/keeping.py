@@ -88,8 +88,8 @@ class Keeper:
         at = previous(Schedule(name, cron), now)
         noted = await asyncio.to_thread(store.noted, f"schedule.{name}")
         done = noted[1]["at"] if noted is not None else None
-        if done is not None and at <= done:
-            return
+        if done is not None and at <= done <= now:
+            return  # one that lies ahead was noted by a clock that was wrong
         if done is not None and now - at < MISSED:
             await work()
         await asyncio.to_thread(store.note, f"schedule.{name}", {"at": at})
@@ -102,13 +102,13 @@ class Keeper:
 
     async def _watched(self) -> None:
         now = self.exchange.now().timestamp()
-        if now - self._watch > WATCH:
+        if abs(now - self._watch) > WATCH:
             self._watch = now
             await self.exchange.watch()
 
     async def _tidied(self) -> None:
         now = self.exchange.now().timestamp()
-        if now - self._tidy > DAY and await asyncio.to_thread(lambda: self.exchange.store) is not None:
+        if abs(now - self._tidy) > DAY and await asyncio.to_thread(lambda: self.exchange.store) is not None:
             self._tidy = now
             await self.exchange.tidy()
 
@@ -121,6 +121,6 @@ class Keeper:
             return
         now = self.exchange.now().timestamp()
         waiting = await asyncio.to_thread(runs.undelivered, store)
-        if waiting and (now - self._tried > AGAIN or not waiting[0].attempts):
+        if waiting and (abs(now - self._tried) > AGAIN or not waiting[0].attempts):
             self._tried = now
             await self.exchange.deliver()

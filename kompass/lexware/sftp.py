@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from kompass.lexware.targets import DRAFTS, TargetError
+from kompass.lexware.targets import DRAFTS, TargetError, mark_of
 
 if TYPE_CHECKING:
     import asyncssh
@@ -35,6 +35,7 @@ class Sftp:
         self._folder = unquote(parts.path).rstrip("/")
         self._key_file = key_file
         self._host_key = host_key
+        self.mark = mark_of(url)
 
     async def stage(self, draft: str, pieces: Iterable[bytes]) -> None:
         async with self._connected() as server:
@@ -42,6 +43,8 @@ class Sftp:
 
     async def publish(self, draft: str, name: str, manifest: bytes) -> None:
         async with self._connected() as server:
+            if not await server.isdir(self._folder or "/"):
+                raise TargetError(f"{self._host} has no folder {self._folder}.")
             if not await server.exists(self._place(draft)):
                 return
             if await server.exists(self._place(name)):

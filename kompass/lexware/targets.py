@@ -7,6 +7,7 @@ whoever finds neither knows that the file was there and has been fetched.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,14 +22,26 @@ READABLE = 0o640
 """Of files that Lexware fetches: its login is in the folder's group."""
 
 
+def missing(directory: Path) -> str:
+    """What is said of a folder that isn't there."""
+    return f"{directory} isn't there: is the share mounted? If it shall be a new folder, make it."
+
+
 class TargetError(Exception):
     """It can't be delivered now. The text is for people."""
+
+
+def mark_of(place: str) -> str:
+    """See `Target`."""
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
 class Target(Protocol):
     """Raises `TargetError`."""
 
     name: str
+    mark: str
+    """What tells this place from others, in names of drafts."""
 
     async def stage(self, draft: str, pieces: Iterable[bytes]) -> None:
         """The draft, whole and durable; one of that name is replaced."""
@@ -52,6 +65,7 @@ class Folder:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.mark = mark_of(str(directory))
 
     async def stage(self, draft: str, pieces: Iterable[bytes]) -> None:
         await asyncio.to_thread(self._stage, draft, pieces)
@@ -75,13 +89,16 @@ class Folder:
 
     def _stage(self, draft: str, pieces: Iterable[bytes]) -> None:
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
             self._write(draft, pieces)
+        except FileNotFoundError:
+            raise TargetError(missing(self.directory)) from None
         except OSError as error:
             raise TargetError(f"{self.directory} can't be written: {error.strerror}.") from None
 
     def _publish(self, draft: str, name: str, manifest: bytes) -> None:
         try:
+            if not self.directory.is_dir():
+                raise TargetError(missing(self.directory))  # with it the draft would be gone, too
             if not (self.directory / draft).exists():
                 return
             if (self.directory / name).exists():

@@ -19,6 +19,7 @@ from kompass.domain.stamps import timestamp
 from kompass.jobs.schedules import Schedule, previous
 from kompass.lexware import arrivals, errors, mirroring, reconciling, runs
 from kompass.lexware.ledger import ledger
+from kompass.lexware.polling import POLLED
 from kompass.lexware.runs import State
 from kompass.lexware.store import LexwareStore
 from kompass.settings import Settings
@@ -52,7 +53,7 @@ def status(store: LexwareStore | None) -> dict[str, Any]:
     if store is None:
         return {
             "export": None, "imported": None, "undelivered": 0, "why": "", "openErrors": 0,
-            "openDocuments": 0, "alerts": [],
+            "openDocuments": 0, "skipped": [], "alerts": [],
         }  # fmt: skip
     waiting = runs.undelivered(store)
     came = arrivals.listed(store, limit=1)
@@ -64,6 +65,7 @@ def status(store: LexwareStore | None) -> dict[str, Any]:
         "why": waiting[0].error if waiting else "",
         "openErrors": errors.count_open(store),
         "openDocuments": mirroring.count_open(store),
+        "skipped": _skipped(store),
         "alerts": [] if noted is None else list(noted[1]["alerts"].values()),
     }
 
@@ -92,7 +94,7 @@ async def look(store: LexwareStore, settings: Settings, gate: Gate, now: float) 
 
 
 def _found(store: LexwareStore, settings: Settings, now: float) -> list[Alert]:
-    return [*_errors(store, now), *_late(store, settings, now), *_undelivered(store)]
+    return [*_errors(store, now), *_late(store, settings, now), *_undelivered(store), *_left(store)]
 
 
 def _errors(store: LexwareStore, now: float) -> Iterator[Alert]:
@@ -140,6 +142,22 @@ def _undelivered(store: LexwareStore) -> Iterator[Alert]:
             f"{len(stuck)} files for Lexware can't be delivered: {stuck[0].error}",
             f"{len(stuck)} Dateien für Lexware lassen sich nicht zustellen: {stuck[0].error}",
         )
+
+
+def _left(store: LexwareStore) -> Iterator[Alert]:
+    count = len(_skipped(store))
+    if count:
+        yield Alert(
+            "not taken",
+            f"{count} files in the folder for imports can't be taken: kompass lexware status tells why.",
+            f"{count} Dateien im Ordner für Importe lassen sich nicht übernehmen: kompass lexware status"
+            " sagt, warum.",
+        )
+
+
+def _skipped(store: LexwareStore) -> list[dict[str, str]]:
+    noted = store.noted(POLLED)
+    return [] if noted is None else list(noted[1]["skipped"])
 
 
 async def _gaps(store: LexwareStore, gate: Gate) -> list[Alert]:

@@ -16,7 +16,6 @@ from typer.testing import CliRunner, Result
 
 from kompass.business import BusinessRules
 from kompass.cli.app import app
-from kompass.lexware import exchange as exchanging
 from kompass.lexware import inbox
 from kompass.sync.serving import Sync
 from tests.identity.conftest import ADMIN, put_user
@@ -77,7 +76,6 @@ async def test_import_errors_and_their_resolution(
     refused = await run(served, "import", tmp_path / "n.csv")
     assert "is neither payments" in str(refused.exception)
     monkeypatch.setattr(inbox, "RESTS", 0.0)
-    monkeypatch.setattr(exchanging, "RESTS", 0.0)
     (served[1] / "imports").mkdir(parents=True, exist_ok=True)
     (served[1] / "imports" / "p.csv").write_bytes(payments(row(2, "19,00")))
     polled = await run(served, "import")

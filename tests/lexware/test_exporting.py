@@ -132,6 +132,30 @@ async def test_somebody_who_waits_too_long_is_told(
     one.close()
 
 
+async def test_a_folder_that_vanishes_or_is_another_one_loses_nothing(
+    product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "DELAYS", ())
+    one = exchange(product, tmp_path)
+    exports = tmp_path / "lexware" / "exports"
+    real = Folder._publish
+
+    def unmounted(self: Folder, *given: Any) -> None:
+        exports.rename(tmp_path / "away")
+        real(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "_publish", unmounted)
+        run, _ = await one.export(DUE)
+    assert (run.state, "is the share mounted" in run.error) == (State.STAGED, True)
+    assert len(await one.deliver()) == 1
+    one.close()
+    moved = exchange(product, tmp_path, lexware_directory=tmp_path / "elsewhere")
+    assert await moved.deliver() == []
+    assert numbers(fetched(tmp_path / "elsewhere" / "exports")) == [f"C-2026-0000{n}" for n in (1, 2, 3)]
+    moved.close()
+
+
 async def test_a_full_disk_loses_nothing(
     product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

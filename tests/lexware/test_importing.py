@@ -186,6 +186,9 @@ async def test_a_number_in_small_letters_is_no_new_invoice(product: Product, one
         (b"", "file.empty"),
         (b"Name;Ort\r\nMeier;Ulm\r\n", "file.columns"),
         (HEAD.encode() + b"\r\nR-1;K-1;02.11.2026;1", "file.cut"),
+        (b"InvoiceNumber;PaymentDate;PaymentAmount\r\nR-1;02.11.2026;11", "file.cut"),
+        (b"InvoiceNumber;PaymentAmount;PaymentDate\r\nR-1;119,00;02.11.20", "file.cut"),
+        (b"PaymentDate;PaymentAmount;InvoiceNumber\r\n02.11.2026;119,00;R-1", "file.cut"),
         (f"{HEAD};InvoiceNumber\r\nR-1;K-1;02.11.2026;1;;;R-2\r\n".encode(), "file.twice"),
         (HEAD.encode() + b"\r\nR-1;K-1;\x00\x00\r\n", "file.encoding"),
     ],
@@ -195,6 +198,14 @@ async def test_a_file_that_is_none_is_refused_whole(one: Exchange, data: bytes, 
     assert (report.state, report.problems[0]["rule"]) == ("refused", rule)
     assert report.said.startswith("The file ")
     assert report.gesagt.startswith("Die Datei ")
+
+
+async def test_a_last_line_without_an_end_is_taken_if_nothing_can_be_missing(
+    product: Product, one: Exchange
+) -> None:
+    (a,) = await fresh(product)
+    data = f"InvoiceNumber;PaymentDate;PaymentAmount\r\nR-2026-{a:05};02.11.2026;119,00"
+    assert (await take(one, data.encode())).outcomes == {"exact": 1}
 
 
 async def test_nothing_happens_in_a_dry_run(product: Product, one: Exchange) -> None:

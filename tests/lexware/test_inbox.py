@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 import pytest_asyncio
 
-from kompass.lexware import arrivals, inbox
-from kompass.lexware import exchange as exchanging
+from kompass.lexware import arrivals, importing, inbox
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.inbox import InboxError
 from kompass.server import Product
@@ -32,7 +32,6 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "RESTS", 0.05)
-    monkeypatch.setattr(exchanging, "RESTS", 0.05)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -126,15 +125,24 @@ async def test_links_devices_and_strange_names_do_no_harm(one: Exchange, tmp_pat
     assert (place / "link.csv").is_symlink()
 
 
-async def test_a_folder_that_is_a_link_is_not_written_into(one: Exchange, tmp_path: Path) -> None:
+async def test_a_folder_that_is_a_link_is_not_written_into(
+    product: Product, one: Exchange, tmp_path: Path
+) -> None:
+    await put(product, *invoice(27))
     place = folder(one)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (place / "failed").symlink_to(elsewhere)
     (place / "x.csv").write_bytes(b"Name\n")
-    with pytest.raises(InboxError, match="failed can't be written"):
-        await one.poll("schedule")
+    (place / "y.csv").write_bytes(payments(row(27, "119,00")))
+    polled = await one.poll("schedule")
+    assert [each.name for each in polled.skipped] == ["x.csv"]
+    assert "failed can't be written" in polled.skipped[0].why
+    assert [report.name for report in polled.reports] == ["y.csv"], "the others are taken"
     assert list(elsewhere.iterdir()) == []
+    await one.watch()
+    assert "not taken" in [alert["name"] for alert in one.status()["alerts"]]
+    assert one.status()["skipped"][0]["name"] == "x.csv"
 
 
 async def test_sums_that_are_others_than_the_manifest_says_refuse_a_file(
@@ -155,6 +163,101 @@ async def test_sums_that_are_others_than_the_manifest_says_refuse_a_file(
     (taken,) = (await one.poll("schedule")).reports
     assert taken.state == "done"
     assert (place / "processed" / "z.csv.manifest.json").exists()
+
+
+async def test_a_manifest_that_is_odd_stops_no_other_file(product: Product, one: Exchange) -> None:
+    await put(product, *invoice(28))
+    place = folder(one)
+    for number, text in enumerate(('{"sums": {"PaymentAmount": "sNaN"}}', '{"rows": "1"', "[]")):
+        (place / f"a{number}.csv").write_bytes(payments(row(28, f"{number + 1},00")))
+        (place / f"a{number}.csv.manifest.json").write_text(text)
+    (place / "b.csv").write_bytes(payments(row(28, "119,00")))
+    polled = await one.poll("schedule")
+    assert [report.state for report in polled.reports] == ["refused", "refused", "refused", "done"]
+    assert polled.reports[-1].outcomes == {"exact": 1}
+
+
+async def test_what_was_put_over_a_file_while_it_was_taken_is_taken_next(
+    product: Product, one: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(product, *invoice(29), *invoice(30))
+    place = folder(one)
+    (place / "z.csv").write_bytes(payments(row(29, "119,00")))
+    real = importing.take
+
+    async def take(*given: Any, **named: Any) -> Any:
+        report = await real(*given, **named)
+        (place / "new").write_bytes(payments(row(30, "119,00")))
+        (place / "new").replace(place / "z.csv")
+        return report
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, "take", take)
+        assert [report.state for report in (await one.poll("schedule")).reports] == ["done"]
+    await one.poll("schedule")
+    assert [(await get(product, docid("invoice", n)))["status"] for n in (29, 30)] == ["paid", "paid"]
+    assert sorted(file.name for file in place.glob("*.csv")) == []
+
+
+async def test_what_is_written_into_a_file_after_it_was_taken_is_taken_too(
+    product: Product, one: Exchange
+) -> None:
+    await put(product, *invoice(31), *invoice(32))
+    place = folder(one)
+    with (place / "stockt.csv").open("wb") as growing:
+        growing.write(payments(row(31, "119,00")))
+        growing.flush()
+        os.utime(place / "stockt.csv", (1, 1))
+        await one.poll("schedule")
+        growing.write(row(32, "119,00").encode() + b"\r\n")
+    await asyncio.sleep(0.1)
+    (report,) = (await one.poll("schedule")).reports
+    assert report.outcomes == {"repeated": 1, "exact": 1}
+    assert (await get(product, docid("invoice", 32)))["status"] == "paid"
+    assert sorted(file.name for file in (place / "processed").iterdir()) == [
+        "stockt.csv", "stockt.csv.report.json",
+    ]  # fmt: skip
+    assert (await one.poll("schedule")).reports == []
+
+
+async def test_many_things_that_are_no_files_hide_none(
+    product: Product, one: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_FILES", 3)
+    await put(product, *invoice(33))
+    place = folder(one)
+    for number in range(5):
+        (place / f"a{number}.txt").write_bytes(b"")
+        (place / f"a{number}.csv").symlink_to(place / "nowhere")
+    (place / "z.csv").write_bytes(payments(row(33, "119,00")))
+    polled = await one.poll("schedule")
+    assert (len(polled.skipped), [report.state for report in polled.reports]) == (3, ["done"])
+
+
+async def test_a_file_that_may_not_be_read_is_told(one: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder(one) / "a.csv").write_bytes(payments())
+    real = os.open
+
+    def refusing(path: Any, *given: Any, **named: Any) -> int:
+        if path == "a.csv":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    polled = await one.poll("schedule")
+    assert [each.why for each in polled.skipped] == ["it can't be read: Permission denied"]
+
+
+async def test_a_share_that_is_not_mounted_is_missed_and_not_made_anew(
+    product: Product, one: Exchange, tmp_path: Path
+) -> None:
+    await one.poll("schedule")
+    (tmp_path / "lexware").rename(tmp_path / "away")
+    with pytest.raises(InboxError, match="is the share mounted"):
+        await one.poll("schedule")
+    assert not (tmp_path / "lexware").exists()
+    (tmp_path / "away").rename(tmp_path / "lexware")
+    assert (await one.poll("schedule")).reports == []
 
 
 async def test_two_that_look_at_once_take_each_file_once(product: Product, one: Exchange) -> None:

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from kompass.lexware import errors, inbox, runs
-from kompass.lexware import exchange as exchanging
 from kompass.lexware.erasing import CONSUMER
 from kompass.lexware.keeping import Keeper
 from kompass.lexware.resolving import Resolution
@@ -46,7 +45,6 @@ def places(directory: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "RESTS", 0.05)
-    monkeypatch.setattr(exchanging, "RESTS", 0.05)
 
 
 async def test_export_payments_with_bad_rows_and_an_erasure(product: Product, tmp_path: Path) -> None:
@@ -82,7 +80,6 @@ async def test_export_payments_with_bad_rows_and_an_erasure(product: Product, tm
         f"R-2;{number};02.11.2026;1e309;{MAIL};",
         f"R-3;{number};02.11.2026;5,00;;Von {FIRST} {LAST}",
     ]
-    (folder / "imports").mkdir(parents=True)
     (folder / "imports" / f"Zahlungen {LAST}.csv").write_bytes(payments(*bad))
     (folder / "imports" / "Rechnungen.csv").write_bytes(
         lines(

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from kompass.jobs.schedules import Schedule, previous
-from kompass.lexware import delivering, keeping, mirroring
+from kompass.lexware import delivering, keeping, mirroring, runs
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.exporting import Wish
 from kompass.lexware.keeping import Keeper
@@ -91,6 +91,20 @@ async def test_what_was_due_and_is_not_done_is_told(one: Exchange) -> None:
     await one.watch()
     assert "no export" not in [alert["name"] for alert in one.status()["alerts"]]
     assert keeping.missing() is None
+
+
+async def test_a_clock_that_ran_ahead_puts_off_no_export(one: Exchange) -> None:
+    pytest.importorskip("croniter")
+    keeper = Keeper(one)
+    evening = one.now().replace(hour=20)
+    one.now = lambda: evening + timedelta(days=3000)
+    await keeper.look()
+    one.now = lambda: evening
+    await keeper.look()
+    assert one.status()["export"]["rows"] == 3
+    one.now = lambda: evening + timedelta(days=1)
+    await keeper.look()
+    assert [run.mode for run in runs.listed(one.opened())] == ["due"] * 4
 
 
 @pytest.mark.parametrize(
