@@ -26,11 +26,11 @@ from kompass.search.catalogue import SEARCHED, Searched, base_type
 from kompass.search.finding import MOST_LOOKED_AT, Finding, Mode, Page, State
 from kompass.search.highlighting import Highlighter
 from kompass.search.index import IndexAbsentError, IndexUnavailableError, Match, Meaning, Standing, TextIndex
+from kompass.sync.admitting import admitted
 from kompass.sync.index import FeedIndex, following
 from kompass.sync.positions import position
-from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.http.turns import Turns
-from replication.protocol import errors, jsontext
+from replication.protocol import jsontext
 from replication.store.sqlite import Reading, SqliteDatabase
 from replication.store.values import Document
 
@@ -142,7 +142,7 @@ class Search:
     ) -> Embedded | None:
         """None for a document that he doesn't see. Raises what `answer` does."""
         with database.reading() as reading:
-            admit(access, reading, principal)
+            admitted(access, reading, principal)
             winner = access.readable(reading, principal.name, [docid]).get(docid)
             if winner is None or winner.deleted:
                 return None
@@ -198,7 +198,7 @@ class _Asking:
         text = await finding.text_standing()
         meaning = await finding.meaning_standing()
         with self._database.reading() as reading:
-            admit(self._access, reading, self._principal)
+            admitted(self._access, reading, self._principal)
             held = self._access.channels_held(reading, self._principal.name).keys()
             near = self._hidden(reading, meaning)
             hidden = near if text is None or self._mode is Mode.VECTOR else self._hidden(reading, text)
@@ -269,7 +269,7 @@ class _Asking:
                 if match.type in CARDS:
                     ids[companion_id(CARDS[match.type].type, match.base)] = None
         with self._database.reading() as reading:
-            admit(self._access, reading, self._principal)
+            admitted(self._access, reading, self._principal)
             found = self._access.readable(reading, self._principal.name, ids)
             return {docid: winner for docid, winner in found.items() if not winner.deleted}
 
@@ -346,15 +346,6 @@ class _Asking:
                     found.append(Highlight(path, piece))
                     break
         return found
-
-
-def admit(access: FeedIndex, reading: Reading, principal: Principal) -> None:
-    """As every reading of the database does."""
-    roles = access.roles(reading, principal.name)
-    if roles is None:
-        raise errors.forbidden(NOT_A_MEMBER)
-    if not roles <= principal.roles:
-        raise errors.unauthorized(ROLES_CHANGED)
 
 
 def _since(reading: Reading, checkpoint: Checkpoint | None) -> int:

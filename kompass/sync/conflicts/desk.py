@@ -19,6 +19,7 @@ from kompass.domain.paths import ABSENT, changed_at, value_at
 from kompass.domain.stamps import timestamp
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import ATTACHMENT, applied, canonical, differs, signed
+from kompass.sync.admitting import admitted
 from kompass.sync.conflicts import shown, store
 from kompass.sync.conflicts.keeping import Keeping
 from kompass.sync.conflicts.record import Conflict, State, notice_id
@@ -26,7 +27,6 @@ from kompass.sync.gate import attachments
 from kompass.sync.gate.batch import Resolution
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.stored import form_of, members_of, members_today
-from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
@@ -97,7 +97,7 @@ class ConflictDesk:
         than asked for and not be the last.
         """
         with self._gate.database.reading() as reading:
-            principal = self._admitted(reading, principal)
+            principal = admitted(self._gate.index, reading, principal)
             of_all = everybody and Role.GF in principal.roles
             found = store.page(
                 reading,
@@ -116,7 +116,7 @@ class ConflictDesk:
     def find(self, principal: Principal, conflict: str) -> dict[str, Any] | None:
         """One conflict as it is now. None if there is none that he may see."""
         with self._gate.database.reading() as reading:
-            principal = self._admitted(reading, principal)
+            principal = admitted(self._gate.index, reading, principal)
             found = store.find(reading, conflict)
             if found is None:
                 return None
@@ -146,18 +146,6 @@ class ConflictDesk:
             return False
         return principal.name in (conflict.author, *store.readers(reading, conflict.id))
 
-    def _admitted(self, reading: Reading, principal: Principal) -> Principal:
-        """Who asks, with the roles of his record.
-
-        Raises 403 if it isn't active, 401 if his login has fewer: what he sees goes by the record.
-        """
-        roles = self._gate.index.roles(reading, principal.name)
-        if roles is None:
-            raise errors.forbidden(NOT_A_MEMBER)
-        if not roles <= principal.roles:
-            raise errors.unauthorized(ROLES_CHANGED)
-        return replace(principal, roles=roles)
-
     # -- deciding ------------------------------------------------------------------------------
 
     async def resolve(self, principal: Principal, conflict: str, answer: Answer) -> str | None:
@@ -176,7 +164,7 @@ class ConflictDesk:
 
     async def _resolve(self, principal: Principal, conflict: str, answer: Answer) -> str | None:
         with self._gate.database.reading() as reading:
-            principal = self._admitted(reading, principal)
+            principal = admitted(self._gate.index, reading, principal)
             found = store.find(reading, conflict)
             if found is None or self._shown(reading, principal, found) is None:
                 raise errors.missing()

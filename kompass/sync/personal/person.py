@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from kompass.access.principals import Principal, Role
+from kompass.access.principals import Principal
+from kompass.sync.admitting import admitted
 from kompass.sync.personal.shared import Shared
-from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import revisions_member
 from replication.protocol.names import DESIGN_PREFIX
@@ -46,22 +46,13 @@ class Person(Database):
     def _reading(self) -> Iterator[Reading]:
         """One snapshot, if he is let in as of it. The block must not wait."""
         with self._database.reading() as reading:
-            self._roles(reading)
+            admitted(self._index, reading, self.principal)
             yield reading
-
-    def _roles(self, reading: Reading) -> frozenset[Role]:
-        """The roles that count now."""
-        roles = self._index.roles(reading, self._user)
-        if roles is None:
-            raise errors.forbidden(NOT_A_MEMBER)
-        if not roles <= self.principal.roles:
-            raise errors.unauthorized(ROLES_CHANGED)
-        return roles
 
     def _admitted(self) -> Principal:
         """Who asks, with the roles that count now."""
         with self._database.reading() as reading:
-            return Principal(self._user, self._roles(reading), self.principal.device)
+            return admitted(self._index, reading, self.principal)
 
     async def _public(self) -> dict[str, Document]:
         """Design documents for everybody, by id, in the order of their ids."""

@@ -19,13 +19,13 @@ from kompass.access import Principal, Role
 from kompass.domain.stamps import timestamp
 from kompass.domain.upcasting import alike
 from kompass.domain.versions import ATTACHMENT, applied, clashes, differs
+from kompass.sync.admitting import admitted
 from kompass.sync.gate import attachments
 from kompass.sync.gate.gate import Gate
 from kompass.sync.gate.stored import form_of, members_of
 from kompass.sync.quarantine.entries import SETTLED, Entry, State
 from kompass.sync.quarantine.store import copied
-from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
-from replication.protocol import errors, jsontext
+from replication.protocol import jsontext
 from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.revisions import Rev, parse_rev
@@ -106,17 +106,8 @@ class Desk:
         return self._quarantine.database.read_attachment(info)
 
     def _admitted(self, principal: Principal) -> Principal:
-        """Who asks, with the roles of his record here.
-
-        Raises 403 if it isn't active, 401 if his login has fewer: what he sees goes by the record.
-        """
         with self._gate.database.reading() as reading:
-            roles = self._gate.index.roles(reading, principal.name)
-        if roles is None:
-            raise errors.forbidden(NOT_A_MEMBER)
-        if not roles <= principal.roles:
-            raise errors.unauthorized(ROLES_CHANGED)
-        return replace(principal, roles=roles)
+            return admitted(self._gate.index, reading, principal)
 
     def _may_see(self, principal: Principal, entry: Entry) -> bool:
         if entry.user == principal.name:
