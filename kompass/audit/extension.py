@@ -110,6 +110,12 @@ class AuditExtension(Extension):
         recorder.exported(what, since, until, files)
         self._finish(writing, recorder)
 
+    def settled(self, writing: Writing, what: str, nums: Sequence[int]) -> None:
+        """Enters that whoever is at work settled something; see `Recorder.settled`."""
+        recorder = Recorder(writing, self._now())
+        recorder.settled(what, nums)
+        self._finish(writing, recorder)
+
     def refused(self, writing: Writing, refusals: Iterable[Refused]) -> None:
         """Enters writes that were refused, by whoever is at work; of very many some, and how many more."""
         now = self._now()

@@ -14,7 +14,18 @@ import orjson
 
 from kompass.audit import schema
 from kompass.audit.canonical import commitment
-from kompass.audit.recording import ADOPT, ERASE, EXPORT, PURGE, REJECTED, RESEAL, RESTORE, SECURITY, SHRED
+from kompass.audit.recording import (
+    ADOPT,
+    ERASE,
+    EXPORT,
+    PURGE,
+    REJECTED,
+    RESEAL,
+    RESTORE,
+    SECURITY,
+    SETTLE,
+    SHRED,
+)
 from kompass.audit.verifying import Finding, Opened, Row, as_bytes, as_hex
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
@@ -43,7 +54,7 @@ class _History:
         """Raises `KeyError`, `TypeError`, `ValueError`, `ProtocolError` for what no chain has by itself."""
         entry: dict[str, Any] = orjson.loads(row.text)
         action = entry["action"]
-        if action in (REJECTED, SHRED, ERASE, SECURITY, RESTORE, EXPORT):
+        if action in (REJECTED, SHRED, ERASE, SECURITY, RESTORE, EXPORT, SETTLE):
             return
         if action == PURGE:
             for rev in entry["purged"]:

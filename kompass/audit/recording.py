@@ -41,6 +41,8 @@ SECURITY = "SECURITY"
 """The database's security object is another one: who may use it at all."""
 EXPORT = "EXPORT"
 """Somebody took out a file for a tax consultant or an auditor."""
+SETTLE = "SETTLE"
+"""Somebody settled something that is no document."""
 RESTORE = "RESTORE"
 """The database came back from a backup: what was written after that is not in the chain."""
 DATABASE = "_database"
@@ -216,6 +218,11 @@ class Recorder:
         """`files`: the names of those that were made, with their digests."""
         entry = {"fields": list(files), "rule": what, "since": since, "type": "export", "until": until}
         self._add(DATABASE, EXPORT, entry)
+
+    def settled(self, what: str, nums: Sequence[int]) -> None:
+        """`what`: `lexware.ignore`, for instance. What he said about it may name anybody, and isn't here."""
+        entry = {"fields": [str(num) for num in nums], "rule": what, "type": "sync_error"}
+        self._add(DATABASE, SETTLE, entry)
 
     def shredded(self, subject: str, keys: Sequence[int]) -> None:
         self._add(subject, SHRED, {"keys": list(keys)})

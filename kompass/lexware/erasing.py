@@ -120,6 +120,11 @@ def _bare(detail: dict[str, Any]) -> dict[str, Any]:
 def _blank_small(connection: apsw.Connection) -> None:
     runs.drop(connection, "state = 'collecting'")  # of what broke off
     connection.execute("UPDATE payments SET number = '', customer = ''")
+    # People say there whom it is about; what they did stands before it.
+    connection.execute(
+        "UPDATE errors SET resolution = substr(resolution, 1, instr(resolution, ':') - 1)"
+        " WHERE instr(resolution, ':') > 0"
+    )
     connection.execute("UPDATE mirror SET why = '' WHERE why <> ''")
     connection.execute("DELETE FROM notes WHERE name = 'poll'")
     # What stood in the column of an invoice's number may have been anything.

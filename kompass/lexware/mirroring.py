@@ -138,9 +138,8 @@ def refused(store: LexwareStore) -> dict[str, Saying]:
     return {row[0]: Saying(row[0], orjson.loads(row[1]), orjson.loads(row[2])) for row in rows}
 
 
-def again(connection: apsw.Connection, docid: str) -> bool:
-    """Within a transaction: it is tried once more to write it. False if there is nothing to write."""
+def again(connection: apsw.Connection, docid: str) -> None:
+    """Within a transaction: it is tried once more to write it."""
     connection.execute(
         "UPDATE mirror SET open = 1, version = version + 1 WHERE invoice = ? AND open <> 0", (docid,)
     )
-    return connection.changes() > 0

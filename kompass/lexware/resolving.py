@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import apsw
+
+from kompass.accounting.invoices import number_key
 from kompass.accounting.matching import Outcome, match_all
 from kompass.leases import Lease
 from kompass.lexware import errors, mirroring, rematching, taken
@@ -48,23 +52,44 @@ async def resolve(
         raise ResolutionError(
             f"{error.resolved_by} has settled it already.", f"{error.resolved_by} hat ihn schon erledigt."
         )
-    if resolution.action == "assign":
-        books = await ledger(gate.database)
-        await asyncio.to_thread(
-            _assign, store, lease, books, error, resolution, person, gate.now().timestamp()
-        )
-    elif resolution.action == "retry" and error.entity_type == "payment":
+    now = gate.now().timestamp()
+    if resolution.action == "retry" and error.entity_type == "payment":
         matches = await rematching.again(store, lease, gate, num=num, person=person)
         if not matches:
             raise _nothing_to_try()
         if matches[0].status is None:
             raise ResolutionError(f"{matches[0].reason}.", f"{matches[0].grund}.")
+        await gate.settled("lexware.retry", [num])
     else:
-        await asyncio.to_thread(_settle, store, lease, error, resolution, person, gate.now().timestamp())
+        if resolution.action == "assign":
+            books = await ledger(gate.database)
+            settling = await asyncio.to_thread(_assigned, store, books, error, resolution)
+        else:
+            settling = await asyncio.to_thread(_settled, store, error, resolution)
+        # Before it is: whoever is in the chain may have been broken off, and nobody is missing there.
+        await gate.settled(f"lexware.{resolution.action}", [num])
+        await asyncio.to_thread(_write, store, lease, error, settling, person, now)
     await mirroring.drain(store, lease, gate)
     found = await asyncio.to_thread(errors.one, store, num)
     assert found is not None
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """What is to be noted."""
+
+    said: str
+    write: Callable[[apsw.Connection], None]
+
+
+def _write(
+    store: LexwareStore, lease: Lease, error: SyncError, settling: _Settling, person: str, now: float
+) -> None:
+    with store.writing() as connection:
+        lease.check(connection)
+        settling.write(connection)
+        errors.resolve(connection, error.num, person, settling.said, now)
 
 
 def _nothing_to_try() -> ResolutionError:
@@ -73,10 +98,7 @@ def _nothing_to_try() -> ResolutionError:
     )
 
 
-def _assign(
-    store: LexwareStore, lease: Lease, books: Ledger, error: SyncError, resolution: Resolution, person: str,
-    now: float,
-) -> None:  # fmt: skip
+def _assigned(store: LexwareStore, books: Ledger, error: SyncError, resolution: Resolution) -> _Settling:
     if error.entity_type != "payment" or "payment" not in error.detail:
         raise ResolutionError("This is no payment.", "Das ist keine Zahlung.")
     if error.detail["applied"] != "0.00":
@@ -84,47 +106,44 @@ def _assign(
             f"It was applied to {error.detail['invoice']} already, as far as that was open.",
             f"Sie ist schon auf {error.detail['invoice']} gebucht, soweit dort offen war.",
         )
-    wanted = resolution.invoice.strip().casefold()
+    wanted = number_key(resolution.invoice.strip())
     refused = mirroring.refused(store)
-    invoices = [one for one in books.with_said(refused).open() if one.number.casefold() == wanted]
+    invoices = [one for one in books.with_said(refused).open() if number_key(one.number) == wanted]
     if not invoices:
         raise ResolutionError(
             f"There is no invoice {resolution.invoice[:40]}.",
             f"Eine Rechnung {resolution.invoice[:40]} gibt es nicht.",
         )
+    invoice = invoices[0]
     payment = taken.payment_in(error.detail)
     # Whoever assigns it knows better than the row whose it is and what it is about.
-    meant = replace(payment, invoice_number=invoices[0].number, customer_number=None, gross=None, nth=1)
+    meant = replace(payment, invoice_number=invoice.number, customer_number=None, gross=None, nth=1)
     (match,) = match_all([meant], invoices)
     if match.outcome in _REFUSED:
         raise ResolutionError(f"{match.reason}.", f"{match.grund}.")
-    saying = refused.get(invoices[0].id, Saying(invoices[0].id))
+    saying = refused.get(invoice.id, Saying(invoice.id))
     taken.tell_of(saying, match)
-    with store.writing() as connection:
-        lease.check(connection)
-        said = f"assigned to {invoices[0].number}" + (f": {resolution.reason}" if resolution.reason else "")
-        errors.resolve(connection, error.num, person, said, now)
+
+    def write(connection: apsw.Connection) -> None:
         taken.keep(connection, match, error.entity_id, error.source)
         mirroring.say(connection, {saying.invoice: saying})
 
+    because = f": {resolution.reason}" if resolution.reason else ""
+    return _Settling(f"assigned to {invoice.number}{because}", write)
 
-def _settle(
-    store: LexwareStore, lease: Lease, error: SyncError, resolution: Resolution, person: str, now: float
-) -> None:
-    with store.writing() as connection:
-        lease.check(connection)
-        if resolution.action == "retry":
-            if error.entity_type != "invoice" or not mirroring.again(connection, error.entity_id):
-                raise _nothing_to_try()
+
+def _settled(store: LexwareStore, error: SyncError, resolution: Resolution) -> _Settling:
+    is_retry = resolution.action == "retry"
+    if is_retry and (error.entity_type != "invoice" or error.entity_id not in mirroring.refused(store)):
+        raise _nothing_to_try()
+
+    def write(connection: apsw.Connection) -> None:
+        if is_retry:
+            mirroring.again(connection, error.entity_id)
         elif error.detail.get("applied") == "0.00" and error.entity_id:
             # It came, and nobody wants it: it isn't told again if it comes once more.
-            payment = taken.payment_in(error.detail)
-            connection.execute(
-                "INSERT OR IGNORE INTO payments VALUES (?, ?, 0, NULL, ?, ?, ?, ?, '0.00', 'ignored')",
-                (
-                    error.entity_id, error.source, payment.invoice_number, payment.customer_number or "",
-                    payment.paid_on.isoformat(), f"{payment.amount:.2f}",
-                ),
-            )  # fmt: skip
-        said = f"{resolution.action}: {resolution.reason}" if resolution.reason else resolution.action
-        errors.resolve(connection, error.num, person, said, now)
+            taken.keep_ignored(connection, error)
+
+    return _Settling(
+        f"{resolution.action}: {resolution.reason}" if resolution.reason else resolution.action, write
+    )

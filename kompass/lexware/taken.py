@@ -16,6 +16,7 @@ from kompass.accounting.payments import Claim, Payment
 from kompass.accounting.problems import Problem
 from kompass.accounting.row_errors import RowError
 from kompass.domain.money import json_number
+from kompass.lexware.errors import SyncError
 from kompass.lexware.mirroring import Saying
 from kompass.lexware.store import LexwareStore
 
@@ -76,6 +77,18 @@ def keep(connection: apsw.Connection, match: Match, fingerprint: str, arrival: s
             fingerprint, arrival, payment.line, None if match.invoice is None else match.invoice.id,
             payment.invoice_number, payment.customer_number or "", payment.paid_on.isoformat(),
             f"{payment.amount:.2f}", f"{match.applied:.2f}", match.outcome.value,
+        ),
+    )  # fmt: skip
+
+
+def keep_ignored(connection: apsw.Connection, error: SyncError) -> None:
+    """Within a transaction: this payment came, and is for nothing."""
+    payment = payment_in(error.detail)
+    connection.execute(
+        "INSERT OR IGNORE INTO payments VALUES (?, ?, 0, NULL, ?, ?, ?, ?, '0.00', 'ignored')",
+        (
+            error.entity_id, error.source, payment.invoice_number, payment.customer_number or "",
+            payment.paid_on.isoformat(), f"{payment.amount:.2f}",
         ),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ import orjson
 
 from kompass.access import Principal, Role
 from kompass.audit.reading import Query, Reader, Shown, Sight, found
-from kompass.audit.recording import EXPORT, REJECTED
+from kompass.audit.recording import EXPORT, REJECTED, SETTLE
 from kompass.audit.verifying import Row
 from kompass.sync.gate.records import Origin
 from kompass.sync.index import FeedIndex
@@ -110,7 +110,7 @@ class _Asking:
         if not (own or self._sees_all or (self._manages and self._is_managed(docid))):
             return None
         entry = orjson.loads(row.text)
-        if entry["action"] == EXPORT:  # it is of no document, and has no values
+        if entry["action"] in (EXPORT, SETTLE):  # it is of no document, and has no values
             return Sight.ALL if own or self._sees_all else None
         origin = entry.get("origin")
         sent = own and origin in _SENT

@@ -81,6 +81,11 @@ async def test_the_accounts_send_a_file_and_settle_what_did_not_fit(
     assert (latest["who"], latest["door"]) == ("buch1", "rest"), latest
     again = await client.post(settle, json={"action": "assign", "invoice": "R-2026-00030"}, auth=buch)
     assert again.status_code == 409
+    entries = (await client.get("/api/v1/audit", auth=("gf1", "pw"))).json()["entries"]
+    settled = [(one["who"], one["rule"], one["fields"]) for one in entries if one["action"] == "SETTLE"]
+    assert settled == [("buch1", "lexware.assign", [str(error["id"])])]
+    verified = await client.get("/api/v1/audit/verification", auth=("gf1", "pw"))
+    assert verified.json()["findings"] == []
     assert (await client.post(f"{address}/poll", auth=buch)).status_code == 503, "no folder is set"
 
 

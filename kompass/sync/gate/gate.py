@@ -182,6 +182,16 @@ class Gate:
         with acting(of_principal(principal, _door(replicated=False))):
             await to_the_end(self.database.transact(enter))
 
+    async def settled(self, what: str, nums: Sequence[int]) -> None:
+        """Enters into the chain of writes that whoever is at work has settled errors with these numbers;
+        `what` says how.
+        """
+
+        def enter(writing: Writing) -> None:
+            self._site.audit.settled(writing, what, nums)
+
+        await to_the_end(self.database.transact(enter))
+
     async def create_as_service(self, docid: str, body: Mapping[str, Any]) -> bool:
         """A document that the service makes which does jobs: see `services`. False: it was there already.
         Raises why it is refused.

@@ -97,6 +97,9 @@ class Audit(Protocol):
     def exported(self, writing: Writing, what: str, since: str, until: str, files: Sequence[str]) -> None:
         """Enters that he took out files about the days from `since` to `until`."""
 
+    def settled(self, writing: Writing, what: str, nums: Sequence[int]) -> None:
+        """Enters that he settled errors with these numbers; `what` says how."""
+
 
 class NoAudit:
     """Nothing is kept of what was refused."""
@@ -105,4 +108,7 @@ class NoAudit:
         pass
 
     def exported(self, writing: Writing, what: str, since: str, until: str, files: Sequence[str]) -> None:
+        pass
+
+    def settled(self, writing: Writing, what: str, nums: Sequence[int]) -> None:
         pass
