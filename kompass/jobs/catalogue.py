@@ -103,6 +103,14 @@ TRIGGERS: tuple[Trigger, ...] = (
         (Notify(_MANAGEMENT, "DEADLINE"),),
         while_=_UNPAID,
     ),
+    # the exchange with Lexware: whoever it has notified
+    Trigger(
+        "notification.lexware",
+        "notification",
+        Becomes("documentType", frozenset({"lexware"})),
+        (Mail(("recipientId",)),),
+        says="Der Austausch mit Lexware braucht jemanden",
+    ),
     # projects
     Trigger(
         "project.manager_changed",

@@ -197,8 +197,8 @@ async def _notify(gate: Gate, alert: Alert) -> None:
         docid = f"notification-{uuid5(_NAMESPACE, f'{alert.name}/{day}/{person}')}"
         body = {
             "type": "notification", "recipientId": person, "notificationType": "SYSTEM", "isRead": False,
-            "title": alert.gesagt[:200], "createdBy": AUTHOR, "createdAt": at, "modifiedBy": AUTHOR,
-            "modifiedAt": at, "version": 1,
+            "documentType": "lexware", "title": alert.gesagt[:200], "createdBy": AUTHOR, "createdAt": at,
+            "modifiedBy": AUTHOR, "modifiedAt": at, "version": 1,
         }  # fmt: skip
         try:
             await gate.create_as_service(docid, body)

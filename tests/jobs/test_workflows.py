@@ -9,6 +9,7 @@ from email.message import Message
 from email.policy import default
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -117,3 +118,12 @@ def test_a_task_is_mailed_when_it_is_assigned_and_when_it_is_due(
         return [one["trigger"] for one in jobs if one["doc"] == TASK]
 
     until(lambda: planned() == [], 30, lambda: str(planned()))
+    alert = {
+        "type": "notification", "recipientId": "adm1", "notificationType": "SYSTEM", "isRead": False,
+        "documentType": "lexware", "title": "3 Dateien warten", "createdBy": "kompass", "createdAt": AT,
+        "modifiedBy": "kompass", "modifiedAt": AT, "version": 1,
+    }  # fmt: skip
+    for more in ({**alert, "documentType": "offer"}, alert):
+        ask(server, "PUT", f"/kompass/notification-{uuid4()}", more)
+    expected = ["Der Austausch mit Lexware braucht jemanden: 3 Dateien warten", *expected]
+    until(lambda: box[0].subjects() == expected, 60, lambda: f"{box[0].subjects()} {server.told()}")

@@ -47,7 +47,7 @@ async def notified(product: Product, person: str) -> list[str]:
     return [
         body["title"]
         for body in bodies
-        if body.get("type") == "notification" and body.get("recipientId") == person
+        if body.get("documentType") == "lexware" and body.get("recipientId") == person
     ]
 
 
