@@ -1,7 +1,7 @@
 """What people do with imports: over REST and on the command line. See docs/imports.md.
 
 `told` of an import has what was detected (`kind`, `findings`, `sheets`, `sheet`, `header`, `decimal`,
-`day`, `from1904`, `uncomputed`, `notes`), the `headings`, the mapping (`columns`: a match for each heading),
+`day`, `from1904`, `notes`), the `headings`, the mapping (`columns`: a match for each heading),
 `values` for empty cells, and `duplicates`.
 """
 
@@ -199,7 +199,6 @@ class ImportDesk:
             "decimal": table.decimal,
             "day": table.day,
             "from1904": table.from_1904,
-            "uncomputed": sorted(map(list, table.uncomputed)),
             "said": dict(said),
             "headings": headings,
             "columns": [asdict(one) for one in matches],
@@ -307,7 +306,6 @@ def plan_of(one: Import) -> Plan:
         form=form,
         values=told["values"],
         strict=told["kind"] == "csv",
-        uncomputed=frozenset((line, column) for line, column in told["uncomputed"]),
     )
 
 

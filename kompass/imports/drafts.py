@@ -29,7 +29,6 @@ class Plan:
     """Field -> what empty cells of it say, and files that have no column of it."""
     strict: bool
     """Whether each row has to have as many cells as there are headings, as in text files."""
-    uncomputed: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -72,9 +71,6 @@ def _draft(plan: Plan, line: int, cells: Sequence[Cell]) -> Draft:
         place = plan.columns.get(path)
         cell = cells[place] if place is not None and place < len(cells) else None
         heading = one.label if place is None else plan.headings[place]
-        if place is not None and (line, place + 1) in plan.uncomputed:
-            draft.problems.append(_UNCOMPUTED.at(line, heading))
-            continue
         if is_empty(cell):
             cell = plan.values.get(path)
             if is_empty(cell):
@@ -83,13 +79,6 @@ def _draft(plan: Plan, line: int, cells: Sequence[Cell]) -> Draft:
         _put(draft, one, cell, heading, plan.form)
     _mend_zip(draft, plan)
     return draft
-
-
-_UNCOMPUTED = Problem(
-    "cell.formula",
-    "has a formula without a result: open the file, and save it",
-    "enthält eine Formel ohne Ergebnis: Datei öffnen und speichern",
-)
 
 
 def _put(draft: Draft, one: Field, cell: Cell, heading: str, form: Form) -> None:

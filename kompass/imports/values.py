@@ -22,6 +22,11 @@ from kompass.imports.targets import Field, Kind, word_key
 Cell = Any
 """As `kompass.imports.tables.sheets.shown` makes them."""
 
+_ERROR = re.compile(
+    r"\s*(?:#(?:NULL|DIV/0|VALUE|WERT|REF|BEZUG|NUM|ZAHL|SPILL|ÜBERLAUF|CALC|KALK)!|#NAME\?|#N/A|#NV|Err:\d{3})\s*\Z",
+    re.IGNORECASE,
+)
+"""What spreadsheets write of errors into text files, in English and German."""
 _SPACES = re.compile(r"\s+")
 _MONTHS = {
     name: number
@@ -91,6 +96,18 @@ def shown(cell: Cell) -> str:
 
 def value(cell: Cell, field: Field, form: Form) -> Read:
     """Of a cell that isn't empty. Raises `CellError`."""
+    if isinstance(cell, dict) and "formula" in cell:
+        raise CellError(
+            "cell.formula",
+            "has a formula without a result: open the file, and save it",
+            "enthält eine Formel ohne Ergebnis: Datei öffnen und speichern",
+        )
+    if (isinstance(cell, dict) and "error" in cell) or (isinstance(cell, str) and _ERROR.match(cell)):
+        raise CellError(
+            "cell.error",
+            "is an error of the spreadsheet: mend its formula, or empty the cell",
+            "ist ein Fehler der Tabelle: Formel berichtigen oder Zelle leeren",
+        )
     if isinstance(cell, str):
         cell = unguarded(cell)
     return _READERS[field.kind](cell, field, form)

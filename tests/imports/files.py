@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import struct
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import openpyxl
@@ -15,6 +17,7 @@ from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import Table, TableCell, TableRow
 from odf.text import P
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
+from xlwt.CompoundDoc import XlsDoc
 
 Rows = Sequence[Sequence[Any]]
 
@@ -39,7 +42,15 @@ def as_xlsx(rows: Rows, *, epoch_1904: bool = False, sheet: str = "Tabelle1") ->
     return file.getvalue()
 
 
-def as_xls(rows: Rows) -> bytes:
+@dataclass(frozen=True)
+class XlsError:
+    """A cell with an error, by its number."""
+
+    code: int
+
+
+def as_xls(rows: Rows, *records: tuple[int, bytes]) -> bytes:
+    """`records` (kind and what they say) stand behind all others."""
     book = xlwt.Workbook()
     page = book.add_sheet("Tabelle1")
     day = xlwt.easyxf(num_format_str="DD.MM.YYYY")
@@ -47,10 +58,13 @@ def as_xls(rows: Rows) -> bytes:
         for column, value in enumerate(row):
             if isinstance(value, datetime.date):
                 page.write(at, column, value, day)
+            elif isinstance(value, XlsError):
+                page.row(at).set_cell_error(column, value.code)
             elif value is not None:
                 page.write(at, column, value)
+    more = b"".join(struct.pack("<HH", kind, len(said)) + said for kind, said in records)
     file = io.BytesIO()
-    book.save(file)
+    XlsDoc().save(file, book.get_biff_data() + more)
     return file.getvalue()
 
 

@@ -221,11 +221,14 @@ def test_rows_of_other_lengths_and_formulas_without_result() -> None:
         ["row.width"],
         [],
     ]
-    loose = Plan(
-        CUSTOMER, one.columns, one.headings, Form(), {}, strict=False, uncomputed=frozenset({(2, 2)})
-    )
-    (draft,) = drafts(loose, [(2, ["Hof"])])
-    assert [problem.rule for problem in draft.problems] == ["cell.formula"]
+    for cell, rule in (
+        ({"formula": ""}, "cell.formula"),
+        ({"error": "#N/A"}, "cell.error"),
+        ("#BEZUG!", "cell.error"),
+        ("Err:508", "cell.error"),
+    ):
+        (draft,) = drafts(one, [(2, ["Hof", cell])])
+        assert [problem.rule for problem in draft.problems] == [rule]
 
 
 CELLS = st.one_of(
@@ -236,7 +239,10 @@ CELLS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from(["01.01.2026", "1.234,56", "Ja", "=1+1", "\0", "\u202e", "1e309"]),
     st.dictionaries(
-        st.sampled_from(["day", "moment", "text"]), st.just("2026-01-01T00:00:00"), min_size=1, max_size=1
+        st.sampled_from(["day", "moment", "text", "error", "formula"]),
+        st.just("2026-01-01T00:00:00"),
+        min_size=1,
+        max_size=1,
     ),
 )
 

@@ -93,11 +93,43 @@ async def test_a_person_knows_better(reader: Reader) -> None:
 async def test_formulas_have_the_value_that_was_stored_or_are_told(reader: Reader) -> None:
     data = files.as_xlsx([HEAD, ["=1+1", "Köln"], ["Hof", "=A1"]])
     table = await read(reader, data)
-    assert table.uncomputed == {(2, 1), (3, 2)}
+    assert [list(row) for row in table.rows[1:]] == [[{"formula": ""}, "Köln"], ["Hof", {"formula": ""}]]
     computed = files.replaced(data, files.SHEET, "<f>1+1</f><v></v>", "<f>1+1</f><v>2</v>")
-    table = await read(reader, computed)
-    assert table.uncomputed == {(3, 2)}
-    assert table.rows[1][0] == 2
+    assert (await read(reader, computed)).rows[1][0] == 2
+
+
+async def test_a_formula_of_which_nothing_is_the_result_is_an_empty_cell(reader: Reader) -> None:
+    """As `=IF(A1="";"";A1)`: there is nothing that opening and saving would compute."""
+    data = files.as_xlsx([HEAD, ["=A2", "Köln"]])
+    data = files.replaced(data, files.SHEET, '<c r="A2"><f>A2</f>', '<c r="A2" t="str"><f>A2</f>')
+    assert list((await read(reader, data)).rows[1]) == [None, "Köln"]
+
+
+async def test_every_formula_without_a_result_is_told(reader: Reader) -> None:
+    table = await read(reader, files.as_xlsx([HEAD, *[["Hof", "=A1"]] * 1_500]))
+    assert table.rows[-1][1] == {"formula": ""}
+
+
+ERROR = "<table:table-cell"
+CALC = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
+ODS_ERROR = f"""{ERROR} office:value-type="string" office:string-value="" table:formula="of:=1/0"
+ calcext:value-type="error" xmlns:calcext="{CALC}"><text:p>Err:502</text:p></table:table-cell>{ERROR}"""
+
+
+@pytest.mark.parametrize(
+    ("data", "place", "said"),
+    [
+        (files.as_xlsx([HEAD, ["Hof", "#N/A"]]), (1, 1), "#N/A"),
+        (files.as_xls([HEAD, ["Hof", files.XlsError(7)]]), (1, 1), "#DIV/0!"),
+        (files.replaced(files.as_ods([HEAD]), "content.xml", ERROR, ODS_ERROR), (0, 0), "Err:502"),
+    ],
+    ids=["xlsx", "xls", "ods"],
+)
+async def test_cells_with_errors_are_not_empty(
+    reader: Reader, data: bytes, place: tuple[int, int], said: str
+) -> None:
+    row, column = place
+    assert (await read(reader, data)).rows[row][column] == {"error": said}
 
 
 ZERO = files.as_xlsx(ROWS)
@@ -121,6 +153,13 @@ def stream(name: str) -> bytes:
     return name.encode("utf-16-le").ljust(64, b"\0")
 
 
+def typed(kind: str) -> bytes:
+    """With a part of that type, by any name."""
+    return files.replaced(
+        ZERO, "[Content_Types].xml", "</Types>", f'<Override PartName="/x" ContentType="x.{kind}"/></Types>'
+    )
+
+
 def in_ods(old: str, new: str, part: str = "content.xml") -> bytes:
     return files.replaced(ODS, part, old, new)
 
@@ -138,6 +177,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "file.macros",
     ),
     "links": (files.changed(ZERO, {}, xl__externalLinks__externalLink1_DOT_xml=b"<x/>"), "file.links"),
+    "links elsewhere": (typed("externalLink+xml"), "file.links"),
+    "macros elsewhere": (typed("vbaProject"), "file.macros"),
     "queries": (files.changed(ZERO, {}, xl__connections_DOT_xml=b"<x/>"), "file.links"),
     "bomb": (files.changed(ZERO, {}, xl__media__a_DOT_bin=bytes(30_000_000)), "file.bomb"),
     "entities": (files.replaced(ZERO, files.SHEET, "<worksheet xmlns", DOCTYPE), "file.doctype"),
@@ -153,6 +194,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         files.changed(ZERO, {}, xl__x=b"").replace(b"xl/workbook.xml", b"xl/workbook.bin"),
         "file.xlsb",
     ),
+    "old links": (files.as_xls(ROWS, (0x01AE, b"\1\0\5\0\0\1b.xl")), "file.links"),
+    "old queries": (files.as_xls(ROWS, (0x01AD, bytes(20))), "file.links"),
+    "old password": (files.as_xls(ROWS, (0x002F, bytes(54))), "file.password"),
+    "old rows": (files.as_xls([*[[]] * 60_000, ["Hof"]]), "file.rows"),
     "old macros": (files.as_xls(ROWS) + stream("_VBA_PROJECT_CUR"), "file.macros"),
     "password": (OLE + stream("EncryptedPackage"), "file.password"),
     "half of an old workbook": (files.as_xls(ROWS)[:1000], "file.broken"),
@@ -163,6 +208,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "ods links": (
         in_ods(ROW, f'<table:table-source xlink:href="x" xmlns:xlink="y"/>{ROW}'),
+        "file.links",
+    ),
+    "ods formula of another file": (
+        in_ods('office:value="7"', 'office:value="7" table:formula="of:=[\'file:///a.ods\'#$T.A1]"'),
         "file.links",
     ),
     "ods rows without end": (
@@ -230,7 +279,8 @@ async def test_half_a_text_is_told(reader: Reader) -> None:
 async def test_libreoffice_in_german(reader: Reader, tmp_path: Path) -> None:
     """What it saves as CSV, ODS, XLS and XLSX is what was in the file that it opened."""
     soffice = require("libreoffice")
-    (tmp_path / "in.xlsx").write_bytes(files.as_xlsx(ROWS))
+    formulas = ["=1/0", '=IF(1=1,"","")', "=6*7"]
+    (tmp_path / "in.xlsx").write_bytes(files.as_xlsx([*ROWS, formulas]))
     csv = "csv:Text - txt - csv (StarCalc):59,34,ANSI,1,,1031,false,true"
     filters = {"csv": csv, "ods": "ods", "xls": "xls"}
     for kind, one in filters.items():
@@ -244,4 +294,5 @@ async def test_libreoffice_in_german(reader: Reader, tmp_path: Path) -> None:
         first = list(table.rows[1])
         assert first[:2] == ["Hof Käse", "Köln"], kind
         assert first[2] in (1234.5, "1234,5"), kind
+        assert [*table.rows[3], None][:3] in (["#DIV/0!", None, "42"], [{"error": "#DIV/0!"}, None, 42]), kind
         assert first[3] in ({"day": "2026-03-09"}, "09.03.2026", "2026-03-09", "09.03.26"), kind

@@ -104,14 +104,22 @@ def _archive(data: bytes) -> Kind:
     raise _no_table()
 
 
+_MACROS = (b"macroEnabled", b"vbaProject", b"macrosheet", b"dialogsheet")
+_LINKS = (b"externalLink+xml", b"connections+xml", b"queryTable+xml")
+"""What `[Content_Types].xml` says of such parts, whatever they are called."""
+
+
 def _check_xlsx(archive: zipfile.ZipFile, names: set[str]) -> None:
     types = part(archive, "[Content_Types].xml")
-    if b"macroEnabled" in types or any(
-        name.lower().endswith("vbaproject.bin") or name.startswith(("xl/macrosheets/", "xl/dialogsheets/"))
-        for name in names
+    lower = {name.lower() for name in names}
+    if any(one in types for one in _MACROS) or any(
+        name.endswith("vbaproject.bin") or name.startswith(("xl/macrosheets/", "xl/dialogsheets/"))
+        for name in lower
     ):
         raise macros()
-    if any(name.startswith(("xl/externalLinks/", "xl/connections", "xl/queryTables/")) for name in names):
+    if any(one in types for one in _LINKS) or any(
+        name.startswith(("xl/externallinks/", "xl/connections", "xl/querytables/")) for name in lower
+    ):
         raise links()
 
 

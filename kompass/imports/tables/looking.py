@@ -1,14 +1,17 @@
 """What is in a sheet, found out while its XML streams by: nothing of it is kept but numbers and places.
 
 A reader of sheets makes a rectangle of memory that reaches to the last cell; so the last cell is looked for
-first. Formulas are never computed: those without a stored value are told.
+first. Formulas are never computed: those without a stored value are marked, and so are errors, for which a
+reader of sheets gives nothing.
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 from xml.parsers import expat
 
@@ -17,9 +20,19 @@ from kompass.imports.tables import limits
 from kompass.imports.tables.containers import broken, links
 
 _PIECE = 64 * 1024
-_MOST_TOLD = 1000
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
 _OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 "
+_CALC = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0 "
+_ODS_CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
+_IN_OTHERS = re.compile(r"\['[^']*'#")
+"""A reference to another file, as `['file:///a.ods'#$Sheet1.A1]`."""
+_LONGEST_ERROR = 20
+"""Characters, as of `#GETTING_DATA`."""
+
+
+Mark = Mapping[str, str]
+"""`{"formula": ""}` for one that nobody has computed, `{"error": "#N/A"}` for a cell with an error."""
+_UNCOMPUTED: Mark = {"formula": ""}
 
 
 @dataclass(slots=True)
@@ -28,8 +41,8 @@ class Sheet:
 
     cells: int = 0
     """Cells with a value."""
-    uncomputed: set[tuple[int, int]] = field(default_factory=set)
-    """Row and column, from 1, of formulas that nobody has computed."""
+    marks: dict[tuple[int, int], Mark] = field(default_factory=dict)
+    """Row and column, from 1, of cells that have no value to be taken."""
 
 
 class _Found(Exception):
@@ -112,37 +125,40 @@ def parts_of_sheets(archive: zipfile.ZipFile) -> dict[str, str]:
 def look_at_xlsx(archive: zipfile.ZipFile, name: str) -> Sheet:
     """The cells of a part. Raises `UnreadableError` for a sheet that is too large."""
     found = Sheet()
-    at = {"row": 0, "column": 0}
-    formula = value = inside = False
+    row = column = 0
+    formula = inside = False
+    kind = text = ""
 
     def begins(element: str, attributes: Mapping[str, str]) -> None:
-        nonlocal formula, value, inside
-        kind = element.rpartition(" ")[2]
-        if kind == "row":
-            at["row"] = _number(attributes.get("r"), at["row"] + 1)
-            at["column"] = 0
-        elif kind == "c":
-            at["column"] = _column(attributes.get("r"), at["column"] + 1)
-            formula = value = False
-        elif kind == "f":
+        nonlocal row, column, formula, inside, kind, text
+        tag = element.rpartition(" ")[2]
+        if tag == "row":
+            row = _number(attributes.get("r"), row + 1)
+            column = 0
+        elif tag == "c":
+            column = _column(attributes.get("r"), column + 1)
+            kind, text, formula = attributes.get("t", ""), "", False
+        elif tag == "f":
             formula = True
-        elif kind in ("v", "is"):
+        elif tag in ("v", "is"):
             inside = True
 
-    def said(text: str) -> None:
-        nonlocal value
-        if inside and text.strip():
-            value = True
+    def said(piece: str) -> None:
+        nonlocal text
+        if inside and len(text) < _LONGEST_ERROR:
+            text += piece.strip()
 
     def ends(element: str) -> None:
         nonlocal inside
-        kind = element.rpartition(" ")[2]
-        if kind in ("v", "is"):
+        tag = element.rpartition(" ")[2]
+        if tag in ("v", "is"):
             inside = False
-        elif kind == "c" and (value or formula):
-            _count(found, at["row"], at["column"])
-            if formula and not value and len(found.uncomputed) < _MOST_TOLD:
-                found.uncomputed.add((at["row"], at["column"]))
+        elif tag == "c" and (text or formula):
+            count(found, row, column)
+            if kind == "e":
+                found.marks[row, column] = {"error": text[:_LONGEST_ERROR]}
+            elif not text and kind != "str":  # of which nothing may be the result
+                found.marks[row, column] = _UNCOMPUTED
 
     _parsed(
         archive,
@@ -152,7 +168,8 @@ def look_at_xlsx(archive: zipfile.ZipFile, name: str) -> Sheet:
     return found
 
 
-def _count(found: Sheet, row: int, column: int) -> None:
+def count(found: Sheet, row: int, column: int) -> None:
+    """A cell with a value. Raises `UnreadableError` if it is too far out."""
     found.cells += 1
     check_size(row, column)
 
@@ -200,10 +217,11 @@ def look_at_ods(archive: zipfile.ZipFile) -> dict[str, Sheet]:
     found: dict[str, Sheet] = {}
     sheet = Sheet()
     row = column = rows = columns = 0
-    formula = value = inside = False
+    formula = value = error = inside = False
+    text = ""
 
     def begins(element: str, attributes: Mapping[str, str]) -> None:
-        nonlocal sheet, row, column, rows, columns, formula, value, inside
+        nonlocal sheet, row, column, rows, columns, formula, value, error, inside, text
         if element in (f"{_TABLE}table-source", f"{_TABLE}dde-link", f"{_TABLE}database-source-sql"):
             raise links()
         if element == f"{_TABLE}table":
@@ -213,24 +231,41 @@ def look_at_ods(archive: zipfile.ZipFile) -> dict[str, Sheet]:
             row += rows or 1
             rows = _number(attributes.get(f"{_TABLE}number-rows-repeated"), 1)
             column, columns = 0, 1
-        elif element in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
+        elif element in _ODS_CELLS:
             column += columns
             columns = _number(attributes.get(f"{_TABLE}number-columns-repeated"), 1)
             formula = f"{_TABLE}formula" in attributes
-            value = f"{_OFFICE}value-type" in attributes
-            inside = True
+            if formula and _IN_OTHERS.search(attributes[f"{_TABLE}formula"]):
+                raise links()
+            value = any(one.startswith(_OFFICE) and one != f"{_OFFICE}value-type" for one in attributes)
+            error = attributes.get(f"{_CALC}value-type") == "error"
+            inside, text = True, ""
         elif inside and element.endswith(" p"):
             value = True
 
-    def ends(element: str) -> None:
-        nonlocal inside
-        if element in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
-            inside = False
-            if value or formula:
-                sheet.cells += 1
-                check_size(row + rows - 1, column + columns - 1)
-                if formula and not value and len(sheet.uncomputed) < _MOST_TOLD:
-                    sheet.uncomputed.add((row, column))
+    def said(piece: str) -> None:
+        nonlocal text
+        if error and len(text) < _LONGEST_ERROR:
+            text += piece.strip()
 
-    _parsed(archive, "content.xml", {"StartElementHandler": begins, "EndElementHandler": ends})
+    def ends(element: str) -> None:
+        nonlocal error, inside
+        if element not in _ODS_CELLS:
+            return
+        inside = False
+        if not (value or formula):
+            return
+        sheet.cells += 1
+        check_size(row + rows - 1, column + columns - 1)
+        if error or not value:
+            mark = {"error": text[:_LONGEST_ERROR] or "#ERR"} if error else _UNCOMPUTED
+            places = product(range(row, row + rows), range(column, column + columns))
+            sheet.marks |= dict.fromkeys(places, mark)
+        error = False
+
+    _parsed(
+        archive,
+        "content.xml",
+        {"StartElementHandler": begins, "EndElementHandler": ends, "CharacterDataHandler": said},
+    )
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -34,8 +34,6 @@ class Table:
     sheets: Sequence[str] = ()
     sheet: str = ""
     from_1904: bool = False
-    uncomputed: frozenset[tuple[int, int]] = field(default=frozenset())
-    """Line and column, from 1, of formulas without a value."""
     whole: bool = True
     """Whether the last line has an end."""
     decimal: str = ","
@@ -83,7 +81,6 @@ class Reader(Isolated):
             sheets=found.get("sheets", ()),
             sheet=found.get("sheet", ""),
             from_1904=found.get("from1904", False),
-            uncomputed=frozenset((line, column) for line, column in found.get("uncomputed", ())),
             whole=found.get("whole", True),
             decimal=decimal or found.get("decimal", ","),
             day=day or found.get("day", "DD.MM.YYYY"),

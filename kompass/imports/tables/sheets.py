@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from python_calamine import CalamineError, PasswordError, load_workbook
@@ -13,18 +13,22 @@ from python_calamine import CalamineError, PasswordError, load_workbook
 from kompass.accounting.problems import unreadable
 from kompass.imports.tables import limits, looking
 from kompass.imports.tables.containers import Kind, broken, macros, opened, password
+from kompass.imports.tables.records import look_at_xls
 
 Found = dict[str, Any]
 
 
 def read(data: bytes, kind: Kind, wanted: str | None) -> Found:
     """`sheets`, the `sheet` that was read (`wanted`, or the first one that has something), its `rows` from
-    the top, whether days are counted from 1904, and `uncomputed` cells. Raises `UnreadableError`.
+    the top, and whether days are counted from 1904. Raises `UnreadableError`.
     """
     parts: dict[str, str] = {}
     looked: dict[str, looking.Sheet] = {}
+    old: list[looking.Sheet] = []
     from_1904 = False
-    if kind is not Kind.XLS:
+    if kind is Kind.XLS:
+        old = look_at_xls(data)
+    else:
         with opened(data) as archive:
             looking.check_roots(archive)
             if kind is Kind.XLSX:
@@ -38,6 +42,10 @@ def read(data: bytes, kind: Kind, wanted: str | None) -> Found:
         raise password() from None
     except (CalamineError, OSError, ValueError):
         raise broken() from None
+    if kind is Kind.XLS:
+        if len(old) != len(workbook.sheets_metadata):
+            raise broken()
+        looked = {one.name: sheet for one, sheet in zip(workbook.sheets_metadata, old, strict=True)}
     names = [one.name for one in workbook.sheets_metadata if _is(one.typ, "WorkSheet")]
     if any(_is(one.typ, "MacroSheet") or _is(one.typ, "Vba") for one in workbook.sheets_metadata):
         raise macros()
@@ -54,18 +62,12 @@ def read(data: bytes, kind: Kind, wanted: str | None) -> Found:
         if kind is Kind.XLSX and name in parts:
             with opened(data) as archive:
                 looked[name] = looking.look_at_xlsx(archive, parts[name])
-        if name in looked and not looked[name].cells:
+        one = looked.get(name, looking.Sheet())
+        if name in looked and not one.cells:
             continue
-        rows = _rows(workbook, name)
+        rows = _rows(workbook, name, one.marks)
         if rows:
-            uncomputed = sorted(looked[name].uncomputed) if name in looked else []
-            return {
-                "sheets": names,
-                "sheet": name,
-                "rows": rows,
-                "from1904": from_1904,
-                "uncomputed": [list(place) for place in uncomputed],
-            }
+            return {"sheets": names, "sheet": name, "rows": rows, "from1904": from_1904}
     raise unreadable("file.empty", "has no sheet with values", "hat kein Blatt mit Werten")
 
 
@@ -73,7 +75,7 @@ def _is(value: object, name: str) -> bool:
     return str(value).rpartition(".")[2] == name
 
 
-def _rows(workbook: Any, name: str) -> list[list[Any]]:
+def _rows(workbook: Any, name: str, marks: Mapping[tuple[int, int], looking.Mark]) -> list[list[Any]]:
     try:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.total_height:
@@ -81,6 +83,11 @@ def _rows(workbook: Any, name: str) -> list[list[Any]]:
         found = [[shown(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
     except (CalamineError, OSError):
         raise broken() from None
+    for (row, column), mark in marks.items():
+        found += [[] for _ in range(len(found), row)]
+        cells = found[row - 1]
+        cells += [None] * (column - len(cells))
+        cells[column - 1] = mark
     return list(_trimmed(found))
 
 
@@ -99,7 +106,9 @@ def _trimmed(rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
 
 
 def shown(cell: Any) -> Any:
-    """A cell as JSON: text, number, boolean, null for an empty one; days and times as `{"day": …}`."""
+    """A cell as JSON: text, number, boolean, null for an empty one; days and times as `{"day": …}`. What
+    has no value is a `looking.Mark`.
+    """
     match cell:
         case None | "":
             return None
