@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.cluster import over
+from tests.examples import examples
 from tests.needs import NEEDS, require, required_names
 
 SLOW = ("slow", "crash", *NEEDS)
@@ -28,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     required_names()
     over.check_environment()
     # How long an example takes says more about what else the machine does: the timeout of a test is enough.
-    settings.register_profile("kompass", deadline=None)
+    settings.register_profile("kompass", deadline=None, max_examples=examples(100))
     settings.load_profile("kompass")
 
 

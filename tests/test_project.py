@@ -67,12 +67,14 @@ def imported_by(*folders: str) -> set[str]:
     return {DISTRIBUTION_OF.get(module, module) for module in foreign}
 
 
+@pytest.mark.slow
 def test_the_packages_declare_what_they_import() -> None:
     extras = PROJECT["optional-dependencies"]
     optional = [each for extra in extras.keys() - {"dev"} for each in extras[extra]]
     assert imported_by("kompass", "replication") <= names(PROJECT["dependencies"] + optional)
 
 
+@pytest.mark.slow
 def test_tests_and_benchmarks_declare_what_they_import() -> None:
     declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["dev"])
     assert imported_by("tests", "bench") <= declared

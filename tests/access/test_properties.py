@@ -31,6 +31,7 @@ from kompass.access.companions import BASE_FIELD, cards, companion_id, split
 from kompass.access.explain import explain
 from tests.access import naive
 from tests.access.world import World, make
+from tests.examples import examples
 
 PEOPLE = ("anna", "ben", "cem")
 person = st.sampled_from(PEOPLE)
@@ -113,7 +114,7 @@ def documents(draw: st.DrawFn, world: World) -> dict[str, Any]:
     return doc
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data())
 def test_may_read_if_and_only_if_the_channels_meet(data: st.DataObject) -> None:
     world = data.draw(companies())
@@ -130,7 +131,7 @@ def test_may_read_if_and_only_if_the_channels_meet(data: st.DataObject) -> None:
             assert may_read(me, stored, facts) == wanted
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data())
 def test_writes_agree_with_the_naive_evaluation(data: st.DataObject) -> None:
     world = data.draw(companies())
@@ -166,7 +167,7 @@ def test_writes_agree_with_the_naive_evaluation(data: st.DataObject) -> None:
     assert decision.allowed == wanted, decision
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_holds_agrees_with_the_list_of_all_channels(data: st.DataObject) -> None:
     world = data.draw(companies())
@@ -177,7 +178,7 @@ def test_holds_agrees_with_the_list_of_all_channels(data: st.DataObject) -> None
     assert {channel for channel in every if holds(name, held, facts, DEFAULT, channel)} == listed
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_rights_of_roles_add_up(data: st.DataObject) -> None:
     world = data.draw(companies())
@@ -192,7 +193,7 @@ def test_rights_of_roles_add_up(data: st.DataObject) -> None:
     assert together == apart
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_only_parents_change_a_documents_channels(data: st.DataObject) -> None:
     world = data.draw(companies())
@@ -204,7 +205,7 @@ def test_only_parents_change_a_documents_channels(data: st.DataObject) -> None:
     assert document_channels(doc, left) == stored
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_a_customer_that_changes_hands_keeps_all_channels(data: st.DataObject) -> None:
     world = data.draw(companies())
@@ -214,7 +215,7 @@ def test_a_customer_that_changes_hands_keeps_all_channels(data: st.DataObject) -
     assert document_channels(doc, world) == stored
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_an_explanation_ends_with_the_decision_it_explains(data: st.DataObject) -> None:
     world = data.draw(companies())
@@ -275,7 +276,7 @@ class Anything:
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(anything(), anything(), anything(), roles, st.sampled_from(Action))
 def test_nothing_raises(
     doc: dict[str, Any], before: dict[str, Any], parent: dict[str, Any], held: frozenset[Role], action: Action

@@ -42,6 +42,7 @@ from kompass.accounting.problems import Problem
 from kompass.domain.examples import full
 from kompass.domain.registry import MODELS
 from tests.accounting.datev_samples import DAIRY, FARM, GOLDEN, JOINER, chart, files, header, judged
+from tests.examples import examples
 from tests.needs import ROOT
 
 PAGE = (ROOT / "docs" / "accounting" / "datev.md").read_text()
@@ -191,7 +192,7 @@ BOOKINGS = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(BOOKINGS, max_size=4))
 def test_whatever_is_written_keeps_to_the_description(bookings: list[Booking]) -> None:
     writer = bookings_writer(header("03"))

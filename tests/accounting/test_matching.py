@@ -22,6 +22,7 @@ from kompass.accounting.matching import (
     match_all,
 )
 from kompass.accounting.payments import Claim, Payment, numbered
+from tests.examples import examples
 from tests.needs import ROOT
 
 DAY = date(2026, 11, 20)
@@ -157,7 +158,7 @@ PAYMENTS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(PAYMENTS, st.randoms(use_true_random=False))
 def test_no_money_is_lost_or_made(payments: list[Payment], chance: random.Random) -> None:
     found = list(match_all(payments, INVOICES))

@@ -21,6 +21,7 @@ from kompass.accounting.sources import body_of, values
 from kompass.accounting.writing import Writer
 from kompass.domain.examples import TYPES, full
 from tests.accounting.files import rows_of, written
+from tests.examples import examples
 
 TEXTS = st.characters(exclude_characters="\0", codec="utf-8")
 KINDS: dict[CellKind, st.SearchStrategy[Any]] = {
@@ -50,7 +51,7 @@ DIALECTS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(DIALECTS, st.lists(st.tuples(*(st.none() | kind for kind in KINDS.values())), max_size=5))
 def test_every_value_comes_back(dialect: Dialect, rows: list[tuple[Value, ...]]) -> None:
     made = Profile(name="made", title="Made", direction="both", dialect=dialect, columns=COLUMNS)
@@ -73,13 +74,13 @@ def test_a_file_of_many_pieces_and_long_texts_comes_back(encoding: str) -> None:
     assert [problem.rule for problem in writer.problems] == ["cell.long"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(SIGNS, max_size=12))
 def test_the_guard_is_undone(text: str) -> None:
     assert unguarded(guarded(text)) == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(SIGNS, min_size=1, max_size=12))
 def test_no_cell_begins_as_a_formula(text: str) -> None:
     made = Profile(name="made", title="Made", columns=(Column(heading="Text"), Column(heading="Other")))

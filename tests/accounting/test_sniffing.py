@@ -15,6 +15,7 @@ from kompass.accounting.encodings import Sure, encoding_of
 from kompass.accounting.problems import Problem, UnreadableError
 from kompass.accounting.reading import read
 from kompass.accounting.sniffing import sniff
+from tests.examples import examples
 
 HEAD = ["Rechnungsnummer", "Datum", "Kunde", "Nettobetrag", "MwSt", "Bruttobetrag"]
 ROWS = [
@@ -40,7 +41,7 @@ def text(delimiter: str, decimal: str, day: str, *, end: str = "\r\n", header: b
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.sampled_from([";", ",", "\t", "|"]),
     st.sampled_from([",", "."]),
@@ -132,7 +133,7 @@ def test_what_is_no_text_of_ours_is_refused(data: bytes, said: str) -> None:
     assert caught.value.problem.grund
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=400) | st.text('a;,"1.\r\n\t', max_size=200).map(str.encode))
 def test_any_bytes_are_told_or_refused(data: bytes) -> None:
     told: list[Problem] = []

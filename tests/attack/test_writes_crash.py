@@ -1,6 +1,6 @@
 """SIGKILL at random moments while devices push what is stored, refused and waits: all of it is somewhere.
 
-KOMPASS_TEST_CRASH_ROUNDS sets how often the server dies (12 by itself).
+KOMPASS_TEST_CRASH_ROUNDS sets how often the server dies (6 by itself).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.servers import ServerProcess
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
-ROUNDS = int(os.environ.get("KOMPASS_TEST_CRASH_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("KOMPASS_TEST_CRASH_ROUNDS", "6"))
 DEVICES = 4
 GOOD, REFUSED, WAITING = "stored", "refused", "waiting"
 

@@ -22,6 +22,7 @@ from kompass.audit.signing import LIFE, KeysError, PublicKey, SigningKeys, read_
 from kompass.texts import TextFile
 from replication.protocol.revisions import parse_rev
 from tests.audit.world import entries, look, tampering
+from tests.examples import examples
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new
 
 Original = tuple[Path, tuple[PublicKey, ...]]
@@ -180,7 +181,7 @@ def _rewrite(connection: apsw.Connection, first: int, member: str) -> None:
 
 @pytest.mark.slow
 @given(tamper=tamperings())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 def test_any_single_change_is_found(
     original: Original, tmp_path_factory: pytest.TempPathFactory, tamper: Callable[[apsw.Connection], str]
 ) -> None:

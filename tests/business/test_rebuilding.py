@@ -20,6 +20,7 @@ from kompass.sync.opening import business_of
 from replication.protocol.errors import ProtocolError
 from tests.business.documents import body, docid
 from tests.business.test_numbers import problems
+from tests.examples import examples
 from tests.sync.gate_world import PEOPLE, World, customer, customer_body
 
 TABLES = ("business_docs", "business_refs", "business_keys", "business_parts")
@@ -119,7 +120,7 @@ async def happens(directory: File, steps: list[tuple[str, dict[str, Any] | None,
         await world.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(changes(), max_size=25))
 def test_incremental_is_rebuilt(steps: list[tuple[str, dict[str, Any] | None, bool]]) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -100,15 +100,18 @@ def test_demo_users_can_log_in_and_read_what_is_theirs(demo: Server) -> None:
     assert 100 < counts["adm1"] < counts["gf1"] < counts["admin"]
 
 
+@pytest.mark.slow
 def test_without_login_there_is_nothing_to_read(demo: Server) -> None:
     assert httpx.get(f"{demo.url}kompass/_all_docs").status_code == 401
 
 
+@pytest.mark.slow
 def test_health_and_readiness(demo: Server) -> None:
     assert httpx.get(f"{demo.url}healthz").json() == {"status": "ok"}
     assert httpx.get(f"{demo.url}readyz").json()["status"] == "ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["app", "api", "healthz", "readyz", "metrics", "%61pi"])
 def test_own_paths_are_no_database_names(demo: Server, name: str) -> None:
     with httpx.Client(base_url=demo.url, auth=("admin", PASSWORD)) as client:
@@ -122,12 +125,14 @@ def test_own_paths_are_no_database_names(demo: Server, name: str) -> None:
         }
 
 
+@pytest.mark.slow
 def test_unknown_api_paths_are_problem_details(demo: Server) -> None:
     answer = httpx.get(f"{demo.url}api/v1/nothing")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert answer.json()["status"] == 404
 
 
+@pytest.mark.slow
 def test_the_page_is_served_with_a_strict_policy(demo: Server) -> None:
     answer = httpx.get(f"{demo.url}app", follow_redirects=True)
     assert answer.status_code == 200

@@ -92,6 +92,7 @@ def test_an_export_verifies_without_the_server(data: Path, tmp_path: Path) -> No
     assert run("verify-audit", "--file", file).exit_code == 1
 
 
+@pytest.mark.slow
 def test_a_stretch_of_the_chain_and_one_without_values_verify_too(data: Path, tmp_path: Path) -> None:
     told = run("audit", "export", "--data", data, "--format", "json", "--from", 3, "--to", 8, "--no-values")
     assert told.exit_code == 0
@@ -102,6 +103,7 @@ def test_a_stretch_of_the_chain_and_one_without_values_verify_too(data: Path, tm
     assert run("verify-audit", "--file", file).exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_table_of_a_directory(data: Path) -> None:
     told = run("audit", "export", "--data", data)
     assert "'=1+1" in told.output

@@ -146,6 +146,7 @@ def test_what_was_measured_stands_where_it_is_said_to() -> None:
     assert "1,000 idle long polls cost 9 MB" in (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_commands_and_services_that_pages_name_are_there() -> None:
     services = read(FOLDER / "compose.yaml")["services"]
     text = "\n".join(PAGES.values())

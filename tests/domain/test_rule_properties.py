@@ -15,6 +15,7 @@ from kompass.domain.machines import MACHINES
 from kompass.domain.sealing import immutable_hash, is_intact, seal
 from tests.domain.test_transitions import COMPLETE, OWNER_FIELD
 from tests.domain.world import NOW, SETTINGS, World, rules
+from tests.examples import examples
 
 PEOPLE = [Principal(f"{role.lower()}1", frozenset({role})) for role in Role if role is not Role.ADMIN]
 TYPES = sorted({*MACHINES, *FREEZES})
@@ -77,7 +78,7 @@ OTHERS = (
 
 
 @given(_changes())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 def test_what_is_final_never_changes(sequence: Attempts) -> None:
     """Through checks alone, as the server stores what they accept: seals stay whole, corrections are logged,
     amounts and files never change, states that end stay, and nothing final is deleted.
@@ -140,7 +141,7 @@ def test_the_seal_does_not_depend_on_the_order_of_members(doctype: str, fields: 
     ),
     st.sampled_from(PEOPLE),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_no_value_makes_a_rule_fail(doctype: str, fields: dict[str, Any], who: Principal) -> None:
     """Shapes are judged before; a rule that meets something odd all the same answers and doesn't raise."""
     if not isinstance(fields.get("_attachments", {}), dict):

@@ -34,6 +34,7 @@ from kompass.exports.tables import Headings, rows_of, table
 from kompass.resources.catalogue import RESOURCES
 from replication.protocol import jsontext
 from replication.store.values import Document
+from tests.examples import examples
 from tests.exports import made as making
 from tests.exports.made import HOSTILE, cells, document, filled, made, parts, wish_of
 
@@ -224,7 +225,9 @@ def test_what_was_exported_can_be_imported(tmp_path: Path, doctype: str, heading
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40), min_size=1, max_size=8))
 def test_any_text_is_in_every_file(tmp_path: Path, texts: list[str]) -> None:
     documents = [document("customer", companyName=text) for text in texts]

@@ -20,6 +20,7 @@ from kompass.access.principals import Role
 from kompass.identity.keys import KeySet
 from kompass.identity.tokens import AccessTokens, ForgedTokenError, TokenRules, is_user_name, read_roles
 from replication.protocol.errors import ProtocolError
+from tests.examples import examples
 from tests.identity.conftest import KEYS, Issuer
 
 KID = {"kid": "one"}
@@ -198,7 +199,9 @@ async def test_what_is_no_token(tokens: AccessTokens, token: str) -> None:
     assert isinstance(await refusal(tokens, token), ForgedTokenError)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.integers(0, 5000), change=st.integers(1, 255))
 async def test_a_token_changed_anywhere_is_refused_or_the_same(
     tokens: AccessTokens, issuer: Issuer, place: int, change: int

@@ -22,6 +22,7 @@ from kompass.lexware.runs import Kind, Mode, State
 from kompass.lexware.store import LexwareStore
 from kompass.lexware.targets import Folder
 from kompass.server import Product
+from tests.examples import examples
 from tests.lexware.world import docid, edit, example, exchange, put
 
 pytestmark = [
@@ -263,7 +264,7 @@ async def test_killed_at_every_step_no_contract_is_lost_and_none_goes_twice(
 
 
 @pytest.mark.slow
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=st.lists(st.tuples(st.integers(1, 30), st.booleans(), st.booleans()), min_size=1, max_size=4))
 async def test_killed_again_and_again_with_changes_between(
     product: Product, tmp_path_factory: pytest.TempPathFactory, lives: list[tuple[int, bool, bool]]

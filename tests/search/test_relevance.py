@@ -67,6 +67,7 @@ async def judge(sink: Sink, index: TextIndex) -> None:
     assert among >= AMONG_FIVE, said
 
 
+@pytest.mark.slow
 async def test_what_is_looked_for_comes_first(tmp_path: Path) -> None:
     await judge(EmbeddedSink(tmp_path), EmbeddedIndex(tmp_path))
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from kompass.sync.quarantine.desk import ClashError, Desk
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path
+from tests.examples import examples
 from tests.sync.gate_world import Version, World, contact, contact_body, customer, customer_body, new
 
 T = TypeVar("T")
@@ -249,7 +250,7 @@ class Company(RuleBasedStateMachine):
 
 TestCompany = pytest.mark.slow(Company.TestCase)
 Company.TestCase.settings = settings(
-    max_examples=30,
+    max_examples=examples(30),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

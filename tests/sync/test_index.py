@@ -30,6 +30,7 @@ from replication.protocol.revision_tree import RevisionTree
 from replication.protocol.revisions import Path, Rev, parse_rev
 from replication.store.sqlite import Reading, SqliteDatabase, SqliteStore, Writing
 from replication.store.values import KeyRange
+from tests.examples import examples
 
 USERS = ("ada", "ben", "cem")
 DOCS = ("d1", "d2", "d3", "d4")
@@ -299,7 +300,10 @@ async def run_program(program: list[tuple[Any, ...]], limit: int) -> None:
 
 
 @settings(
-    max_examples=30, deadline=None, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(30),
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(st.lists(operations, max_size=25), st.integers(1, 4), st.booleans(), st.booleans())
 def test_devices_end_with_what_their_users_may_see(

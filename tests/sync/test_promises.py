@@ -28,7 +28,7 @@ from tests.sync.promises.company import Company, Host, Template
 from tests.sync.promises.program import Run
 from tests.sync.promises.steps import STEPS, Step, used
 
-LENGTH = Length.asked_for("KOMPASS_TEST_STEPS", usual=2000, each=50)
+LENGTH = Length.asked_for("KOMPASS_TEST_STEPS", usual=1000, each=50)
 PROGRESS = 5000
 """Steps after which a longer run says how far it is."""
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
+
 
 @pytest.mark.parametrize("endpoint", ["_bulk_docs", "_bulk_get", "_revs_diff", "_missing_revs"])
 async def test_bulk_endpoints_insist_on_post_json_and_a_database(
@@ -49,7 +51,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(docs=st.lists(JSON, max_size=3), new_edits=st.booleans())
 async def test_no_body_makes_the_server_fail(
     client: httpx.AsyncClient, db: str, docs: list[Any], new_edits: bool

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from replication.http import Application, create_app
 from replication.http.server import ServerConfig
 from replication.store.sqlite import SqliteStore
 from replication.store.sqlite.doctor import examine
+from tests.examples import examples
 from tests.replication.http.raw import Answer, ask
 
 A, B = "a" * 32, "b" * 32
@@ -365,12 +365,11 @@ def run(played: list[Request]) -> None:
 
 
 MANY = st.lists(requests(), min_size=20, max_size=60)
-EXAMPLES = int(os.environ.get("KOMPASS_TEST_FUZZ_EXAMPLES", "300"))
-"""Of 20 to 60 requests each, about 15 seconds for a hundred: more by hand."""
+"""About 15 seconds for a hundred of them."""
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=CHECKS)
 @given(MANY)
 def test_no_request_breaks_the_server(played: list[Request]) -> None:
     run(played)
@@ -378,7 +377,7 @@ def test_no_request_breaks_the_server(played: list[Request]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=CHECKS)
 @given(MANY)
 def test_no_request_breaks_the_server_for_long(played: list[Request]) -> None:
     run(played)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.replication.http.conftest import Serve
 
 Json = dict[str, Any]
@@ -589,7 +590,9 @@ _count = iter(range(1_000_000))
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(documents=_DOCUMENTS, descending=st.booleans(), low=st.integers(0, 3))
 async def test_a_query_of_a_partition_answers_the_global_one_filtered(
     client: httpx.AsyncClient,

@@ -13,6 +13,7 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.mango.index import IndexDefinition, PrimaryIndex
 from replication.protocol.mango.planner import Plan, plan, warnings
 from replication.protocol.mango.query import ExecutionStats, read_find
+from tests.examples import examples
 from tests.replication.protocol.mango_indexes import USERS, index
 
 
@@ -262,7 +263,7 @@ INDEXES = st.lists(
 
 
 @given(SELECTORS, DOCS, INDEXES)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_no_plan_loses_a_match(selector: Any, doc: Any, indexes: list[IndexDefinition]) -> None:
     found = chosen(selector, *indexes)
     if not found.request.selector.matches(doc):

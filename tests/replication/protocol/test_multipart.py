@@ -25,6 +25,7 @@ from replication.protocol.multipart import (
     filename_of,
     parse_value,
 )
+from tests.examples import examples
 
 
 def parse(pieces: Iterable[bytes], boundary: str = "b", **limits: int) -> list[Event]:
@@ -307,7 +308,7 @@ def test_what_the_writer_writes_the_parser_reads(
     st.lists(st.lists(st.binary(max_size=20), max_size=3), max_size=3),
     st.lists(st.integers(0)),
 )
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_nested_multiparts_survive_the_round_trip(
     outer: str, inner: str, groups: list[list[bytes]], places: list[int]
 ) -> None:

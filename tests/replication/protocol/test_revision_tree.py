@@ -19,6 +19,7 @@ from replication.protocol.revisions import (
     parse_rev,
     parse_revisions,
 )
+from tests.examples import examples
 
 Branch = tuple[Path, bool]
 
@@ -115,7 +116,7 @@ def test_stored_form_gives_the_tree_back(items: list[Branch]) -> None:
     st.integers(2, 4),
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.integers(0, 9)), max_size=25),
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_replicas_with_random_edits_and_partial_replications_converge(
     count: int, steps: list[tuple[int, int, bool, int]]
 ) -> None:

@@ -24,6 +24,7 @@ from replication.store.couchdb.feed import Rows
 from replication.store.couchdb.follower import Follower
 from replication.store.sqlite.listed import ListedDatabase
 from replication.store.sqlite.schema import create
+from tests.examples import examples
 from tests.replication.store.couchdb.feeds import SHARDS, Cluster
 
 NOWHERE = Client(Endpoint("http://127.0.0.1:9/"))
@@ -99,7 +100,7 @@ STEP = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, min_size=5, max_size=40), st.integers(0, 2**32))
 def test_no_reader_misses_a_change(steps: list[tuple[str, str, bool]], seed: int) -> None:
     async def run(directory: Path, pool: ThreadPoolExecutor) -> None:
