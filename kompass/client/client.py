@@ -29,12 +29,13 @@ class Client:
         token: str | None = None,
         language: str = "en",
         timeout: float = 60.0,
-        patience: float = 60.0,
+        patience: float = 90.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """`server`: its address. Who asks: `user` and `password`, or a `token`. `language`: of refusals, `de`
         or `en`. `timeout`: seconds for an answer; `patience`: seconds in which a request is sent again where
-        that is safe. `transport`: httpx's, for proxies and tests.
+        that is safe; a server that has been asked too much says to wait up to 60. `transport`: httpx's, for
+        proxies and tests.
         """
         self._connection = Connection(
             server,

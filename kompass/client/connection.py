@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,8 +26,9 @@ _FIRST_PAUSE = 0.5
 class Connection:
     """A server, and who asks there. For one thread at a time.
 
-    A request is sent again after 429, and, if it reads or has an idempotency key, after 503 and when the
-    connection is lost; for as long as `patience` says. A server that was never reached isn't waited for.
+    A request is sent again after 429, and, if it reads or has an idempotency key, after 503, when the
+    connection is lost, and while it is still being worked on; for as long as `patience` says. A server that
+    was never reached isn't waited for.
     """
 
     def __init__(
@@ -78,14 +79,50 @@ class Connection:
         if key is not None:
             given["idempotency-key"] = f'"{key}"'
         again = content is None or isinstance(content, bytes)
+        return _checked(
+            self._answer(
+                lambda: self._http.build_request(
+                    method, path, params=params, json=json, content=content, headers=given
+                ),
+                again=again,
+                harmless=again and (method in _READING or key is not None),
+            )
+        )
+
+    @contextmanager
+    def stream(
+        self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """Reads piece by piece. Raises as `ask` does, also while it is read: then nothing is asked again."""
+        answer = self._answer(
+            lambda: self._http.build_request("GET", path, params=params, headers=headers), stream=True
+        )
+        try:
+            if not answer.is_success:
+                answer.read()
+                _checked(answer)
+            yield answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+        finally:
+            answer.close()
+
+    def _answer(
+        self,
+        made: Callable[[], httpx.Request],
+        *,
+        again: bool = True,
+        harmless: bool = True,
+        stream: bool = False,
+    ) -> httpx.Response:
+        """The last answer to a request. `again`: it can be sent once more; `harmless`: though it may have
+        been done.
+        """
         ends = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
         while True:
-            harmless = again and (method in _READING or key is not None)
             try:
-                answer = self._http.request(
-                    method, path, params=params, json=json, content=content, headers=given
-                )
+                answer = self._http.send(made(), stream=stream)
             except httpx.InvalidURL as error:
                 raise self._unreachable(error) from None
             except httpx.HTTPError as error:
@@ -95,30 +132,13 @@ class Connection:
                 wait = pause
             else:
                 self._was_reached = True
-                if answer.status_code == 429:
-                    repeated = again
-                else:
-                    repeated = answer.status_code == 503 and harmless
+                repeated = again if answer.status_code == 429 else harmless and _is_passing(answer)
                 wait = _retry_after(answer, pause)
                 if not repeated or time.monotonic() + wait > ends:
-                    return _checked(answer)
+                    return answer
+                answer.close()
             time.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - so that not all come at once
             pause = min(2 * pause, 10.0)
-
-    @contextmanager
-    def stream(
-        self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
-    ) -> Iterator[Iterator[bytes]]:
-        """Reads piece by piece. Raises as `ask` does, also while it is read."""
-        try:
-            with self._http.stream("GET", path, params=params, headers=headers) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    _checked(answer)
-                self._was_reached = True
-                yield answer.iter_bytes()
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         return UnreachableError(f"{self._server} can't be reached: {error}")
@@ -144,6 +164,13 @@ def _checked(answer: httpx.Response) -> httpx.Response:
         return answer
     members = told(answer)
     raise ProblemError(answer.status_code, members if isinstance(members, dict) else {})
+
+
+def _is_passing(answer: httpx.Response) -> bool:
+    """Whether the same will be answered otherwise soon: the server can't now, or works on it still since the
+    connection was lost.
+    """
+    return answer.status_code == 503 or (answer.status_code == 409 and "retry-after" in answer.headers)
 
 
 def _retry_after(answer: httpx.Response, otherwise: float) -> float:

@@ -146,3 +146,50 @@ def test_somebody_else_s_answer_is_no_traceback(body: str) -> None:
     asking, _ = client(httpx.Response(502, text=body))
     with pytest.raises((ProblemError, UnreachableError)):
         READ(asking)
+
+
+def _read(asking: Client) -> bytes:
+    with asking.stream("/customers/export") as pieces:
+        return b"".join(pieces)
+
+
+@pytest.mark.parametrize("first", [busy(429), busy(503), httpx.ReadError("gone")], ids=["429", "503", "lost"])
+def test_what_is_read_piece_by_piece_is_asked_again_before_it_begins(
+    no_pauses: list[float], first: Answer
+) -> None:
+    asking, asked = client(page(), first, httpx.Response(200, content=b"a;b"))
+    READ(asking)
+    assert _read(asking) == b"a;b"
+    assert (len(asked), len(no_pauses)) == (3, 1)
+
+
+def test_what_broke_while_it_was_read_is_said() -> None:
+    class Broken(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"a;"
+            raise httpx.ReadError("gone")
+
+    asking, asked = client(httpx.Response(200, stream=Broken()))
+    with pytest.raises(UnreachableError, match="gone"):
+        _read(asking)
+    assert len(asked) == 1
+    asking, asked = client(httpx.Response(404, json={"detail": "There is none."}))
+    with pytest.raises(ProblemError, match="There is none"):
+        _read(asking)
+
+
+def test_a_write_that_is_still_worked_on_is_waited_for() -> None:
+    asking, asked = client(page(), httpx.ReadError("gone"), busy(409, "1"), made())
+    READ(asking)
+    CREATE(asking)
+    assert len({one.headers["idempotency-key"] for one in asked[1:]}) == 1
+    asking, asked = client(httpx.Response(409, json={"detail": "final"}))
+    with pytest.raises(ProblemError):
+        CREATE(asking)
+    assert len(asked) == 1
+
+
+def test_a_minute_is_waited_for() -> None:
+    asking, asked = client(busy(429, "60"), page(), patience=90)
+    READ(asking)
+    assert len(asked) == 2
