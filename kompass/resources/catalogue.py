@@ -12,18 +12,17 @@ from kompass.resources.fields import Field, fields
 
 _OF_THE_SERVER = frozenset(
     {
-        *("rejected_change", "conflict", "notification", "quarantine", "device"),
-        *("user", "role", "permission_matrix", "calendar_subscription"),
+        *("rejected_change", "conflict", "quarantine", "device"),
+        *("user", "calendar_subscription"),
     }
 )
-"""Types that have resources of their own, or none: what the server tells people, and what decides about
-rights.
-"""
+"""Types that have resources of their own, of another shape."""
 
 _PLURALS: Mapping[str, str] = {
     "activity": "activities",
     "delivery": "deliveries",
     "opportunity": "opportunities",
+    "permission_matrix": "permission-matrices",
     "request_for_quote": "requests-for-quote",
     "time_entry": "time-entries",
     "project_costs": "project-actual-costs",
