@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompass.access.principals import Principal, Role
+from kompass.api.language import german
 from kompass.api.problems import Problem, problem_of
 from kompass.api.services import services_of
 from kompass.identity.gate import principal_of
@@ -72,14 +73,14 @@ class Authentication:
                 return cors.preflight(call)
             cors.check_origin(call)
         except ProtocolError as error:
-            return problem_of(error).response()
+            return problem_of(error).response(german=german(Request(call.scope)))
         try:
             await session.authenticate(call)
         except ProtocolError as error:
             problem = problem_of(error)
             if problem.status == 400:  # what isn't shaped like credentials is none
                 problem.status = 401
-            return problem.response()
+            return problem.response(german=german(Request(call.scope)))
         return None
 
 
@@ -111,7 +112,7 @@ def caller_with(request: Request, *roles: Role) -> Principal:
     """Who asks, if he has one of `roles`. Raises 401 and 403."""
     principal = caller(request)
     if principal.roles.isdisjoint(roles):
-        raise Problem(403, f"This is for {' and '.join(roles)} only.")
+        raise Problem(403, f"This is for {', '.join(roles)} only.")
     return principal
 
 

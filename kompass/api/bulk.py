@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from kompass.api import changes, documents
 from kompass.api.endpoints import Endpoint
+from kompass.api.language import german
 from kompass.api.once import KEY, Done, Turn, Working, again, begun, kept_of
 from kompass.api.problems import Problem, problem_of
 from kompass.requests import Kept
@@ -140,7 +141,7 @@ async def _all(
             kept.append(kept_of(done))
             continue
         failure = problem if problem.status >= 500 else None
-        outcomes.append(_refused(one, problem))
+        outcomes.append(_refused(one, problem, german=german(request)))
         kept.append(None)
     return outcomes, kept
 
@@ -161,8 +162,8 @@ def _pointer(place: tuple[int | str, ...]) -> str:
     return "".join(f"/{one}" for at, one in enumerate(place) if at != 2)
 
 
-def _refused(one: BulkOperation, problem: Problem) -> BulkOutcome:
-    told: BulkOutcome = {"status": problem.status, "problem": problem.body()}
+def _refused(one: BulkOperation, problem: Problem, *, german: bool) -> BulkOutcome:
+    told: BulkOutcome = {"status": problem.status, "problem": problem.body(german=german)}
     if not isinstance(one, CreateOperation):
         told["id"] = one.id
     return told

@@ -164,7 +164,7 @@ async def body(request: Request, *types: str) -> dict[str, Any]:
     """A JSON object. Raises 400, 413 and 415."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in types:
-        raise Problem(415, f"Send {' or '.join(types)}.")
+        raise Problem(415, f"Send one of {', '.join(types)}.")
     value = jsontext.decode_request(await call_of(request).body(MOST_DOCUMENT))
     if not isinstance(value, dict):
         raise Problem(400, "The body must be a JSON object.")

@@ -15,9 +15,9 @@ from kompass.access.policy import UNKNOWN
 from kompass.api import changes, documents
 from kompass.api.authentication import call_of
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_text
+from kompass.api.language import german
 from kompass.api.parameters import only
 from kompass.api.problems import Problem
-from kompass.api.refusals import german
 from kompass.api.services import services_of
 from kompass.einvoices import matching
 from kompass.einvoices.importing import PDF, XML, Original, document
@@ -90,7 +90,7 @@ async def imported(request: Request) -> Response:
         raise Problem(503, services.invoices.missing)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _TYPES:
-        raise Problem(415, f"Send {' or '.join(_TYPES[:2])}.")
+        raise Problem(415, f"Send one of {', '.join(_TYPES[:2])}.")
     original = Original(await call_of(request).body(MOST_BYTES))
     try:
         terms = await services.invoices.read(original.data)

@@ -24,9 +24,9 @@ from starlette.routing import Route
 from kompass.accounting.catalogue import profiles_of
 from kompass.accounting.profiles import Profile
 from kompass.api.documents import fields_of, view_of
+from kompass.api.language import german
 from kompass.api.parameters import flag
 from kompass.api.problems import Problem
-from kompass.api.refusals import german
 from kompass.api.services import services_of
 from kompass.archives import Archive
 from kompass.exports.encoding import Told

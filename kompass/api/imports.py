@@ -34,9 +34,9 @@ from kompass.api.import_shapes import (
     outline,
     whole,
 )
+from kompass.api.language import german
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
-from kompass.api.refusals import german
 from kompass.api.services import services_of
 from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write, told_problem
 from kompass.imports.store import Import, ImportStoreError, Kind, NotNowError, State, Work

@@ -18,9 +18,9 @@ from kompass.access.rules import Rule
 from kompass.accounting.problems import Problem as CellProblem
 from kompass.api.authentication import body_of, caller_with
 from kompass.api.endpoints import BYTES, Endpoint, a_number
+from kompass.api.language import german
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
-from kompass.api.refusals import german
 from kompass.api.services import services_of
 from kompass.audit import Door, acting, of_principal
 from kompass.leases import LeaseLostError

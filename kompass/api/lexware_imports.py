@@ -14,11 +14,11 @@ from typing_extensions import TypedDict
 from kompass.accounting.problems import quoted
 from kompass.api.authentication import body_of, call_of
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_text, a_word
+from kompass.api.language import german
 from kompass.api.lexware import allowed
 from kompass.api.lexware_watch import LexwareSkipped
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
-from kompass.api.refusals import german
 from kompass.audit import Door, acting, of_principal
 from kompass.leases import LeaseLostError
 from kompass.lexware import arrivals, errors

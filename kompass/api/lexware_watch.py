@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
 from kompass.api.endpoints import Endpoint, Parameter
+from kompass.api.language import german
 from kompass.api.lexware import allowed
 from kompass.api.parameters import only
 from kompass.api.problems import Problem
-from kompass.api.refusals import german
 from kompass.api.services import services_of
 from kompass.lexware.reconciling import MONTH, MOST_ROWS, TOLERANCE, Comparison
 from kompass.readstore.reading import ReadStoreDownError

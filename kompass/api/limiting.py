@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kompass.api.authentication import CALL
 from kompass.api.counting import SECONDS, Limits
+from kompass.api.language import german
 from kompass.api.problems import Problem
 from kompass.identity.services import is_service
 from replication.http import session
@@ -41,7 +43,7 @@ class RateLimit:
             return
         text = f"These are more than {self._limits.most} requests in a minute: ask again later."
         problem = Problem(429, text, headers={"retry-after": str(standing.seconds)})
-        await problem.response()(scope, receive, send)
+        await problem.response(german=german(Request(scope)))(scope, receive, send)
 
 
 def _who(call: Call) -> str | None:

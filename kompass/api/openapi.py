@@ -44,9 +44,9 @@ _PROBLEM: Json = {
             "type": "about:blank",
             "title": "Unprocessable Entity",
             "status": 422,
-            "detail": "companyName is missing.",
+            "detail": "customer: companyName is missing.",
             "rule": "model",
-            "errors": [{"pointer": "/companyName", "detail": "companyName is missing."}],
+            "errors": [{"pointer": "/companyName", "detail": "is missing"}],
         }
     ],
 }

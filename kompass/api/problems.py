@@ -14,13 +14,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
+from kompass.api.language import german, in_german
 from replication.protocol.errors import ProtocolError
 
 MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """An answer other than success. `detail` says what was wrong and what to do."""
+    """An answer other than success. `detail` says in English what was wrong and what to do;
+    `kompass.api.german` has it in German.
+    """
 
     def __init__(
         self,
@@ -30,28 +33,40 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, object] | None = None,
     ) -> None:
-        """`members`: what the body has besides."""
+        """`members`: what the body has besides; texts of `errors` are in English, too."""
         super().__init__(f"{status}: {detail}")
         self.status = status
         self.detail = detail
         self.headers = headers or {}
         self.members = members or {}
 
-    def body(self) -> dict[str, Any]:
+    def body(self, *, german: bool = False) -> dict[str, Any]:
+        told = {"detail": self.detail, **self.members}
+        if german:
+            told = {name: _in_german(name, value) for name, value in told.items()}
         return {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
-            "detail": self.detail,
-            **self.members,
+            **told,
         }
 
-    def response(self) -> Response:
-        return Response(orjson.dumps(self.body()), self.status, headers=self.headers, media_type=MEDIA_TYPE)
+    def response(self, *, german: bool = False) -> Response:
+        language = "de" if german else "en"
+        return Response(
+            orjson.dumps(self.body(german=german)),
+            self.status,
+            headers={"content-language": language, **self.headers},
+            media_type=MEDIA_TYPE,
+        )
 
 
-def problem_response(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
-    return Problem(status, detail, headers=headers).response()
+def _in_german(name: str, value: Any) -> Any:
+    if name == "detail":
+        return in_german(value)
+    if name == "errors":
+        return [{**one, "detail": in_german(one["detail"])} for one in value]
+    return value
 
 
 def problem_of(error: ProtocolError) -> Problem:
@@ -59,14 +74,14 @@ def problem_of(error: ProtocolError) -> Problem:
     return Problem(error.status, error.reason, headers=error.headers, members=error.members)
 
 
-async def answer_problem(_: Request, error: Exception) -> Response:
+async def answer_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return error.response()
+    return error.response(german=german(request))
 
 
-async def answer_protocol_error(_: Request, error: Exception) -> Response:
+async def answer_protocol_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProtocolError)
-    return problem_of(error).response()
+    return problem_of(error).response(german=german(request))
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
@@ -78,7 +93,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
         asked = {**request.scope, "root_path": request.scope.get("app_root_path", "")}  # as it came
         allowed = ", ".join(sorted(_methods(request.app.routes, asked)))
         detail, headers = f"{request.method} can't be done here; these can: {allowed}.", {"allow": allowed}
-    return problem_response(error.status_code, detail, headers=headers)
+    return Problem(error.status_code, detail, headers=headers).response(german=german(request))
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
@@ -96,5 +111,5 @@ def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
     return found[max(found, key=words.__getitem__)] if found else set()
 
 
-async def answer_failure(_: Request, __: Exception) -> Response:
-    return problem_response(500, "The server failed; its log tells more.")
+async def answer_failure(request: Request, _: Exception) -> Response:
+    return Problem(500, "The server failed; its log tells more.").response(german=german(request))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
+from kompass.api.language import german
 from kompass.api.problems import Problem, problem_of
 from kompass.domain.refusals import Refusal
 from kompass.sync.refusals import RefusedError
@@ -26,36 +27,20 @@ _STATUS: Mapping[str, int] = {
 _ACTIONS = frozenset({"create", "read", "update", "delete"})
 
 
-def german(request: Request) -> bool:
-    """Whether the caller would rather read German than English: by `Accept-Language`, and if it says nothing
-    of either, no.
-    """
-    best, wanted = 0.0, "en"
-    for part in request.headers.get("accept-language", "").split(","):
-        language, _, parameters = part.strip().partition(";")
-        name = language.partition("-")[0].lower()
-        if name not in {"de", "en"}:
-            continue
-        weight = 1.0
-        key, _, value = parameters.strip().partition("=")
-        if key.strip() == "q":
-            try:
-                weight = float(value)
-            except ValueError:
-                continue
-        if weight > best:
-            best, wanted = weight, name
-    return wanted == "de"
-
-
 def problem(request: Request, error: ProtocolError) -> Problem:
     """What is answered to a write that failed."""
     if not isinstance(error, RefusedError):
         return problem_of(error)
     refusal = error.refusal
-    said = refusal.grund if german(request) else refusal.reason
+    is_german = german(request)
+    said = refusal.grund if is_german else refusal.reason
     members: dict[str, object] = {"rule": refusal.rule}
-    if refusal.fields:
+    if refusal.faults:
+        members["errors"] = [
+            {"pointer": pointer(one.path), "detail": one.grund if is_german else one.reason}
+            for one in refusal.faults
+        ]
+    elif refusal.fields:
         members["errors"] = [{"pointer": pointer(field), "detail": said} for field in refusal.fields]
     return Problem(_status(refusal), said, members=members)
 

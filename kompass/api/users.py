@@ -92,7 +92,7 @@ def _check(principal: Principal, record: Record, wanted: UserChange, *, is_serve
         return
     moved = record.roles ^ frozenset(record.roles if wanted.roles is None else wanted.roles)
     if moved & BY_GF:
-        named = " and ".join(sorted(moved & BY_GF))
+        named = ", ".join(sorted(moved & BY_GF))
         raise Problem(403, f"{named} can be given and taken by GF only.")
     if wanted.active is not None and record.roles & BY_GF:
         raise Problem(403, "Somebody with GF or ADMIN can be locked out and let in by GF only.")

@@ -17,12 +17,15 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from kompass.access.fields import BELONGS
-from kompass.domain.refusals import Refusal
+from kompass.domain.refusals import Fault, Refusal
 from kompass.domain.registry import LABELS, MODELS
 from kompass.domain.values import FORMATS, Words
 
 NAMED = 5
 """Errors that are named; of the others only the number."""
+
+PLACES = 100
+"""Errors that are told place by place."""
 
 QUOTED = 80
 """Characters of a value that are shown at most."""
@@ -43,22 +46,19 @@ def refusal(doctype: str, error: ValidationError) -> Refusal:
             f"{doctype}: {count} errors; this is no {doctype}.",
             f"{LABELS[doctype]}: {count} Fehler; das ist kein solches Dokument.",
         )
-    found = error.errors(include_url=False)
-    kinds, paths, english, german = [], [], [], []
-    for one in found[:NAMED]:
-        kind, path, words = _told(doctype, one)
-        kinds.append(kind)
-        paths.append(path)
-        english.append(f"{path} {words.reason}".strip())
-        german.append(f"{path} {words.grund}".strip())
+    found = [_told(doctype, one) for one in error.errors(include_url=False)[:PLACES]]
+    named = found[:NAMED]
+    english = [f"{path} {words.reason}".strip() for _, path, words in named]
+    german = [f"{path} {words.grund}".strip() for _, path, words in named]
     if count > NAMED:
         english.append(f"and {count - NAMED} more")
         german.append(f"und {count - NAMED} weitere")
     return Refusal(
-        f"model.{kinds[0]}",
+        f"model.{found[0][0]}",
         f"{doctype}: {'; '.join(english)}.",
         f"{LABELS[doctype]}: {'; '.join(german)}.",
-        tuple(dict.fromkeys(paths)),
+        tuple(dict.fromkeys(path for _, path, _ in named)),
+        tuple(Fault(path, words.reason, words.grund) for _, path, words in found),
     )
 
 

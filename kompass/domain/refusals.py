@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """What is wrong in one place, to follow its name."""
+
+    path: str
+    reason: str
+    grund: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +25,5 @@ class Refusal:
     """The reason in German."""
     fields: tuple[str, ...] = ()
     """Names of the fields that are wrong."""
+    faults: tuple[Fault, ...] = field(default=(), compare=False)
+    """Place by place, where each has something of its own; more of them than the reason names."""
