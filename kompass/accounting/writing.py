@@ -17,16 +17,24 @@ _HARMLESS = re.compile("[A-Za-zÄÖÜäöü0-9](?:[A-Za-zÄÖÜäöüß0-9 _.:/(
 PIECE = 64 * 1024
 """Characters, about, of which a piece is made."""
 MOST_TOLD = 1000
-"""Problems and notes that are kept, of each; the others are counted."""
 
 
 class Writer:
     """One file. `pieces` gives its bytes; afterwards the other members tell what became of the rows."""
 
-    def __init__(self, profile: Profile, preamble: Sequence[str] = (), *, keeps_all: bool = False) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        preamble: Sequence[str] = (),
+        *,
+        keeps_all: bool = False,
+        most_told: int = MOST_TOLD,
+    ) -> None:
         """`preamble`: whole lines before the headings, without line ends. `keeps_all`: a value that doesn't
-        fit its column is written as the text that it is, and no row is left out for it.
+        fit its column is written as the text that it is, and no row is left out for it. `most_told`: problems
+        and notes that are kept, of each; the others are counted.
         """
+        self._most_told = most_told
         self._profile = profile
         self._preamble = preamble
         self._keeps_all = keeps_all
@@ -160,7 +168,7 @@ class Writer:
         return text
 
     def _tell(self, told: list[Problem], problem: Problem) -> None:
-        if len(told) < MOST_TOLD:
+        if len(told) < self._most_told:
             told.append(problem)
 
 

@@ -114,8 +114,8 @@ def judged(code: Literal["03", "04"]) -> Iterator[Booking | Problem]:
     hotel = _expense("EXP-2026-001", "2026-11-12", "hotel", 107, taxAmount=7)
     yield of_expense(hotel, accounts, {"projectNumber": "P-2026-B001"})
     yield of_expense(_expense("EXP-2026-002", "2026-11-12", "mileage", 36.6), accounts)
-    storno = _expense("EXP-2026-003", "2026-11-13", "hotel", 107, taxAmount=7, stornoOf="expense-1")
-    yield of_expense(storno, accounts)
+    storno = _expense("EXP-2026-003", "2026-11-13", "hotel", 107, stornoOf="expense-1")
+    yield of_expense(storno, accounts, None, hotel)
     yield of_invoice(*_invoice("R-2026-00460", "2026-11-05", 100, 12), FARM, accounts)  # two rates
 
 

@@ -205,6 +205,13 @@ def test_whatever_is_written_keeps_to_the_description(bookings: list[Booking]) -
     assert [Decimal(line.split(";")[0].replace(",", ".")) for line in lines] == [one.amount for one in kept]
 
 
+def test_every_row_that_is_left_out_is_told() -> None:
+    long = Booking(Decimal(1), "S", "10001", "8400", date(2026, 11, 2), "R" * 37, "Text")
+    writer = bookings_writer(header("03"))
+    b"".join(writer.pieces(booking_rows([long] * 1500, header("03"))))
+    assert len(writer.problems) == writer.left_out == 1500
+
+
 def test_a_voucher_is_never_cut() -> None:
     long = Booking(Decimal(1), "S", "10001", "8400", date(2026, 11, 2), "R" * 37, "Text")
     writer = bookings_writer(header("03"))
@@ -259,7 +266,7 @@ def test_longer_accounts_have_zeros_behind_them_and_debtors_one_digit_more() -> 
     head = header("03").model_copy(update={"account_length": 6})
     made = [of_invoice(*_sent("R-1", "K-00456"), six), of_supplier_invoice(_approved(), JOINER, six)]
     rest = {**full("expense"), "status": "paid", "expenseDate": "2026-11-02", "category": "phone"}
-    made.append(of_expense(rest, six))
+    made.append(of_expense({**rest, "stornoOf": None}, six))
     bookings = [one for one in made if isinstance(one, Booking)]
     data = b"".join(bookings_writer(head).pieces(booking_rows(bookings, head)))
     assert validate(data) == []
@@ -333,7 +340,7 @@ def test_the_documents_of_the_models_can_be_booked() -> None:
     theirs = {**full("supplier_invoice"), "status": "Approved"}
     assert isinstance(of_supplier_invoice(theirs, full("supplier"), standard("04")), Booking)
     expense = {**full("expense"), "status": "paid"}
-    assert isinstance(of_expense(expense, standard("03"), full("project")), Booking)
+    assert isinstance(of_expense(expense, standard("03"), full("project"), full("expense")), Booking)
 
 
 def test_what_is_not_due_in_the_books_is_told() -> None:
@@ -346,6 +353,25 @@ def test_what_is_not_due_in_the_books_is_told() -> None:
     assert [one.rule for one in found if isinstance(one, Problem)] == ["booking.status"] * 4
 
 
+def test_a_storno_takes_back_the_tax_that_was_booked() -> None:
+    original = {**full("expense"), "status": "paid", "category": "hotel", "amount": 107, "taxAmount": 7}
+    original |= {"stornoOf": None, "netAmount": 100}
+    storno = {**original, "stornoOf": "expense-1", "taxAmount": None, "taxRate": None, "netAmount": None}
+    taken_back = of_expense(storno, standard("03"), None, original)
+    assert isinstance(taken_back, Booking)
+    assert (taken_back.key, taken_back.reversal) == ("0008", True)
+    unknown = of_expense(storno, standard("03"))
+    assert isinstance(unknown, Problem)
+    assert unknown.rule == "booking.original"
+
+
+def test_an_invoice_of_nothing_keeps_no_month_from_being_final() -> None:
+    nothing = {"netAmount": 0, "taxAmount": 0, "grossAmount": 0}
+    found = of_invoice({**full("invoice"), "status": "paid"}, nothing, FARM, standard("03"))
+    assert isinstance(found, Problem)
+    assert found.rule == "booking.nothing"
+
+
 def test_every_status_that_is_booked_is_one() -> None:
     for doctype, statuses in (
         ("invoice", INVOICES),
@@ -354,6 +380,19 @@ def test_every_status_that_is_booked_is_one() -> None:
     ):
         (known,) = [values for name, values in _fields(doctype) if name == "status"]
         assert set(statuses) < set(known)
+
+
+def test_a_debtor_is_not_missing_for_a_long_address() -> None:
+    address = {**DAIRY["billingAddress"], "street": "Wilhelm-von-Humboldt-Straße am Marktplatz"}  # type: ignore[dict-item]
+    address |= {"streetNumber": "117b"}
+    more = {"email": f"{'x' * 60}@example.com", "website": f"https://example.com/{'x' * 60}"}
+    party = of_customer({**DAIRY, **more, "billingAddress": address}, standard("03"))
+    assert isinstance(party, Party)
+    writer = parties_writer(header("03"))
+    data = b"".join(writer.pieces(party_rows([party])))
+    assert validate(data) == []
+    (row,) = rows(data)[2:]
+    assert (row[15], row[28:33:4], row[34]) == ("Wilhelm-von-Humboldt-Straße am 117b", ["", ""], "")
 
 
 def test_whoever_has_no_account_is_told() -> None:

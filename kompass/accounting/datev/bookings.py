@@ -55,10 +55,12 @@ def of_invoice(invoice: Body, amounts: Body, customer: Body, chart: Chart) -> Bo
         return _status(number, invoice, INVOICES)
     net, tax, gross = (amount(amounts.get(name)) for name in ("netAmount", "taxAmount", "grossAmount"))
     day = _day(invoice.get("invoiceDate"))
-    if not number or day is None or net is None or tax is None or not gross:
+    if not number or day is None or net is None or tax is None or gross is None:
         return _problem(
             "booking.incomplete", number, "invoiceNumber, invoiceDate, netAmount, taxAmount, grossAmount"
         )
+    if not gross:
+        return _nothing(number)
     account = _party(str(customer.get("_id")), str(customer.get("customerNumber") or ""), chart)
     if account is None:
         return _problem("booking.debtor", number, "customerNumber")
@@ -84,8 +86,10 @@ def of_supplier_invoice(invoice: Body, supplier: Body, chart: Chart) -> Booking 
     if invoice.get("status") not in SUPPLIER_INVOICES:
         return _status(number, invoice, SUPPLIER_INVOICES)
     gross, day = amount(invoice.get("totalEur")), _day(invoice.get("invoiceDate"))
-    if not number or day is None or not gross:
+    if not number or day is None or gross is None:
         return _problem("booking.incomplete", number, "invoiceNumber, invoiceDate, totalEur")
+    if not gross:
+        return _nothing(number)
     net, tax = amount(invoice.get("subtotalEur")), amount(invoice.get("taxAmountEur"))
     rate = amount(invoice.get("taxRate"))
     if net is not None and tax is not None:
@@ -106,20 +110,28 @@ def of_supplier_invoice(invoice: Body, supplier: Body, chart: Chart) -> Booking 
     )
 
 
-def of_expense(expense: Body, chart: Chart, project: Body | None = None) -> Booking | Problem:
-    """Expense against what is owed to the employee; a Storno takes it back."""
+def of_expense(
+    expense: Body, chart: Chart, project: Body | None = None, original: Body | None = None
+) -> Booking | Problem:
+    """Expense against what is owed to the employee. A Storno takes back what was booked of its `original`,
+    of which it repeats the amount but not the tax.
+    """
     number = str(expense.get("receiptNumber") or "")
     if expense.get("status") not in EXPENSES:
         return _status(number, expense, EXPENSES)
+    reversal = bool(expense.get("stornoOf"))
+    if reversal and original is None:
+        return _problem("booking.original", number, "stornoOf")
+    taxed = expense if original is None else original
     gross, day = amount(expense.get("amount")), _day(expense.get("expenseDate"))
-    category = str(expense.get("category"))
+    category = str(taxed.get("category"))
     account = chart.expenses.get(category)
     if not number or day is None or not gross or account is None:
         return _problem("booking.incomplete", number, "receiptNumber, expenseDate, amount, category")
-    rate = Decimal(0) if category in chart.untaxed else _expense_rate(expense, gross)
+    rate = Decimal(0) if category in chart.untaxed else _expense_rate(taxed, gross)
     key = None if rate == 0 else _rated(chart.input_tax, rate)
     if rate is None or (rate != 0 and key is None):
-        return _rates(number, gross, amount(expense.get("taxAmount")) or Decimal(0))
+        return _rates(number, gross, amount(taxed.get("taxAmount")) or Decimal(0))
     centre = _COST_CENTRE.sub(" ", str((project or {}).get("projectNumber") or "")) or None
     return Booking(
         amount=gross,
@@ -131,7 +143,7 @@ def of_expense(expense: Body, chart: Chart, project: Body | None = None) -> Book
         text=f"{expense.get('title') or ''} {expense.get('createdBy') or ''}".strip(),
         key=key,
         cost_centre=centre,
-        reversal=bool(expense.get("stornoOf")),
+        reversal=reversal,
     )
 
 
@@ -171,6 +183,15 @@ def _status(number: str, body: Body, allowed: tuple[str, ...]) -> Problem:
         "booking.status",
         f"is {status}, and only what is {names} is booked",
         f"ist {status}; gebucht wird nur, was {names} ist",
+        value=number,
+    )
+
+
+def _nothing(number: str) -> Problem:
+    return Problem(
+        "booking.nothing",
+        "comes to 0.00 EUR: there is nothing to book",
+        "beträgt 0,00 EUR: es ist nichts zu buchen",
         value=number,
     )
 

@@ -14,16 +14,18 @@ from kompass.accounting.writing import Writer
 
 MOST_BOOKINGS = 99_999
 """Bookings that one file may have."""
+_ALL = 10**9
+"""A person books what is left out, so each is told."""
 
 
 def bookings_writer(header: Header) -> Writer:
     """Give it `booking_rows`."""
-    return Writer(profile("datev-extf"), (line(header, Format.BOOKINGS),))
+    return Writer(profile("datev-extf"), (line(header, Format.BOOKINGS),), most_told=_ALL)
 
 
 def parties_writer(header: Header) -> Writer:
     """Give it `party_rows`."""
-    return Writer(profile("datev-parties"), (line(header, Format.PARTIES),))
+    return Writer(profile("datev-parties"), (line(header, Format.PARTIES),), most_told=_ALL)
 
 
 def batches(bookings: Iterable[Booking]) -> Iterator[list[Booking]]:
@@ -83,15 +85,20 @@ def _party(party: Party) -> Mapping[str, Value]:
         "EU-Land": vat[:2].upper() if known else None,
         "EU-UStID": vat[2:] if known else None,
         "Adressart": "STR",
-        "Straße": party.street or None,
+        "Straße": party.street(36) or None,
         "Postleitzahl": str(party.address.get("zipCode") or "") or None,
         "Ort": str(party.address.get("city") or "") or None,
         "Land": party.country,
         "Adresszusatz": str(party.address.get("addressLine2") or "") or None,
         "Kennz. Korrespondenzadresse": 1,
-        "Telefon": party.phone or None,
-        "E-Mail": party.email or None,
-        "Internet": party.website or None,
-        "Kunden-/Lief.-Nr.": party.number or None,
+        # What else is said of a party isn't worth that the account is missing.
+        "Telefon": _if_fits(party.phone, 60),
+        "E-Mail": _if_fits(party.email, 60),
+        "Internet": _if_fits(party.website, 60),
+        "Kunden-/Lief.-Nr.": _if_fits(party.number, 15),
         "Kreditoren-Ziel 1 Tg.": party.days_to_pay,
     }
+
+
+def _if_fits(text: str, longest: int) -> str | None:
+    return text if 0 < len(text) <= longest else None

@@ -49,9 +49,10 @@ class Party:
     def country(self) -> str | None:
         return COUNTRIES.get(str(self.address.get("country") or "").strip().casefold())
 
-    @property
-    def street(self) -> str:
-        return f"{self.address.get('street') or ''} {self.address.get('streetNumber') or ''}".strip()
+    def street(self, longest: int) -> str:
+        """With its number; a long street is cut before that."""
+        street, number = str(self.address.get("street") or ""), str(self.address.get("streetNumber") or "")
+        return f"{street[: max(0, longest - len(number) - 1)].rstrip()} {number}" if number else street
 
 
 def of_customer(customer: Body, chart: Chart) -> Party | Problem:
