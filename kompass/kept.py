@@ -20,7 +20,10 @@ REQUESTS = "office/requests.sqlite"
 IMPORTS = "office/imports.sqlite"
 """Imports: what was uploaded, what became of each row, and how to undo it (`kompass.imports.store`)."""
 
-FILES: tuple[str, ...] = (JOBS, LEXWARE, CALENDARS, REQUESTS, IMPORTS)
+DATEV = "office/datev.sqlite"
+"""What went to DATEV, in which batch (`kompass.exports.batches`)."""
+
+FILES: tuple[str, ...] = (JOBS, LEXWARE, CALENDARS, REQUESTS, IMPORTS, DATEV)
 """Below a data directory, in a folder: files beside the databases would be taken for one. Without the
 folders their names are different, too.
 """

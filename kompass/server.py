@@ -26,6 +26,7 @@ from kompass.audit import Actor, Door, acting, actor
 from kompass.calendars.store import CalendarStore
 from kompass.demo import load as demo
 from kompass.einvoices.reading import InvoiceReader
+from kompass.exports.batches import Batches
 from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.devices import HEADERS as DEVICE_HEADERS
@@ -91,12 +92,14 @@ class Product:
         typesetter: Typesetter,
         lexware: Keeper,
         calendars: CalendarStore,
+        batches: Batches,
         requests: Requests,
         invoices: InvoiceReader,
         imports: ImportService,
     ) -> None:
         self.invoices = invoices
         self.calendars = calendars
+        self.batches = batches
         self.requests = requests
         self.imports = imports
         self.typesetter = typesetter
@@ -158,6 +161,7 @@ class Product:
         self.feed.close()
         self.jobs.close()
         self.calendars.close()
+        self.batches.close()
         self.requests.close()
         await self.identity.close()
         await self.sync.close()
@@ -289,6 +293,7 @@ async def create_product(
     typesetter = Typesetter(settings.letterhead, settings.templates)
     lexware = Exchange(settings, sync.gate, sync.file.parent)
     calendars = CalendarStore(sync.file.parent, shared=shared_files(settings))
+    batches = Batches(sync.file.parent, shared=shared_files(settings))
     requests = Requests(sync.file.parent, shared=shared_files(settings))
     invoices = InvoiceReader()
     imports = ImportDesk(sync.file.parent, shared=shared_files(settings))
@@ -312,6 +317,7 @@ async def create_product(
             typesetter=typesetter,
             exports=Exports(settings.directory / "temporary" / "exports"),
             calendars=calendars,
+            batches=batches,
             requests=requests,
             books_file=settings.books_file,
             limits=Limits(settings.rate_limit, settings.redis_url) if settings.rate_limit else None,
@@ -336,6 +342,7 @@ async def create_product(
         typesetter=typesetter,
         lexware=keeper,
         calendars=calendars,
+        batches=batches,
         requests=requests,
         invoices=invoices,
         imports=service,

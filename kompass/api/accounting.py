@@ -6,39 +6,41 @@ What is in them is what the caller may read. Who took out what is entered into t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import orjson
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from typing_extensions import TypedDict
 
 from kompass.access.principals import Role
 from kompass.accounting.datev.charts import Chart
 from kompass.accounting.gobd.index import Supplier
 from kompass.api.authentication import caller_with
 from kompass.api.documents import view_of
-from kompass.api.endpoints import BYTES, Endpoint, Parameter, a_flag, a_word
+from kompass.api.endpoints import BYTES, Endpoint, Parameter, a_flag, a_number, a_word
 from kompass.api.exports import attachment
-from kompass.api.parameters import flag, only
+from kompass.api.parameters import flag, number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.archives import Archive
 from kompass.exports import gobd
+from kompass.exports.batches import Batches, BatchesError, MeanwhileError
 from kompass.exports.books import Books, BooksError, read_books
 from kompass.exports.datev import (
     File,
     Period,
-    Problems,
     UnsoundError,
-    booking_files,
-    bookings,
     parties,
     party_file,
 )
+from kompass.exports.drafts import Wish, draft
 from kompass.exports.making import ZONE, Exports, file_name
+from kompass.exports.unbooked import Problems
 from kompass.sync.audit_desk import AuditDesk
 
 NOT_BOOKED = "nicht_gebucht.csv"
@@ -47,42 +49,78 @@ MANIFEST = "manifest.json"
 LONGEST = 366
 """Days of a period."""
 
+log = structlog.get_logger(__name__)
+
+
+DatevBatch = TypedDict(
+    "DatevBatch",
+    {
+        "num": int,
+        "books": str,
+        "exported_by": str,
+        "exported_at": str,
+        "from": str,
+        "to": str,
+        "final": bool,
+        "again": bool,
+        "files": list[dict[str, Any]],
+    },
+)
+
+
+class DatevBatches(TypedDict):
+    batches: list[DatevBatch]
+    next: int | None
+
 
 async def booked(request: Request) -> Response:
-    """`GET /datev/bookings`: what is booked of a period, a file for each month, in a ZIP file."""
+    """`GET /datev/bookings`: what no batch has yet of a period, a file for each month, in a ZIP file."""
     principal = caller_with(request, Role.GF, Role.BUCH)
-    only(request, ("from", "to", "chart", "final", "dry_run"))
+    only(request, ("from", "to", "chart", "final", "again", "dry_run"))
     period, books, now = _period(request), _books(request), datetime.now(UTC)
-    chart, final, dry = (
+    chart, final, again, dry = (
         _chart(request, books),
         flag(request, "final") is True,
+        flag(request, "again") is True,
         flag(request, "dry_run") is True,
     )
     if final and period.last >= now.astimezone(ZONE).date():
         raise Problem(409, "Only a period that is over can be final.")
-    view, problems = await view_of(request), Problems()
+    view, batches = await view_of(request), _batches(request)
     async with _exports(request).turn:
-        found = await bookings(view, period, chart, problems)
-        try:
-            files = await asyncio.to_thread(
-                lambda: list(booking_files(found, period, books, chart, problems, now, final=final))
-            )
-        except UnsoundError as error:
-            raise Problem(500, f"Nothing was made, because it would be wrong: {error}") from None
-    if final and problems.count:
+        with _told():
+            made = await draft(view, batches, books, Wish(period, chart, final, again), now)
+    problems = made.problems
+    if final and problems.unbooked:
         told = [{"pointer": f"/{one['document']}", "detail": one["reason"]} for one in problems.as_json()]
         raise Problem(
             409,
-            f"{problems.count} documents of the period can't be booked, so it can't be final.",
+            f"{problems.unbooked} documents of the period can't be booked, so it can't be final.",
             members={"errors": told[:100]},
         )
-    manifest = _manifest(principal.name, now, chart, files, problems)
-    manifest |= {"from": period.first.isoformat(), "to": period.last.isoformat(), "final": final}
+    manifest = _manifest(principal.name, now, chart, made.files, problems) | made.as_json() | {"batch": None}
     if dry or request.method == "HEAD":
         return JSONResponse(manifest)
-    days = (period.first.isoformat(), period.last.isoformat())
-    await services_of(request).gate_now().exported(principal, "datev.bookings", *days, _digests(files))
-    return _zip(file_name("datev_bookings", "zip", now), files, problems, manifest)
+    digests = _digests(made.files)
+    await services_of(request).gate_now().exported(principal, "datev.bookings", *made.days, digests)
+    with _told():
+        at = manifest["exported_at"]
+        manifest["batch"] = await asyncio.to_thread(made.remember, batches, principal.name, at)
+    return _zip(file_name("datev_bookings", "zip", now), made.files, problems, manifest)
+
+
+async def listed(request: Request) -> Response:
+    """`GET /datev/batches`: what was taken out, the latest first."""
+    caller_with(request, Role.GF, Role.BUCH)
+    only(request, ("limit", "before"))
+    limit = number(request, "limit", 50, 1, 200)
+    before = number(request, "before", 10**15, 1, 10**15)
+    with _told():
+        found = await asyncio.to_thread(
+            lambda: list(_batches(request).listed(before=before, limit=limit + 1))
+        )
+    following = found[limit - 1]["num"] if len(found) > limit else None
+    return JSONResponse({"batches": found[:limit], "next": following})
 
 
 async def debtors(request: Request) -> Response:
@@ -94,10 +132,8 @@ async def debtors(request: Request) -> Response:
     view, problems = await view_of(request), Problems()
     async with _exports(request).turn:
         found = await parties(view, chart, problems)
-        try:
+        with _told():
             file = await asyncio.to_thread(party_file, found, books, chart, problems, now)
-        except UnsoundError as error:
-            raise Problem(500, f"Nothing was made, because it would be wrong: {error}") from None
     manifest = _manifest(principal.name, now, chart, [file], problems)
     if dry or request.method == "HEAD":
         return JSONResponse(manifest)
@@ -169,6 +205,26 @@ def _chart(request: Request, books: Books) -> Chart:
     return books.chart_of(code)
 
 
+def _batches(request: Request) -> Batches:
+    batches = services_of(request).batches
+    assert batches is not None
+    return batches
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What goes wrong with files and what is remembered of them, as it is answered."""
+    try:
+        yield
+    except UnsoundError as error:
+        raise Problem(500, f"Nothing was made, because it would be wrong: {error}") from None
+    except MeanwhileError:
+        raise Problem(409, "Somebody else has taken out bookings meanwhile: ask again.") from None
+    except BatchesError as error:
+        log.error("what went to DATEV can't be told", error=str(error))
+        raise Problem(503, "What went to DATEV can't be told now; the server's log says why.") from None
+
+
 def _exports(request: Request) -> Exports:
     exports = services_of(request).exports
     assert exports is not None
@@ -187,8 +243,10 @@ def _manifest(
         "chart": chart.code,
         "files": [file.as_json() for file in files],
         "left_out": problems.count,
-        "waiting": problems.waiting,
+        "waiting": len(problems.waiting),
         "problems": problems.as_json(),
+        "changed": len(problems.notes),
+        "notes": problems.notes_as_json(),
     }
 
 
@@ -220,12 +278,18 @@ _MANIFEST: dict[str, Any] = {
         "left_out": {"type": "integer"},
         "waiting": {"type": "integer"},
         "problems": {"type": "array", "items": {"type": "object"}},
+        "changed": {"type": "integer", "description": "Texts that were cut, or lost signs."},
+        "notes": {"type": "array", "items": {"type": "object"}},
+        "batch": {"type": ["integer", "null"], "description": "The number by which it is remembered."},
+        "again": {"type": "boolean"},
+        "booked_before": {"type": "integer", "description": "Documents that earlier batches have."},
     },
 }
 _DAY: dict[str, Any] = {"type": "string", "format": "date"}
 _FROM = Parameter("from", "The first day.", _DAY, needed=True)
 _TO = Parameter("to", "The last day; a year at most.", _DAY, needed=True)
 _CHART = a_word("chart", ("03", "04"))
+_AGAIN = a_flag("again", "Also what earlier batches have: DATEV would have it twice.")
 _DRY = a_flag("dry_run", "Only the manifest, and nothing is entered into the chain of writes.")
 
 ROUTES = [
@@ -237,8 +301,19 @@ ROUTES = [
         answer=BYTES,
         media="application/zip",
         or_json=_MANIFEST,
-        parameters=(_FROM, _TO, _CHART, a_flag("final", "Festschreibung."), _DRY),
+        parameters=(_FROM, _TO, _CHART, a_flag("final", "Festschreibung."), _AGAIN, _DRY),
         problems=(409,),
+    ),
+    Endpoint(
+        "GET",
+        "/datev/batches",
+        listed,
+        "Bookings that were taken out, the latest first",
+        answer=DatevBatches,
+        parameters=(
+            a_number("limit", 1, 200, 50),
+            a_number("before", 1, 10**15, about="`next` of the page before."),
+        ),
     ),
     Endpoint(
         "GET",

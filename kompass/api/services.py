@@ -13,6 +13,7 @@ from kompass.api.counting import Limits
 from kompass.audit.signing import SigningKeys
 from kompass.calendars.store import CalendarStore
 from kompass.einvoices.reading import InvoiceReader
+from kompass.exports.batches import Batches
 from kompass.exports.making import Exports
 from kompass.feed.desk import FeedDesk
 from kompass.identity.setup import IdentityServices
@@ -94,6 +95,9 @@ class Services:
 
     books_file: Path | None = None
     """What says whose books files for tax consultants and auditors are about."""
+
+    batches: Batches | None = None
+    """What went to DATEV."""
 
     reports: ReadStore = field(default_factory=lambda: ReadStore(Settings(readstore=False)))
     """What reports are asked of."""

@@ -9,7 +9,7 @@ import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
-from kompass.cli.fetching import archived
+from kompass.cli.fetching import archived, refuse_existing
 from kompass.cli.options import HERE, Json, Password, Server
 from kompass.cli.telling import tell_json
 
@@ -37,6 +37,9 @@ def bookings(
     final: Annotated[
         bool, typer.Option("--final", help="Festschreibung: nobody changes them after the import.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what earlier batches have: for files that weren't imported.")
+    ] = False,
     output: Output = None,
     dry_run: DryRun = False,
     server: Server = HERE,
@@ -46,13 +49,16 @@ def bookings(
 ) -> None:
     """Write what is booked of a period: invoices, suppliers' invoices, expenses; a file for each month.
 
-    Exits with 3 if documents were left out because a person has to book them.
+    The server remembers each batch: what one has isn't in the next. Exits with 3 if documents were left out
+    because a person has to book or to correct them.
     """
     params: dict[str, str | int | bool] = {"from": first, "to": last}
     if chart is not None:
         params["chart"] = chart
     if final:
         params["final"] = "true"
+    if again:
+        params["again"] = "true"
     target = output or Path(f"datev_{first}_{last}")
     _fetched("/datev/bookings", params, target, server, name, password, dry_run=dry_run, as_json=as_json)
 
@@ -71,6 +77,29 @@ def accounts(
     params: dict[str, str | int | bool] = {} if chart is None else {"chart": chart}
     target = output or Path("datev_accounts")
     _fetched("/datev/accounts", params, target, server, name, password, dry_run=dry_run, as_json=as_json)
+
+
+@datev.command()
+def batches(
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 20,
+    server: Server = HERE,
+    name: User = None,
+    password: Password = None,
+    as_json: Json = False,
+) -> None:
+    """List the batches of bookings that were taken out, the latest first."""
+    with asking(server, name, password) as client:
+        told = client.get("/datev/batches", {"limit": limit})
+    if as_json:
+        tell_json(told)
+        return
+    for one in told["batches"]:
+        rows = sum(file["rows"] for file in one["files"])
+        more = "".join(f", {word}" for word in ("final", "again") if one[word])
+        typer.echo(
+            f"{one['num']}: {one['from']} to {one['to']}, {rows} rows in {len(one['files'])} files{more};"
+            f" {one['exported_at']} by {one['exported_by']}, {one['books']}"
+        )
 
 
 @datev.command()
@@ -123,6 +152,8 @@ def _fetched(
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    if not dry_run:
+        refuse_existing(target)  # before the server remembers that it went out
     with asking(server, name, password) as client:
         if dry_run:
             told = client.get(path, {**params, "dry_run": "true"})
@@ -144,5 +175,7 @@ def _tell(told: dict[str, Any], target: Path | None, *, as_json: bool) -> None:
     rows = sum(one["rows"] for one in told["files"])
     left_out = f", {told['left_out']} left out" if told["left_out"] else ""
     waiting = f", {told['waiting']} not ready" if told["waiting"] else ""
+    if told.get("booked_before"):
+        waiting += f", {told['booked_before']} in earlier batches"
     where = "" if target is None else f" in {target}"
     typer.echo(f"{rows} rows in {len(told['files'])} files{left_out}{waiting}{where}")

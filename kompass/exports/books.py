@@ -51,6 +51,10 @@ class Books(BaseModel):
         chart = Chart.model_validate(_merged(found, self.accounts) if code == self.chart else found)
         return chart.of_length(self.account_length)
 
+    def name(self, chart: Chart) -> str:
+        """By which is remembered what went into them."""
+        return f"{self.adviser}/{self.client}/SKR{chart.code}"
+
     def year_of(self, day: date) -> date:
         """The first day of the fiscal year that a day lies in."""
         month, first = map(int, self.year_begins.split("-"))

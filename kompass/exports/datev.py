@@ -12,8 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from kompass.access.companions import companion_id
-from kompass.accounting.catalogue import profile
-from kompass.accounting.datev.bookings import Booking, of_expense, of_invoice, of_supplier_invoice
+from kompass.accounting.datev.bookings import INVOICES, Booking, of_expense, of_invoice, of_supplier_invoice
 from kompass.accounting.datev.charts import Chart
 from kompass.accounting.datev.files import (
     batches,
@@ -27,17 +26,16 @@ from kompass.accounting.datev.parties import Party, of_customer, of_supplier
 from kompass.accounting.datev.validating import validate
 from kompass.accounting.problems import Problem
 from kompass.accounting.writing import Writer
+from kompass.exports.batches import Before, told
 from kompass.exports.books import Books
 from kompass.exports.reading import PAGE, Body, Named, pages
+from kompass.exports.unbooked import Problems
 from kompass.resources.catalogue import RESOURCES
 from kompass.resources.filters import parse
 from kompass.resources.lists import Question
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
 
-MOST_TOLD = 1000
-_STATUS = "booking.status"
-"""The rule of what isn't ready to be booked: a draft, or something cancelled."""
 _DAYS = {"invoices": "invoiceDate", "supplier-invoices": "invoiceDate", "expenses": "expenseDate"}
 
 
@@ -59,49 +57,6 @@ class Period:
             here = after
 
 
-@dataclass(slots=True)
-class Problems:
-    """What is in none of the files, and why: a person books it."""
-
-    told: list[tuple[str, str, Problem]] = field(default_factory=list)
-    """Type of document, its id, and what is wrong."""
-    waiting: int = 0
-    """Documents that aren't ready: drafts, what is cancelled, what isn't approved."""
-
-    def add(self, doctype: str, docid: str, problem: Problem) -> None:
-        if problem.rule == _STATUS:
-            self.waiting += 1
-            return
-        self.told.append((doctype, docid, problem))
-
-    @property
-    def count(self) -> int:
-        return len(self.told)
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """The first ones, for a manifest."""
-        return [
-            {
-                "document": docid,
-                "type": doctype,
-                "number": problem.value,
-                "field": problem.column,
-                "rule": problem.rule,
-                "reason": problem.reason,
-                "grund": problem.grund,
-            }
-            for doctype, docid, problem in self.told[:MOST_TOLD]
-        ]
-
-    def as_csv(self) -> bytes:
-        """All of them for people: `Zeile;Feld;Fehler;Wert;Grund`."""
-        rows = [
-            (None, problem.column or doctype, problem.rule, problem.value or docid, problem.grund)
-            for doctype, docid, problem in self.told
-        ]
-        return Writer(profile("problems")).some(rows)
-
-
 @dataclass(frozen=True, slots=True)
 class File:
     name: str
@@ -111,9 +66,11 @@ class File:
     """Of bookings: what is in debit and in credit of their accounts."""
     first: date | None = None
     last: date | None = None
+    booked: Mapping[str, str] = field(default_factory=dict)
+    """Of bookings: id of a document -> what was booked of it, in a line."""
 
     def as_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        shown: dict[str, Any] = {
             "file": self.name,
             "rows": self.rows,
             "bytes": len(self.data),
@@ -121,33 +78,58 @@ class File:
             "sums": {name: f"{number:.2f}" for name, number in self.sums.items()},
         }
         if self.first is not None and self.last is not None:
-            told |= {"from": self.first.isoformat(), "to": self.last.isoformat()}
-        return told
+            shown |= {"from": self.first.isoformat(), "to": self.last.isoformat()}
+        return shown
 
 
 # -- bookings --------------------------------------------------------------------------------------
 
 
-async def bookings(
-    view: PersonalDatabase, period: Period, chart: Chart, problems: Problems
-) -> list[tuple[Booking, str, str]]:
-    """What is booked of a period, each with the type and the id of its document."""
+Found = tuple[Booking, str, str]
+"""A booking, the type and the id of its document."""
+
+
+async def bookings(view: PersonalDatabase, period: Period, chart: Chart, problems: Problems) -> list[Found]:
+    """What is booked of a period."""
     named = Named(view)
-    found: list[tuple[Booking, str, str]] = []
+    found: list[Found] = []
+    theirs: dict[str, object] = {}
     for name, day in _DAYS.items():
         doctype = RESOURCES[name].type
-        given = [(f"{day}.gte", period.first.isoformat()), (f"{day}.lte", period.last.isoformat())]
-        async with aclosing(_bodies(view, name, given)) as read:
-            async for bodies in read:
-                await named.known(_needed(bodies))
-                for body in bodies:
-                    booked = _booked(doctype, body, named, chart)
-                    if isinstance(booked, Problem):
-                        problems.add(doctype, str(body["_id"]), booked)
-                    else:
-                        found.append((booked, doctype, str(body["_id"])))
-                await asyncio.sleep(0)
+        days = [(f"{day}.gte", period.first.isoformat()), (f"{day}.lte", period.last.isoformat())]
+        undated = [(f"{day}.exists", "false"), ("status.in", ",".join(INVOICES))]
+        for given in (days, undated) if name == "invoices" else (days,):
+            async with aclosing(_bodies(view, name, given)) as read:
+                async for bodies in read:
+                    await named.known(_needed(bodies))
+                    for body in bodies:
+                        booked, docid = _booked(doctype, body, named, chart), str(body["_id"])
+                        if doctype == "invoice" and isinstance(booked, Booking):
+                            owner = theirs.setdefault(booked.account, body.get("customerId"))
+                            booked = booked if owner == body.get("customerId") else _shared(booked, body)
+                        if isinstance(booked, Problem):
+                            problems.add(doctype, docid, booked)
+                        else:
+                            found.append((booked, doctype, docid))
+                    await asyncio.sleep(0)
     return found
+
+
+def due(found: Sequence[Found], before: Mapping[str, Before], problems: Problems) -> list[Found]:
+    """What no batch has. `before`: what was booked of documents last; what differs since is told."""
+    for booking, doctype, docid in found:
+        if docid in before and before[docid].booking != (now := told(booking)):
+            problems.changed(doctype, docid, booking.voucher, before[docid], now)
+    return [one for one in found if one[2] not in before]
+
+
+def _shared(booking: Booking, invoice: Body) -> Problem:
+    return Problem(
+        "booking.shared",
+        f"belongs on account {booking.account}, on which another customer of the period is booked",
+        f"gehört auf Konto {booking.account}, auf dem schon ein anderer Kunde des Zeitraums gebucht ist",
+        value=str(invoice.get("invoiceNumber")),
+    )
 
 
 async def _bodies(
@@ -164,7 +146,7 @@ def _needed(bodies: Sequence[Body]) -> Iterator[str]:
     for body in bodies:
         if body["type"] == "invoice":
             yield companion_id("invoice_amount", str(body["_id"]))
-        for name in ("customerId", "supplierId", "projectId"):
+        for name in ("customerId", "supplierId", "projectId", "stornoOf"):
             if isinstance(body.get(name), str):
                 yield body[name]
 
@@ -179,11 +161,11 @@ def _booked(doctype: str, body: Body, named: Named, chart: Chart) -> Booking | P
         return of_invoice(body, amounts, other("customerId"), chart)
     if doctype == "supplier_invoice":
         return of_supplier_invoice(body, other("supplierId"), chart)
-    return of_expense(body, chart, other("projectId"))
+    return of_expense(body, chart, other("projectId"), other("stornoOf") or None)
 
 
 def booking_files(
-    booked: Sequence[tuple[Booking, str, str]],
+    booked: Sequence[Found],
     period: Period,
     books: Books,
     chart: Chart,
@@ -213,18 +195,28 @@ def booking_files(
         )
         writer = bookings_writer(header)
         data = b"".join(writer.pieces(booking_rows(batch, header)))
-        left_out = {problem.line for problem in writer.problems}
-        for problem in writer.problems:
-            assert problem.line is not None
-            problems.add(*of[id(batch[problem.line - 1])], problem)
+        name = f"EXTF_Buchungsstapel_{key[0]}-{key[1]:02}_{parts[key]}.csv"
+        left_out = _left_out(writer)
+        for place, problem in left_out.items():
+            problems.add(*of[id(batch[place - 1])], problem)
+        problems.notes += ((name, note) for note in writer.notes)
         written = [one for place, one in enumerate(batch, 1) if place not in left_out]
         if not written:
             continue
         sums = {"Soll": Decimal(0), "Haben": Decimal(0)}
         for one in written:
             sums["Soll" if one.side == "S" else "Haben"] += -one.amount if one.reversal else one.amount
-        name = f"EXTF_Buchungsstapel_{key[0]}-{key[1]:02}_{parts[key]}.csv"
-        yield _sound(File(name, data, writer.written, sums, month.first, month.last))
+        told_of = {of[id(one)][1]: told(one) for one in written}
+        yield _sound(File(name, data, writer.written, sums, month.first, month.last, told_of))
+
+
+def _left_out(writer: Writer) -> dict[int, Problem]:
+    """The places of rows that aren't in the file, and the first thing that is wrong with each."""
+    found: dict[int, Problem] = {}
+    for problem in writer.problems:
+        assert problem.line is not None
+        found.setdefault(problem.line, problem)
+    return found
 
 
 # -- debtors and creditors -------------------------------------------------------------------------
@@ -277,10 +269,11 @@ def party_file(
     )
     writer = parties_writer(header)
     data = b"".join(writer.pieces(party_rows(party for party, _, _ in found)))
-    for problem in writer.problems:
-        assert problem.line is not None
-        problems.add(*found[problem.line - 1][1:], problem)
-    return _sound(File("EXTF_DebitorenKreditoren.csv", data, writer.written, {}))
+    for place, problem in _left_out(writer).items():
+        problems.add(*found[place - 1][1:], problem)
+    name = "EXTF_DebitorenKreditoren.csv"
+    problems.notes += ((name, note) for note in writer.notes)
+    return _sound(File(name, data, writer.written, {}))
 
 
 def _sound(file: File) -> File:

@@ -188,6 +188,7 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/audit/verification": lambda t: get("/api/v1/audit/verification"),
     "/audit/keys": lambda t: get("/api/v1/audit/keys"),
     "/datev/bookings": lambda t: get("/api/v1/datev/bookings?from=2026-01-01&to=2026-12-31&dry_run=true"),
+    "/datev/batches": lambda t: get("/api/v1/datev/batches"),
     "/datev/accounts": lambda t: get("/api/v1/datev/accounts?dry_run=true"),
     "/gobd/export": lambda t: get("/api/v1/gobd/export?from=2026-01-01&to=2026-12-31"),
     "/privacy/subjects/{id}/export": lambda t: get(f"/api/v1/privacy/subjects/{t.path}/export"),

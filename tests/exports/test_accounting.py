@@ -25,8 +25,9 @@ from kompass.cli.app import app
 from kompass.domain.examples import full
 from kompass.exports import datev
 from kompass.exports.books import read_books
-from kompass.exports.datev import Period, Problems
+from kompass.exports.datev import Period
 from kompass.exports.gobd import DAYS
+from kompass.exports.unbooked import Problems
 from tests.identity.conftest import ADMIN, put_user
 from tests.in_process import serving
 from tests.product import running_product
@@ -43,6 +44,7 @@ client = 55003
 "0" = { account = "8125" }
 """
 NOVEMBER = {"from": "2026-10-15", "to": "2026-11-20"}
+AGAIN = {**NOVEMBER, "again": "true"}
 
 
 def stored(doctype: str, number: int = 0, **members: Any) -> dict[str, Any]:
@@ -99,6 +101,18 @@ DOCUMENTS = [
     ),
 ]
 
+LUNCH = {
+    "expenseDate": "2026-03-07",
+    "category": "hotel",
+    "stornoOf": None,
+    "stornoReason": None,
+    "amount": 107,
+    "taxAmount": 7,
+    "netAmount": 100,
+    "status": "paid",
+    "receiptNumber": "EXP-2026-033",
+}
+
 
 class Company:
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
@@ -107,6 +121,13 @@ class Company:
 
     async def get(self, path: str, params: dict[str, str], auth: tuple[str, str] = BUCH) -> httpx.Response:
         return await self.client.get(f"/api/v1/{path}", params=params, auth=auth)
+
+    async def put(self, body: dict[str, Any]) -> None:
+        """Stores a document, whatever is there already."""
+        there = await self.client.get(f"/kompass/{body['_id']}", auth=ADMIN)
+        rev = {"_rev": there.json()["_rev"]} if there.status_code == 200 else {}
+        made = await self.client.put(f"/kompass/{body['_id']}", json={**body, **rev}, auth=ADMIN)
+        assert made.status_code == 201, made.text
 
     async def files(self, path: str, params: dict[str, str]) -> dict[str, bytes]:
         answer = await self.get(path, params)
@@ -131,10 +152,10 @@ async def company(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Com
         for name, role in (("chef", "GF"), ("buch", "BUCH"), ("anna", "ADM")):
             await put_user(client, name, role)
             await client.get("/kompass", auth=(name, "pw"))
+        company = Company(url, client)
         for body in DOCUMENTS:
-            made = await client.put(f"/kompass/{body['_id']}", json=body, auth=ADMIN)
-            assert made.status_code == 201, made.text
-        yield Company(url, client)
+            await company.put(body)
+        yield company
 
 
 def lines(data: bytes) -> list[list[str]]:
@@ -142,7 +163,7 @@ def lines(data: bytes) -> list[list[str]]:
 
 
 async def test_bookings_are_made_of_documents_month_by_month(company: Company) -> None:
-    files = await company.files("datev/bookings", NOVEMBER)
+    files = await company.files("datev/bookings", AGAIN)
     october, november = "EXTF_Buchungsstapel_2026-10_1.csv", "EXTF_Buchungsstapel_2026-11_1.csv"
     assert set(files) == {october, november, "nicht_gebucht.csv", "manifest.json"}
     assert validate(files[october]) == validate(files[november]) == []
@@ -179,14 +200,14 @@ async def test_bookings_are_made_of_documents_month_by_month(company: Company) -
 
 
 async def test_the_other_chart_has_its_own_accounts(company: Company) -> None:
-    files = await company.files("datev/bookings", {**NOVEMBER, "chart": "04"})
+    files = await company.files("datev/bookings", {**AGAIN, "chart": "04"})
     rows = lines(files["EXTF_Buchungsstapel_2026-11_1.csv"])[2:]
     assert [row[7] for row in rows][:2] == ["4300", "4120"], "accounts of books_file are of the other one"
     assert lines(files["EXTF_Buchungsstapel_2026-11_1.csv"])[0][26] == "04"
 
 
 async def test_what_cant_be_booked_wholly_is_not_final(company: Company) -> None:
-    half = await company.get("datev/bookings", {**NOVEMBER, "final": "true"})
+    half = await company.get("datev/bookings", {**AGAIN, "final": "true"})
     assert half.status_code == 409
     if datetime.now(UTC).date().isoformat() <= NOVEMBER["to"]:
         assert "is over" in half.json()["detail"]
@@ -196,11 +217,73 @@ async def test_what_cant_be_booked_wholly_is_not_final(company: Company) -> None
     today = datetime.now(UTC).date()
     running = {"from": today.isoformat(), "to": (today + timedelta(days=2)).isoformat(), "final": "true"}
     assert "is over" in (await company.get("datev/bookings", running)).json()["detail"]
-    files = await company.files("datev/bookings", {"from": "2026-10-01", "to": "2026-10-31", "final": "true"})
+    files = await company.files(
+        "datev/bookings", {**AGAIN, "from": "2026-10-01", "to": "2026-10-31", "final": "true"}
+    )
     (name,) = (name for name in files if name.startswith("EXTF"))
     assert validate(files[name]) == []
     head, _, row = lines(files[name])
     assert (head[20], row[113]) == ("1", "1")
+
+
+async def test_what_a_batch_has_is_in_no_other(company: Company) -> None:
+    march = {"from": "2026-03-01", "to": "2026-03-31"}
+    first, second = (
+        invoice(31, "2026-03-01", (100, 19, 119), status="sent"),
+        invoice(32, "2026-03-02", (100, 19, 119), status="sent"),
+    )
+    for body in [*first, stored("expense", 33, **LUNCH), *second[:1]]:
+        await company.put(body)
+    before = (await company.get("datev/batches", {})).json()["batches"]
+    dry = (await company.get("datev/bookings", {**march, "dry_run": "true"})).json()
+    assert (dry["batch"], dry["left_out"], len(dry["files"])) == (None, 1, 1)
+    made = json.loads((await company.files("datev/bookings", march))["manifest.json"])
+    (batch, *others) = (await company.get("datev/batches", {})).json()["batches"]
+    assert others == before, "a dry run isn't one"
+    assert (batch["num"], batch["files"]) == (made["batch"], made["files"])
+    assert (batch["exported_by"], batch["from"], batch["to"], batch["books"]) == (
+        "buch", "2026-03-01", "2026-03-31", "29098/55003/SKR03",
+    )  # fmt: skip
+
+    for body in second:
+        await company.put(body)
+    files = await company.files("datev/bookings", march)
+    rows = lines(files["EXTF_Buchungsstapel_2026-03_1.csv"])[2:]
+    assert [row[10] for row in rows] == ["R-2026-00032"], "only what is new"
+    assert json.loads(files["manifest.json"])["booked_before"] == 2
+    empty = json.loads((await company.files("datev/bookings", march))["manifest.json"])
+    assert (empty["batch"], empty["files"], empty["booked_before"]) == (None, [], 3)
+    other = await company.files("datev/bookings", {**march, "chart": "04", "dry_run": "false"})
+    assert len(lines(other["EXTF_Buchungsstapel_2026-03_1.csv"])) == 5, "another chart is another matter"
+    every = await company.files("datev/bookings", {**march, "again": "true"})
+    assert len(lines(every["EXTF_Buchungsstapel_2026-03_1.csv"])) == 5
+
+
+async def test_what_was_cancelled_since_it_went_out_is_told_and_blocks_nothing(company: Company) -> None:
+    april = {"from": "2026-04-01", "to": "2026-04-30", "final": "true"}
+    body, amounts = invoice(41, "2026-04-02", (100, 19, 119), status="sent")
+    await company.put(body)
+    await company.put(amounts)
+    first = json.loads((await company.files("datev/bookings", april))["manifest.json"])
+    await company.put({**body, "status": "cancelled"})
+    files = await company.files("datev/bookings", april)
+    manifest = json.loads(files["manifest.json"])
+    assert (manifest["files"], manifest["left_out"], manifest["waiting"]) == ([], 1, 0)
+    (told,) = manifest["problems"]
+    assert (told["number"], told["rule"]) == ("R-2026-00041", "booking.withdrawn")
+    went = f"went out in batch {first['batch']} as 2026-04-02 R-2026-00041 119.00 EUR 10042 Soll an 8400"
+    assert told["reason"].startswith(f"{went}, and is cancelled")
+    assert "von Hand korrigieren" in files["nicht_gebucht.csv"].decode("utf-8-sig")
+
+
+async def test_an_invoice_without_a_day_is_in_no_period_and_told_in_each(company: Company) -> None:
+    body = invoice(51, "2026-05-02", (100, 19, 119), status="sent")
+    await company.put({**body[0], "invoiceDate": None})
+    await company.put(body[1])
+    may = await company.get("datev/bookings", {"from": "2026-05-01", "to": "2026-05-31", "dry_run": "true"})
+    (problem,) = may.json()["problems"]
+    assert (problem["number"], problem["rule"]) == ("R-2026-00051", "booking.incomplete")
+    await company.put({**body[0], "invoiceDate": None, "status": "cancelled"})
 
 
 async def test_debtors_are_all_customers_with_a_number(company: Company) -> None:
@@ -268,7 +351,7 @@ async def test_a_file_that_is_not_sound_goes_to_nobody(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datev, "validate", lambda data: validate(data[:-2]))
-    answer = await company.get("datev/bookings", NOVEMBER)
+    answer = await company.get("datev/bookings", AGAIN)
     assert answer.status_code == 500
     assert "the last line has no CRLF" in answer.json()["detail"]
 
@@ -320,7 +403,7 @@ async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None
 async def test_commands_write_directories_whole_or_not_at_all(company: Company, tmp_path: Path) -> None:
     days = ["--from", NOVEMBER["from"], "--to", NOVEMBER["to"]]
     target = tmp_path / "books"
-    done = await company.run("datev", "bookings", *days, "--output", str(target))
+    done = await company.run("datev", "bookings", *days, "--again", "--output", str(target))
     assert done.exit_code == 3, done.output
     assert "5 rows in 2 files, 2 left out, 1 not ready" in done.output
     assert "invoice R-2026-00005: has 12.00 EUR of tax on 100.00 EUR" in done.output
@@ -335,6 +418,8 @@ async def test_commands_write_directories_whole_or_not_at_all(company: Company, 
     ] * 2
     again = await company.run("datev", "bookings", *days, "--output", str(target))
     assert "is there already" in str(again.exception)
+    listed = await company.run("datev", "batches", "--limit", "1")
+    assert ": 2026-10-15 to 2026-11-20, 5 rows in 2 files, again; " in listed.output
     dry = await company.run("datev", "accounts", "--dry-run", "--json")
     assert (dry.exit_code, json.loads(dry.output)["left_out"]) == (3, 1)
     audit = await company.run("export", "gobd", *days, "--output", str(tmp_path / "gobd"))
