@@ -102,6 +102,8 @@ class Run:
         self._lookups = Lookups(view, gate, one.type)
         self._file = Known(one.type)
         self._own: dict[str, int] = {}
+        self._updated: dict[str, int] = {}
+        """Id of a stored document -> the line that updates it."""
         self._duplicates = one.told.get("duplicates", SKIP)
         self._decisions: Mapping[int, str] = {}
 
@@ -133,6 +135,10 @@ class Run:
         for row in rows:
             row.docid = docid_of(self._one, row.draft.line)
             self._own[row.docid] = row.draft.line
+        for line, before in settled.items():
+            duplicate = before.told.get("duplicate")
+            if before.kind in (Kind.UPDATED, Kind.UNCHANGED) and duplicate is not None:
+                self._updated.setdefault(duplicate["id"], line)
         rows = [
             row
             for row in rows
@@ -209,11 +215,14 @@ class Run:
         draft, number = row.draft, row.draft.said.get("customerNumber")
         decision = self._decisions.get(draft.line)
         twin = self._file.find(row.members, number)
-        if twin is None and found is not None and found.id in self._own and self._own[found.id] != draft.line:
-            twin = (str(self._own[found.id]), found.rule)
+        if twin is None and found is not None:
+            earlier = self._own.get(found.id) or self._updated.get(found.id)
+            twin = (str(earlier), found.rule) if earlier not in (None, draft.line) else None
         if row.kind is None and twin is None:
             self._file.add(str(draft.line), row.members, number)
-        if twin is not None and row.kind is None:
+        if twin is not None and (row.kind is None or decision != CREATE):
+            # What a new document needs and it lacks isn't needed here.
+            draft.problems, row.kind = [], None
             line = int(twin[0])
             draft.notes.append(similar.told(twin[1], line=line).at(draft.line))
             row.duplicate = {"line": line, "rule": twin[1].name}
@@ -224,6 +233,7 @@ class Run:
             wanted = decision or self._duplicates
             if wanted == UPDATE and known is not None:
                 draft.problems = []
+                self._updated[found.id] = draft.line
                 await self._update(row, known, settled.get(draft.line))
                 return
             draft.notes.append(similar.told(found.rule).at(draft.line))

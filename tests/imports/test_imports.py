@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from kompass.audit import Door
 from kompass.imports import working
+from kompass.imports.store import CHUNK
 from kompass.imports.tables import limits
 from tests.identity.conftest import ADMIN
 from tests.imports import files
@@ -179,6 +180,24 @@ async def test_updates_change_what_the_row_says_and_can_be_taken_back(office: Of
     assert {k: v for k, v in back.items() if k not in marks} == {
         k: v for k, v in before.items() if k not in marks
     }
+
+
+@pytest.mark.parametrize("between", [0, CHUNK], ids=["in one chunk", "in two"])
+async def test_two_rows_that_mean_one_customer_update_it_once(office: Office, between: int) -> None:
+    """By its number the one and by its address the other: the second was changed meanwhile."""
+    mail = f"ziel{between}@hof.de"
+    await office.imported(customers(customer(f"Ziel {'weit ' * (between // 20)}", mail=mail)))
+    number = (await office.one("customers", email=mail))["customerNumber"]
+    rows = [f"{number};;0221 111111;", *[";;;x"] * between, f";{mail};0221 222222;"]
+    file = "\r\n".join(["Kundennummer;E-Mail;Telefon;Notizen", *rows, ""])
+    one = await office.uploaded(file)
+    for dry in (True, False):
+        told = await office.executed(one["id"], dryRun=dry, duplicates="update")
+        told["counts"].pop("wrong", None)
+        assert told["counts"] == {"updated": 1, "skipped": 1}, await office.rows(one["id"], outcome="wrong")
+    (skipped,) = await office.rows(one["id"], outcome="skipped")
+    assert skipped["duplicate"] == {"line": 2, "rule": "email"}
+    assert (await office.one("customers", email=mail))["phone"] == "0221 111111"
 
 
 async def test_duplicates_wait_for_a_decision(office: Office) -> None:
