@@ -1,7 +1,7 @@
 """What people do with imports: over REST and on the command line. See docs/imports.md.
 
 `told` of an import has what was detected (`kind`, `findings`, `sheets`, `sheet`, `header`, `decimal`,
-`day`, `from1904`, `notes`), the `headings`, the mapping (`columns`: a match for each heading),
+`day`, `from1904`, `scales`, `notes`), the `headings`, the mapping (`columns`: a match for each heading),
 `values` for empty cells, and `duplicates`.
 """
 
@@ -29,7 +29,7 @@ from kompass.imports.tables import limits
 from kompass.imports.tables.reader import Reader, Table
 from kompass.imports.targets import Kind as FieldKind
 from kompass.imports.targets import Target, name_key, targets
-from kompass.imports.values import Form, is_empty, shown
+from kompass.imports.values import Form, Scale, is_empty, scale_of, shown
 from kompass.kept import IMPORTS
 from kompass.shared_files import SharedFiles
 
@@ -199,6 +199,7 @@ class ImportDesk:
             "decimal": table.decimal,
             "day": table.day,
             "from1904": table.from_1904,
+            "scales": _scales(rows, len(headings)),
             "said": dict(said),
             "headings": headings,
             "columns": [asdict(one) for one in matches],
@@ -305,8 +306,18 @@ def plan_of(one: Import) -> Plan:
         headings=told["headings"],
         form=form,
         values=told["values"],
+        scales={int(place): Scale(scale) for place, scale in told["scales"].items()},
         strict=told["kind"] == "csv",
     )
+
+
+def _scales(rows: Sequence[tuple[int, Sequence[Any]]], width: int) -> dict[str, str]:
+    """As `Plan` has them, without those of points."""
+    found = {
+        str(place): scale_of(cells[place] for _, cells in rows if place < len(cells))
+        for place in range(width)
+    }
+    return {place: scale.value for place, scale in found.items() if scale is not Scale.POINTS}
 
 
 def may_write(matrix: Matrix, roles: frozenset[Role], doctype: str) -> frozenset[str]:

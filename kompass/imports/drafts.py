@@ -11,7 +11,7 @@ from kompass.domain.base import GERMANY
 from kompass.domain.labels import label
 from kompass.domain.models import faults
 from kompass.imports.targets import IN_LISTS, REFERENCES, Field, Kind, Target
-from kompass.imports.values import Cell, Form, is_empty, shown, value, with_zero
+from kompass.imports.values import Cell, Form, Scale, is_empty, shown, value, with_zero
 
 Members = dict[str, Any]
 
@@ -27,6 +27,8 @@ class Plan:
     form: Form
     values: Mapping[str, str]
     """Field -> what empty cells of it say, and files that have no column of it."""
+    scales: Mapping[int, Scale]
+    """Place of a column -> what its numbers mean if they are percent; `POINTS` for others."""
     strict: bool
     """Whether each row has to have as many cells as there are headings, as in text files."""
 
@@ -76,7 +78,10 @@ def _draft(plan: Plan, line: int, cells: Sequence[Cell]) -> Draft:
             if is_empty(cell):
                 continue
             draft.filled.add(path)
-        _put(draft, one, cell, heading, plan.form)
+        form = plan.form
+        if one.kind is Kind.PERCENT and place is not None:
+            form = replace(form, scale=plan.scales.get(place, Scale.POINTS))
+        _put(draft, one, cell, heading, form)
     _mend_zip(draft, plan)
     return draft
 

@@ -7,10 +7,11 @@ was changed so that it fits is told. Formulas are never computed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from kompass.accounting.cells import value_of
@@ -55,7 +56,31 @@ _TIMED_DAY = re.compile(r"(\S+?)(?:[ T]00:00(?::00(?:\.0+)?)?)\Z")
 _SERIALS = range(20_000, 110_000)
 """Numbers that days are written as: from 1954 to 2201, counted from 1900."""
 _PHONE_SIGNS = re.compile(r"[./\u2010-\u2015\u00a0]")
+_EXACT = 10**15
+"""From here on a number of a spreadsheet has lost digits."""
+_SHORTENED = re.compile(r"\s*[0-9](?:[.,][0-9]+)?E\+[0-9]+\s*\Z", re.IGNORECASE)
+"""A long number as a spreadsheet shows it in a narrow column, and writes it into text files: `4,9E+11`."""
 _BETWEEN = re.compile(r"[;|\n]|,\s")
+
+
+class Scale(StrEnum):
+    """What the numbers of a spreadsheet's column mean if they are percent. Its format isn't known: 1 may be
+    1 %, or 100 % as a cell of that format has it.
+    """
+
+    POINTS = "points"
+    FRACTIONS = "fractions"
+    UNCLEAR = "unclear"
+
+
+def scale_of(cells: Iterable[Cell]) -> Scale:
+    """By the cells of a column."""
+    numbers = [abs(cell) for cell in cells if type(cell) in (int, float)]
+    if any(number > 1 for number in numbers):
+        return Scale.POINTS
+    if any(0 < number < 1 for number in numbers):
+        return Scale.FRACTIONS
+    return Scale.UNCLEAR if 1 in numbers else Scale.POINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +90,8 @@ class Form:
     decimal: str = ","
     day: str = "DD.MM.YYYY"
     from_1904: bool = False
+    scale: Scale = Scale.POINTS
+    """Of the column."""
 
     @property
     def dialect(self) -> Dialect:
@@ -117,30 +144,56 @@ def _text(cell: Cell) -> str:
     return shown(cell).strip()
 
 
+def _exact(cell: Cell) -> str:
+    """A name, number or address as it was written. Raises `CellError` for what a spreadsheet has made of
+    it.
+    """
+    if isinstance(cell, dict) and ("day" in cell or "moment" in cell):
+        raise _made_into("a day", "einem Tag")
+    if isinstance(cell, bool):
+        raise _made_into("yes or no", "ja oder nein")
+    if (isinstance(cell, float) and abs(cell) >= _EXACT) or (
+        isinstance(cell, str) and _SHORTENED.match(cell)
+    ):
+        raise _made_into("a number that has lost digits", "einer Zahl, der Ziffern fehlen")
+    return _text(cell)
+
+
+def _made_into(what: str, was: str) -> CellError:
+    return CellError(
+        "cell.text",
+        f"was made into {what} by the spreadsheet: give the cell the format text, and write it anew",
+        f"hat die Tabelle zu {was} gemacht: Zelle als Text formatieren und neu schreiben",
+    )
+
+
 def _line(cell: Cell, field: Field, form: Form) -> Read:
-    return Read(_SPACES.sub(" ", _text(cell)))
+    return Read(_SPACES.sub(" ", _exact(cell)))
 
 
 def _lines(cell: Cell, field: Field, form: Form) -> Read:
     return Read(_text(cell).replace("\r\n", "\n").replace("\r", "\n"))
 
 
+_LOST_SIGN = Problem(
+    "note.phone",
+    "is a number in the spreadsheet: a zero or + in front may be missing",
+    "steht als Zahl in der Tabelle: eine führende Null oder ein + kann fehlen",
+)
+
+
 def _phone(cell: Cell, field: Field, form: Form) -> Read:
-    return Read(_SPACES.sub(" ", _PHONE_SIGNS.sub(" ", _text(cell))).strip())
+    note = _LOST_SIGN if isinstance(cell, int | float) else None
+    return Read(_SPACES.sub(" ", _PHONE_SIGNS.sub(" ", _exact(cell))).strip(), note)
 
 
 def _vat(cell: Cell, field: Field, form: Form) -> Read:
-    return Read(re.sub(r"[\s.\-]", "", _text(cell)).upper())
+    return Read(re.sub(r"[\s.\-]", "", _exact(cell)).upper())
 
 
 def _website(cell: Cell, field: Field, form: Form) -> Read:
-    text = _text(cell)
+    text = _exact(cell)
     return Read(text if re.match(r"[A-Za-z][A-Za-z+.-]*:", text) else f"https://{text}")
-
-
-def _zip(cell: Cell, field: Field, form: Form) -> Read:
-    """Spreadsheets take it for a number, and its zero away. Whether that was German its document says."""
-    return Read(_SPACES.sub(" ", _text(cell)))
 
 
 def with_zero(zip_code: str) -> Read:
@@ -157,7 +210,7 @@ def with_zero(zip_code: str) -> Read:
 
 
 def _code(cell: Cell, field: Field, form: Form) -> Read:
-    return Read(_text(cell))
+    return Read(_exact(cell))
 
 
 def _number(cell: Cell, field: Field, form: Form) -> Read:
@@ -188,14 +241,19 @@ def _integer(cell: Cell, field: Field, form: Form) -> Read:
 
 
 def _percent(cell: Cell, field: Field, form: Form) -> Read:
-    """`50 %`, `50`, or in a spreadsheet 0.5, which it shows as 50 %."""
+    """`50 %`, `50`, or in a spreadsheet 0.5, which it shows as 50 %: see `Scale`."""
     if isinstance(cell, str):
         bare = cell.strip().removesuffix("%").rstrip()
         number = _decimal(bare, field, form)
     else:
-        number = Decimal(format(cell, ".12g")) if type(cell) in (int, float) else _decimal(cell, field, form)
-        if 0 < number < 1:
-            number *= 100
+        is_number = type(cell) in (int, float)
+        if is_number and form.scale is Scale.UNCLEAR and cell == 1:
+            raise CellError(
+                "cell.percent",
+                "may be 1 % or 100 %: write it as a text, with the %",
+                "kann 1 % oder 100 % sein: bitte als Text mit % schreiben",
+            )
+        number = _decimal(100 * cell if is_number and form.scale is Scale.FRACTIONS else cell, field, form)
     if number == int(number):
         return Read(int(number))
     if field.decimals is None:
@@ -292,7 +350,7 @@ _READERS: Mapping[Kind, Callable[[Cell, Field, Form], Read]] = {
     Kind.TEXT: _lines,
     Kind.PHONE: _phone,
     Kind.VAT: _vat,
-    Kind.ZIP: _zip,
+    Kind.ZIP: _line,
     Kind.WEBSITE: _website,
     Kind.EMAIL: _code,
     Kind.CODE: _code,

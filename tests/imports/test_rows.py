@@ -17,7 +17,7 @@ from kompass.imports.drafts import Plan, check_shape, drafts, members_of
 from kompass.imports.mapping import How, guess, header_place, source_of
 from kompass.imports.synonyms import SYNONYMS, WORDS
 from kompass.imports.targets import Field, Kind, name_key, targets
-from kompass.imports.values import Form, value
+from kompass.imports.values import Form, scale_of, value
 from replication.protocol import jsontext
 from tests.needs import ROOT
 
@@ -27,6 +27,9 @@ DOC = ROOT / "docs" / "imports.md"
 
 def field(path: str, doctype: str = "customer") -> Field:
     return targets()[doctype].fields[path]
+
+
+DISCOUNT = field("paymentTerms.discountPercentage", "supplier")
 
 
 def of_kind(kind: Kind) -> Field:
@@ -127,7 +130,6 @@ VALUES: list[tuple[Kind, Any, Any]] = [
     (Kind.NUMBER, "€ 12", 12),
     (Kind.NUMBER, 19.989999999999998, 19.99),
     (Kind.PERCENT, "50 %", 50),
-    (Kind.PERCENT, 0.5, 50),
     (Kind.PERCENT, 75, 75),
     (Kind.BOOLEAN, "Ja", True),
     (Kind.BOOLEAN, "nein", False),
@@ -174,12 +176,42 @@ def test_days_of_both_calendars() -> None:
         *((Kind.BOOLEAN, one) for one in ("vielleicht", 2.5)),
         *((Kind.INTEGER, one) for one in ("1,5", "x")),
         (Kind.WORD, "Quatsch"),
+        *((kind, {"day": "2026-05-03"}) for kind in (Kind.LINE, Kind.ZIP, Kind.CODE, Kind.PHONE)),
+        *((kind, "4,9E+11") for kind in (Kind.LINE, Kind.PHONE, Kind.CODE, Kind.VAT)),
+        *((kind, 1.2345678901234568e18) for kind in (Kind.LINE, Kind.CODE)),
+        (Kind.LINE, True),
     ],
 )
 def test_what_cells_cannot_say(kind: Kind, cell: Any) -> None:
     with pytest.raises(CellError) as error:
         value(cell, of_kind(kind), Form())
     assert error.value.problem.grund
+
+
+@pytest.mark.parametrize(
+    ("cells", "wanted"),
+    [
+        ([0.25, 1.0, 0.0, None], [25, 100, 0]),
+        ([50, 1, 0], [50, 1, 0]),
+        ([2, 0.5, "3 %"], [2, 0.5, 3]),
+        ([1.0, 0.0], ["cell.percent", 0]),
+    ],
+)
+def test_percent_are_meant_as_the_whole_column_has_them(cells: list[Any], wanted: list[Any]) -> None:
+    """100 % in a cell of that format is stored as 1."""
+    form = Form(scale=scale_of(cells))
+    found: list[Any] = []
+    for cell in cells:
+        try:
+            found += [] if cell is None else [value(cell, DISCOUNT, form).value]
+        except CellError as error:
+            found.append(error.problem.rule)
+    assert found == wanted
+
+
+def test_a_number_in_place_of_a_telephone_number_is_told() -> None:
+    found = value(221123456.0, field("phone"), Form())
+    assert (found.value, found.note is not None) == ("221123456", True)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +223,7 @@ def test_german_words_for_few_values(word: str, wanted: str) -> None:
 
 def plan(*headings: str, **values: str) -> Plan:
     columns = {one.field: at for at, one in enumerate(guess(headings, CUSTOMER, None)) if one.field}
-    return Plan(CUSTOMER, columns, headings, Form(), values, strict=True)
+    return Plan(CUSTOMER, columns, headings, Form(), values, {}, strict=True)
 
 
 def test_a_zero_that_a_spreadsheet_took_comes_back_in_germany_alone() -> None:
@@ -253,7 +285,7 @@ def test_whatever_stands_in_cells_a_sound_row_is_a_document(doctype: str, data: 
     target = targets()[doctype]
     fields = list(target.fields)
     cells = data.draw(st.lists(CELLS, min_size=len(fields), max_size=len(fields)))
-    one = Plan(target, {path: at for at, path in enumerate(fields)}, fields, Form(), {}, strict=True)
+    one = Plan(target, {path: at for at, path in enumerate(fields)}, fields, Form(), {}, {}, strict=True)
     for draft in drafts(one, [(2, cells)]):
         members = members_of(draft, target, doctype, new=True)
         check_shape(draft, one, doctype, members)
