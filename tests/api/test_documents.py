@@ -12,7 +12,6 @@ import pytest
 
 from kompass.business import BusinessRules
 from kompass.domain.examples.parts import docid
-from kompass.resources import lists
 from kompass.resources.catalogue import RESOURCES
 from kompass.server import Product
 from kompass.sync.opening import DATABASE
@@ -332,36 +331,6 @@ async def test_a_list_whose_index_is_dropped_meanwhile_is_whole(
     monkeypatch.setattr(PersonalDatabase, "refresh_index", dropped)
     assert await names(client, sort="companyName") == ["Apfelhof"]
     assert drops == []
-
-
-async def test_a_value_of_many_is_not_counted_each_time(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(5):
-        await create(client, f"Hof {number}", rating="A")
-    expected = [f"Hof {number}" for number in range(5)]
-    asked: list[int] = []
-    scan = PersonalDatabase.scan_documents
-
-    async def counted(self: PersonalDatabase, *given: Any, limit: int, **more: Any) -> Any:
-        asked.append(limit)
-        return await scan(self, *given, limit=limit, **more)
-
-    monkeypatch.setattr(PersonalDatabase, "scan_documents", counted)
-    monkeypatch.setattr(lists, "FEW", 2)
-    monkeypatch.setattr(lists, "_many", {})
-    wanted: dict[str, Any] = {"rating": "A", "sort": "companyName"}
-    assert await names(client, **wanted) == expected
-    assert asked == [3, 51]
-    assert await names(client, **wanted) == expected
-    assert asked == [3, 51, 51]
-    assert await names(client, ANNA, **wanted) == expected
-    assert asked[3:] == [3, 51], "others may read others"
-    monkeypatch.setattr(lists, "MANY_SECONDS", -1)
-    monkeypatch.setattr(lists, "_many", {})
-    assert await names(client, **wanted) == expected
-    assert await names(client, **wanted) == expected
-    assert asked[5:] == [3, 51] * 2
 
 
 async def test_whichever_is_there_is_changed_though_others_change_it_too(client: httpx.AsyncClient) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from replication.store.sqlite import Reading
-from replication.store.values import IndexEntry, KeyRange
+from replication.store.values import KeyRange
 
 BROAD = 5000
 """Documents from which on somebody's ids are found by going through all ids."""
@@ -15,8 +15,6 @@ MINE = (
     " WHERE h.user = :user"
 )
 """The numbers of documents somebody sees, one as often as he has a channel of it."""
-_OTHER_TYPES = "SELECT num FROM access_channels WHERE name >= 'all:' AND name < 'all;' AND name != :whole"
-"""Channels with all documents of one type, but for that of the type that is asked for."""
 SEES = (
     "EXISTS (SELECT 1 FROM access_entries e CROSS JOIN access_holdings h"
     " ON h.user = :user AND h.channel = e.channel WHERE e.doc = d.num)"
@@ -47,48 +45,6 @@ def count_before(reading: Reading, user: str, span: KeyRange) -> int:
         {"user": user, "start": span.start},
     ).get
     return int(found)
-
-
-def entries(
-    reading: Reading,
-    user: str,
-    signature: str,
-    span: tuple[bytes, bytes | None],
-    after: IndexEntry | None,
-    descending: bool,
-    doctype: str | None,
-) -> list[IndexEntry] | None:
-    """What an index lists of somebody's documents with low <= key < high, behind an entry, in its order.
-
-    `doctype`: all that it lists there is of that type. None if he sees so many documents of it that going
-    through the index finds them sooner.
-    """
-    mine = MINE
-    args: dict[str, Any] = {"user": user, "signature": signature, "low": span[0]}
-    if doctype is not None:
-        # What everybody with a role reads of other types is most of what he sees.
-        mine += f" AND h.channel NOT IN ({_OTHER_TYPES})"
-        args["whole"] = f"all:{doctype}"
-    most: dict[str, Any] = {"most": BROAD, **args}
-    if reading.connection.execute(f"SELECT count(*) FROM ({mine} LIMIT :most)", most).get >= BROAD:
-        return None
-    clauses, high = "e.key >= :low", span[1]
-    if high is not None:
-        clauses += " AND e.key < :high"
-        args["high"] = high
-    if after is not None:
-        clauses += f" AND (e.key, e.id) {'<' if descending else '>'} (:key, :id)"
-        args |= {"key": after.key, "id": after.id}
-    order = "e.key DESC, e.id DESC" if descending else "e.key, e.id"
-    rows: Any = reading.connection.execute(
-        "SELECT e.key, e.id FROM"
-        f" (SELECT DISTINCT d.id FROM access_docs d WHERE NOT d.deleted AND d.num IN ({mine})) AS mine"
-        " CROSS JOIN index_entries e ON e.id = mine.id"
-        " AND e.index_num = (SELECT num FROM indexes WHERE signature = :signature)"
-        f" WHERE {clauses} ORDER BY {order}",
-        args,
-    )
-    return [IndexEntry(key, docid) for key, docid in rows]
 
 
 def _mine(reading: Reading, user: str) -> str:

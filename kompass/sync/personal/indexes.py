@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Any
 
-from kompass.sync.index import listing
+from kompass.sync.index import entries
+from kompass.sync.index.entries import Listing, Span
 from kompass.sync.personal.person import Person
 from kompass.sync.positions import position, split
+from replication.protocol.collation import above
 from replication.store.interface import DocumentMapper, RowMapper
-from replication.store.sqlite import id_list
+from replication.store.sqlite import Reading
 from replication.store.values import (
     Document,
     IndexEntry,
@@ -27,8 +28,6 @@ from replication.store.values import (
 
 SCANNED = 1000
 """Entries of an index that are looked at in one go."""
-RARE = 10
-"""If fewer than one of so many is his, his documents are gone through instead of the index."""
 
 
 class Indexes(Person):
@@ -50,63 +49,29 @@ class Indexes(Person):
         skip: int = 0,
         limit: int = 1000,
     ) -> list[IndexEntry]:
-        found = await self.scan_documents(
-            signature, (low, high), seq=seq, after=after, descending=descending, limit=skip + limit
-        )
+        span = Span(signature, low, above(b"") if high is None else high)
+        listing = Listing(span, descending)
+        found = await self.scan_documents(listing, seq=seq, after=after, limit=skip + limit)
         return [entry for entry, _ in found[skip:]]
 
     async def scan_documents(
-        self,
-        signature: str,
-        span: tuple[bytes, bytes | None],
-        *,
-        seq: int = 0,
-        after: IndexEntry | None = None,
-        descending: bool = False,
-        limit: int = 1000,
-        doctype: str | None = None,
+        self, listing: Listing, *, seq: int = 0, after: IndexEntry | None = None, limit: int = 1000
     ) -> list[tuple[IndexEntry, Document]]:
-        """The entries of `scan_index` with low <= key < high, and the documents that they list.
+        """The next entries of a listing, with the documents that they list: fewer than `limit` at its end.
 
-        `doctype`: they are all of that type.
+        Raises `IndexBehindError` if one of its indexes has not been brought up to `seq`.
         """
         found: list[tuple[IndexEntry, Document]] = []
-        size = 0
-        while len(found) < limit:
-            # What is looked at is read: no more than are asked for, as long as they are his.
-            size = min(max(2 * size, limit), SCANNED)
-            reached = await self._reached(signature)
-            page = await self._database.scan_index(
-                signature, *span, seq=split(seq)[0], after=after, descending=descending, limit=size
-            )
-            current = self._current({entry.id for entry in page}, reached)
-            found += [(entry, current[entry.id]) for entry in page if entry.id in current]
-            if len(page) < size:
-                break
-            after = page[-1]
-            if len(current) * RARE < len(page) and len(found) < limit:
-                with self._reading() as reading:
-                    his = listing.entries(reading, self._user, signature, span, after, descending, doctype)
-                rest = None if his is None else self._shown(his, limit - len(found), reached)
-                if rest is not None:
-                    found += rest
-                    break
+        while True:
+            with self._reading() as reading:
+                size = min(limit - len(found), SCANNED)
+                page = entries.find(reading, self._user, listing, after, size, seq=split(seq)[0])
+                current = self._current(reading, {entry.id for entry in page.entries}, page.reached)
+            found += [(entry, current[entry.id]) for entry in page.entries if entry.id in current]
+            if page.after is None or len(found) == limit:
+                return found
+            after = page.after
             await asyncio.sleep(0)
-        return found[:limit]
-
-    def _shown(
-        self, entries: Sequence[IndexEntry], limit: int, reached: int
-    ) -> list[tuple[IndexEntry, Document]]:
-        """The first ones of these that he sees."""
-        found: list[tuple[IndexEntry, Document]] = []
-        size = min(SCANNED, limit)
-        for start in range(0, len(entries), size):
-            page = entries[start : start + size]
-            current = self._current({entry.id for entry in page}, reached)
-            found += [(entry, current[entry.id]) for entry in page if entry.id in current]
-            if len(found) >= limit:
-                break
-        return found
 
     @property
     def design_version(self) -> int:
@@ -147,7 +112,8 @@ class Indexes(Person):
             )
             if not page:
                 return
-            current = self._current({row.id for row in page}, reached)
+            with self._reading() as reading:
+                current = self._current(reading, {row.id for row in page}, reached)
             yield [row for row in page if row.id in current]
             last = page[-1]
             if descending:
@@ -161,18 +127,13 @@ class Indexes(Person):
         state = await self._database.index_state(signature)
         return state.seq if state is not None else 0
 
-    def _current(self, docids: Collection[str], reached: int) -> dict[str, Document]:
+    def _current(self, reading: Reading, docids: Collection[str], reached: int) -> dict[str, Document]:
         """Those of these that he sees, and that have not changed since `reached`.
 
         What an index read before belongs to a revision that he may not have been meant to see.
         """
-        with self._reading() as reading:
-            seen = self._winners(reading, docids)
-            rows: Any = reading.connection.execute(
-                "SELECT docs.id FROM json_each(?) CROSS JOIN docs ON docs.id = value WHERE docs.seq <= ?",
-                (id_list(seen), reached),
-            )
-            return {docid: seen[docid] for (docid,) in rows}
+        seen = self._winners(reading, docids)
+        return {docid: document for docid, document in seen.items() if document.seq <= reached}
 
     async def index_version(self, signature: str) -> IndexVersion | None:
         """None: only what is reduced asks for it, and nobody's rows alone can be."""
