@@ -1,13 +1,15 @@
 """Which encoding a file has, from all of its bytes, in memory that doesn't grow with them.
 
 Four can come: UTF-8 and UTF-16, each with and without its mark, and Windows-1252. UTF-8 shows itself, as no
-other text with umlauts happens to be sound UTF-8; what isn't is Windows-1252, if that has all of its bytes.
+other text with umlauts happens to be sound UTF-8; what isn't is Windows-1252, if that has all of its bytes
+and they make words.
 A file that is neither, or first one and then the other, is refused: a wrong guess would be stored as names.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +22,9 @@ SAMPLE = 128 * 1024
 _PIECE = 64 * 1024
 _UNKNOWN_TO_WINDOWS = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 _USUAL = bytes("äöüÄÖÜßéèáàâêçñ€§°²³´–„“”‚‘’…«»©®½\u00a0", "cp1252")
+_UMLAUTS = bytes("äöüÄÖÜß", "cp1252")
+_FOREIGN = re.compile(rb"[A-Za-z][\x84\x94\x8a\x9f\xa7][a-z]")
+"""Quotes, a paragraph sign, Š or Ÿ within a word: of DOS these are ä and ö, of an old Mac ä, ü and ß."""
 _ASCII = bytes(range(128))
 
 
@@ -75,6 +80,9 @@ class _Watch:
         self.windows = True
         self.high = 0
         self.usual = 0
+        self.umlauts = 0
+        self.foreign = False
+        """Whether signs that are letters elsewhere stand within words."""
 
     def see(self, piece: bytes) -> None:
         if b"\0" in piece:
@@ -86,6 +94,8 @@ class _Watch:
             high = piece.translate(None, _ASCII)
             self.high += len(high)
             self.usual += len(high) - len(high.translate(None, _USUAL))
+            self.umlauts += len(high) - len(high.translate(None, _UMLAUTS))
+            self.foreign = self.foreign or _FOREIGN.search(piece) is not None
             self.windows = self.windows and len(high.translate(None, _UNKNOWN_TO_WINDOWS)) == len(high)
         if self.broken_at is None:
             try:
@@ -143,7 +153,7 @@ def _judged(watch: _Watch, sample: bytes) -> _Judged:
             f"beginnt als UTF-8 und ist es ab Zeile {line} nicht mehr: aus zwei Dateien gemischt",
             line,
         )
-    if not watch.windows:
+    if not watch.windows or (watch.foreign and not watch.umlauts):
         raise _none(
             "is neither UTF-8 nor Windows-1252 (perhaps of DOS or an old Mac); save it as UTF-8",
             "ist weder UTF-8 noch Windows-1252 (vielleicht von DOS oder Mac); bitte als UTF-8 speichern",

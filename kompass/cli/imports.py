@@ -89,7 +89,7 @@ def import_table(
         if said is not None:
             one = client.send("PUT", f"/imports/{docid}/mapping", said)
         if not as_json:
-            _tell_columns(one)
+            _tell_reading(one)
         told = one
         if dry_run or duplicates is Duplicates.ASK:
             client.post(f"/imports/{docid}/execute", {"dryRun": True, "duplicates": duplicates.value})
@@ -127,7 +127,12 @@ def _settled(client: Client, docid: str, bar: Bar) -> Any:
         wait = min(1.5 * wait, longest)
 
 
-def _tell_columns(one: Any) -> None:
+def _tell_reading(one: Any) -> None:
+    for finding in one["findings"]:
+        if finding["what"] in ("encoding", "delimiter") and finding["sure"] == "guessed":
+            typer.echo(f"{finding['what']}: {finding['value']} is a guess: {finding['reason']}", err=True)
+    for note in one["notes"]:
+        typer.echo(f"the file: {note['reason']}", err=True)
     for column in one["columns"]:
         meaning = (
             f"{column['field']} ({column['how']}, {column['confidence']:.0%})" if column["field"] else "-"

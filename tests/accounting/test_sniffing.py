@@ -122,6 +122,8 @@ def test_a_spreadsheets_line_about_what_separates_is_obeyed() -> None:
     ("data", "said"),
     [
         ("Müller".encode("cp850") + b"\r\n", "neither UTF-8 nor Windows-1252"),
+        ("Käse;Köln".encode("cp850") + b"\r\n", "neither UTF-8 nor Windows-1252"),
+        ("Müller;Straßburg".encode("mac-roman") + b"\r\n", "neither UTF-8 nor Windows-1252"),
         ("Müller;1\r\n".encode() + "Größ;2\r\n".encode("cp1252"), "isn't any more in line 2"),
         ("A;B\r\n".encode("utf-32"), "UTF-32"),
         (b"PK\x03\x04\0\0\0;;;\0\0", "zero bytes"),
@@ -131,6 +133,11 @@ def test_what_is_no_text_of_ours_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(UnreadableError, match=said) as caught:
         sniff(io.BytesIO(data))
     assert caught.value.problem.grund
+
+
+def test_signs_that_dos_has_for_umlauts_are_quotes_where_they_stand_like_quotes() -> None:
+    found = sniff(io.BytesIO("Hof „Käse“;a\r\nMüllers „Öl”s;b\r\n".encode("cp1252")))
+    assert found.encoded.encoding == "windows-1252"
 
 
 @settings(max_examples=examples(100), deadline=None)

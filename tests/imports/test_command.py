@@ -76,6 +76,15 @@ async def test_a_mapping_in_a_file(office: Office, tmp_path: Path) -> None:
     assert (done.exit_code, "1 created" in done.output) == (0, True), done.output
 
 
+async def test_what_is_guessed_of_a_file_is_told(office: Office, tmp_path: Path) -> None:
+    file = tmp_path / "kunden.xls"
+    file.write_bytes(customers(customer("Køge Ost", "Kšln")).rstrip().encode("cp1252"))
+    done = await run(office, file, "--type", "customer", "--dry-run")
+    assert "encoding: windows-1252 is a guess" in done.output
+    assert "the file: is csv, whatever its name says" in done.output
+    assert "the file: its last line has no end" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
