@@ -24,7 +24,6 @@ LEASE_SECONDS = 120
 _SWEPT = 100
 """Keys that are dropped at a time because their day is over."""
 
-_VERSION = 1
 _TABLES = """
 CREATE TABLE requests (
     mark BLOB PRIMARY KEY,
@@ -135,7 +134,6 @@ class Requests:
                 self._file = SqlFile(
                     self._path,
                     _TABLES,
-                    _VERSION,
                     failure=RequestsError,
                     # What a power cut takes from it is found again: ids follow from keys.
                     pragmas=("synchronous = NORMAL",),

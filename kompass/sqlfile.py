@@ -20,8 +20,16 @@ import structlog
 from kompass.settings import Settings
 from kompass.shared_files import SharedFiles
 from replication.protocol.errors import ProtocolError
-from replication.store.sqlite import CopyDivergedError, Entry, Journal, JournalGapError
-from replication.store.sqlite.copies import Copy, Recording, Told, play, position_of, prepare
+from replication.store.sqlite import CopyDivergedError, Entry, Journal, JournalGapError, TablesAheadError
+from replication.store.sqlite.copies import (
+    Copy,
+    Recording,
+    Told,
+    change_by,
+    play,
+    position_of,
+    prepare,
+)
 from replication.store.sqlite.shared import is_copy
 
 MAX_LINE = 500
@@ -47,19 +55,20 @@ class SqlFile:
         self,
         path: Path,
         tables: str,
-        version: int,
         *,
         failure: type[Exception],
+        steps: Sequence[str] = (),
         busy: float = 5.0,
         pragmas: Sequence[str] = (),
         shared: SharedFiles | None = None,
     ) -> None:
-        """`tables`: statements that make them, as `version` has them. `busy`: seconds to wait for another
-        process. `shared`: the file is a copy. Raises `failure`, with a text for people, if the file can't be
-        used or is of a newer version.
+        """`tables`: statements that make them. `steps`: those from each version to the next, the first
+        one's first. `busy`: seconds to wait for another process. `shared`: the file is a copy. Raises
+        `failure`, with a text for people, if the file can't be used or is of a newer version.
         """
         self.path = path
         self._failure = failure
+        self._steps = steps
         self._lock = threading.RLock()
         self._journal: Journal | None = None
         self._shared = shared
@@ -67,15 +76,14 @@ class SqlFile:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if shared is None and is_copy(path):
                 raise failure(f"{path} is a copy of a cluster's: name the cluster with KOMPASS_JOURNAL_DSN")
-            self._make = partial(_make, tables, version, failure)
+            self._make = partial(_make, tables, failure, steps)
             if shared is not None:
                 with self._asking():
                     self._journal = shared.journal(path, self._make)
             self._busy = int(1000 * busy)
             self._pragmas = ("journal_mode = WAL", *pragmas)
             self._connection = self._opened()
-            if self._connection.pragma("user_version") != version:
-                self._prepare(tables, version, failure)
+            self._prepare(tables)
         except (OSError, apsw.Error) as error:
             raise failure(f"{path} can't be used: {error}") from error
 
@@ -89,16 +97,38 @@ class SqlFile:
             prepare(connection)
         return connection
 
-    def _prepare(self, tables: str, version: int, failure: type[Exception]) -> None:
-        with self._alone() as connection:
-            stored = connection.pragma("user_version")
-            if stored > version:
-                raise failure(f"{self.path} is of a newer version of this program ({stored})")
-            if 0 < stored < version:
-                raise failure(f"{self.path} is of an earlier version of this program ({stored})")
-            if stored == 0:
-                connection.execute(tables)
-                connection.pragma("user_version", version)
+    def _prepare(self, tables: str) -> None:
+        """Brings a file whose tables aren't those of this program to that, in all copies."""
+        if self._stored() == self._version:
+            return
+        if self._journal is None:
+            with self._alone() as connection:
+                if self._stored() == 0:
+                    connection.execute(_numbered(tables, self._version))
+                elif missing := self._missing():
+                    connection.execute(missing)
+            return
+        with self._lock, self._asking(), self._journal.turn() as turn:
+            self._play(turn.since)
+            if missing := self._missing():
+                # Whoever begins with an earlier file plays this, too: nothing has to be saved for it.
+                change_by(self._connection, turn, missing)
+
+    @property
+    def _version(self) -> int:
+        return 1 + len(self._steps)
+
+    def _stored(self) -> int:
+        """The version that the file has; 0 without tables. Raises `failure` for one that is newer."""
+        stored: int = self._connection.pragma("user_version")
+        if stored > self._version:
+            raise self._failure(f"{self.path} is of a newer version of this program ({stored})")
+        return stored
+
+    def _missing(self) -> str:
+        """Statements between the tables there and those of this program; empty if there are none."""
+        steps = self._steps[self._stored() - 1 :]
+        return _numbered(";".join(steps), self._version) if steps else ""
 
     def close(self) -> None:
         with self._lock:
@@ -142,14 +172,15 @@ class SqlFile:
         """What goes wrong with the journal, as what goes wrong with a file."""
         try:
             yield
+        except TablesAheadError as error:
+            raise self._failure(f"{self.path} is of a newer version of this program: {error}") from error
         except ProtocolError as error:
             raise self._failure(error.reason) from error
 
     def _play(self, since: Callable[[int, str], Iterable[Entry]]) -> None:
         """A copy that can't follow, for it wasn't asked for long, is replaced."""
         try:
-            for _ in play(self._connection, since):
-                pass
+            self._follow(since)
         except (CopyDivergedError, JournalGapError) as error:
             log.info("a copy that is out of step is fetched anew", file=self.path.name, why=str(error))
             assert self._shared is not None
@@ -158,8 +189,13 @@ class SqlFile:
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
             self._journal = self._shared.journal(self.path, self._make)
             self._connection = self._opened()
-            for _ in play(self._connection, since):
-                pass
+            self._follow(since)
+
+    def _follow(self, since: Callable[[int, str], Iterable[Entry]]) -> None:
+        """Raises `failure` if a newer program has changed the tables."""
+        for _ in play(self._connection, since):
+            pass
+        self._stored()
 
     @contextmanager
     def _alone(self) -> Iterator[apsw.Connection]:
@@ -167,6 +203,7 @@ class SqlFile:
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._stored()
                 yield self._connection
             except BaseException:
                 self._connection.execute("ROLLBACK")
@@ -187,8 +224,12 @@ class SqlFile:
             return fetch(self._connection, query, values)
 
 
-def _make(tables: str, version: int, failure: type[Exception], path: Path) -> None:
-    SqlFile(path, tables, version, failure=failure).close()
+def _make(tables: str, failure: type[Exception], steps: Sequence[str], path: Path) -> None:
+    SqlFile(path, tables, failure=failure, steps=steps).close()
+
+
+def _numbered(statements: str, version: int) -> str:
+    return f"{statements};PRAGMA user_version = {version};"
 
 
 def fetch(connection: apsw.Connection, query: str, values: Sequence[Any] = ()) -> list[Any]:

@@ -23,7 +23,7 @@ class Clock:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Iterator[tuple[SqlFile, SqlFile]]:
-    both = [SqlFile(tmp_path / "a.sqlite", leases.TABLE, 1, failure=ValueError) for _ in range(2)]
+    both = [SqlFile(tmp_path / "a.sqlite", leases.TABLE, failure=ValueError) for _ in range(2)]
     yield both[0], both[1]
     for one in both:
         one.close()

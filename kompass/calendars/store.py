@@ -21,7 +21,6 @@ AN_HOUR = 60
 """How often one may be fetched in an hour."""
 _HOUR = 3600
 _BYTES = 32
-_VERSION = 1
 _TABLES = """
 CREATE TABLE subscriptions (
     id TEXT PRIMARY KEY,
@@ -99,9 +98,7 @@ class CalendarStore:
         with self._lock:
             if self._opened is None:
                 path = self._directory / CALENDARS
-                self._opened = SqlFile(
-                    path, _TABLES, _VERSION, failure=CalendarStoreError, shared=self._shared
-                )
+                self._opened = SqlFile(path, _TABLES, failure=CalendarStoreError, shared=self._shared)
             return self._opened
 
     def close(self) -> None:

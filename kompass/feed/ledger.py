@@ -29,7 +29,6 @@ FILE = "feed/feed.sqlite"
 LONGEST_POSTPONED = 300.0
 """Seconds that nothing is put off by more than."""
 
-_VERSION = 1
 _TABLES = """
 CREATE TABLE dead (
     num INTEGER PRIMARY KEY,
@@ -134,7 +133,6 @@ class Ledger(SqlFile):
         super().__init__(
             directory / FILE,
             _TABLES,
-            _VERSION,
             failure=LedgerError,
             pragmas=("synchronous = FULL",),
             shared=shared,

@@ -31,7 +31,6 @@ CHUNK = 200
 MOST_OPEN = 20
 """Imports of one person that are kept and not executed."""
 
-_VERSION = 1
 _TABLES = """
 CREATE TABLE imports (
     id TEXT PRIMARY KEY,
@@ -182,7 +181,6 @@ class ImportStore(SqlFile):
         super().__init__(
             directory / IMPORTS,
             _TABLES,
-            _VERSION,
             failure=ImportStoreError,
             pragmas=("synchronous = NORMAL", "secure_delete = ON"),
             shared=shared,

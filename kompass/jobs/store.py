@@ -32,7 +32,6 @@ CHANGES_OF_ONE = 3
 CLOCK_SECONDS = 60.0
 """So far in the future nothing can have happened."""
 
-_VERSION = 1
 _TABLES = """
 CREATE TABLE generations (
     num INTEGER PRIMARY KEY,
@@ -172,7 +171,6 @@ class JobStore(SqlFile):
         super().__init__(
             directory / JOBS,
             _TABLES,
-            _VERSION,
             failure=JobStoreError,
             busy=busy,
             shared=shared,

@@ -19,7 +19,6 @@ from kompass.kept import LEXWARE
 from kompass.shared_files import SharedFiles
 from kompass.sqlfile import SqlFile, fetch
 
-_VERSION = 1
 _TABLES = f"""
 CREATE TABLE runs (
     num INTEGER PRIMARY KEY,
@@ -140,7 +139,6 @@ class LexwareStore(SqlFile):
         super().__init__(
             directory / LEXWARE,
             _TABLES,
-            _VERSION,
             failure=LexwareStoreError,
             busy=busy,
             shared=shared,

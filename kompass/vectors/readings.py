@@ -32,7 +32,6 @@ MOST_DUE = 20
 
 T = TypeVar("T")
 
-_VERSION = 1
 _TABLES = """
 CREATE TABLE embedder (name TEXT NOT NULL);
 CREATE TABLE readings (document TEXT, source TEXT, problem TEXT NOT NULL, PRIMARY KEY (document, source));
@@ -205,7 +204,6 @@ class Readings:
             file = SqlFile(
                 self._path,
                 _TABLES,
-                _VERSION,
                 failure=SinkUnavailableError,
                 pragmas=("synchronous = NORMAL", "secure_delete = ON"),
             )

@@ -6,13 +6,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import apsw
 import pytest
 
 from kompass import sqlfile
-from kompass.cluster.files import ClusterFiles
+from kompass.cluster.files import ClusterFiles, play
 from kompass.feed.ledger import FILE, Ledger, LedgerError, State, Status
 from kompass.jobs import running
 from kompass.jobs.desk import JobsDesk
@@ -22,6 +23,7 @@ from kompass.settings import Settings
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import DirectoryInUseError
 from tests.cluster.harness import Cluster, cluster
+from tests.test_sqlfile import UnusableError, first, note, notes, third
 
 pytestmark = [pytest.mark.slow]
 
@@ -190,3 +192,30 @@ def test_of_the_workers_of_a_cluster_one_hands_out(
     monkeypatch.setenv("KOMPASS_JOURNAL_DSN", "postgresql://journal@127.0.0.1:1/journal")
     with pytest.raises(OSError, match="can't be reached"), running.lead_of(Settings(data=tmp_path)):
         pytest.fail("nobody can lead")
+
+
+def test_a_newer_program_changes_the_tables_of_all_copies(made: Cluster, tmp_path: Path) -> None:
+    def shared() -> ClusterFiles:
+        return ClusterFiles(made.member().catalogue)
+
+    behind = first(tmp_path / "behind" / "notes.sqlite", shared())
+    old = first(tmp_path / "old" / "notes.sqlite", shared())
+    note(old, "a")
+    behind.close()
+    newer = [third(tmp_path / name / "notes.sqlite", shared()) for name in ("behind", "new", "old2")]
+    note(newer[1], "b")
+    for one in newer:
+        assert notes(one) == [("a", "old"), ("b", "")]
+        one.close()
+    with pytest.raises(UnusableError, match="is of a newer version of this program"):
+        note(old, "c")
+    with pytest.raises(UnusableError, match="is of a newer version of this program"):
+        old.rows("SELECT * FROM notes")
+    old.close()
+    copy = tmp_path / "backup.sqlite"
+    catalogue = made.member().catalogue
+    catalogue.fetch("file:notes.sqlite", copy)
+    play(copy, catalogue.journal("file:notes.sqlite").since)
+    with closing(apsw.Connection(str(copy))) as connection:
+        found = connection.execute("SELECT text, kind FROM notes ORDER BY num").fetchall()
+    assert found == [("a", "old"), ("b", "")], "a backup needn't know the tables"

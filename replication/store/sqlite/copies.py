@@ -63,6 +63,8 @@ class Told(NamedTuple):
     """What extensions said, for those of other copies: see `Extension.shared`."""
     tables: int = 0
     """The version that the tables have from this entry on, if it is another one."""
+    statements: str | None = None
+    """SQL that makes other tables of those there, for files that aren't databases: any program can run it."""
 
 
 class Tables(NamedTuple):
@@ -267,6 +269,8 @@ def _play(connection: apsw.Connection, entry: Entry, told: Told, tables: Tables)
             return False
         if told.tables:
             _change_tables(connection, entry.num, told.tables, tables)
+        if told.statements:
+            connection.execute(told.statements)
         with _as_told(connection, told):
             if entry.changes:
                 _apply(connection, entry)
@@ -313,6 +317,18 @@ def change_tables(connection: apsw.Connection, journal: Journal, tables: Tables)
             turn.append(entry)
             _set_position(connection, entry.num, entry.mark)
     return True
+
+
+def change_by(connection: apsw.Connection, turn: Turn, statements: str) -> int:
+    """Runs these here, and appends the entry that has them run in all other copies; this one is up to date.
+    The number of the entry.
+    """
+    entry = _next(connection, b"", Told(statements=statements))
+    with connection:
+        connection.execute(statements)
+        turn.append(entry)
+        _set_position(connection, entry.num, entry.mark)
+    return entry.num
 
 
 @contextmanager
