@@ -19,7 +19,6 @@ from kompass.kept import DATEV
 from kompass.shared_files import SharedFiles
 from kompass.sqlfile import SqlFile, fetch
 
-_VERSION = 1
 _TABLES = """
 CREATE TABLE batches (
     num INTEGER PRIMARY KEY,
@@ -103,7 +102,6 @@ class Batches:
                 self._opened = SqlFile(
                     self._path,
                     _TABLES,
-                    _VERSION,
                     failure=BatchesError,
                     shared=self._shared,
                     # What was taken out must not be forgotten by a loss of power: it would be booked twice.
