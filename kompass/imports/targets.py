@@ -90,6 +90,8 @@ class Field:
     required: bool
     words: Mapping[str, str]
     """What may be said -> the value that it means, of fields with few values."""
+    allowed: tuple[str, ...]
+    """What people are told that they may say there: German, where there is a word."""
     decimals: int | None = None
 
     @property
@@ -148,6 +150,7 @@ def _field(doctype: str, path: str, names: tuple[str, ...]) -> Field:
         (one.decimals for one in kinds.markers(info) if hasattr(one, "decimals") and hasattr(one, "low")),
         None,
     )
+    few = kind in (Kind.WORD, Kind.WORDS)
     return Field(
         path=path,
         kind=kind,
@@ -155,7 +158,8 @@ def _field(doctype: str, path: str, names: tuple[str, ...]) -> Field:
         label=label(tuple(path.split("."))),
         names=names,
         required=required,
-        words=MappingProxyType(dict(_words(doctype, name, bare))) if kind in (Kind.WORD, Kind.WORDS) else {},
+        words=MappingProxyType(dict(_words(doctype, name, bare))) if few else {},
+        allowed=tuple(german[0] for _, german in _values(doctype, name, bare)) if few else (),
         decimals=decimals,
     )
 
@@ -192,11 +196,16 @@ def _kind(name: str, bare: Any) -> Kind:
 
 
 def _words(doctype: str, name: str, bare: Any) -> Iterator[tuple[str, str]]:
-    values = get_args(bare if get_origin(bare) is Literal else kinds.plain(get_args(bare)[0]))
-    german = WORDS.get(f"{doctype}.{name}") or WORDS.get(name, {})
-    for value in values:
-        for word in (value, *german.get(value, ())):
+    for value, german in _values(doctype, name, bare):
+        for word in (value, *german):
             yield word_key(word), value
+
+
+def _values(doctype: str, name: str, bare: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each value with its German words, or itself."""
+    known = WORDS.get(f"{doctype}.{name}") or WORDS.get(name, {})
+    for value in get_args(bare if get_origin(bare) is Literal else kinds.plain(get_args(bare)[0])):
+        yield value, known.get(value, (value,))
 
 
 def word_key(word: str) -> str:

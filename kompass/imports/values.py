@@ -324,13 +324,9 @@ def _no_day(form: Form) -> CellError:
 def _word(cell: Cell, field: Field, form: Form) -> Read:
     found = field.words.get(word_key(_text(cell)))
     if found is None:
-        allowed = ", ".join(_german(field))
+        allowed = ", ".join(field.allowed)
         raise CellError("cell.word", f"must be one of: {allowed}", f"muss eines sein von: {allowed}")
     return Read(found)
-
-
-def _german(field: Field) -> list[str]:
-    return list(dict.fromkeys(field.words.values()))
 
 
 def _words(cell: Cell, field: Field, form: Form) -> Read:

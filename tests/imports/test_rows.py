@@ -221,6 +221,12 @@ def test_german_words_for_few_values(word: str, wanted: str) -> None:
     assert value(word, field("customerType"), Form()).value == wanted
 
 
+def test_what_may_be_said_is_told_in_german() -> None:
+    with pytest.raises(CellError) as error:
+        value("Quatsch", field("preferredVisitTime"), Form())
+    assert error.value.problem.grund == "muss eines sein von: vormittags, nachmittags, egal"
+
+
 def plan(*headings: str, **values: str) -> Plan:
     columns = {one.field: at for at, one in enumerate(guess(headings, CUSTOMER, None)) if one.field}
     return Plan(CUSTOMER, columns, headings, Form(), values, {}, strict=True)
