@@ -47,6 +47,7 @@ from kompass.imports.targets import targets
 PAGE = 100
 MOST = 1000
 PREVIEWED = 20
+_WITH_PROBLEMS = (Kind.WRONG, Kind.PARTLY, Kind.KEPT)
 _NONE = "There is no such import, or none of yours."
 
 # -- files -----------------------------------------------------------------------------------------
@@ -166,11 +167,14 @@ async def problems(request: Request) -> Response:
     person, _ = _person(request)
     desk = _desk(request)
     one = await _own(request, desk, person)
-    found = await _do(request, lambda: desk.opened().outcomes(one.id, kinds=(Kind.WRONG, Kind.KEPT)))
+    store = await _do(request, desk.opened)
 
     def told() -> Iterator[CellProblem]:
-        for row in found:
-            yield from (CellProblem(**each) for each in row.told.get("problems", ()))
+        after = 0
+        while page := store.outcomes(one.id, kinds=_WITH_PROBLEMS, after=after, limit=MOST):
+            for row in page:
+                yield from (CellProblem(**each) for each in row.told.get("problems", ()))
+            after = page[-1].line
 
     writer = Writer(profile("problems"))
     disposition = f'attachment; filename="fehler_{one.id}.csv"'

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kompass.client import Client
 
 NOT_ALL = 3
-"""Exit code: some rows were wrong, wait for a decision, or could not be undone."""
+"""Exit code: some rows were wrong in whole or in part, wait for a decision, or could not be undone."""
 TOLD = 20
 """Problems that are told on the terminal; `--json` tells more."""
 _MOST_TOLD = 1000
@@ -146,7 +146,7 @@ def _tell_reading(one: Any) -> None:
 
 def _tell(client: Client, told: Any, *, as_json: bool) -> None:
     counts = told["counts"]
-    bad = [kind for kind in ("wrong", "undecided", "kept") if counts.get(kind)]
+    bad = [kind for kind in ("wrong", "partly", "undecided", "kept") if counts.get(kind)]
     # Somebody else's rows are his.
     rows = [] if "columns" not in told else [row for kind in bad for row in _rows(client, told["id"], kind)]
     if as_json:

@@ -77,6 +77,15 @@ class Row:
         return Outcome(self.draft.line, self.kind, told)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A document that belongs to that of a row."""
+
+    row: Row
+    write: DocumentWrite
+    doc: dict[str, Any]
+
+
 class Run:
     """One piece of work on an import."""
 
@@ -137,7 +146,7 @@ class Run:
             self._own[row.docid] = row.draft.line
         for line, before in settled.items():
             duplicate = before.told.get("duplicate")
-            if before.kind in (Kind.UPDATED, Kind.UNCHANGED) and duplicate is not None:
+            if before.kind in (Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY) and duplicate is not None:
                 self._updated.setdefault(duplicate["id"], line)
         rows = [
             row
@@ -151,13 +160,13 @@ class Run:
         await self._decide(rows, settled)
         going = [row for row in rows if row.write is not None]
         if self._one.work is Work.CHECK:
-            await self._rehearse(going)
+            await self._rehearse([row for row in rows if row.write is not None or row.kind is Kind.UNCHANGED])
         else:
             planned = [Outcome(row.draft.line, Kind.PLANNED, {"docs": row.docs}) for row in going]
             if planned:
                 await asyncio.to_thread(self._note, planned)
             await self._store_rows(going)
-            await self._companions([row for row in rows if row.kind in _WRITTEN], settled)
+            await self._companions([row for row in rows if row.kind in _WRITTEN])
         await asyncio.to_thread(self._note, [row.outcome() for row in rows])
 
     def _shape(self, rows: Sequence[Row]) -> None:
@@ -182,28 +191,28 @@ class Run:
 
     async def _decide(self, rows: Sequence[Row], settled: Mapping[int, Outcome]) -> None:
         """What is to become of each row, with what is written for it."""
-        # What a row needs may be missing where it only updates.
-        sound = [row for row in rows if row.kind is None or self._may_update(row)]
+        # What a new document needs may be missing where a row only updates.
+        looked = [row for row in rows if row.kind is None or self._may_update(row)]
         writing = self._one.work is Work.WRITE
-        own = await self._view.winners([row.docid for row in sound]) if writing else {}
-        pairs = [(row.draft, row.members) for row in sound if row.docid not in own]
+        own = await self._view.winners([row.docid for row in looked]) if writing else {}
+        pairs = [(row.draft, row.members) for row in looked if row.docid not in own]
         stored = await asyncio.to_thread(self._lookups.duplicates, pairs)
         readable = await self._readable({found.id for found in stored.values()})
-        for row in sound:
+        for row in looked:
             if row.docid in own:
                 row.kind = Kind.CREATED
                 row.docs = [_doc(row.docid, self._one.type, orjson.loads(own[row.docid].text))]
                 self._file.add(str(row.draft.line), row.members, row.draft.said.get("customerNumber"))
                 continue
-            await self._decide_one(row, stored.get(row.draft.line), readable, settled)
+            problems = [one for one in row.draft.problems if not _is_missing(one)]
+            if not problems:
+                await self._decide_one(row, stored.get(row.draft.line), readable, settled)
+            elif row.draft.line in stored:
+                row.draft.problems = problems
 
     def _may_update(self, row: Row) -> bool:
-        """Whether all that is wrong with it is that something a new document needs is missing."""
-        allowed = self._duplicates == UPDATE or self._decisions.get(row.draft.line) == UPDATE
-        return allowed and all(
-            one.rule == "cell.value" and not one.value and one.reason == "is missing"
-            for one in row.draft.problems
-        )
+        wanted = self._decisions.get(row.draft.line, self._duplicates)
+        return wanted == UPDATE and not any(one.rule.startswith("row.") for one in row.draft.problems)
 
     async def _readable(self, docids: set[str]) -> dict[str, Document]:
         winners = await self._view.winners(sorted(docids)) if docids else {}
@@ -294,9 +303,17 @@ class Run:
         return writes.replaced(resource, stored, attached, bare, self._one.worker, now), changed
 
     async def _rehearse(self, rows: Sequence[Row]) -> None:
-        results = await self._view.rehearse([row.write for row in rows if row.write is not None])
-        for row, result in zip(rows, results, strict=True):
+        """With what belongs to them, which is judged as if they were stored."""
+        going = [(row, row.write) for row in rows if row.write is not None]
+        parts = await self._parts(rows)
+        writes = [*(write for _, write in going), *(part.write for part in parts)]
+        results = await self._view.rehearse(writes) if writes else []
+        for (row, _), result in zip(going, results, strict=False):
             self._settle(row, result)
+        for part, result in zip(parts, results[len(going) :], strict=True):
+            if part.row.kind in _WRITTEN:
+                self._settle_part(part, result)
+        for row in rows:
             row.docs = []
 
     async def _store_rows(self, rows: Sequence[Row]) -> None:
@@ -325,16 +342,21 @@ class Run:
 
     # -- companions ----------------------------------------------------------------------------
 
-    async def _companions(self, rows: Sequence[Row], settled: Mapping[int, Outcome]) -> None:
+    async def _companions(self, rows: Sequence[Row]) -> None:
         """What belongs to documents beside those of the rows, as the credit limit of a customer."""
+        parts = await self._parts(rows)
+        results = await self._view.write([part.write for part in parts]) if parts else []
+        for part, result in zip(parts, results, strict=True):
+            self._settle_part(part, result)
+
+    async def _parts(self, rows: Sequence[Row]) -> list[_Part]:
+        """What is to be written; what is there already goes to what its row has made."""
+        parts: list[_Part] = []
         for companion in self._plan.target.companions:
             some = [row for row in rows if has(row.draft, self._plan.target, companion)]
-            if not some:
-                continue
             resource = RESOURCES[plural(companion)]
             ids = {row.draft.line: companion_id(companion, row.docid) for row in some}
-            there = await self._view.winners(sorted(ids.values()))
-            going: list[tuple[Row, DocumentWrite, dict[str, Any]]] = []
+            there = await self._view.winners(sorted(ids.values())) if some else {}
             for row in some:
                 docid = ids[row.draft.line]
                 patch = members_of(row.draft, self._plan.target, companion, new=False)
@@ -342,30 +364,37 @@ class Run:
                 if known is None or known.deleted:
                     sent = {**patch, BASE_FIELD[companion]: row.docid}
                     write = writes.created(resource, sent, self._one.worker, self._gate().now())
-                    going.append((row, write, _doc(docid, companion, orjson.loads(write.body))))
+                    parts.append(_Part(row, write, _doc(docid, companion, orjson.loads(write.body))))
                     continue
                 written = await self._replaced(resource, known, _united(orjson.loads(known.text), patch))
                 if written is not None:
                     doc = _doc(docid, companion, orjson.loads(written[0].body))
-                    going.append((row, written[0], {**doc, "before": written[1]}))
+                    parts.append(_Part(row, written[0], {**doc, "before": written[1]}))
                 elif row.kind is Kind.CREATED:
                     row.docs.append(_doc(docid, companion, orjson.loads(known.text)))
-            results = await self._view.write([write for _, write, _ in going]) if going else []
-            for (row, _, doc), result in zip(going, results, strict=True):
-                if isinstance(result, ProtocolError):
-                    row.draft.notes.append(self._refusal(row.draft, result))
-                    continue
-                row.docs.append(doc)
-                if row.kind is Kind.UNCHANGED:
-                    row.kind = Kind.UPDATED
+        return parts
+
+    def _settle_part(self, part: _Part, result: str | ProtocolError) -> None:
+        row = part.row
+        if isinstance(result, ProtocolError):
+            row.kind = Kind.PARTLY
+            row.draft.problems.append(self._refusal(row.draft, result))
+            return
+        row.docs.append(part.doc)
+        if row.kind is Kind.UNCHANGED:
+            row.kind = Kind.UPDATED
 
 
-_WRITTEN = frozenset({Kind.CREATED, Kind.UPDATED, Kind.UNCHANGED})
+_WRITTEN = frozenset({Kind.CREATED, Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY})
 _NUMBER = Problem(
     "note.number",
     "isn't taken over: the server gives numbers",
     "wird nicht übernommen: Nummern vergibt der Server",
 )
+
+
+def _is_missing(one: Problem) -> bool:
+    return one.rule == "cell.value" and not one.value and one.reason == "is missing"
 
 
 def _doc(docid: str, doctype: str, body: Body) -> dict[str, Any]:

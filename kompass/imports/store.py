@@ -157,6 +157,8 @@ class Kind(StrEnum):
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     """What it says is there already."""
+    PARTLY = "partly"
+    """It was written, and something that belongs to it was refused."""
     SKIPPED = "skipped"
     """A duplicate, left alone."""
     UNDECIDED = "undecided"

@@ -66,7 +66,7 @@ async def undo(
     """`ready` as of `Run`. Raises `LeaseLostError`, and `ProtocolError` if its person may not any more."""
     done = after = 0
     # Whether planned rows were written their documents tell; what couldn't be undone is tried again.
-    kinds = (Kind.PLANNED, Kind.CREATED, Kind.UPDATED, Kind.KEPT)
+    kinds = (Kind.PLANNED, Kind.CREATED, Kind.UPDATED, Kind.PARTLY, Kind.KEPT)
     while True:
         found = await asyncio.to_thread(store.outcomes, one.id, kinds=kinds, after=after, limit=CHUNK)
         if not found:

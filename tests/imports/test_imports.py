@@ -14,6 +14,8 @@ from kompass.audit import Door
 from kompass.imports import working
 from kompass.imports.store import CHUNK
 from kompass.imports.tables import limits
+from kompass.sync.personal import PersonalDatabase
+from replication.protocol import errors
 from tests.identity.conftest import ADMIN
 from tests.imports import files
 from tests.imports.office import Office, customer, customers, opened
@@ -234,6 +236,46 @@ async def test_what_belongs_to_companions_is_written_by_those_who_may(office: Of
     await office.ask("POST", f"/imports/{done['id']}/undo", "gf1")
     assert (await office.settled(done["id"], "gf1"))["counts"] == {"undone": 1}
     assert await office.list("customer-finances", customerId=stored["_id"]) == []
+
+
+async def test_what_is_refused_of_companions_is_told_by_the_dry_run_and_after_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await office.uploaded(
+        "Firma;Straße;PLZ;Ort;Betreuer;Besuchsabstand\r\nHof Besuch;Weg 1;50667;Köln;adm1;30\r\n", name="adm1"
+    )
+    # A companion of a customer that isn't there yet, and of his own.
+    assert (await office.executed(one["id"], "adm1", dryRun=True))["counts"] == {"created": 1}
+
+    def refusing(ask: Any) -> Any:
+        async def asked(self: Any, docs: Any, **more: Any) -> list[Any]:
+            results = await ask(
+                self, [doc for doc in docs if not doc.id.startswith("customer-visit-")], **more
+            )
+            return [
+                errors.conflict() if doc.id.startswith("customer-visit-") else results.pop(0) for doc in docs
+            ]
+
+        return asked
+
+    for name in ("write", "rehearse"):
+        monkeypatch.setattr(PersonalDatabase, name, refusing(getattr(PersonalDatabase, name)))
+    for dry in (True, False):
+        told = await office.executed(one["id"], "adm1", dryRun=dry)
+        assert told["counts"] == {"partly": 1}
+        report = (await office.ask("GET", f"/imports/{one['id']}/errors", "adm1")).text
+        assert "2;;changed;;wurde inzwischen geändert" in report
+    monkeypatch.undo()
+    await office.ask("POST", f"/imports/{one['id']}/undo", "gf1")
+    assert (await office.settled(one["id"], "adm1"))["counts"] == {"undone": 1}
+
+
+async def test_what_a_row_lacks_is_not_told_where_it_only_updates(office: Office) -> None:
+    await office.imported(customers(customer("Hof Lücke", mail="luecke@hof.de")))
+    file = "E-Mail;Besuchsabstand\r\nluecke@hof.de;0\r\n"
+    done = await office.imported(file, duplicates="update")
+    (row,) = await office.rows(done["id"])
+    assert [one["column"] for one in row["problems"]] == ["Besuchsabstand"]
 
 
 async def test_mappings_are_said_and_remembered(office: Office) -> None:
