@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import SecretStr
 
@@ -42,7 +43,7 @@ class Limits:
         """`most`: at least 1."""
         self.most = most
         self._item = RateLimitItemPerMinute(most)
-        self._here = MovingWindowRateLimiter(MemoryStorage())
+        self._here = Window(most, clock)
         self._redis_url = redis_url
         self._shared: MovingWindowRateLimiter | None = None
         self._away_until = 0.0
@@ -57,7 +58,7 @@ class Limits:
             except Exception as error:
                 self._away_until = self._clock() + AWAY_SECONDS
                 log.warning("Redis counts no requests now, so each process does", error=str(error))
-        return self._asked(self._here, who)
+        return self._here.ask(who)
 
     def _ask_redis(self, who: str) -> Standing:
         if self._shared is None:
@@ -70,10 +71,34 @@ class Limits:
                 socket_timeout=_ANSWERS,
             )
             self._shared = MovingWindowRateLimiter(storage)
-        return self._asked(self._shared, who)
+        allowed = self._shared.hit(self._item, who)
+        stats = self._shared.get_window_stats(self._item, who)
+        return _standing(allowed, stats.remaining, stats.reset_time - self._clock())
 
-    def _asked(self, limiter: MovingWindowRateLimiter, who: str) -> Standing:
-        allowed = limiter.hit(self._item, who)
-        stats = limiter.get_window_stats(self._item, who)
-        seconds = min(max(math.ceil(stats.reset_time - self._clock()), 1), SECONDS)
-        return Standing(allowed, max(stats.remaining, 0) if allowed else 0, seconds)
+
+class Window:
+    """So many requests in any minute, in memory."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._most = most
+        self._clock = clock
+        self._asked: dict[str, deque[float]] = {}
+        """When somebody asked, and was allowed to, in the last minute."""
+        self._tidied = clock()
+
+    def ask(self, who: str) -> Standing:
+        now = self._clock()
+        if now >= self._tidied + SECONDS:
+            self._tidied = now
+            self._asked = {name: times for name, times in self._asked.items() if times[-1] > now - SECONDS}
+        times = self._asked.setdefault(who, deque())
+        while times and times[0] <= now - SECONDS:
+            times.popleft()
+        allowed = len(times) < self._most
+        if allowed:
+            times.append(now)
+        return _standing(allowed, self._most - len(times), times[0] + SECONDS - now)
+
+
+def _standing(allowed: bool, left: int, seconds: float) -> Standing:
+    return Standing(allowed, max(left, 0) if allowed else 0, min(max(math.ceil(seconds), 1), SECONDS))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from kompass.api.counting import Limits
+from kompass.api.counting import Limits, Standing, Window
 from tests.identity.conftest import ADMIN, client, product, put_user, store
 from tests.jobs.conftest import redis_server, url
 
@@ -69,6 +69,21 @@ async def test_services_of_the_product_are_not_counted(client: httpx.AsyncClient
     headers = {"authorization": f"Bearer {JOBS_SECRET}"}
     answers = [await ask(client, "jobs/service/people?role=GF", headers=headers) for _ in range(12)]
     assert {one.status_code for one in answers} == {200}
+
+
+def test_a_window_moves_with_the_requests() -> None:
+    now = 0.0
+    window = Window(2, lambda: now)
+    assert window.ask("anna") == Standing(True, 1, 60)
+    now = 30.5
+    assert window.ask("anna") == Standing(True, 0, 30)
+    assert window.ask("anna") == Standing(False, 0, 30)
+    assert window.ask("bert") == Standing(True, 1, 60)
+    now = 60.0
+    assert window.ask("anna") == Standing(True, 0, 31), "what was refused is not counted"
+    now = 200.0
+    assert window.ask("anna") == Standing(True, 1, 60)
+    assert list(window._asked) == ["anna"], "who has not asked for long is forgotten"
 
 
 # -- Redis -----------------------------------------------------------------------------------------
