@@ -173,6 +173,8 @@ def _read(kind: Kind, stored: Any) -> Any:
         return Decimal(repr(stored))
     if not isinstance(stored, str):
         return None
+    if kind in (Kind.DAY, Kind.MOMENT) and not stored[4:5] == stored[7:8] == "-":
+        return None  # ISO 8601 has more ways to write a day, in which they don't sort; no model takes them
     try:
         return _READERS[kind](stored)
     except ValueError:

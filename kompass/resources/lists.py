@@ -21,17 +21,17 @@ from kompass.domain.registry import MODELS
 from kompass.resources.catalogue import Resource
 from kompass.resources.fields import fields
 from kompass.resources.filters import Filter
+from kompass.resources.spans import bounds
 from kompass.sync.index.entries import Listing, Span
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
-from replication.protocol.collation import above, array_prefix, sort_key
+from replication.protocol.collation import COLLATION, above, array_prefix, sort_key
 from replication.store.interface import DocumentMapper, IndexBehindError
 from replication.store.values import Document, IndexEntry
 
 MOST_EXAMINED = 5000
 """Documents that are looked at for one page. With fewer hits by then the page is a short one."""
 _AT_ONCE = 1000
-_SIGNATURE = "resources/1/"
 _DIGEST = 9
 
 
@@ -97,22 +97,19 @@ def picked(document: Document, fields: Sequence[str] | None) -> bytes:
 
 
 def _listing(question: Question) -> Listing:
-    """What is left to indexes: the order, and filters by the values of texts."""
+    """What is left to indexes: the order, and filters by the values of texts and of what it is sorted by."""
     doctype = question.resource.type
-    low, also = array_prefix([doctype]), []
+    low = array_prefix([doctype])
+    high, also = above(low), []
     for one in question.filters:
-        if one.operator != "eq" or not one.field.sortable or one.field.kind is not Kind.TEXT:
+        found = bounds(doctype, one)
+        if found is None:
             continue
-        with_value = array_prefix([doctype, one.values[0]])
         if one.field.name == question.sort:
-            low = max(low, with_value)
-        else:
-            also.append(_span(one.field.name, with_value))
-    return Listing(_span(question.sort, low), question.descending, tuple(also), doctype)
-
-
-def _span(field: str, low: bytes) -> Span:
-    return Span(_SIGNATURE + field, low, above(low))
+            low, high = max(low, found[0]), min(high, found[1])
+        elif one.field.kind is Kind.TEXT:
+            also.append(Span(_index(one.field.name), *found))
+    return Listing(Span(_index(question.sort), low, high), question.descending, tuple(also), doctype)
 
 
 async def _listed(
@@ -121,7 +118,7 @@ async def _listed(
     upto = view.update_seq
     while True:
         for span in (listing.span, *listing.also):
-            await view.refresh_index(span.signature, _keys(span.signature.removeprefix(_SIGNATURE)))
+            await view.refresh_index(span.signature, _keys(span.signature.rpartition("/")[2]))
         try:
             return await view.scan_documents(listing, seq=upto, after=after, limit=limit)
         except IndexBehindError:
@@ -136,9 +133,21 @@ def _fits(question: Question, document: Document) -> bool:
 
 
 @cache
+def _index(field: str) -> str:
+    """The signature of a field's index: a new one when other types have it, or texts sort otherwise."""
+    made_of = orjson.dumps([COLLATION, sorted(_types(field))])
+    return f"resources/{hashlib.sha256(made_of).hexdigest()[:16]}/{field}"
+
+
+@cache
+def _types(field: str) -> frozenset[str]:
+    return frozenset(doctype for doctype in MODELS if field in fields(doctype))
+
+
+@cache
 def _keys(field: str) -> DocumentMapper:
     """What an index of a field lists: type and value of every document whose type may have it."""
-    types = frozenset(doctype for doctype in MODELS if field in fields(doctype))
+    types = _types(field)
 
     def keys(document: Mapping[str, Any]) -> list[bytes]:
         doctype = document.get("type")

@@ -12,6 +12,8 @@ import pytest
 
 from kompass.business import BusinessRules
 from kompass.domain.examples.parts import docid
+from kompass.domain.registry import MODELS
+from kompass.resources import lists
 from kompass.resources.catalogue import RESOURCES
 from kompass.server import Product
 from kompass.sync.opening import DATABASE
@@ -221,6 +223,7 @@ async def test_filters(client: httpx.AsyncClient) -> None:
         ({"dataRetentionUntil.gte": "2030-06-01"}, ["Kirschhof"]),
         ({"owner": "anna", "rating.exists": "true"}, ["Apfelhof"]),
         ({"version": "1"}, ["Apfelhof", "Birnenhof", "Kirschhof"]),
+        ({"dataRetentionUntil": "2031-06-30"}, ["Kirschhof"]),
         ({"createdAt.gt": "2090-01-01"}, []),
         ({"companyName": "Apfelhof"}, ["Apfelhof"]),
     ]
@@ -331,6 +334,26 @@ async def test_a_list_whose_index_is_dropped_meanwhile_is_whole(
     monkeypatch.setattr(PersonalDatabase, "refresh_index", dropped)
     assert await names(client, sort="companyName") == ["Apfelhof"]
     assert drops == []
+
+
+async def test_a_list_has_documents_of_a_type_that_got_the_field_later(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that was made before knows nothing of them."""
+
+    def forget() -> None:
+        for known in (lists._index, lists._types, lists._keys):
+            known.cache_clear()
+
+    await create(client, "Apfelhof")
+    monkeypatch.setattr(
+        lists, "MODELS", {name: model for name, model in MODELS.items() if name != "customer"}
+    )
+    forget()
+    assert await names(client, sort="companyName") == []
+    monkeypatch.undo()
+    forget()
+    assert await names(client, sort="companyName") == ["Apfelhof"]
 
 
 async def test_whichever_is_there_is_changed_though_others_change_it_too(client: httpx.AsyncClient) -> None:
