@@ -186,7 +186,7 @@ def _supplier_contract(change: Change, doc: Body, facts: Facts, settings: Busine
 
 
 def _supplier_invoice(change: Change, doc: Body, facts: Facts, settings: BusinessSettings) -> Refusal | None:
-    total = number(doc.get("totalEur"), UNKNOWN)
+    total = abs(number(doc.get("totalEur"), UNKNOWN))  # below 0 of a credit note
     if total < settings.supplier_invoice_auto_below:
         if change.principal.roles & {BUCH, GF} or three_way_match(doc, facts, settings):
             return None

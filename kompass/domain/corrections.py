@@ -43,6 +43,7 @@ EVIDENCE: Mapping[str, frozenset[str]] = {
     "contract": frozenset({"signedPdfUrl"}),
     "project_cost": frozenset({"invoicePdfUrl"}),
     "expense": frozenset({"receiptUrl"}),
+    "supplier_invoice": frozenset({"pdfUrl"}),
 }
 """Fields that say which file is the evidence. No correction points them at another one."""
 

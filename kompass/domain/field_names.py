@@ -252,6 +252,7 @@ FIELDS: Mapping[str, str] = {
     "paymentSchedule": "Zahlungsplan",
     "paymentTerms": "Zahlungsbedingungen",
     "paymentTermsDays": "Zahlungsziel (Tage)",
+    "payeeIban": "IBAN des Empfängers",
     "pdfUrl": "PDF",
     "percent": "Anteil (%)",
     "phase": "Phase",

@@ -52,6 +52,8 @@ class Attached(StrEnum):
     KEPT = "stay, more may come"
     PRINTED = "stay, its print may come"
     """One more may come, once: what is named after the document's number (`print_name`)."""
+    ORIGINAL = "its original stays, others may change"
+    """The one that `pdfUrl` names, which then names no other one."""
     FIXED = "stay as they are"
 
 
@@ -216,10 +218,17 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
                 "subtotalEur",
                 "taxAmountEur",
                 "totalEur",
+                "payeeIban",
                 "approvedBy",
                 "approvedAt",
             ),
             attached=Attached.FIXED,
+            gobd=False,
+        ),
+        Freeze(
+            states=_states("Pending", "Approved", "Paid", "Disputed"),
+            locked=_fields(),
+            attached=Attached.ORIGINAL,
             gobd=False,
         ),
     ),
@@ -259,10 +268,16 @@ def frozen_changes(change: Change, facts: Facts) -> tuple[str, ...]:
     for field in change.changed():
         if field in FILES:
             had, has = before.get(field), doc.get(field)
-            if any(_harmed(row.attached, had, has, print_name(before)) for row in rows):
+            if any(_harmed(row.attached, had, has, before) for row in rows):
                 touched.append(field)
-        elif any(row.locks(field) for row in rows) or any(
-            field in row.once and before.get(field) not in (None, "") for row in rows
+        elif (
+            (
+                field == "pdfUrl"
+                and _original(before)
+                and any(row.attached is Attached.ORIGINAL for row in rows)
+            )
+            or any(row.locks(field) for row in rows)
+            or any(field in row.once and before.get(field) not in (None, "") for row in rows)
         ):
             touched.append(field)
     return tuple(touched)
@@ -297,6 +312,11 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
 
 def _ways_on(doctype: str, touched: tuple[str, ...], rows: tuple[Freeze, ...]) -> tuple[str, str]:
     """What somebody can do instead."""
+    if all(row.attached is Attached.ORIGINAL for row in rows):
+        return (
+            " It is what was sent: attach another file beside it, or delete a wrong invoice.",
+            " So ist es eingegangen: eine andere Datei daneben anhängen, oder eine falsche Rechnung löschen.",
+        )
     if not any(row.gobd for row in rows):
         return (
             " It is approved like this: take it back a step, or cancel it and make a new one.",
@@ -321,19 +341,31 @@ def print_name(body: Body) -> str:
     return f"{number}.pdf" if isinstance(number, str) else ""
 
 
-def _harmed(rule: Attached, had: object, has: object, print_name: str) -> bool:
+def _original(body: Body) -> str:
+    """The attachment that is what somebody sent; empty if there is none."""
+    name, attached = body.get("pdfUrl"), body.get("_attachments")
+    return name if isinstance(name, str) and isinstance(attached, Mapping) and name in attached else ""
+
+
+def _harmed(rule: Attached, had: object, has: object, before: Body) -> bool:
     """Whether files changed, or entries of their list, that had to stay."""
     if rule is Attached.FREE:
         return False
+    if rule is Attached.ORIGINAL:
+        if not isinstance(had, Mapping):
+            return False
+        had = {name: digest for name, digest in had.items() if name == _original(before)}
+        rule = Attached.KEPT
     if rule is Attached.PRINTED:
         known = had if isinstance(had, Mapping) else {}
-        if isinstance(has, Mapping) and print_name not in known:
-            has = {name: digest for name, digest in has.items() if name != print_name}
+        printed = print_name(before)
+        if isinstance(has, Mapping) and printed not in known:
+            has = {name: digest for name, digest in has.items() if name != printed}
         rule = Attached.FIXED
     if rule is Attached.FIXED:
         return not same(had or None, has or None)
     if isinstance(had, list):
         return not (isinstance(has, list) and same(had, has[: len(had)]))
-    if isinstance(had, Mapping):
+    if isinstance(had, Mapping) and had:
         return not isinstance(has, Mapping) or any(has.get(name) != digest for name, digest in had.items())
     return False

@@ -21,10 +21,12 @@ from kompass.domain.base import (
 )
 from kompass.domain.customers import CompanyName, PersonName
 from kompass.domain.values import (
+    Balance,
     Code,
     Day,
     Email,
     Euro,
+    Iban,
     Link,
     Moment,
     Number,
@@ -185,6 +187,8 @@ class SupplierContract(Authored):
 
 
 class SupplierInvoice(Authored):
+    """Of a credit note the amounts are below 0: it is an invoice that takes back another one, or a part of it."""
+
     type: Literal["supplier_invoice"]
     supplierId: Annotated[str, ref("supplier")]
     invoiceNumber: Code
@@ -193,12 +197,13 @@ class SupplierInvoice(Authored):
     purchaseOrderId: Annotated[str, ref("purchase_order")] | None = None
     supplierContractId: Annotated[str, ref("supplier_contract")] | None = None
     projectId: Annotated[str, ref("project")] | None = None
-    subtotalEur: Euro | None = None
+    subtotalEur: Balance | None = None
     taxRate: TaxRate | None = None
-    taxAmountEur: Euro | None = None
-    totalEur: Euro
+    taxAmountEur: Balance | None = None
+    totalEur: Balance
     status: Literal["Pending", "Approved", "Paid", "Disputed"]
     pdfUrl: Link | None = None
+    payeeIban: Iban | None = None
     approvedBy: User | None = None
     approvedAt: Moment | None = None
     rejectionReason: Reason | None = None
@@ -213,6 +218,14 @@ class SupplierInvoice(Authored):
         if self.subtotalEur is not None and self.taxAmountEur is not None:
             sums(
                 self.totalEur, self.subtotalEur + self.taxAmountEur, "totalEur", "subtotalEur + taxAmountEur"
+            )
+        amounts = [one for one in (self.totalEur, self.subtotalEur, self.taxAmountEur) if one is not None]
+        if min(amounts) < 0 < max(amounts):
+            raise broken(
+                "sign",
+                "and its parts must all be 0 or more, or all 0 or less, as of a credit note",
+                "und die Teile müssen alle ab 0 sein, oder wie bei einer Gutschrift alle bis 0",
+                "totalEur",
             )
         after(self.invoiceDate, self.dueDate, "dueDate", "invoiceDate", equal=True)
         return self

@@ -112,6 +112,13 @@ SHA256 = _pattern(
 )
 
 
+IBAN = _pattern(
+    "^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$",
+    "must be an IBAN without spaces, as DE02120300000000202051",
+    "muss eine IBAN ohne Leerzeichen sein, wie DE02120300000000202051",
+)
+
+
 def line(low: int, high: int) -> FieldInfo:
     """One line. With `low` above 0 it isn't blank."""
     info: FieldInfo = Field(min_length=low, max_length=high, pattern=FILLED_LINE if low else LINE)
@@ -135,6 +142,7 @@ Phone = Annotated[str, Field(min_length=7, max_length=20, pattern=PHONE)]
 Website = Annotated[str, Field(max_length=2048, pattern=WEBSITE)]
 Link = Annotated[str, Field(max_length=2048, pattern=LINK)]
 """A file: the name of an attachment of the document, or where it lies."""
+Iban = Annotated[str, Field(pattern=IBAN)]
 Code = Annotated[str, Field(min_length=1, max_length=40, pattern=CODE)]
 """A number of the business, such as A-2026-00042. Which series it is of is judged elsewhere."""
 DocumentId = Annotated[str, Field(min_length=1, max_length=200, pattern=ID)]

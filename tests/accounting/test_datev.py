@@ -343,6 +343,16 @@ def test_the_documents_of_the_models_can_be_booked() -> None:
     assert isinstance(of_expense(expense, standard("03"), full("project"), full("expense")), Booking)
 
 
+def test_a_credit_note_of_a_supplier_is_booked_on_the_other_side() -> None:
+    amounts = {"subtotalEur": -100, "taxAmountEur": -19, "totalEur": -119}
+    credit = of_supplier_invoice({**_approved(), **amounts}, JOINER, standard("03"))
+    invoice = of_supplier_invoice({**_approved(), "totalEur": 119, "taxRate": 0.19}, JOINER, standard("03"))
+    assert isinstance(credit, Booking)
+    assert isinstance(invoice, Booking)
+    assert (credit.amount, credit.side, invoice.side) == (Decimal(119), "H", "S")
+    assert (credit.account, credit.key) == (invoice.account, invoice.key)
+
+
 def test_what_is_not_due_in_the_books_is_told() -> None:
     found = [
         of_invoice({**full("invoice"), "status": "draft"}, full("invoice_amount"), FARM, standard("03")),

@@ -198,6 +198,8 @@ ORDER = {
         (1000, {**ORDER, "lineItems": items(1000)}, "BUCH GF"),
         (10_000, ORDER, "BUCH GF"),
         (10_000.01, ORDER, "GF"),
+        (-500, ORDER, "BUCH GF"),
+        (-10_000.01, ORDER, "GF"),
     ],
 )
 @pytest.mark.parametrize("role", [Role.INNEN, Role.BUCH, Role.GF])

@@ -78,6 +78,7 @@ UNFIT: tuple[tuple[str, Document, str], ...] = (
     ("supplier_contract", {"endDate": day(14)}, "endDate"),
     ("supplier_contract", {"milestones": [{"description": "a", "percent": 99.99}]}, "milestones"),
     ("supplier_invoice", {"subtotalEur": 100, "taxAmountEur": 18}, "totalEur"),
+    ("supplier_invoice", {"subtotalEur": -100, "taxAmountEur": 219}, "totalEur"),
     ("supplier_invoice", {"dueDate": day(-3)}, "dueDate"),
     ("material", {"minimumStock": 2, "maximumStock": 1}, "maximumStock"),
     ("material", {"supplierPrices": [{"supplierId": "s", "unitPriceEur": 1, "validFrom": day(1),

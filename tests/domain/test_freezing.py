@@ -309,6 +309,26 @@ def test_what_was_approved_stays_as_it_was_approved(doctype: str, state: str, fi
     assert not is_final(before, NOTHING)
 
 
+@pytest.mark.parametrize("state", ["Pending", "Disputed", "Approved", "Paid"])
+def test_the_original_of_a_supplier_invoice_stays_from_the_beginning(state: str) -> None:
+    files = {"rechnung.xml": "md5-1", "notiz.txt": "md5-2"}
+    before = {"_id": "i-1", "type": "supplier_invoice", "status": state, "_attachments": files}
+    sent = {**before, "pdfUrl": "rechnung.xml"}
+    for wrong in (
+        {"_attachments": {**files, "rechnung.xml": "md5-3"}},
+        {"_attachments": {"notiz.txt": "md5-2"}},
+        {"_attachments": {}},
+        {"pdfUrl": "notiz.txt"},
+        {"pdfUrl": "https://docs.example/rechnung.pdf"},
+        {"pdfUrl": None},
+    ):
+        for reason in ({}, {"correctionReason": "Es war die falsche Datei"}):
+            assert check(change({**sent, **wrong, **reason}, sent, GF), NOTHING, SETTINGS) is not None, wrong
+    assert check(change({**before, "pdfUrl": "rechnung.xml"}, before, GF), NOTHING, SETTINGS) is None
+    more = {**sent, "_attachments": {"rechnung.xml": "md5-1", "scan.pdf": "md5-4"}}
+    assert (check(change(more, sent, GF), NOTHING, SETTINGS) is None) == (state in {"Pending", "Disputed"})
+
+
 # -- corrections ---------------------------------------------------------------------------------
 
 REASON = "Schreibfehler im Firmennamen"

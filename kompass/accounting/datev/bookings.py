@@ -81,7 +81,7 @@ def of_invoice(invoice: Body, amounts: Body, customer: Body, chart: Chart) -> Bo
 
 
 def of_supplier_invoice(invoice: Body, supplier: Body, chart: Chart) -> Booking | Problem:
-    """Purchases against the creditor."""
+    """Purchases against the creditor; a credit note has a negative total."""
     number = str(invoice.get("invoiceNumber") or "")
     if invoice.get("status") not in SUPPLIER_INVOICES:
         return _status(number, invoice, SUPPLIER_INVOICES)
@@ -93,13 +93,13 @@ def of_supplier_invoice(invoice: Body, supplier: Body, chart: Chart) -> Booking 
     net, tax = amount(invoice.get("subtotalEur")), amount(invoice.get("taxAmountEur"))
     rate = amount(invoice.get("taxRate"))
     if net is not None and tax is not None:
-        rate = rate_of(net, tax)
+        rate = rate_of(abs(net), abs(tax))
     purchases = _rated(chart.purchases, rate)
     if purchases is None:
         return _rates(number, net or gross, tax or Decimal(0))
     return Booking(
-        amount=gross,
-        side="S",
+        amount=abs(gross),
+        side="S" if gross > 0 else "H",
         account=purchases.account,
         counter=chart.parties.get(str(supplier.get("_id")), chart.creditor),
         day=day,

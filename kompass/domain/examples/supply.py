@@ -223,6 +223,7 @@ MORE: dict[str, Part] = {
         "taxAmountEur": 19,
         "status": "Disputed",
         "pdfUrl": "rechnung.pdf",
+        "payeeIban": "DE02120300000000202051",
         **APPROVED,
         "rejectionReason": "Menge stimmt nicht",
         "disputeReason": "Menge stimmt nicht",
