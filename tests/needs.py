@@ -126,6 +126,16 @@ def _verapdf() -> str:
     return folder
 
 
+def _schematron() -> str:
+    folder = os.environ.get("KOMPASS_TEST_SCHEMATRON", "")
+    jars = ("Saxon-HE-*.jar", "phive-rules-en16931-*.jar", "phive-rules-xrechnung-*.jar")
+    if not folder or not all(list(Path(folder).glob(one)) for one in jars):
+        raise Missing(f"KOMPASS_TEST_SCHEMATRON names no folder with {', '.join(jars)} of Maven Central")
+    if shutil.which("java") is None:
+        raise Missing("Saxon needs Java: apt install openjdk-17-jre-headless")
+    return folder
+
+
 def _libreoffice() -> str:
     found = shutil.which("soffice")
     if found is None:
@@ -146,6 +156,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "libreoffice": _libreoffice,
     "pouchdb-server": _pouchdb_server,
     "verapdf": _verapdf,
+    "schematron": _schematron,
 }
 
 

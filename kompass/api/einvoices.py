@@ -20,9 +20,9 @@ from kompass.api.parameters import only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.einvoices import matching
-from kompass.einvoices.importing import PDF, XML, Original, document
+from kompass.einvoices.importing import PDF, XML, Original, document, warnings
 from kompass.einvoices.invoices import Invoice, Line, Tax, UnfitError, invoice
-from kompass.einvoices.reading import MOST_BYTES, UnreadableError
+from kompass.einvoices.reading import MOST_BYTES, UnreadableError, Words
 from kompass.resources import writes
 from kompass.resources.catalogue import RESOURCES
 from kompass.resources.gathering import TooMany
@@ -58,11 +58,14 @@ class ReadInvoice(TypedDict):
     dueDate: str | None
     seller: str
     sellerVatId: str
+    buyer: str
     orderNumber: str
     netEur: str
     taxEur: str
     grossEur: str
     dueEur: str
+    payeeAccounts: list[str]
+    paymentTerms: str
     lines: list[ReadLine]
     taxes: list[ReadTax]
 
@@ -105,25 +108,30 @@ async def imported(request: Request) -> Response:
         await _not_there_yet(request, view, found, original, str(supplier["_id"]))
         order = await matching.order(view, found, str(supplier["_id"]))
         contract = await matching.contract(view, found, str(supplier["_id"]))
+        known = await matching.accounts(view, str(supplier["_id"]))
     except TooMany as error:
         raise Problem(422, f"{error} Say with supplierId whose it is.") from None
-    notes = []
+    notes = list(warnings(found, supplier, known))
     if found.order and order is None:
-        order_number = found.order[:60]
-        reason = f"There is no order {order_number} to this supplier."
-        grund = f"Zu diesem Lieferanten gibt es keine Bestellung {order_number}."
-        notes.append(grund if german(request) else reason)
+        number = found.order[:60]
+        notes.append(
+            Words(
+                f"There is no order {number} to this supplier.",
+                f"Zu diesem Lieferanten gibt es keine Bestellung {number}.",
+            )
+        )
     answer = ImportedInvoice(
         id=None,
         rev=None,
         supplierId=str(supplier["_id"]),
         purchaseOrderId=None if order is None else str(order["_id"]),
-        notes=notes,
+        notes=[one.grund if german(request) else one.reason for one in notes],
         read=_read(found, terms.format),
     )
     if dry == "true":
         return JSONResponse(answer)
-    body = document(found, original, str(supplier["_id"]), order, contract)
+    told = [one.grund for one in notes]
+    body = document(found, original, str(supplier["_id"]), order, contract, told)
     docid, rev = await _stored(request, view, original, body)
     headers = {"location": f"/api/v1/supplier-invoices/{docid}", "etag": f'"{rev}"'}
     return JSONResponse({**answer, "id": docid, "rev": rev}, 201, headers)
@@ -218,11 +226,14 @@ def _read(found: Invoice, told: str) -> ReadInvoice:
         dueDate=None if found.due is None else found.due.isoformat(),
         seller=found.seller.name,
         sellerVatId=found.seller.vat_id,
+        buyer=found.buyer,
         orderNumber=found.order,
         netEur=f"{found.net:f}",
         taxEur=f"{found.tax:f}",
         grossEur=f"{found.gross:f}",
         dueEur=f"{found.to_pay:f}",
+        payeeAccounts=list(found.accounts),
+        paymentTerms=found.terms,
         lines=[_line(one) for one in found.lines],
         taxes=[_tax(one) for one in found.taxes],
     )

@@ -187,7 +187,7 @@ class SupplierContract(Authored):
 
 
 class SupplierInvoice(Authored):
-    """Of a credit note the amounts are below 0: it is an invoice that takes back another one, or a part of it."""
+    """Also a credit note, which takes back another one or a part of it: its amounts are below 0."""
 
     type: Literal["supplier_invoice"]
     supplierId: Annotated[str, ref("supplier")]

@@ -13,7 +13,8 @@ from kompass.domain.money import CENT, cents
 
 TAKEN = frozenset({"380", "384", "326", "386", "875", "876", "877"})
 """Kinds (UNTDID 1001): invoices, corrected ones, partial and prepaid ones, and those of construction."""
-CREDIT = frozenset({"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"})
+CREDIT = frozenset({"81", "83", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"})
+"""Kinds of credit notes: what they say is taken off. Not 261, which we would have made ourselves."""
 MOST_LINES = 10_000
 MOST_TEXT = 5000
 """Characters of a text that are looked at."""
@@ -58,7 +59,7 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """Amounts are in euros."""
+    """Amounts are in euros, as it has them: those of a credit note are above 0, too."""
 
     number: str
     """With - for what numbers here can't have."""
@@ -68,16 +69,26 @@ class Invoice:
     issued: date
     due: date | None
     seller: Seller
+    buyer: str
     order: str
     contract: str
-    corrects: str
-    """The number of the invoice before."""
+    corrects: Sequence[str]
+    """Numbers of invoices before."""
+    accounts: Sequence[str]
+    """IBANs, or whatever else names an account, to which it is to be paid."""
+    terms: str
+    """How it is to be paid, and with which discount."""
     lines: Sequence[Line]
     taxes: Sequence[Tax]
     net: Decimal
     tax: Decimal
     gross: Decimal
     to_pay: Decimal
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether its amounts are taken off."""
+        return self.kind in CREDIT
 
 
 class UnfitError(Exception):
@@ -103,20 +114,20 @@ def invoice(terms: Mapping[str, Any]) -> Invoice:
     return found
 
 
+def vat_id(text: object) -> str:
+    """Without what people put between its digits; empty if there is none."""
+    return re.sub(r"[\s.\-]", "", text).upper() if isinstance(text, str) else ""
+
+
 def _misfits(terms: Mapping[str, Any]) -> Iterator[Problem]:
     kind = _text(terms, "BT-3")
-    if kind in CREDIT or terms.get("credit") is True:
+    credit = kind in CREDIT
+    if not credit and (kind not in TAKEN or terms.get("credit") is True):
         yield Problem(
             "BT-3",
-            "A credit note is no invoice to be paid: book it by hand, with the invoice that it corrects.",
-            "Eine Gutschrift ist keine Rechnung zum Bezahlen: bitte von Hand buchen, mit der Rechnung, die"
-            " sie berichtigt.",
-        )
-    elif kind not in TAKEN:
-        yield Problem(
-            "BT-3",
-            f"Documents of kind {kind[:10]} aren't taken; invoices are 380 or 384.",
-            f"Belege der Art {kind[:10]} werden nicht übernommen; Rechnungen sind 380 oder 384.",
+            f"Documents of kind {kind[:10]} aren't taken; invoices are 380 or 384, credit notes 381.",
+            f"Belege der Art {kind[:10]} werden nicht übernommen; Rechnungen sind 380 oder 384, Gutschriften"
+            " 381.",
         )
     currency = _text(terms, "BT-5")
     if currency != "EUR":
@@ -187,32 +198,37 @@ def _invoice(terms: Mapping[str, Any], reading: _Reading) -> Invoice:
         reading.problems.append(Problem("BT-2", "It has no date.", "Sie hat kein Datum."))
     seller = terms.get("BG-4")
     party: Mapping[str, Any] = seller if isinstance(seller, Mapping) else {}
-    before = _groups(terms, "BG-3")
     net, gross = reading.needed(terms, "BT-109"), reading.needed(terms, "BT-112")
     tax = reading.amount(terms, "BT-110")
     to_pay = reading.amount(terms, "BT-115")
-    if net < 0 or gross < 0:
+    kind = _text(terms, "BT-3")
+    if kind in CREDIT and (net < 0 or gross < 0):
         reading.problems.append(
             Problem(
                 "BT-112",
-                "Its total is below 0, as of a credit note: book it by hand.",
-                "Ihr Betrag ist kleiner als 0, wie bei einer Gutschrift: bitte von Hand buchen.",
+                "It is a credit note whose total is below 0: nobody can tell who owes whom. Ask for another"
+                " one, or book it by hand.",
+                "Sie ist eine Gutschrift mit einem Betrag kleiner als 0: wer wem etwas schuldet, ist nicht"
+                " erkennbar. Bitte neu anfordern oder von Hand buchen.",
             )
         )
     return Invoice(
         number=number,
         said_number=said[:200],
-        kind=_text(terms, "BT-3"),
+        kind=kind,
         issued=issued or date(1990, 1, 1),
         due=reading.day(terms, "BT-9"),
         seller=Seller(
             _text(party, "name")[:200],
-            re.sub(r"[\s.\-]", "", _text(party, "vat_identifier")).upper()[:20],
+            vat_id(_text(party, "vat_identifier"))[:20],
             _text(party, "city")[:100],
         ),
+        buyer=_text(buyer, "name")[:200] if isinstance(buyer := terms.get("BG-7"), Mapping) else "",
         order=_text(terms, "BT-13")[:200],
         contract=_text(terms, "BT-12")[:200],
-        corrects=_text(before[0], "BT-25")[:200] if before else "",
+        corrects=[said[:200] for one in _groups(terms, "BG-3")[:10] if (said := _text(one, "BT-25"))],
+        accounts=_accounts(terms),
+        terms=_text(terms, "BT-20")[:500],
         lines=[_line(one, reading) for one in _groups(terms, "BG-25")],
         taxes=[
             Tax(reading.amount(one, "BT-119"), reading.needed(one, "BT-116"), reading.needed(one, "BT-117"))
@@ -223,6 +239,13 @@ def _invoice(terms: Mapping[str, Any], reading: _Reading) -> Invoice:
         gross=gross,
         to_pay=gross if to_pay is None else to_pay,
     )
+
+
+def _accounts(terms: Mapping[str, Any]) -> list[str]:
+    said = terms.get("BT-84")
+    several = said if isinstance(said, list) else [said]
+    plain = (re.sub(r"\s", "", _text({"BT-84": one}, "BT-84")).upper()[:34] for one in several[:20])
+    return list(dict.fromkeys(one for one in plain if one))
 
 
 def _line(group: Mapping[str, Any], reading: _Reading) -> Line:

@@ -7,7 +7,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kompass.einvoices.invoices import Invoice, Seller
+from kompass.einvoices.invoices import Invoice, Seller, vat_id
+from kompass.resources import lists
+from kompass.resources.catalogue import RESOURCES
+from kompass.resources.filters import parse
 from kompass.resources.gathering import gather
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
@@ -15,6 +18,7 @@ from replication.protocol import jsontext
 MOST_SUPPLIERS = 5000
 MOST_SAME = 1000
 """Documents with one number."""
+MOST_LATEST = 50
 
 Body = Mapping[str, Any]
 
@@ -39,14 +43,14 @@ async def supplier(view: PersonalDatabase, docid: str) -> Body | None:
 def matching(known: Sequence[Body], seller: Seller) -> list[Body]:
     """The same among documents that are known."""
     if seller.vat_id:
-        found = [one for one in known if _vat(one) == seller.vat_id]
+        found = [one for one in known if vat_id(one.get("vatNumber")) == seller.vat_id]
         if found:
             return found
     name = _plain(seller.name)
     if not name:
         return []
     named = [one for one in known if _plain(str(one.get("companyName", ""))) == name]
-    return [one for one in named if not seller.vat_id or _vat(one) in ("", seller.vat_id)]
+    return [one for one in named if not seller.vat_id or vat_id(one.get("vatNumber")) in ("", seller.vat_id)]
 
 
 async def order(view: PersonalDatabase, invoice: Invoice, supplier: str) -> Body | None:
@@ -74,9 +78,13 @@ async def earlier(view: PersonalDatabase, number: str, supplier: str) -> Body | 
     return next((one for one in found if one.get("supplierId") == supplier), None)
 
 
-def _vat(supplier: Body) -> str:
-    value = supplier.get("vatNumber")
-    return re.sub(r"[\s.\-]", "", value).upper() if isinstance(value, str) else ""
+async def accounts(view: PersonalDatabase, supplier: str) -> frozenset[str]:
+    """To which his latest invoices were to be paid, those that somebody approved."""
+    resource = RESOURCES["supplier-invoices"]
+    filters = parse(resource.fields, [("supplierId", supplier), ("status.in", "Approved,Paid")])
+    latest = await lists.page(view, lists.Question(resource, "invoiceDate", True, filters, MOST_LATEST))
+    said = (jsontext.decode(one.text).get("payeeIban") for one in latest.items)
+    return frozenset(one for one in said if isinstance(one, str))
 
 
 def _plain(name: str) -> str:

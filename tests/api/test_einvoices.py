@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 INGE = ("inge", "pw")
 URL = "/api/v1/supplier-invoices/import"
+ANY = {"if-match": "*"}
 XML, PDF = {"content-type": "application/xml"}, {"content-type": "application/pdf"}
 
 
@@ -66,16 +67,48 @@ async def test_an_invoice_waits_for_approval_with_its_original(
     assert (dry.status_code, dry.json()["id"], dry.json()["supplierId"]) == (200, None, supplier), dry.text
     assert dry.json()["read"]["grossEur"] == "208.46"
     assert [one["name"] for one in dry.json()["read"]["lines"]] == ["Bretter <Eiche>", "Schrauben", "Bücher"]
-    assert "PO-2026-00007" in dry.json()["notes"][0]
+    account, order = dry.json()["notes"]
+    assert (samples.IBAN in account, "PO-2026-00007" in order) == (True, True)
     answer = await sent(client, data)
     assert answer.status_code == 201, answer.text
     stored = (await client.get(answer.headers["location"], auth=BUCH)).json()
     wanted = {"supplierId": supplier, "invoiceNumber": "RE-2026-0815", "invoiceDate": "2026-11-03"}
     wanted |= {"dueDate": "2026-12-03", "status": "Pending", "createdBy": "inge", "pdfUrl": "rechnung.pdf"}
+    wanted |= {"payeeIban": samples.IBAN}
     assert {name: stored[name] for name in wanted} == wanted
     assert (stored["subtotalEur"], stored["taxAmountEur"], stored["totalEur"]) == (178, 30.46, 208.46)
     kept = await client.get(f"{answer.headers['location']}/attachments/rechnung.pdf", auth=BUCH)
     assert (kept.content, kept.headers["content-type"]) == (data, "application/pdf")
+    url = f"{answer.headers['location']}/attachments/rechnung.pdf"
+    other = await client.put(url, content=b"%PDF-1.7", headers={**PDF, **ANY}, auth=INGE)
+    gone = await client.delete(url, headers=ANY, auth=GF)
+    assert (other.status_code, gone.status_code) == (403, 403), "the original stays"
+
+
+async def test_an_account_that_changed_is_told_to_who_approves(
+    client: httpx.AsyncClient, supplier: str
+) -> None:
+    first = await sent(client, samples.xml())
+    step = await client.post(f"{first.headers['location']}/actions/approve", auth=GF, headers=ANY)
+    assert step.status_code == 200, step.text
+    known = await sent(client, samples.xml(changed={"BT-1": "RE-2"}))
+    other = "DE02500105170137075030"
+    forged = await sent(client, samples.xml(changed={"BT-1": "RE-3", "BT-84": other}))
+    assert (known.status_code, forged.status_code) == (201, 201)
+    notes = [(await client.get(one.headers["location"], auth=GF)).json()["notes"] for one in (known, forged)]
+    assert [f"Andere Bankverbindung als bisher: {other}" in one for one in notes] == [False, True]
+
+
+async def test_a_credit_note_is_approved_with_its_invoice(client: httpx.AsyncClient, supplier: str) -> None:
+    credit = await sent(client, samples.xml("ubl-2.1", changed={"BT-3": "381", "BG-3": [{"BT-25": "RE-1"}]}))
+    assert (credit.status_code, credit.json()["read"]["kind"]) == (201, "381"), credit.text
+    url = credit.headers["location"]
+    stored = (await client.get(url, auth=GF)).json()
+    assert (stored["totalEur"], stored["taxAmountEur"]) == (-208.46, -30.46)
+    assert "Gutschrift zu Rechnung RE-1" in stored["notes"]
+    alone = await client.post(f"{url}/actions/approve", auth=INGE, headers=ANY)
+    assert alone.status_code == 403, "accounting approves what was ordered by nobody"
+    assert (await client.post(f"{url}/actions/approve", auth=BUCH, headers=ANY)).status_code == 200
 
 
 async def test_no_invoice_comes_twice(client: httpx.AsyncClient, supplier: str) -> None:
@@ -117,14 +150,15 @@ async def test_its_order_is_found_by_number(client: httpx.AsyncClient, supplier:
     number = taken.json()["orderNumber"]
     answer = await sent(client, samples.xml(changed={"BT-13": number}))
     assert (answer.status_code, answer.json()["purchaseOrderId"]) == (201, order["_id"]), answer.text
-    assert answer.json()["notes"] == []
+    assert [one for one in answer.json()["notes"] if "order" in one] == []
     stored = (await client.get(answer.headers["location"], auth=GF)).json()
     assert stored["purchaseOrderId"] == order["_id"]
 
 
 async def test_what_cannot_be_taken_leaves_nothing_behind(client: httpx.AsyncClient, supplier: str) -> None:
     german = {**XML, "accept-language": "de"}
-    credit = await client.post(URL, content=samples.xml(changed={"BT-3": "381"}), headers=german, auth=INGE)
+    below = samples.xml(changed={"BT-3": "381", **samples.BELOW_0})
+    credit = await client.post(URL, content=below, headers=german, auth=INGE)
     assert (credit.status_code, "Gutschrift" in credit.json()["detail"]) == (422, True)
     wrong = await sent(client, samples.xml(changed={"BT-112": "209.00"}))
     assert (wrong.status_code, wrong.json()["rule"]) == (422, "einvoice.unfit")

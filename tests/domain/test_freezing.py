@@ -314,14 +314,15 @@ def test_the_original_of_a_supplier_invoice_stays_from_the_beginning(state: str)
     files = {"rechnung.xml": "md5-1", "notiz.txt": "md5-2"}
     before = {"_id": "i-1", "type": "supplier_invoice", "status": state, "_attachments": files}
     sent = {**before, "pdfUrl": "rechnung.xml"}
-    for wrong in (
+    changes: list[dict[str, Any]] = [
         {"_attachments": {**files, "rechnung.xml": "md5-3"}},
         {"_attachments": {"notiz.txt": "md5-2"}},
         {"_attachments": {}},
         {"pdfUrl": "notiz.txt"},
         {"pdfUrl": "https://docs.example/rechnung.pdf"},
         {"pdfUrl": None},
-    ):
+    ]
+    for wrong in changes:
         for reason in ({}, {"correctionReason": "Es war die falsche Datei"}):
             assert check(change({**sent, **wrong, **reason}, sent, GF), NOTHING, SETTINGS) is not None, wrong
     assert check(change({**before, "pdfUrl": "rechnung.xml"}, before, GF), NOTHING, SETTINGS) is None

@@ -13,6 +13,7 @@ from tests.extraction.files import pdf
 
 NOTHING: Mapping[str, Any] = {}
 VAT = "DE123456789"
+IBAN = "DE02120300000000202051"
 
 
 def terms(changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +29,10 @@ def terms(changed: Mapping[str, Any]) -> dict[str, Any]:
         "BT-13": "PO-2026-00007",
         "BG-4": party("Holz & Söhne GmbH", VAT),
         "BG-7": party("Rode Ladenbau GmbH", "DE987654321"),
+        "BT-23": "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0",
+        "BT-20": "Zahlbar bis 03.12.2026",
         "BT-81": "58",
+        "BT-84": IBAN,
         "BG-25": [
             line("1", "Bretter <Eiche>", "2", "50.00", "100.00", "19.00"),
             line("2", "Schrauben", "500", "12.00", "60.00", "19.00", **{"BT-149": "100"}),
@@ -59,6 +63,7 @@ def party(name: str, vat: str) -> dict[str, Any]:
         "country_code": "DE",
         "einvoicing_addr": "rechnung@holz.example",
         "einvoicing_addr_schemeid": "EM",
+        "contacts": [{"name": "Ina Holz", "phone": "+49 2443 1234", "email": "info@holz.example"}],
     }
 
 
@@ -76,6 +81,20 @@ def line(
         "BT-152": rate,
         **more,
     }
+
+
+BELOW_0: Mapping[str, Any] = {
+    "BG-25": [line("1", "Bretter zurück", "-2", "50.00", "-100.00", "19.00")],
+    "BG-20": [],
+    "BG-23": [{"BT-116": "-100.00", "BT-117": "-19.00", "BT-118": "S", "BT-119": "19.00"}],
+    "BT-106": "-100.00",
+    "BT-107": "0.00",
+    "BT-109": "-100.00",
+    "BT-110": "-19.00",
+    "BT-112": "-119.00",
+    "BT-115": "-119.00",
+}
+"""With `terms`: what comes back."""
 
 
 def xml(flavor: str = "factur-x", level: str = "en16931", changed: Mapping[str, Any] = NOTHING) -> bytes:

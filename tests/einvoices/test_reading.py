@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from pypdf import PdfReader, PdfWriter
 
+from kompass.einvoices.importing import Original, document
 from kompass.einvoices.invoices import UnfitError, invoice
 from kompass.einvoices.reading import InvoiceReader, UnreadableError
 from tests.einvoices import samples
@@ -126,7 +127,8 @@ async def test_a_reader_that_was_stopped_reads_the_next_file() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a credit note": ({"BT-3": "381"}, "BT-3"),
+    "a credit note below 0": ({"BT-3": "381", **samples.BELOW_0}, "BT-112"),
+    "one of our own": ({"BT-3": "261"}, "BT-3"),
     "an order": ({"BT-3": "220"}, "BT-3"),
     "other money": ({"BT-5": "CHF"}, "BT-5"),
     "a line": ({"BG-25": [samples.line("1", "Holz", "2", "50.00", "100.02", "19.00")]}, "BT-131"),
@@ -156,7 +158,35 @@ async def test_what_does_not_fit_is_named(reader: InvoiceReader, name: str, flav
 async def test_a_correction_names_what_it_corrects(reader: InvoiceReader) -> None:
     before = [{"BT-25": "RE-2026-0800", "BT-26": "2026-10-01"}]
     found = invoice((await reader.read(samples.xml(changed={"BT-3": "384", "BG-3": before}))).terms)
-    assert (found.kind, found.corrects) == ("384", "RE-2026-0800")
+    assert (found.kind, found.corrects) == ("384", ["RE-2026-0800"])
+
+
+@pytest.mark.parametrize("flavor", ["factur-x", "ubl-2.1"])
+async def test_a_credit_note_is_taken_off(reader: InvoiceReader, flavor: str) -> None:
+    corrects = [{"BT-25": "RE-1"}] if flavor == "factur-x" else [{"BT-25": "RE-1"}, {"BT-25": "RE-2"}]
+    data = samples.xml(flavor, changed={"BT-3": "381", "BG-3": corrects})
+    found = invoice((await reader.read(data)).terms)
+    body = document(found, Original(data), "supplier-1", None, None, [])
+    assert (body["subtotalEur"], body["taxAmountEur"], body["totalEur"]) == (-178, -30.46, -208.46)
+    assert body["notes"].startswith(f"Gutschrift zu Rechnung {', '.join(one['BT-25'] for one in corrects)}")
+    assert len(found.lines) == 3
+
+
+async def test_an_invoice_below_0_is_taken_as_it_is(reader: InvoiceReader) -> None:
+    data = samples.xml(changed=samples.BELOW_0)
+    body = document(invoice((await reader.read(data)).terms), Original(data), "supplier-1", None, None, [])
+    assert (body["subtotalEur"], body["taxAmountEur"], body["totalEur"]) == (-100, -19, -119)
+
+
+async def test_accounts_and_terms_of_payment_are_read(reader: InvoiceReader) -> None:
+    means = rb"<ram:SpecifiedTradeSettlementPaymentMeans>.*</ram:SpecifiedTradeSettlementPaymentMeans>"
+    found = re.search(means, samples.xml(), re.DOTALL)
+    assert found is not None
+    other = found[0].replace(samples.IBAN.encode(), b"DE02 5001 0517 0137 0750 30".replace(b" ", b""))
+    two = samples.xml().replace(found[0], found[0] + other)
+    read = invoice((await reader.read(two)).terms)
+    assert read.accounts == [samples.IBAN, "DE02500105170137075030"]
+    assert read.terms == "Zahlbar bis 03.12.2026"
 
 
 async def test_numbers_that_nobody_here_can_have_are_spelt_otherwise(reader: InvoiceReader) -> None:
