@@ -24,7 +24,7 @@ MOST_OPERATIONS = 100
 
 _Resource = Annotated[str, Field(max_length=100, json_schema_extra={"enum": sorted(RESOURCES)})]
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
-_Rev = Annotated[str, Field(min_length=1, max_length=200)]
+_Rev = Annotated[str, Field(min_length=1, max_length=200, pattern='^[^"]*$')]
 
 
 class _Operation(BaseModel):

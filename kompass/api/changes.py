@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
@@ -32,6 +33,8 @@ ABSENT = "There is no such document, or none that you may read."
 
 Members = dict[str, Any]
 
+_TAG = re.compile(r'"[^"]*"')
+"""Of an `ETag`, which is strong: `W/"…"` is one that something in between has weakened."""
 _ATTEMPTS = 12
 """At a change of whatever is there, while others change it, too."""
 _PAUSE = 0.02
@@ -139,6 +142,10 @@ async def seen(view: PersonalDatabase, resource: Resource, docid: str, tags: Col
     if not tags:
         raise Problem(428, 'Say with If-Match which revision you have seen: If-Match: "REV", or "*" for any.')
     if "*" not in tags and f'"{document.rev}"' not in tags:
+        strange = next((tag for tag in tags if _TAG.fullmatch(tag) is None), None)
+        if strange is not None:
+            said = f'If-Match has revisions in quotes, as "3-1a2b", or * for any; not {strange[:60]}.'
+            raise Problem(400, said)
         raise changed_meanwhile()
     return document
 

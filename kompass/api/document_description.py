@@ -69,6 +69,11 @@ def _moved(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
+def _shown(resource: Resource) -> Json:
+    """A document, or the members that `fields` names."""
+    return {"anyOf": [_ref(resource.type), {"type": "object", "required": ["_id", "_rev"]}]}
+
+
 def _ref(name: str) -> Json:
     return {"$ref": _at(name)}
 
@@ -83,7 +88,7 @@ def _at(name: str) -> str:
 def paths(resource: Resource) -> Json:
     one = f"/{resource.name}/{{id}}"
     body: Json = {"schema": _ref(resource.type)}
-    told = _told(_ref(resource.type), "The document", etag=True)
+    told = _told(_shown(resource), "The document", etag=True)
     found: Json = {
         f"/{resource.name}": {"get": _listing(resource)},
         f"/{resource.name}/export": {"get": _export(resource)},
@@ -110,7 +115,11 @@ def paths(resource: Resource) -> Json:
 
 
 def _parts(resource: Resource, one: str) -> Json:
-    comment: Json = {"schema": _ref("comment")}
+    content = {"type": "string", "minLength": 1}
+    comment: Json = {
+        "schema": {"type": "object", "required": ["content"], "properties": {"content": content}},
+        "examples": {"comment": {"value": {"content": "Rückruf am Montag"}}},
+    }
     history = _told(_ref("AuditEntries"), "Entries of the chain of writes")
     attached = _told(_ATTACHMENTS, "What is attached")
     found: Json = {
@@ -206,12 +215,14 @@ _ID: Json = {
     "required": True,
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
 }
+_TAGS = r'^(\*|"[!#-~]+"(, *"[!#-~]+")*)$'
+"""What `If-Match` may say."""
 _IF_MATCH: Json = {
     "name": "If-Match",
     "in": "header",
     "required": True,
     "description": "The revision that was read, in quotes; `*` for whichever is there.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": _TAGS},
 }
 
 
@@ -232,7 +243,7 @@ def _listing(resource: Resource, verb: str = "list", of: Resource | None = None)
         "type": "object",
         "required": ["items", "next"],
         "properties": {
-            "items": {"type": "array", "items": {"type": "object", "required": ["_id", "_rev"]}},
+            "items": {"type": "array", "items": _shown(resource)},
             "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
         },
     }

@@ -306,7 +306,7 @@ ROUTES = [
         example="Firma;Straße;PLZ;Ort\nHofladen Müller;Weg 1;50667;Köln\n",
         parameters=(
             Parameter("type", schema={"type": "string", "enum": list(targets())}, needed=True),
-            a_text("file", "The file's name.", most=200),
+            a_text("file", "The file's name."),
         ),
         problems=(409,),
     ),

@@ -373,3 +373,20 @@ async def test_whichever_is_there_is_changed_though_others_change_it_too(client:
     assert {name: there[name] for one in changes for name in one} == {
         k: v for one in changes for k, v in one.items()
     }
+
+
+async def test_what_is_no_revision_is_not_taken_for_an_old_one(client: httpx.AsyncClient) -> None:
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}"
+    rev = made["_rev"]
+    for tags, status in (
+        (rev, 400),
+        (f'"{rev}', 400),
+        (f'W/"{rev}"', 400),
+        ('"1-0"', 412),
+        ('"1-0", "2-0"', 412),
+        (", ,", 428),
+        (f'"1-0", "{rev}"', 200),
+    ):
+        answer = await client.patch(url, json={"phone": "02251 1"}, auth=GF, headers={"if-match": tags})
+        assert answer.status_code == status, (tags, answer.text)
