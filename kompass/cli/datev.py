@@ -10,7 +10,7 @@ import typer
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
 from kompass.cli.fetching import archived, refuse_existing
-from kompass.cli.options import HERE, Json, Password, Server
+from kompass.cli.options import HERE, Accountant, DryRun, Json, Password, Server
 from kompass.cli.telling import tell_json
 
 LEFT_OUT = 3
@@ -25,8 +25,6 @@ Chart = Annotated[
     str | None, typer.Option(help="03 (SKR03) or 04 (SKR04).", show_default="that of books_file")
 ]
 Output = Annotated[Path | None, typer.Option(help="Directory to make.", show_default="named by what it is")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell.")]
-User = Annotated[str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks: GF or BUCH.")]
 
 
 @datev.command()
@@ -43,7 +41,7 @@ def bookings(
     output: Output = None,
     dry_run: DryRun = False,
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +67,7 @@ def accounts(
     output: Output = None,
     dry_run: DryRun = False,
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +81,7 @@ def accounts(
 def batches(
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 20,
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:

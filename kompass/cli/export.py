@@ -11,7 +11,7 @@ import typer
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
 from kompass.cli.fetching import archived, refuse_existing
-from kompass.cli.options import HERE, Json, Password, Server
+from kompass.cli.options import HERE, DryRun, Json, Password, Server, User
 from kompass.cli.telling import tell_json
 
 LEFT_OUT = 3
@@ -50,9 +50,9 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="The file to write.", show_default="the server's name for it")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell.")] = False,
+    dry_run: DryRun = False,
     server: Server = HERE,
-    name: Annotated[str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks.")] = None,
+    name: User = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
-from kompass.cli.options import HERE, Json, Password, Server
+from kompass.cli.options import HERE, DryRun, Json, Password, Server, User
 from kompass.cli.progress import Bar
 from kompass.cli.telling import tell_json
 
@@ -60,10 +60,10 @@ def import_table(
     duplicates: Annotated[
         Duplicates, typer.Option(help="What becomes of rows that are there already.")
     ] = Duplicates.SKIP,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell.")] = False,
+    dry_run: DryRun = False,
     undo: Annotated[str | None, typer.Option(metavar="ID", help="Take back an import instead.")] = None,
     server: Server = HERE,
-    name: Annotated[str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks.")] = None,
+    name: User = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:

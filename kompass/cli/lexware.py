@@ -10,7 +10,7 @@ import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
-from kompass.cli.options import HERE, Json, Password, Server
+from kompass.cli.options import HERE, Accountant, DryRun, Json, Password, Server
 from kompass.cli.progress import Bar
 from kompass.cli.telling import moment, tell_json
 
@@ -20,9 +20,6 @@ TOLD = 20
 """Problems that are told on the terminal; `--json` tells more."""
 
 lexware = typer.Typer(no_args_is_help=True, help="Contracts and customers out, payments and invoices in.")
-
-User = Annotated[str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks: BUCH or GF.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, only tell.")]
 
 
 class What(StrEnum):
@@ -44,7 +41,7 @@ def export(
     output: Annotated[Path | None, typer.Option(help="Also write the file here.")] = None,
     dry_run: DryRun = False,
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:
@@ -106,7 +103,7 @@ def take(
     ] = None,
     dry_run: DryRun = False,
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:
@@ -162,7 +159,7 @@ def _tell_report(report: dict[str, Any]) -> None:
 
 @lexware.command()
 def status(
-    server: Server = HERE, name: User = None, password: Password = None, as_json: Json = False
+    server: Server = HERE, name: Accountant = None, password: Password = None, as_json: Json = False
 ) -> None:
     """How the exchange is. Exits with 3 if somebody has to look at something."""
     with asking(server, name, password) as client:
@@ -199,7 +196,7 @@ def errors(
     state: Annotated[str, typer.Option(help="open, resolved or all.")] = "open",
     entity: Annotated[str | None, typer.Option(help="contract, customer, invoice or payment.")] = None,
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:
@@ -234,7 +231,7 @@ def resolve(
     retry: Annotated[bool, typer.Option("--retry", help="Write an invoice's document once more.")] = False,
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:
@@ -255,7 +252,7 @@ def resolve(
 def reconcile(
     month: Annotated[str, typer.Argument(help="As 2026-10.")],
     server: Server = HERE,
-    name: User = None,
+    name: Accountant = None,
     password: Password = None,
     as_json: Json = False,
 ) -> None:

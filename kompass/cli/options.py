@@ -11,6 +11,12 @@ Data = Annotated[
     Path | None, typer.Option(help="The server's directory.", show_default="that of kompass serve")
 ]
 
+User = Annotated[str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks.")]
+
+Accountant = Annotated[
+    str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks: BUCH or GF.")
+]
+
 Password = Annotated[
     str | None, typer.Option(envvar="KOMPASS_PASSWORD", help="His password; asked for if not given.")
 ]
@@ -19,6 +25,8 @@ Server = Annotated[str, typer.Option(envvar="KOMPASS_SERVER", help="Address of t
 
 HERE = "http://127.0.0.1:8080"
 """The default of `Server`."""
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Tell the answer as JSON.")]
 

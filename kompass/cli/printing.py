@@ -12,7 +12,7 @@ import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
-from kompass.cli.options import HERE, Password, Server
+from kompass.cli.options import HERE, Password, Server, User
 
 
 class Kind(StrEnum):
@@ -37,7 +37,7 @@ def print_document(
     ],
     output: Annotated[Path, typer.Option(help="The file to write; - for standard output.")],
     server: Server = HERE,
-    name: Annotated[str | None, typer.Option("--user", envvar="KOMPASS_USER", help="Who asks.")] = None,
+    name: User = None,
     password: Password = None,
 ) -> None:
     """Write an offer, a contract or a tour's expense sheet as PDF."""
