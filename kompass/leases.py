@@ -74,6 +74,11 @@ def release(file: SqlFile, lease: Lease) -> None:
         connection.execute("DELETE FROM leases WHERE name = ? AND holder = ?", (lease.name, lease.holder))
 
 
+def is_held(file: SqlFile, name: str, *, now: Callable[[], float] = time.time) -> bool:
+    """Whether somebody has it now."""
+    return bool(file.rows("SELECT 1 FROM leases WHERE name = ? AND until > ?", (name, now())))
+
+
 @asynccontextmanager
 async def held(file: SqlFile, name: str, *, seconds: float = SECONDS) -> AsyncIterator[Lease | None]:
     """The lease as long as the block lasts, renewed meanwhile; None if somebody else has it."""

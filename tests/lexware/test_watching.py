@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from kompass.jobs.schedules import Schedule, previous
+from kompass.leases import held
 from kompass.lexware import delivering, keeping, mirroring, runs
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.exporting import Wish
@@ -156,6 +157,9 @@ async def test_gaps_between_lexware_and_here_are_told(product: Product, one: Exc
     assert [(d.number, d.what) for d in other.differences][:2] == [
         ("R-2027-00001", "amount"), ("R-2027-00009", "missing here"),
     ]  # fmt: skip
+    async with held(one.opened(), "import"):
+        await one.watch()
+        assert one.status()["alerts"] == [], "documents are on their way"
     await one.watch()
     assert {f"count {month}", f"sum {month}"} <= {alert["name"] for alert in one.status()["alerts"]}
     books = await ledger(database_of(product))
