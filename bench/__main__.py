@@ -15,6 +15,7 @@ from bench import (
     access,
     audit,
     backup,
+    books,
     cluster,
     engine,
     export,
@@ -134,6 +135,14 @@ def run_export(
 ) -> None:
     """Lists as files, over REST and by the command line: time, and the server's memory."""
     export.run(rows, tuple(form or export.FORMS))
+
+
+@app.command("books")
+def run_books(
+    invoices: Annotated[int, typer.Option(help="invoices of a year")] = 10_000,
+) -> None:
+    """Files for DATEV and for a tax audit: time, and the server's memory."""
+    books.run(invoices)
 
 
 @app.command("feed")

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,26 +28,33 @@ FORMS = ("csv", "xlsx", "json", "ndjson", "parquet")
 NAMED = "contracts/export?profile=lexware-contracts"
 
 
-def _documents(rows: int, source: Random) -> Iterator[dict[str, Any]]:
-    def stored(doctype: str, number: int, **members: Any) -> dict[str, Any]:
-        body = {key: value for key, value in full(doctype).items() if key not in ("_rev", "_attachments")}
-        docid = f"{doctype}-{uuid.UUID(int=source.getrandbits(128), version=4)}"
-        at = f"2026-01-{number % 28 + 1:02}T08:00:00.{number % 1000:03}Z"
-        body |= {"_id": docid, "createdAt": at, "modifiedAt": at}
-        # What every document of this kind has: no sealed history, no signatures' images.
-        for name in ("changeLog", "erasures", "immutableAttachments", "attachments"):
-            body.pop(name, None)
-        return {**body, **members}
+def stored(source: Random, doctype: str, number: int, **members: Any) -> dict[str, Any]:
+    """A document with every field of its type."""
+    body = {key: value for key, value in full(doctype).items() if key not in ("_rev", "_attachments")}
+    docid = f"{doctype}-{uuid.UUID(int=source.getrandbits(128), version=4)}"
+    at = f"2026-01-{number % 28 + 1:02}T08:00:00.{number % 1000:03}Z"
+    body |= {"_id": docid, "createdAt": at, "modifiedAt": at}
+    # What every document of this kind has: no sealed history, no signatures' images.
+    for name in ("changeLog", "erasures", "immutableAttachments", "attachments"):
+        body.pop(name, None)
+    return {**body, **members}
 
+
+def customers_of(source: Random, most: int) -> Iterator[dict[str, Any]]:
+    for number in range(min(CUSTOMERS, most)):
+        name = f"Hofladen {number} Süß & Söhne GmbH"
+        yield stored(source, "customer", number, companyName=name, customerNumber=f"K-{number:05}")
+
+
+def _documents(rows: int, source: Random) -> Iterator[dict[str, Any]]:
     customers = []
-    for number in range(min(CUSTOMERS, rows)):
-        one = stored("customer", number, companyName=f"Hofladen {number} Süß & Söhne GmbH")
-        one["customerNumber"] = f"K-{number:05}"
+    for one in customers_of(source, rows):
         customers.append(one["_id"])
         yield one
     for number in range(rows):
         value = number % 90_000 + 0.5
         yield stored(
+            source,
             "contract",
             number,
             contractNumber=f"V-2026-{number:05}",
@@ -57,13 +64,13 @@ def _documents(rows: int, source: Random) -> Iterator[dict[str, Any]]:
         )
 
 
-def _filled(running: Running, rows: int) -> httpx.Client:
-    """Who reads all of the contracts, which are there now."""
+def filled(running: Running, documents: Iterable[dict[str, Any]]) -> httpx.Client:
+    """Who reads all of the documents, which are there now."""
     with httpx.Client(base_url=running.url, timeout=300) as admin:
         user = {"name": BOSS[0], "type": "user", "roles": ["GF"], "password": BOSS[1]}
         assert admin.put(f"/_users/org.couchdb.user:{BOSS[0]}", json=user).status_code == 201
         batch: list[dict[str, Any]] = []
-        for document in _documents(rows, Random(1)):
+        for document in documents:
             batch.append(document)
             if len(batch) == BATCH:
                 _write(admin, batch)
@@ -97,7 +104,7 @@ def _watched(pid: int) -> Iterator[list[float]]:
         thread.join()
 
 
-def _taken(client: httpx.Client, path: str) -> tuple[int, float]:
+def taken(client: httpx.Client, path: str) -> tuple[int, float]:
     """Bytes, and seconds until the first of them."""
     started, size, first = time.perf_counter(), 0, 0.0
     with client.stream("GET", f"/api/v1/{path}") as answer:
@@ -120,33 +127,40 @@ def _by_command(url: str, form: str) -> tuple[int, float]:
 def run(rows: int, forms: tuple[str, ...] = FORMS) -> None:
     """Prints a table."""
     with our_product() as running:
-        assert running.pid is not None
-        client = _filled(running, rows)
+        client = filled(running, _documents(rows, Random(1)))
         with client:
             started = time.perf_counter()
             client.get("/api/v1/contracts?sort=createdAt&limit=1").raise_for_status()
             seconds = time.perf_counter() - started
             print(f"{rows} contracts; the index by which they are sorted took {seconds:.1f} s")
-            print(
-                "| file | seconds | server's processor | to the first byte | MB | server at rest | at most |"
-            )
-            print("|---|---:|---:|---:|---:|---:|---:|")
-            server = psutil.Process(running.pid)
             url = running.url.replace("bench:bench@", "")
-            whats: list[tuple[str, Callable[[], tuple[int, float]]]] = [
-                (form, partial(_taken, client, f"contracts/export?format={form}")) for form in forms
+            whats: list[tuple[str, What]] = [
+                (form, partial(taken, client, f"contracts/export?format={form}")) for form in forms
             ]
-            whats.append(("lexware-contracts", partial(_taken, client, NAMED)))
+            whats.append(("lexware-contracts", partial(taken, client, NAMED)))
             whats += [(f"kompass export --format {form}", partial(_by_command, url, form)) for form in forms]
-            for name, make in whats:
-                rest = proportional_memory(running.pid)
-                with _watched(running.pid) as most:
-                    started, worked = time.perf_counter(), sum(server.cpu_times()[:2])
-                    size, first = make()
-                    seconds = time.perf_counter() - started
-                    worked = sum(server.cpu_times()[:2]) - worked
-                memory = f"{rest:.0f} | {most[0]:.0f} |"
-                print(
-                    f"| {name} | {seconds:.1f} | {worked:.1f} | {first:.1f} | {size / 1e6:.0f} | {memory}",
-                    flush=True,
-                )
+            measured(running, whats)
+
+
+What = Callable[[], tuple[int, float]]
+"""Makes something; bytes, and seconds until the first of them."""
+
+
+def measured(running: Running, whats: Sequence[tuple[str, What]]) -> None:
+    """Prints a table."""
+    assert running.pid is not None
+    server = psutil.Process(running.pid)
+    print("| file | seconds | server's processor | to the first byte | MB | server at rest | at most |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for name, make in whats:
+        rest = proportional_memory(running.pid)
+        with _watched(running.pid) as most:
+            started, worked = time.perf_counter(), sum(server.cpu_times()[:2])
+            size, first = make()
+            seconds = time.perf_counter() - started
+            worked = sum(server.cpu_times()[:2]) - worked
+        memory = f"{rest:.0f} | {most[0]:.0f} |"
+        print(
+            f"| {name} | {seconds:.1f} | {worked:.1f} | {first:.1f} | {size / 1e6:.1f} | {memory}",
+            flush=True,
+        )
