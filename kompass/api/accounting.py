@@ -244,6 +244,7 @@ def _manifest(
         "files": [file.as_json() for file in files],
         "left_out": problems.count,
         "waiting": len(problems.waiting),
+        "not_ready": problems.not_ready_as_json(),
         "problems": problems.as_json(),
         "changed": len(problems.notes),
         "notes": problems.notes_as_json(),
@@ -258,7 +259,7 @@ def _zip(name: str, files: Sequence[File], problems: Problems, manifest: dict[st
     archive = Archive()
     for file in files:
         archive.write(file.name, file.data)
-    if problems.count:
+    if problems.count or problems.waiting:
         archive.write(NOT_BOOKED, problems.as_csv())
     archive.write(MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     archive.close()
@@ -277,6 +278,7 @@ _MANIFEST: dict[str, Any] = {
         },
         "left_out": {"type": "integer"},
         "waiting": {"type": "integer"},
+        "not_ready": {"type": "array", "items": {"type": "object"}, "description": "What waits, and why."},
         "problems": {"type": "array", "items": {"type": "object"}},
         "changed": {"type": "integer", "description": "Texts that were cut, or lost signs."},
         "notes": {"type": "array", "items": {"type": "object"}},

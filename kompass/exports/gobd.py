@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +23,7 @@ from kompass.accounting.writing import Writer
 from kompass.archives import Archive
 from kompass.audit.reading import Query
 from kompass.audit.table import rows_of as audit_rows
+from kompass.domain.registry import MODELS
 from kompass.exports.datev import Period
 from kompass.exports.making import Exports
 from kompass.exports.reading import PAGE, pages
@@ -57,7 +58,9 @@ DAYS: Mapping[str, str | None] = {
     "mileage-logs": "date",
     "expenses": "expenseDate",
 }
-"""What matters for taxes, and the day by which a document belongs to a period; None: all are there."""
+"""What matters for taxes, and the day by which a document belongs to a period; None: all are there. What has
+no day is in every period: nothing of it may be missing.
+"""
 AUDIT = "audit.csv"
 MANIFEST = "manifest.json"
 
@@ -75,23 +78,16 @@ async def exchange(
     archive = Archive(level=1)
     tables, told = _tables(period), []
     for name, one in tables.items():
-        day = DAYS[name]
-        given = (
-            []
-            if day is None
-            else [(f"{day}.gte", period.first.isoformat()), (f"{day}.lte", period.last.isoformat())]
-        )
-        resource = RESOURCES[name]
-        question = Question(resource, "createdAt", False, parse(resource.fields, given), PAGE)
         file, encoder = _Told(one.url), Csv(one.profile, rows_of(one.profile), keeps_all=True)
         with archive.entry(one.url) as entry:
-            async with aclosing(pages(view, question)) as found:
-                async for page in found:
-                    async with exports.turn:
-                        data = await asyncio.to_thread(encoder.add, page)
-                        await asyncio.to_thread(entry.write, file.seen(data))
-                    if ready := archive.take():
-                        yield ready
+            for question in _questions(name, period):
+                async with aclosing(pages(view, question)) as found:
+                    async for page in found:
+                        async with exports.turn:
+                            data = await asyncio.to_thread(encoder.add, page)
+                            await asyncio.to_thread(entry.write, file.seen(data))
+                        if ready := archive.take():
+                            yield ready
             entry.write(file.seen(b"".join(encoder.end())))
         told.append({**file.as_json(), "rows": encoder.told.rows, "changed": encoder.told.changed})
     async with aclosing(_audited(archive, desk, principal, exports, period, told)) as pieces:
@@ -110,6 +106,17 @@ async def exchange(
     archive.write(MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     archive.close()
     yield archive.take()
+
+
+def _questions(name: str, period: Period) -> Iterator[Question]:
+    resource, day = RESOURCES[name], DAYS[name]
+    filters: list[list[tuple[str, str]]] = [[]]
+    if day is not None:
+        filters = [[(f"{day}.gte", period.first.isoformat()), (f"{day}.lte", period.last.isoformat())]]
+        if not MODELS[resource.type].model_fields[day].is_required():
+            filters.append([(f"{day}.exists", "false")])
+    for given in filters:
+        yield Question(resource, "createdAt", False, parse(resource.fields, given), PAGE)
 
 
 class _Told:

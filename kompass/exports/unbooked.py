@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from kompass.accounting.catalogue import profile
@@ -64,17 +65,13 @@ class Problems:
 
     def as_json(self) -> list[dict[str, Any]]:
         """The first ones, for a manifest."""
+        return [_shown(*one) for one in self.told[:MOST_TOLD]]
+
+    def not_ready_as_json(self) -> list[dict[str, Any]]:
+        """The first ones of those that wait."""
         return [
-            {
-                "document": docid,
-                "type": doctype,
-                "number": problem.value,
-                "field": problem.column,
-                "rule": problem.rule,
-                "reason": problem.reason,
-                "grund": problem.grund,
-            }
-            for doctype, docid, problem in self.told[:MOST_TOLD]
+            _shown(doctype, docid, problem)
+            for docid, (doctype, problem) in islice(self.waiting.items(), MOST_TOLD)
         ]
 
     def notes_as_json(self) -> list[dict[str, Any]]:
@@ -90,12 +87,25 @@ class Problems:
         ]
 
     def as_csv(self) -> bytes:
-        """All of them for people: `Zeile;Feld;Fehler;Wert;Grund`."""
+        """All of them for people, those that wait too: `Zeile;Feld;Fehler;Wert;Grund`."""
+        waiting = [(doctype, docid, problem) for docid, (doctype, problem) in self.waiting.items()]
         rows = [
             (None, problem.column or doctype, problem.rule, problem.value or docid, problem.grund)
-            for doctype, docid, problem in self.told
+            for doctype, docid, problem in self.told + waiting
         ]
         return Writer(profile("problems")).some(rows)
+
+
+def _shown(doctype: str, docid: str, problem: Problem) -> dict[str, Any]:
+    return {
+        "document": docid,
+        "type": doctype,
+        "number": problem.value,
+        "field": problem.column,
+        "rule": problem.rule,
+        "reason": problem.reason,
+        "grund": problem.grund,
+    }
 
 
 def _since(rule: str, before: Before, now: Problem) -> Problem:

@@ -196,7 +196,10 @@ async def test_bookings_are_made_of_documents_month_by_month(company: Company) -
     for told in manifest["files"]:
         assert told["sha256"] == hashlib.sha256(files[told["file"]]).hexdigest()
     assert manifest["files"][1]["sums"] == {"Soll": "1504.00", "Haben": "0.00"}
-    assert "R-2026-00005" in files["nicht_gebucht.csv"].decode("utf-8-sig")
+    unbooked = files["nicht_gebucht.csv"].decode("utf-8-sig")
+    assert "R-2026-00005" in unbooked
+    assert ';R-2026-00004;"ist draft; gebucht wird nur' in unbooked
+    assert [one["number"] for one in manifest["not_ready"]] == ["R-2026-00004"]
 
 
 async def test_the_other_chart_has_its_own_accounts(company: Company) -> None:
@@ -283,6 +286,8 @@ async def test_an_invoice_without_a_day_is_in_no_period_and_told_in_each(company
     may = await company.get("datev/bookings", {"from": "2026-05-01", "to": "2026-05-31", "dry_run": "true"})
     (problem,) = may.json()["problems"]
     assert (problem["number"], problem["rule"]) == ("R-2026-00051", "booking.incomplete")
+    audited = await company.files("gobd/export", {"from": "2026-05-01", "to": "2026-05-31"})
+    assert audited["invoice.csv"].count(b"R-2026-00051") == 1, "nothing may be missing"
     await company.put({**body[0], "invoiceDate": None, "status": "cancelled"})
 
 
@@ -392,7 +397,7 @@ async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None
         assert rows[0] == names[: len(rows[0])], "columns as the index says; behind them its keys"
         assert len(rows) == told["rows"] + 1
     invoices = files["invoice.csv"].decode().splitlines()
-    assert len(invoices) == 7, "those of the period"
+    assert len(invoices) == 8, "those of the period, and one without a day"
     assert "R-2026-00007" not in files["invoice.csv"].decode()
     today = datetime.now(UTC).date().isoformat()
     written = (await company.files("gobd/export", {"from": today, "to": today}))["audit.csv"].decode()

@@ -206,6 +206,7 @@ def _rates(number: str, net: Decimal, tax: Decimal) -> Problem:
     return Problem(
         "booking.rate",
         f"has {tax:.2f} EUR of tax on {net:.2f} EUR: not one rate that the chart has; book it by hand",
-        f"hat {tax:.2f} EUR Steuer auf {net:.2f} EUR: kein einzelner Satz des Kontenrahmens; von Hand buchen",
+        f"hat {tax:.2f} EUR Steuer auf {net:.2f} EUR".replace(".", ",")
+        + ": kein einzelner Satz des Kontenrahmens; von Hand buchen",
         value=number,
     )
