@@ -25,7 +25,7 @@ from kompass.accounting.datev.bookings import (
     of_supplier_invoice,
     voucher,
 )
-from kompass.accounting.datev.charts import Range, rate_of, standard
+from kompass.accounting.datev.charts import Account, Range, rate_of, standard
 from kompass.accounting.datev.description import BOOKING, HEADER
 from kompass.accounting.datev.files import (
     batches,
@@ -373,6 +373,20 @@ def test_a_storno_takes_back_the_tax_that_was_booked() -> None:
     unknown = of_expense(storno, standard("03"))
     assert isinstance(unknown, Problem)
     assert unknown.rule == "booking.original"
+
+
+def test_turnover_without_tax_at_home_is_no_export() -> None:
+    invoice, amounts = (
+        {**full("invoice"), "status": "paid"},
+        {"netAmount": 9, "taxAmount": 0, "grossAmount": 9},
+    )
+    at_home = of_invoice(invoice, amounts, FARM, standard("03"))
+    assert isinstance(at_home, Problem)
+    assert at_home.rule == "booking.untaxed"
+    abroad = of_invoice(invoice, amounts, DAIRY, standard("03"))
+    ours = standard("03").model_copy(update={"untaxed_at_home": Account(account="8337")}).of_length(5)
+    owed = of_invoice(invoice, amounts, FARM, ours)
+    assert [one.counter for one in (abroad, owed) if isinstance(one, Booking)] == ["8120", "83370"]
 
 
 def test_an_invoice_of_nothing_keeps_no_month_from_being_final() -> None:

@@ -40,8 +40,8 @@ location = "Ilshofen"
 adviser = 29098
 client = 55003
 
-[accounts.revenue]
-"0" = { account = "8125" }
+[accounts]
+untaxed_at_home = { account = "8337" }
 """
 NOVEMBER = {"from": "2026-10-15", "to": "2026-11-20"}
 AGAIN = {**NOVEMBER, "again": "true"}
@@ -186,7 +186,7 @@ async def test_bookings_are_made_of_documents_month_by_month(company: Company) -
     found = [(row[0], row[1], row[6], row[7], row[8], row[9]) for row in lines(files[november])[2:]]
     assert found == [
         ("107,00", "S", "10042", "8300", "", "0111"),
-        ("100,00", "S", "10042", "8125", "", "0211"),
+        ("100,00", "S", "10042", "8337", "", "0211"),
         ("1190,00", "S", "3400", "70000", "", "0611"),
         ("107,00", "S", "4666", "1740", "0008", "0711"),
     ], "the account for turnover without tax is the company's own"
@@ -205,7 +205,10 @@ async def test_bookings_are_made_of_documents_month_by_month(company: Company) -
 async def test_the_other_chart_has_its_own_accounts(company: Company) -> None:
     files = await company.files("datev/bookings", {**AGAIN, "chart": "04"})
     rows = lines(files["EXTF_Buchungsstapel_2026-11_1.csv"])[2:]
-    assert [row[7] for row in rows][:2] == ["4300", "4120"], "accounts of books_file are of the other one"
+    assert [row[6:8] for row in rows] == [["10042", "4300"], ["5400", "70000"], ["6660", "3720"]], (
+        "accounts of books_file are of the other one"
+    )
+    assert b"booking.untaxed" in files["nicht_gebucht.csv"]
     assert lines(files["EXTF_Buchungsstapel_2026-11_1.csv"])[0][26] == "04"
 
 
@@ -370,7 +373,7 @@ async def test_without_a_file_that_says_whose_books_there_are_none(
         ("company = ", "says what can't be"),
         (BOOKS.replace("55003", "0"), "client"),
         (BOOKS + 'colour = "red"', "colour"),
-        (BOOKS.replace("8125", "eight"), "revenue"),
+        (BOOKS.replace("8337", "eight"), "untaxed_at_home"),
     ):
         if text is not None:
             file.write_text(text)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from kompass.accounting.datev.charts import Chart, rate_of
+from kompass.accounting.datev.parties import HOME, country_of
 from kompass.accounting.problems import Problem
 from kompass.domain.money import amount
 
@@ -64,9 +65,11 @@ def of_invoice(invoice: Body, amounts: Body, customer: Body, chart: Chart) -> Bo
     account = _party(str(customer.get("_id")), str(customer.get("customerNumber") or ""), chart)
     if account is None:
         return _problem("booking.debtor", number, "customerNumber")
-    revenue = _rated(chart.revenue, rate_of(abs(net), abs(tax)))
+    rate = rate_of(abs(net), abs(tax))
+    at_home = rate == 0 and country_of(customer.get("billingAddress")) == HOME
+    revenue = chart.untaxed_at_home if at_home else _rated(chart.revenue, rate)
     if revenue is None:
-        return _rates(number, net, tax)
+        return _untaxed(number) if at_home else _rates(number, net, tax)
     return Booking(
         amount=abs(gross),
         side="S" if gross > 0 else "H",
@@ -199,6 +202,17 @@ def _nothing(number: str) -> Problem:
 def _problem(rule: str, number: str, fields: str) -> Problem:
     return Problem(
         rule, f"can't be booked without {fields}", f"kann ohne {fields} nicht gebucht werden", value=number
+    )
+
+
+def _untaxed(number: str) -> Problem:
+    return Problem(
+        "booking.untaxed",
+        "has no tax, though its customer is in Germany, and the chart has no account for that"
+        " (untaxed_at_home): book it by hand",
+        "weist keine Steuer aus, obwohl der Kunde in Deutschland sitzt, und der Kontenrahmen hat kein Konto"
+        " dafür (untaxed_at_home): von Hand buchen",
+        value=number,
     )
 
 

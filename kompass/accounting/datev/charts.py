@@ -64,7 +64,9 @@ class Chart(_Data):
     parties: Mapping[str, AccountNumber] = {}
     """Id of a customer or supplier -> the account that he has in the books already."""
     revenue: Mapping[str, Account]
-    """Rate of the tax as `0.19` -> account."""
+    """Rate of the tax as `0.19` -> account; without tax of customers abroad."""
+    untaxed_at_home: Account | None = None
+    """For turnover without tax of customers in Germany, who owe it themselves (§ 13b UStG)."""
     purchases: Mapping[str, Account]
     """Rate of the tax -> account for suppliers' invoices."""
     expenses: Mapping[str, AccountNumber]
@@ -94,6 +96,7 @@ class Chart(_Data):
                 rate: one.model_copy(update={"account": ledger(one.account)}) for rate, one in table.items()
             }
 
+        home = self.untaxed_at_home
         return self.model_copy(
             update={
                 "debtors": self.debtors.of_length(digits),
@@ -101,6 +104,7 @@ class Chart(_Data):
                 "creditor": party(self.creditor),
                 "parties": {docid: party(account) for docid, account in self.parties.items()},
                 "revenue": rated(self.revenue),
+                "untaxed_at_home": home and rated({"0": home})["0"],
                 "purchases": rated(self.purchases),
                 "expenses": {category: ledger(account) for category, account in self.expenses.items()},
                 "employees": ledger(self.employees),

@@ -31,6 +31,14 @@ COUNTRIES: Mapping[str, str] = {
 }
 """Names that addresses use -> ISO 3166. An address in another country has its name in the file nowhere."""
 
+HOME = "DE"
+
+
+def country_of(address: object) -> str | None:
+    """Of an address as documents have it; None for one that isn't in the table."""
+    name = address.get("country") if isinstance(address, Mapping) else None
+    return COUNTRIES.get(str(name or "").strip().casefold())
+
 
 @dataclass(frozen=True, slots=True)
 class Party:
@@ -47,7 +55,7 @@ class Party:
 
     @property
     def country(self) -> str | None:
-        return COUNTRIES.get(str(self.address.get("country") or "").strip().casefold())
+        return country_of(self.address)
 
     def street(self, longest: int) -> str:
         """With its number; a long street is cut before that."""
