@@ -46,7 +46,7 @@ def broken(data: bytes, jar: str, rules: str, folder: Path) -> list[str]:
     given = [f"-s:{folder / 'invoice.xml'}", f"-xsl:{folder / rules}"]
     done = subprocess.run([*main, *given], capture_output=True, timeout=120, check=True)
     report = etree.fromstring(done.stdout)
-    assert report.xpath("count(//svrl:fired-rule)", namespaces=_SVRL) > 20
+    assert report.xpath("count(//svrl:fired-rule)", namespaces=_SVRL) > 10
     ids = report.xpath("//svrl:failed-assert/@id", namespaces=_SVRL)
     assert isinstance(ids, list)
     return [str(one) for one in ids]
