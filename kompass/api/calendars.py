@@ -159,6 +159,13 @@ async def _roles(request: Request, person: str) -> frozenset[Role]:
         return record.roles & (services.index.roles(reading, person) or frozenset())
 
 
+async def calendars_of(request: Request, person: str) -> list[ShownCalendar]:
+    """Those of anybody."""
+    if services_of(request).calendars is None:
+        return []
+    return [_shown(one) for one in await _do(request, lambda store: store.of(person))]
+
+
 async def forget_gone(services: Services) -> None:
     """Subscriptions of people whose accounts are no more, as after an erasure."""
     store = services.calendars

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from kompass.access.principals import Role
 from kompass.api.authentication import body_of, caller, caller_with
-from kompass.api.calendars import forget_gone
+from kompass.api.calendars import calendars_of, forget_gone
 from kompass.api.endpoints import BYTES, Endpoint
 from kompass.api.problems import Problem
 from kompass.api.services import Services, services_of
@@ -27,6 +27,7 @@ from kompass.privacy.erasing import AlreadyErasedError, HeldError, Rewriting
 from kompass.privacy.exporting import export
 from kompass.privacy.finding import UnknownSubjectError
 from kompass.privacy.service import Privacy
+from kompass.privacy.sweep import login_of
 from kompass.sync.admitting import admitted
 
 _UNKNOWN = "There is no such customer, contact, lead or user."
@@ -111,7 +112,9 @@ async def exported(request: Request) -> Response:
     caller_with(request, Role.GF)
     subject = request.path_params["id"]
     services = services_of(request)
-    pieces = export(services.gate_now(), Accounts(services.server.store), subject)
+    login = login_of(subject)
+    calendars = [] if login is None else await calendars_of(request, login)
+    pieces = export(services.gate_now(), Accounts(services.server.store), subject, calendars)
     try:
         first = await anext(pieces)
     except UnknownSubjectError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -72,16 +72,8 @@ def tour(body: Body) -> Event | None:
     if start is None or end is None or end < start:
         return None
     region = body.get("region")
-    return Event(
-        uid=_uid(body),
-        summary=f"Tour: {name_of(body)}",
-        start=start,
-        end=end + timedelta(days=1),
-        cancelled=body.get("status") == "cancelled",
-        busy=False,
-        place=region if isinstance(region, str) else "",
-        **_version(body),
-    )
+    place = region if isinstance(region, str) else ""
+    return _whole_days(body, f"Tour: {name_of(body)}", start, end, place=place)
 
 
 def task(body: Body) -> Event | None:
@@ -90,15 +82,8 @@ def task(body: Body) -> Event | None:
     if due is None or body.get("status") in {"completed", "done"}:
         return None
     about = body.get("description")
-    return Event(
-        uid=_uid(body),
-        summary=f"Fällig: {name_of(body)}",
-        start=due,
-        end=due + timedelta(days=1),
-        cancelled=body.get("status") == "cancelled",
-        busy=False,
-        about=about if isinstance(about, str) else "",
-        **_version(body),
+    return _whole_days(
+        body, f"Fällig: {name_of(body)}", due, due, about=about if isinstance(about, str) else ""
     )
 
 
@@ -113,15 +98,26 @@ def milestones(project: Body) -> Iterator[Event]:
         due, key = _day(one.get("dueDate")), one.get("id")
         if due is None or not isinstance(key, str):
             continue
-        yield Event(
-            uid=f"{_uid(project)}/{key}",
-            summary=f"Meilenstein: {one.get('name')} ({name_of(project)})",
-            start=due,
-            end=due + timedelta(days=1),
-            cancelled=one.get("status") == "cancelled",
-            busy=False,
-            **_version(project),
-        )
+        summary = f"Meilenstein: {one.get('name')} ({name_of(project)})"
+        event = _whole_days(project, summary, due, due)
+        yield replace(event, uid=f"{event.uid}/{key}", cancelled=one.get("status") == "cancelled")
+
+
+def _whole_days(
+    body: Body, summary: str, first: date, last: date, *, place: str = "", about: str = ""
+) -> Event:
+    """From one day to another, which keep nobody from other appointments."""
+    return Event(
+        uid=_uid(body),
+        summary=summary,
+        start=first,
+        end=last + timedelta(days=1),
+        cancelled=body.get("status") == "cancelled",
+        busy=False,
+        place=place,
+        about=about,
+        **_version(body),
+    )
 
 
 def is_shown(event: Event, today: date) -> bool:

@@ -14,7 +14,7 @@ from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
 
 MOST = 2000
-"""Documents of a type that are looked at."""
+"""Documents of a type within what a calendar shows."""
 
 
 async def gathered(view: PersonalDatabase, person: str, kinds: Collection[Kind], today: date) -> list[Event]:
@@ -22,16 +22,18 @@ async def gathered(view: PersonalDatabase, person: str, kinds: Collection[Kind],
     tasks that are assigned to him, milestones of projects that he manages or works on. Raises `TooMany`.
     """
     found: list[Event | None] = []
+    first, last = (today - events.PAST).isoformat(), (today + events.FUTURE).isoformat()
     if Kind.MEETINGS in kinds or Kind.TOURS in kinds:
-        tours = await gather(view, "tours", "startDate", [("ownerId", person)], most=MOST)
+        of_his = [("ownerId", person), ("endDate.gte", first), ("startDate.lte", last)]
+        tours = await gather(view, "tours", "startDate", of_his, most=MOST)
         if Kind.TOURS in kinds:
             found += [events.tour(one) for one in tours]
         if Kind.MEETINGS in kinds:
-            near = [one for one in tours if (shown := events.tour(one)) and events.is_shown(shown, today)]
-            found += await _meetings(view, person, near, today)
+            found += await _meetings(view, person, tours, first, last)
     if Kind.TASKS in kinds:
         for name in ("user-tasks", "project-tasks"):
-            tasks = await gather(view, name, "dueDate", [("assignedTo", person)], most=MOST)
+            of_his = [("assignedTo", person), ("dueDate.gte", first), ("dueDate.lte", last)]
+            tasks = await gather(view, name, "dueDate", of_his, most=MOST)
             found += [events.task(one) for one in tasks]
     if Kind.MILESTONES in kinds:
         for one in await _projects(view, person):
@@ -40,13 +42,10 @@ async def gathered(view: PersonalDatabase, person: str, kinds: Collection[Kind],
 
 
 async def _meetings(
-    view: PersonalDatabase, person: str, tours: Iterable[Mapping[str, Any]], today: date
+    view: PersonalDatabase, person: str, tours: Iterable[Mapping[str, Any]], first: str, last: str
 ) -> list[Event | None]:
-    """`tours`: his, of that time."""
-    span = [
-        ("scheduledAt.gte", (today - events.PAST).isoformat()),
-        ("scheduledAt.lte", (today + events.FUTURE).isoformat()),
-    ]
+    """`tours`: his, of the days from `first` to `last`."""
+    span = [("scheduledAt.gte", first), ("scheduledAt.lte", last)]
     own = {str(one["_id"]) for one in tours}
     made = await gather(view, "meetings", "scheduledAt", [("createdBy", person), *span], most=MOST)
     by_id = {one["_id"]: one for one in made if one.get("tourId") in own or one.get("tourId") is None}

@@ -1,36 +1,38 @@
-"""Events as iCalendar (RFC 5545). The same events make the same bytes."""
+"""Events as iCalendar (RFC 5545). The same events make the same bytes.
+
+Times are in UTC, so nobody has to understand a zone: calendars show them as it is where they are. Of a
+`VTIMEZONE` with all changes since 1980, as the library makes one, programs take the first alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from icalendar import Calendar, vText
 from icalendar import Event as Component
 
 from kompass.calendars.events import Event
 
-HERE = ZoneInfo("Europe/Berlin")
+HERE = "Europe/Berlin"
 REFRESH = timedelta(hours=1)
 MOST_ABOUT = 2000
 """Characters of a description."""
 
 
 def written(name: str, events: Iterable[Event]) -> bytes:
-    """The calendar, with `VTIMEZONE` where times are local."""
+    """The calendar of that name."""
     calendar = Calendar()
     calendar.add("prodid", "-//KOMPASS//Kalender//DE")
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
     calendar.add("method", "PUBLISH")
     calendar.add("x-wr-calname", vText(_sound(name).replace("\n", " ")))
-    calendar.add("x-wr-timezone", HERE.key)
+    calendar.add("x-wr-timezone", HERE)
     calendar.add("refresh-interval", REFRESH, parameters={"value": "DURATION"})
     calendar.add("x-published-ttl", "PT1H")
     for event in sorted(events, key=lambda one: one.uid):
         calendar.add_component(_component(event))
-    calendar.add_missing_timezones()
     return bytes(calendar.to_ical())
 
 
@@ -41,8 +43,8 @@ def _component(event: Event) -> Component:
     component.add("last-modified", event.changed.replace(microsecond=0))
     component.add("sequence", event.sequence)
     component.add("summary", _sound(event.summary))
-    component.add("dtstart", _local(event.start))
-    component.add("dtend", _local(event.end))
+    component.add("dtstart", event.start)
+    component.add("dtend", event.end)
     component.add("status", "CANCELLED" if event.cancelled else "CONFIRMED")
     component.add("transp", "OPAQUE" if event.busy and not event.cancelled else "TRANSPARENT")
     if event.place:
@@ -50,14 +52,6 @@ def _component(event: Event) -> Component:
     if event.about:
         component.add("description", _sound(event.about[:MOST_ABOUT]))
     return component
-
-
-def _local(value: date | datetime) -> date | datetime:
-    """A time as it is here. One of the second hour of two that are called the same stays in UTC."""
-    if not isinstance(value, datetime):
-        return value
-    local = value.astimezone(HERE)
-    return value.astimezone(UTC) if local.fold else local
 
 
 def _sound(text: str) -> str:

@@ -8,7 +8,7 @@
     conflicts.json          changes of his document that a person had to decide, or has to
     quarantine.json         changes of it that were refused; of a user also his own
     audit.json              what the chain of writes has about him
-    account.json            of a user: his record, without its password, and his devices
+    account.json            of a user: his record, without its password, his devices and calendars
 
 It is read and packed a page at a time, in a thread: a copy of any size takes little memory, and keeps nobody
 waiting.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -72,8 +72,12 @@ class _Left:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
-async def export(gate: Gate, accounts: Accounts, subject: str) -> AsyncIterator[bytes]:
-    """The pieces of the ZIP file. Raises `UnknownSubjectError` before the first one."""
+async def export(
+    gate: Gate, accounts: Accounts, subject: str, calendars: Sequence[Mapping[str, Any]] = ()
+) -> AsyncIterator[bytes]:
+    """The pieces of the ZIP file. `calendars`: his subscriptions. Raises `UnknownSubjectError` before the first
+    piece.
+    """
 
     def look() -> tuple[Found, list[str], _Left]:
         with gate.database.reading() as reading:
@@ -105,7 +109,8 @@ async def export(gate: Gate, accounts: Accounts, subject: str) -> AsyncIterator[
             entry.write(b"[]" if empty else b"\n]")
     login = login_of(subject)
     if login is not None:
-        archive.write("account.json", _json(await _account(accounts, login)))
+        account = await _account(accounts, login)
+        archive.write("account.json", _json({**account, "calendars": calendars}))
     manifest = {
         "subject": subject,
         "type": found.doctype,

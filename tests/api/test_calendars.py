@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
+import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +13,7 @@ import httpx
 import pytest
 from icalendar import Calendar
 
+from kompass.calendars import gathering
 from kompass.calendars import store as stored
 from kompass.server import Product
 from tests.api.test_documents import (
@@ -84,7 +88,9 @@ async def busy(client: httpx.AsyncClient) -> dict[str, str]:
     return {"customer": customer["_id"], "tour": tour["_id"]}
 
 
-async def test_a_calendar_has_what_is_ones_own_and_no_more(client: httpx.AsyncClient) -> None:
+async def test_a_calendar_has_what_is_ones_own_and_no_more(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids = await busy(client)
     one = await subscribed(client, name="Anna; unterwegs")
     assert re.fullmatch(r"http://[^/]+/api/v1/calendars/[0-9a-f]{64}\.ics", one["url"])
@@ -93,7 +99,13 @@ async def test_a_calendar_has_what_is_ones_own_and_no_more(client: httpx.AsyncCl
     assert str(found["Abschluss: Hof Süß"]["LOCATION"]) == "Hofweg, 53894 Rode"
     assert found["Tour: Eifel"]["UID"] == f"{ids['tour']}@kompass"
     tasks = await subscribed(client, kinds=["tasks"])
+    far = (datetime.now(UTC) + timedelta(days=500)).date().isoformat()
+    await made(
+        client, "user-tasks", ANNA, title="In ferner Zeit", assignedTo="anna", status="open", dueDate=far
+    )
+    monkeypatch.setattr(gathering, "MOST", 1)  # what isn't shown doesn't count
     assert {*await shown(client, tasks["url"])} == {"Fällig: Angebot nachfassen"}
+    monkeypatch.undo()
     # A customer who is another's now is read no more: the meeting stays Anna's, without his name.
     moved = {"owner": "bert"}
     url = f"/api/v1/customers/{ids['customer']}"
@@ -176,16 +188,23 @@ async def test_who_may_read_nothing_has_no_calendar(client: httpx.AsyncClient, p
         assert one.calendars.people() == []
 
 
-async def test_an_erasure_takes_the_calendars_along(client: httpx.AsyncClient, product: Product) -> None:
-    await subscribed(client)
+async def test_an_erasure_takes_the_calendars_along_and_a_copy_has_them(
+    client: httpx.AsyncClient, product: Product
+) -> None:
+    calendar = (await subscribed(client, name="Annas"))["url"]
     await subscribed(client, BERT)
     off = {"active": False, "reason": "Ausgeschieden"}
     assert (await client.patch("/api/v1/users/anna", json=off, auth=GF)).status_code == 200
     cards = await client.get("/api/v1/user-cards", params={"userName": "anna"}, auth=GF)
     (card,) = cards.json()["items"]
+    copy = await client.get(f"/api/v1/privacy/subjects/{card['userId']}/export", auth=GF)
+    with zipfile.ZipFile(io.BytesIO(copy.content)) as archive:
+        account = json.loads(archive.read("account.json"))
+    assert [one["name"] for one in account["calendars"]] == ["Annas"], "and not Bert's"
     wish = {"reason": "Antrag nach Art. 17 DSGVO"}
     url = f"/api/v1/privacy/subjects/{card['userId']}/erasure"
     done = await client.post(url, json=wish, auth=GF)
     assert done.status_code == 200, done.text
     for one in answering(product):
         assert one.calendars.people() == ["bert"]
+    assert (await client.get(calendar)).status_code == 404

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
@@ -30,25 +29,16 @@ def read(text: bytes) -> list[Any]:
     return list(calendar.walk("VEVENT"))
 
 
-def test_local_times_come_with_their_zone() -> None:
+def test_times_need_no_zone_to_be_understood() -> None:
     text = written("Kalender", [an_event()])
-    assert b"DTSTART;TZID=Europe/Berlin:20261103T090000\r\n" in text
-    assert b"BEGIN:VTIMEZONE\r\nTZID:Europe/Berlin" in text
+    assert b"DTSTART:20261103T080000Z\r\n" in text
+    assert b"DTEND:20261103T090000Z\r\n" in text
+    assert b"TZID" not in text
     (one,) = read(text)
-    assert one["DTSTART"].dt == NOW
     assert (str(one["UID"]), one["SEQUENCE"], one["DTSTAMP"].dt) == ("a@kompass", 2, NOW)
     assert b"\n" not in text.replace(b"\r\n", b"")
     assert max(len(line) for line in text.split(b"\r\n")) <= 75
     assert text == written("Kalender", [an_event()])
-
-
-@pytest.mark.parametrize("hour", range(5))
-def test_no_hour_of_the_night_in_which_clocks_change_is_mistaken(hour: int) -> None:
-    for night in (datetime(2026, 10, 24, 22, 30, tzinfo=UTC), datetime(2026, 3, 28, 22, 30, tzinfo=UTC)):
-        start = night + timedelta(hours=hour)
-        (one,) = read(written("x", [an_event(start=start, end=start + timedelta(minutes=90))]))
-        assert one["DTSTART"].dt.astimezone(UTC) == start
-        assert one["DTEND"].dt.astimezone(UTC) == start + timedelta(minutes=90)
 
 
 def test_days_are_whole_days_and_their_end_is_the_day_after() -> None:
@@ -64,7 +54,6 @@ def test_days_are_whole_days_and_their_end_is_the_day_after() -> None:
     text = written("x", [event])
     assert b"DTSTART;VALUE=DATE:20261102\r\n" in text
     assert b"DTEND;VALUE=DATE:20261105\r\n" in text
-    assert b"VTIMEZONE" not in text
     assert b"SEQUENCE:2\r\n" in text
 
 
