@@ -75,8 +75,8 @@ class _Left:
 async def export(
     gate: Gate, accounts: Accounts, subject: str, calendars: Sequence[Mapping[str, Any]] = ()
 ) -> AsyncIterator[bytes]:
-    """The pieces of the ZIP file. `calendars`: his subscriptions. Raises `UnknownSubjectError` before the first
-    piece.
+    """The pieces of the ZIP file. `calendars`: his subscriptions. Raises `UnknownSubjectError` before the
+    first piece.
     """
 
     def look() -> tuple[Found, list[str], _Left]:
