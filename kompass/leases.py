@@ -79,6 +79,13 @@ def is_held(file: SqlFile, name: str, *, now: Callable[[], float] = time.time) -
     return bool(file.rows("SELECT 1 FROM leases WHERE name = ? AND until > ?", (name, now())))
 
 
+def release_all(file: SqlFile) -> None:
+    """Nobody holds any: whoever did has died. For a file that only one process has, when it starts."""
+    if file.rows("SELECT 1 FROM leases LIMIT 1"):
+        with file.writing() as connection:
+            connection.execute("DELETE FROM leases")
+
+
 @asynccontextmanager
 async def held(file: SqlFile, name: str, *, seconds: float = SECONDS) -> AsyncIterator[Lease | None]:
     """The lease as long as the block lasts, renewed meanwhile; None if somebody else has it."""

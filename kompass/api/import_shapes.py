@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from kompass.domain.stamps import moment, timestamp
 from kompass.imports.desk import ImportDesk
-from kompass.imports.store import Import, Work
+from kompass.imports.states import Import, Work
 from kompass.imports.tables import limits
 from kompass.imports.targets import targets
 

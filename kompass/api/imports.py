@@ -39,7 +39,8 @@ from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write, told_problem
-from kompass.imports.store import Import, ImportStoreError, Kind, NotNowError, State, Work
+from kompass.imports.states import Import, Kind, NotNowError, State, Work
+from kompass.imports.store import ImportStoreError
 from kompass.imports.tables import limits
 from kompass.imports.tables.reader import missing
 from kompass.imports.targets import targets

@@ -24,13 +24,15 @@ from kompass.accounting.profiles import heading_key
 from kompass.imports import mapping
 from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, members_of
 from kompass.imports.mapping import How, Match
-from kompass.imports.store import Import, ImportStore, Kind, NotNowError, State, Work
+from kompass.imports.states import Import, Kind, NotNowError, State, Work
+from kompass.imports.store import ImportStore
 from kompass.imports.tables import limits
 from kompass.imports.tables.reader import Reader, Table
 from kompass.imports.targets import Kind as FieldKind
 from kompass.imports.targets import Target, name_key, targets
 from kompass.imports.values import Form, Scale, is_empty, scale_of, shown
 from kompass.kept import IMPORTS
+from kompass.leases import release_all
 from kompass.shared_files import SharedFiles
 
 SEES_ALL = frozenset({Role.GF, Role.BUCH, Role.ADMIN})
@@ -82,7 +84,7 @@ class ImportDesk:
     def take_over(self) -> None:
         """Goes on at once with what this server was at when it died: of a directory there is one."""
         if self._shared is None and self.store is not None:
-            self.store.take_over()
+            release_all(self.store)
 
     async def close(self) -> None:
         await self.reader.close()
@@ -128,8 +130,6 @@ class ImportDesk:
             rows=0,
             done=0,
             reason="",
-            lease="",
-            until=0.0,
         )
         store = self.opened()
         store.add(one, data)

@@ -13,7 +13,8 @@ from typing import Any
 import apsw
 import orjson
 
-from kompass.imports.store import ImportStore, Outcome, State
+from kompass.imports.states import Outcome, State
+from kompass.imports.store import ImportStore
 from kompass.privacy.consumers import Consumers
 from kompass.privacy.tickets import Kind
 from kompass.sqlfile import fetch

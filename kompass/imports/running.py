@@ -22,7 +22,9 @@ from kompass.imports import similar
 from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, heading_of, members_of
 from kompass.imports.lookups import Found, Lookups
 from kompass.imports.similar import Known
-from kompass.imports.store import Import, ImportStore, Kind, Outcome, Work
+from kompass.imports.states import Import, Kind, Outcome, Work
+from kompass.imports.store import ImportStore
+from kompass.leases import Lease
 from kompass.resources import writes
 from kompass.resources.catalogue import RESOURCES, Resource, plural
 from kompass.sync.gate.gate import Gate
@@ -96,7 +98,7 @@ class Run:
         store: ImportStore,
         view: PersonalDatabase,
         gate: Callable[[], Gate],
-        lease: str,
+        lease: Lease,
         ready: Callable[[], Awaitable[None]],
     ) -> None:
         """`ready` is asked before each chunk: whether its person still may."""

@@ -1,7 +1,7 @@
 """The file with the imports: what was uploaded, what became of each row, and how to undo it.
 
-Whoever works on an import holds a lease that he renews: after it ran out, another process goes on. What a row
-becomes is noted before it is written and after, so that no row is written twice, whenever a process dies.
+Whoever works on imports of a type holds its lease (`kompass.leases`). What a row becomes is noted before it
+is written and after, so that no row is written twice, whenever a process dies.
 Values of rows and documents are personal data; they go after `KEPT_DAYS`.
 """
 
@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import apsw
 import orjson
 
+from kompass import leases
+from kompass.imports.states import Import, NotNowError, Outcome, State, Work
 from kompass.kept import IMPORTS
+from kompass.leases import Lease
 from kompass.shared_files import SharedFiles
 from kompass.sqlfile import SqlFile, fetch
 
 KEPT_DAYS = 30
 """How long rows, errors and what undoes an import are kept after anything was last done with it."""
-LEASE_SECONDS = 30.0
 PIECE = 256 * 1024
 """Bytes of a file that one row of the table has: a transaction is an entry of a journal."""
 CHUNK = 200
@@ -31,7 +31,8 @@ CHUNK = 200
 MOST_OPEN = 20
 """Imports of one person that are kept and not executed."""
 
-_TABLES = """
+_TABLES = f"""
+{leases.TABLE}
 CREATE TABLE imports (
     id TEXT PRIMARY KEY,
     person TEXT NOT NULL,
@@ -47,12 +48,10 @@ CREATE TABLE imports (
     told TEXT NOT NULL,
     rows INTEGER NOT NULL,
     done INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    lease TEXT NOT NULL,
-    until REAL NOT NULL
+    reason TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX imports_by_person ON imports (person, made);
-CREATE INDEX imports_by_work ON imports (work, until) WHERE work <> '';
+CREATE INDEX imports_by_work ON imports (type, changed) WHERE work <> '';
 CREATE TABLE pieces (
     import TEXT NOT NULL, num INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (import, num)
 ) WITHOUT ROWID;
@@ -75,103 +74,23 @@ CREATE TABLE sources (
     PRIMARY KEY (person, source)
 ) WITHOUT ROWID;
 """
+_STEPS = (
+    f"""
+{leases.TABLE}
+DROP INDEX imports_by_work;
+ALTER TABLE imports DROP COLUMN lease;
+ALTER TABLE imports DROP COLUMN until;
+CREATE INDEX imports_by_work ON imports (type, changed) WHERE work <> '';
+""",
+)
 
 
 class ImportStoreError(Exception):
     """The file can't be used. The text is for people."""
 
 
-class LeaseLostError(Exception):
-    """Somebody else works on the import."""
-
-
-class NotNowError(Exception):
-    """The import isn't in a state for this."""
-
-
-class State(StrEnum):
-    """What an import has come to, when nothing is being done with it."""
-
-    ARRIVING = "arriving"
-    """It is being stored."""
-    READ = "read"
-    CHECKED = "checked"
-    """A dry run has said what would become of every row."""
-    DONE = "done"
-    UNDONE = "undone"
-    FAILED = "failed"
-    """It stopped in between; what was written stays, and it can be executed again or undone."""
-
-
-class Work(StrEnum):
-    """What is to be done with an import."""
-
-    NONE = ""
-    CHECK = "check"
-    WRITE = "write"
-    UNDO = "undo"
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One file that somebody imports."""
-
-    id: str
-    person: str
-    type: str
-    file: str
-    sha256: str
-    made: float
-    changed: float
-    state: State
-    work: Work
-    worker: str
-    """Who has asked for the work, with whose rights it is done."""
-    roles: tuple[str, ...]
-    """Those of his login."""
-    told: Mapping[str, Any]
-    """What was detected, the mapping, options: see `kompass.imports.desk`."""
-    rows: int
-    done: int
-    """Rows that the work has come to."""
-    reason: str
-    """Why it failed."""
-    lease: str
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What has become, or would become, of a row."""
-
-    line: int
-    kind: str
-    """One of `Kind`."""
-    told: Mapping[str, Any]
-
-
-class Kind(StrEnum):
-    PLANNED = "planned"
-    """About to be written: whether it was, its document tells."""
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    """What it says is there already."""
-    PARTLY = "partly"
-    """It was written, and something that belongs to it was refused."""
-    SKIPPED = "skipped"
-    """A duplicate, left alone."""
-    UNDECIDED = "undecided"
-    """A duplicate that a person has to decide about."""
-    WRONG = "wrong"
-    UNDONE = "undone"
-    KEPT = "kept"
-    """It couldn't be undone."""
-
-
 _COLUMNS = (
-    "id, person, type, file, sha256, made, changed, state, work, worker, roles, told, rows, done, reason,"
-    " lease, until"
+    "id, person, type, file, sha256, made, changed, state, work, worker, roles, told, rows, done, reason"
 )
 
 
@@ -184,6 +103,7 @@ class ImportStore(SqlFile):
             directory / IMPORTS,
             _TABLES,
             failure=ImportStoreError,
+            steps=_STEPS,
             pragmas=("synchronous = NORMAL", "secure_delete = ON"),
             shared=shared,
         )
@@ -201,7 +121,7 @@ class ImportStore(SqlFile):
             if fetch(connection, query, (one.person,))[0][0] >= MOST_OPEN:
                 raise NotNowError(f"{MOST_OPEN} imports wait to be executed: delete those you don't need.")
             connection.execute(
-                f"INSERT INTO imports ({_COLUMNS}) VALUES ({', '.join('?' * 17)})",  # noqa: S608
+                f"INSERT INTO imports ({_COLUMNS}) VALUES ({', '.join('?' * 15)})",  # noqa: S608
                 _values(one),
             )
         packed = zlib.compress(data, 1)
@@ -331,7 +251,7 @@ class ImportStore(SqlFile):
             told = {**one.told, **options}
             connection.execute(
                 "UPDATE imports SET work = ?, worker = ?, roles = ?, told = ?, done = 0, reason = '',"
-                " changed = ?, lease = '', until = 0 WHERE id = ?",
+                " changed = ? WHERE id = ?",
                 (
                     work.value,
                     worker,
@@ -345,66 +265,41 @@ class ImportStore(SqlFile):
         assert found is not None
         return found
 
-    def claim(self, lease: str, now: float) -> Import | None:
-        """An import to work on that nobody else works on. Of one type there is one at a time: the next finds
-        what the first has written.
-        """
-        query = f"SELECT {_COLUMNS} FROM imports WHERE work <> '' ORDER BY changed, id"  # noqa: S608
-        if not self.rows("SELECT 1 FROM imports WHERE work <> '' LIMIT 1"):
-            return None
-        with self.writing() as connection:
-            waiting = [_import(row) for row in fetch(connection, query)]
-            busy = {one.type for one in waiting if one.until > now}
-            for one in waiting:
-                if one.until <= now and one.type not in busy:
-                    connection.execute(
-                        "UPDATE imports SET lease = ?, until = ? WHERE id = ?",
-                        (lease, now + LEASE_SECONDS, one.id),
-                    )
-                    break
-            else:
-                return None
-        return self.get(one.id)
+    def waiting_types(self) -> list[str]:
+        """Those of imports with which something is to be done, what was asked for first first."""
+        query = "SELECT type FROM imports WHERE work <> '' GROUP BY type ORDER BY min(changed), type"
+        return [doctype for (doctype,) in self.rows(query)]
 
-    def _held(self, connection: apsw.Connection, docid: str, lease: str) -> None:
-        if not fetch(connection, "SELECT 1 FROM imports WHERE id = ? AND lease = ?", (docid, lease)):
-            raise LeaseLostError
+    def waiting(self, doctype: str) -> Import | None:
+        """What is to be done first of a type: of each there is one at a time, so that the next finds what the
+        first has written. For who holds its lease.
+        """
+        query = f"SELECT {_COLUMNS} FROM imports WHERE type = ? AND work <> '' ORDER BY changed, id LIMIT 1"  # noqa: S608
+        found = self.rows(query, (doctype,))
+        return _import(found[0]) if found else None
 
     def note(
-        self, docid: str, lease: str, outcomes: Iterable[Outcome], now: float, *, done: int | None = None
+        self, docid: str, lease: Lease, outcomes: Iterable[Outcome], now: float, *, done: int | None = None
     ) -> None:
-        """What becomes of rows, and how far the work is. Renews the lease. Raises `LeaseLostError`."""
+        """What becomes of rows, and how far the work is. Raises `LeaseLostError`."""
         with self.writing() as connection:
-            self._held(connection, docid, lease)
+            lease.check(connection)
             connection.executemany(
                 "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?)",
                 [(docid, one.line, one.kind, orjson.dumps(one.told).decode()) for one in outcomes],
             )
             connection.execute(
-                "UPDATE imports SET until = ?, done = coalesce(?, done), changed = ? WHERE id = ?",
-                (now + LEASE_SECONDS, done, now, docid),
+                "UPDATE imports SET done = coalesce(?, done), changed = ? WHERE id = ?", (done, now, docid)
             )
 
-    def finish(self, docid: str, lease: str, state: State, reason: str, now: float) -> None:
+    def finish(self, docid: str, lease: Lease, state: State, reason: str, now: float) -> None:
         """The work is over. Raises `LeaseLostError`."""
         with self.writing() as connection:
-            self._held(connection, docid, lease)
+            lease.check(connection)
             connection.execute(
-                "UPDATE imports SET state = ?, work = '', lease = '', until = 0, reason = ?, changed = ?"
-                " WHERE id = ?",
+                "UPDATE imports SET state = ?, work = '', reason = ?, changed = ? WHERE id = ?",
                 (state.value, reason, now, docid),
             )
-
-    def release(self, docid: str, lease: str) -> None:
-        """Somebody else may go on at once. Nothing if it is another's already."""
-        with self.writing() as connection:
-            connection.execute("UPDATE imports SET until = 0 WHERE id = ? AND lease = ?", (docid, lease))
-
-    def take_over(self) -> None:
-        """Nobody works on anything: whoever did has died. For the only process there is."""
-        if self.rows("SELECT 1 FROM imports WHERE until > 0 LIMIT 1"):
-            with self.writing() as connection:
-                connection.execute("UPDATE imports SET lease = '', until = 0 WHERE until > 0")
 
     # -- rows ----------------------------------------------------------------------------------
 
@@ -453,7 +348,7 @@ def _values(one: Import) -> tuple[Any, ...]:
     return (
         *(one.id, one.person, one.type, one.file, one.sha256, one.made, one.changed),
         *(one.state.value, one.work.value, one.worker, orjson.dumps(list(one.roles)).decode()),
-        *(orjson.dumps(one.told).decode(), one.rows, one.done, one.reason, one.lease, one.until),
+        *(orjson.dumps(one.told).decode(), one.rows, one.done, one.reason),
     )
 
 

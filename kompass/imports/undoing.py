@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 
 from kompass.accounting.problems import Problem
-from kompass.imports.store import CHUNK, Import, ImportStore, Kind, Outcome
+from kompass.imports.states import Import, Kind, Outcome
+from kompass.imports.store import CHUNK, ImportStore
+from kompass.leases import Lease
 from kompass.resources import writes
 from kompass.resources.catalogue import RESOURCES, plural
 from kompass.sync.gate.gate import Gate
@@ -60,7 +62,7 @@ async def undo(
     store: ImportStore,
     view: PersonalDatabase,
     gate: Callable[[], Gate],
-    lease: str,
+    lease: Lease,
     ready: Callable[[], Awaitable[None]],
 ) -> None:
     """`ready` as of `Run`. Raises `LeaseLostError`, and `ProtocolError` if its person may not any more."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from uuid import uuid4
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -14,8 +15,10 @@ from kompass.identity.records import Record
 from kompass.imports.desk import ImportDesk, plan_of
 from kompass.imports.erasing import erase
 from kompass.imports.running import Run, principal_of
-from kompass.imports.store import Import, ImportStore, ImportStoreError, LeaseLostError, State, Work
+from kompass.imports.states import Import, State, Work
+from kompass.imports.store import ImportStore, ImportStoreError
 from kompass.imports.undoing import undo
+from kompass.leases import Lease, LeaseLostError, held
 from kompass.sync.gate.gate import Gate
 from kompass.sync.personal import PersonalViews
 from kompass.sync.refusals import NOT_A_MEMBER, ROLES_CHANGED
@@ -48,10 +51,10 @@ class ImportService:
         self._views = views
         self._gate = gate
         self._find = find
-        self._lease = uuid4().hex
         self._awake = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
-        self._at: set[asyncio.Task[None]] = set()
+        self._at: dict[str, asyncio.Task[bool]] = {}
+        """By type."""
         desk.wake = self._awake.set
 
     def start(self) -> None:
@@ -59,7 +62,10 @@ class ImportService:
 
     async def close(self) -> None:
         """What was begun is gone on with by whoever comes next."""
-        tasks = [*self._at, *([self._looking] if self._looking is not None else [])]
+        tasks: list[asyncio.Task[Any]] = [
+            *self._at.values(),
+            *([self._looking] if self._looking is not None else []),
+        ]
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -85,12 +91,9 @@ class ImportService:
                     if now - erased > ERASE_SECONDS:
                         await self.erase()
                         erased = now
-                    while len(self._at) < MOST_AT_ONCE:
-                        lease = f"{self._lease} {uuid4().hex}"
-                        one = await asyncio.to_thread(store.claim, lease, self._now())
-                        if one is None:
-                            break
-                        self._begin(store, one)
+                    for doctype in await asyncio.to_thread(store.waiting_types):
+                        if doctype not in self._at and len(self._at) < MOST_AT_ONCE:
+                            self._begin(store, doctype)
             except (ImportStoreError, ProtocolError):
                 log.exception("imports can't be looked at")
             with suppress(TimeoutError):
@@ -105,39 +108,56 @@ class ImportService:
     def _now(self) -> float:
         return self._gate().now().timestamp()
 
-    def _begin(self, store: ImportStore, one: Import) -> None:
-        task = asyncio.get_running_loop().create_task(self._work(store, one), name=f"import {one.id}")
-        self._at.add(task)
-        task.add_done_callback(self._ended)
+    def _begin(self, store: ImportStore, doctype: str) -> None:
+        task = asyncio.create_task(self._work_off(store, doctype), name=f"imports of {doctype}")
+        self._at[doctype] = task
+        task.add_done_callback(partial(self._ended, doctype))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._at.discard(task)
-        self._awake.set()
+    def _ended(self, doctype: str, task: asyncio.Task[bool]) -> None:
+        del self._at[doctype]
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            log.error("imports stopped", type=doctype, exc_info=error)
+        elif task.result():
+            self._awake.set()
 
-    async def _work(self, store: ImportStore, one: Import) -> None:
+    async def _work_off(self, store: ImportStore, doctype: str) -> bool:
+        """What waits of a type. Whether there may be more: not if another process is at it, nor if what there
+        is has to wait.
+        """
+        async with held(store, f"import {doctype}") as lease:
+            if lease is None:
+                return False
+            while (one := await asyncio.to_thread(store.waiting, doctype)) is not None:
+                if not await self._work(store, one, lease):
+                    return False
+        return True
+
+    async def _work(self, store: ImportStore, one: Import, lease: Lease) -> bool:
+        """Whether it is finished."""
         principal = principal_of(one)
         acting_as(of_principal(principal, Door.IMPORT))
         state, reason = _STATES[one.work], ""
         try:
-            await self._do(store, one)
+            await self._do(store, one, lease)
         except LeaseLostError:
-            return  # somebody else goes on with it
-        except asyncio.CancelledError:
-            with suppress(ImportStoreError):
-                store.release(one.id, one.lease)
-            raise
+            return False  # somebody else goes on with it
         except ProtocolError as error:
             if error.status == 503:
                 log.warning("an import has to wait", id=one.id, reason=error.reason)
-                return  # whoever comes when the lease has run out tries again
+                return False
             state, reason = State.FAILED, error.reason
         except Exception:
             log.exception("an import failed", id=one.id)
             state, reason = State.FAILED, "The server failed; its log tells more."
-        with suppress(LeaseLostError):
-            await asyncio.to_thread(store.finish, one.id, one.lease, state, reason, self._now())
+        try:
+            await asyncio.to_thread(store.finish, one.id, lease, state, reason, self._now())
+        except LeaseLostError:
+            return False
+        return True
 
-    async def _do(self, store: ImportStore, one: Import) -> None:
+    async def _do(self, store: ImportStore, one: Import, lease: Lease) -> None:
         view = self._views.of(self._gate().database, principal_of(one))
 
         async def ready() -> None:
@@ -145,9 +165,9 @@ class ImportService:
             await self._gate().database.fresh()
 
         if one.work is Work.UNDO:
-            await undo(one, store, view, self._gate, one.lease, ready)
+            await undo(one, store, view, self._gate, lease, ready)
         else:
-            await Run(one, plan_of(one), store, view, self._gate, one.lease, ready).rows()
+            await Run(one, plan_of(one), store, view, self._gate, lease, ready).rows()
 
     async def _check(self, one: Import) -> None:
         """Raises `ProtocolError` if its person has gone or has lost a role. The index hears of that when he

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import pytest
 
-from kompass.imports.store import (
-    CHUNK,
-    KEPT_DAYS,
-    LEASE_SECONDS,
-    MOST_OPEN,
-    PIECE,
-    Import,
-    ImportStore,
-    LeaseLostError,
-    NotNowError,
-    Outcome,
-    State,
-    Work,
-)
+from kompass.imports.states import Import, NotNowError, Outcome, State, Work
+from kompass.imports.store import CHUNK, KEPT_DAYS, MOST_OPEN, PIECE, ImportStore
+from kompass.kept import IMPORTS
+from kompass.leases import Lease, LeaseLostError, release_all, take
 
 ONE = Import(
     id="one",
@@ -39,8 +31,6 @@ ONE = Import(
     rows=0,
     done=0,
     reason="",
-    lease="",
-    until=0.0,
 )
 ROWS = [(line, [f"Hof {line}"]) for line in range(2, 2 + 2 * CHUNK + 1)]
 
@@ -68,33 +58,53 @@ def test_files_and_rows_come_back_as_they_were(store: ImportStore) -> None:
     assert [row for chunk in chunks for row in chunk] == ROWS
 
 
-def test_who_lets_a_lease_run_out_has_lost_it(store: ImportStore) -> None:
+def held(store: ImportStore, doctype: str = "customer") -> Lease:
+    lease = take(store, f"import {doctype}")
+    assert lease is not None
+    return lease
+
+
+def test_who_has_lost_the_lease_of_a_type_notes_nothing(store: ImportStore) -> None:
     begun(store)
-    first = store.claim("a", 10.0)
-    assert first is not None
-    assert store.claim("b", 10.0 + LEASE_SECONDS - 1) is None
-    store.note("one", "a", [Outcome(2, "created", {})], 20.0, done=1)
-    assert store.claim("b", 10.0 + LEASE_SECONDS + 1) is None
-    second = store.claim("b", 20.0 + LEASE_SECONDS)
-    assert second is not None
+    first = held(store)
+    store.note("one", first, [Outcome(2, "created", {})], 20.0, done=1)
+    release_all(store)
+    second = held(store)
     with pytest.raises(LeaseLostError):
-        store.note("one", "a", [Outcome(3, "created", {})], 60.0)
+        store.note("one", first, [Outcome(3, "created", {})], 60.0)
     with pytest.raises(LeaseLostError):
-        store.finish("one", "a", State.DONE, "", 60.0)
+        store.finish("one", first, State.DONE, "", 60.0)
     assert store.counts("one") == {"created": 1}
-    store.finish("one", "b", State.DONE, "", 60.0)
-    assert store.claim("c", 100.0) is None
+    store.finish("one", second, State.DONE, "", 60.0)
+    assert store.waiting("customer") is None
 
 
 def test_of_one_type_one_is_worked_on(store: ImportStore) -> None:
     for docid, doctype in (("one", "customer"), ("two", "customer"), ("three", "contact")):
         begun(store, docid, doctype)
-    claimed = [store.claim(lease, 10.0) for lease in "abc"]
-    assert sorted(one.type for one in claimed if one is not None) == ["contact", "customer"]
-    store.finish("one", "a", State.DONE, "", 11.0)
-    waiting = store.claim("d", 11.0)
-    assert waiting is not None
-    assert waiting.id == "two"
+    assert store.waiting_types() == ["contact", "customer"]
+    first = store.waiting("customer")
+    assert first is not None
+    store.finish(first.id, held(store), State.DONE, "", 11.0)
+    second = store.waiting("customer")
+    assert second is not None
+    assert {first.id, second.id} == {"one", "two"}
+
+
+def test_imports_of_an_earlier_program_go_on(tmp_path: Path) -> None:
+    """Its leases stood beside each import."""
+    ImportStore(tmp_path).close()
+    with closing(apsw.Connection(str(tmp_path / IMPORTS))) as earlier:
+        earlier.execute(
+            "DROP TABLE leases; DROP INDEX imports_by_work;"
+            " ALTER TABLE imports ADD COLUMN lease TEXT NOT NULL DEFAULT '';"
+            " ALTER TABLE imports ADD COLUMN until REAL NOT NULL DEFAULT 0;"
+            " CREATE INDEX imports_by_work ON imports (work, until) WHERE work <> ''; PRAGMA user_version = 1"
+        )
+    with closing(ImportStore(tmp_path)) as store:
+        begun(store)
+        store.finish("one", held(store), State.DONE, "", 5.0)
+        assert store.waiting_types() == []
 
 
 def test_nothing_is_begun_twice_or_in_between(store: ImportStore) -> None:
@@ -105,8 +115,7 @@ def test_nothing_is_begun_twice_or_in_between(store: ImportStore) -> None:
                 store.begin("one", work, "x", [], {}, {}, 4.0)
     with pytest.raises(NotNowError):
         store.forget("one")
-    assert store.claim("a", 5.0) is not None
-    store.finish("one", "a", State.DONE, "", 6.0)
+    store.finish("one", held(store), State.DONE, "", 6.0)
     with pytest.raises(NotNowError):
         store.begin("one", Work.WRITE, "x", [], {}, {}, 7.0)
     store.begin("one", Work.UNDO, "x", [], {}, {}, 7.0)
