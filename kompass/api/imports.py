@@ -38,7 +38,8 @@ from kompass.api.language import german
 from kompass.api.parameters import number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
-from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write, told_problem
+from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write
+from kompass.imports.drafts import told_problem
 from kompass.imports.states import Import, Kind, NotNowError, State, Work
 from kompass.imports.store import ImportStoreError
 from kompass.imports.tables import limits

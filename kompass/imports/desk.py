@@ -18,19 +18,16 @@ from uuid import uuid4
 from kompass.access.matrix import Matrix
 from kompass.access.principals import Principal, Role
 from kompass.access.rules import Action
-from kompass.accounting.formulas import unguarded
-from kompass.accounting.problems import Problem, unreadable
-from kompass.accounting.profiles import heading_key
 from kompass.imports import mapping
-from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, members_of
+from kompass.imports.arriving import name_notes, names_of, taken_apart
+from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, members_of, told_problem
 from kompass.imports.mapping import How, Match
 from kompass.imports.states import Import, Kind, NotNowError, State, Work
 from kompass.imports.store import ImportStore
-from kompass.imports.tables import limits
 from kompass.imports.tables.reader import Reader, Table
 from kompass.imports.targets import Kind as FieldKind
 from kompass.imports.targets import Target, name_key, targets
-from kompass.imports.values import Form, Scale, is_empty, scale_of, shown
+from kompass.imports.values import Form, Scale
 from kompass.kept import IMPORTS
 from kompass.leases import release_all
 from kompass.shared_files import SharedFiles
@@ -38,7 +35,6 @@ from kompass.shared_files import SharedFiles
 SEES_ALL = frozenset({Role.GF, Role.BUCH, Role.ADMIN})
 """Who sees that others import, and what became of it as numbers."""
 UNDOES_ALL = frozenset({Role.GF})
-_NUMBERS = {FieldKind.NUMBER: "decimal", FieldKind.INTEGER: "decimal", FieldKind.DAY: "day"}
 
 
 class MappingError(ValueError):
@@ -96,7 +92,7 @@ class ImportDesk:
 
     async def read(self, doctype: str, data: bytes, said: Mapping[str, Any]) -> Table:
         """Raises `UnreadableError`, and `OSError` if no process can be started."""
-        columns = _columns(targets()[doctype])
+        columns = names_of(targets()[doctype])
         return await self.reader.read(data, columns, said)
 
     def add(
@@ -112,8 +108,8 @@ class ImportDesk:
     ) -> Import:
         """A file that was read, with its mapping guessed. Raises `UnreadableError` and `NotNowError`."""
         now = self._now()
-        told, rows = self._told(person, doctype, table, said, may_write(matrix, roles, doctype))
-        told["notes"] = [*_name_notes(file, table), *told["notes"]]
+        told, rows = self._taken_apart(person, doctype, table, said, may_write(matrix, roles, doctype))
+        told["notes"] = [*name_notes(file, table), *told["notes"]]
         one = Import(
             id=str(uuid4()),
             person=person,
@@ -142,7 +138,7 @@ class ImportDesk:
         """The same file, otherwise. Raises `UnreadableError` and `NotNowError`."""
         if one.work is not Work.NONE or one.state not in (State.READ, State.CHECKED):
             raise NotNowError("The import was executed already: upload the file again.")
-        told, rows = self._told(one.person, one.type, table, said, may_write(matrix, roles, one.type))
+        told, rows = self._taken_apart(one.person, one.type, table, said, may_write(matrix, roles, one.type))
         self.opened().keep_rows(one.id, rows, told, self._now())
         return self._there(one.id)
 
@@ -151,62 +147,15 @@ class ImportDesk:
         assert found is not None
         return found
 
-    def _told(
+    def _taken_apart(
         self, person: str, doctype: str, table: Table, said: Mapping[str, Any], writable: frozenset[str]
     ) -> tuple[dict[str, Any], list[tuple[int, Sequence[Any]]]]:
-        target = targets()[doctype]
-        place = _header(table, target, said.get("headerLine"))
-        headings = [unguarded(shown(cell)).strip() for cell in table.rows[place]]
-        double = mapping.twice(headings)
-        if double:
-            named = ", ".join(double)[:200]
-            raise unreadable(
-                "file.twice",
-                f"has the column {named} twice",
-                f"hat die Spalte {named} zweimal",
-                table.lines[place],
-            )
-        rows: list[tuple[int, Sequence[Any]]] = [
-            (table.lines[at], table.rows[at]) for at in range(place + 1, len(table.rows)) if table.rows[at]
-        ]
-        rows = [row for row in rows if not all(is_empty(cell) for cell in row[1])]
-        rows += [(one.line or 0, [{"problem": asdict(one)}]) for one in table.problems]
-        rows.sort(key=lambda row: row[0])
-        if not rows:
-            raise unreadable(
-                "file.empty", "has no rows below its headings", "hat nichts unter den Überschriften"
-            )
-        if len(rows) > limits.MOST_ROWS:
-            raise unreadable(
-                "file.rows",
-                f"has {len(rows)} rows; at most {limits.MOST_ROWS} may be: divide it",
-                f"hat {len(rows)} Zeilen; höchstens {limits.MOST_ROWS} dürfen es sein: bitte teilen",
-            )
         store = self.store
-        source = mapping.source_of(doctype, headings)
-        remembered = store.remembered(person, source) if store is not None else None
-        matches = mapping.guess(headings, target, remembered)
-        matches = [
-            mapping.NOTHING if one.field and target.fields[one.field].document not in writable else one
-            for one in matches
-        ]
-        told = {
-            "kind": table.kind,
-            "findings": [dict(one) for one in table.findings],
-            "sheets": list(table.sheets),
-            "sheet": table.sheet,
-            "header": table.lines[place],
-            "decimal": table.decimal,
-            "day": table.day,
-            "from1904": table.from_1904,
-            "scales": _scales(rows, len(headings)),
-            "said": dict(said),
-            "headings": headings,
-            "columns": [asdict(one) for one in matches],
-            "values": {},
-            "notes": _table_notes(table),
-        }
-        return told, rows
+
+        def remembered(source: str) -> dict[str, str | None] | None:
+            return store.remembered(person, source) if store is not None else None
+
+        return taken_apart(targets()[doctype], table, said, writable, remembered)
 
     # -- mapping -------------------------------------------------------------------------------
 
@@ -311,49 +260,10 @@ def plan_of(one: Import) -> Plan:
     )
 
 
-def _scales(rows: Sequence[tuple[int, Sequence[Any]]], width: int) -> dict[str, str]:
-    """As `Plan` has them, without those of points."""
-    found = {
-        str(place): scale_of(cells[place] for _, cells in rows if place < len(cells))
-        for place in range(width)
-    }
-    return {place: scale.value for place, scale in found.items() if scale is not Scale.POINTS}
-
-
 def may_write(matrix: Matrix, roles: frozenset[Role], doctype: str) -> frozenset[str]:
     """Of a target's types those that somebody with these roles may make."""
     types = (doctype, *targets()[doctype].companions)
     return frozenset(one for one in types if any(matrix.rules(one, role, Action.CREATE) for role in roles))
-
-
-def _columns(target: Target) -> list[tuple[str, list[str], str]]:
-    """Name, other names and kind of each field, as profiles have them: no name means two."""
-    taken = {heading_key(one.path) for one in target.fields.values()}
-    found = []
-    for one in target.fields.values():
-        names: list[str] = []
-        for name in (one.label, *one.names):
-            if heading_key(name) not in taken:
-                taken.add(heading_key(name))
-                names.append(name)
-        found.append((one.path, names, _NUMBERS.get(one.kind, "text")))
-    return found
-
-
-def _header(table: Table, target: Target, line: int | None) -> int:
-    if line is not None:
-        for place, at in enumerate(table.lines):
-            if at == line and table.rows[place]:
-                return place
-        raise unreadable("file.header", f"has nothing in line {line}", f"hat nichts in Zeile {line}")
-    found = mapping.header_place(table.rows, target)
-    if found is None:
-        raise unreadable(
-            "file.header",
-            "has no line with headings: the first one has to say what the columns are",
-            "hat keine Zeile mit Überschriften: die erste muss sagen, was in den Spalten steht",
-        )
-    return found
 
 
 def _chosen(field: str | None) -> Match:
@@ -390,27 +300,3 @@ def _previewed(draft: Draft, plan: Plan) -> dict[str, Any]:
 
 
 _NAMED = frozenset({FieldKind.PERSON, FieldKind.CUSTOMER, FieldKind.CONTACT, FieldKind.SUPPLIER})
-
-
-def told_problem(one: Problem | Mapping[str, Any]) -> dict[str, Any]:
-    told = asdict(one) if isinstance(one, Problem) else dict(one)
-    return {name: told[name] for name in ("line", "column", "rule", "value", "reason", "grund")}
-
-
-def _table_notes(table: Table) -> list[dict[str, Any]]:
-    if table.whole:
-        return []
-    reason = "its last line has no end: perhaps it was cut off"
-    grund = "die letzte Zeile hat kein Ende: vielleicht abgeschnitten"
-    return [told_problem(Problem("note.cut", reason, grund))]
-
-
-def _name_notes(file: str, table: Table) -> list[dict[str, Any]]:
-    suffix = file.rpartition(".")[2].lower() if "." in file else ""
-    expected = {"csv": ("csv", "txt", "tsv"), "xlsx": ("xlsx",), "xls": ("xls",), "ods": ("ods",)}[table.kind]
-    if suffix in expected or not suffix:
-        return []
-    reason = f"is {table.kind}, whatever its name says"
-    return [
-        told_problem(Problem("note.name", reason, f"ist {table.kind}, auch wenn der Name etwas anderes sagt"))
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from kompass.accounting.problems import CellError, Problem
@@ -204,3 +204,9 @@ def with_problem(draft: Draft, plan: Plan, path: str, problem: Problem) -> None:
     column = heading_of(plan, path) if path else ""
     placed = problem.at(draft.line, column, "" if given is None else shown(given))
     draft.problems.append(replace(placed, line=draft.line))
+
+
+def told_problem(one: Problem | Mapping[str, Any]) -> dict[str, Any]:
+    """As people are shown it."""
+    told = asdict(one) if isinstance(one, Problem) else dict(one)
+    return {name: told[name] for name in ("line", "column", "rule", "value", "reason", "grund")}

@@ -389,6 +389,13 @@ async def test_two_at_once_write_no_row_twice(office: Office) -> None:
     assert answer.status_code == 409
 
 
+async def test_headings_are_kept_in_part(office: Office) -> None:
+    """They stand in every answer about an import; a cell may have 12,000 letters."""
+    book = files.as_xlsx([["Firma", "Ort", *(f"{n} {'x' * 11_000}" for n in range(50))], ["Hof", "Köln"]])
+    answer = await office.upload(book)
+    assert (answer.status_code, len(answer.content) < 50_000) == (201, True)
+
+
 async def test_refusals_say_what_is_wrong(office: Office) -> None:
     answer = await office.upload("Firma;Firma\r\nA;B\r\n")
     assert (answer.status_code, answer.json()["rule"]) == (422, "file.twice")
