@@ -119,7 +119,8 @@ def _verapdf() -> str:
     folder = os.environ.get("KOMPASS_TEST_VERAPDF", "")
     if not folder or not list(Path(folder).glob("greenfield-apps-*.jar")):
         raise Missing(
-            "KOMPASS_TEST_VERAPDF names no folder with the jars of veraPDF: ./scripts/test fetches them by Maven"
+            "KOMPASS_TEST_VERAPDF names no folder with the jars of veraPDF:"
+            " ./scripts/test fetches them by Maven"
         )
     if shutil.which("java") is None:
         raise Missing("veraPDF needs Java: apt install openjdk-17-jre-headless")
