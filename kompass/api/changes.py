@@ -56,7 +56,7 @@ async def create(
         if turn is not None and turn.made(orjson.loads(there.text), sent, view.principal.name):
             return Done(201, resource.name, there.id, there.rev, there)
         raise Problem(409, f"There is a document {write.id} already.")
-    return await _written(request, view, resource, write, 201)
+    return await written(request, view, resource, write, 201)
 
 
 async def replace(
@@ -97,7 +97,7 @@ async def remove(
 ) -> Done:
     async def work() -> Done:
         stored = await seen(view, resource, docid, tags)
-        return await _written(request, view, resource, writes.removed(stored), 204)
+        return await written(request, view, resource, writes.removed(stored), 204)
 
     return await _whichever(request, tags, work)
 
@@ -176,17 +176,21 @@ async def _changed(
         write = writes.replaced(resource, stored, attached, sent, view.principal.name, now)
     except UnfitError as error:
         raise _unfit(error) from None
-    return await _written(request, view, resource, write, 200)
+    return await written(request, view, resource, write, 200)
 
 
-async def _written(
+async def written(
     request: Request, view: PersonalDatabase, resource: Resource, write: DocumentWrite, status: int
 ) -> Done:
-    rev = await pushed(request, view, write)
-    document = await view.winner(write.id)
+    return await result(view, resource, write.id, await pushed(request, view, write), status)
+
+
+async def result(view: PersonalDatabase, resource: Resource, docid: str, rev: str, status: int) -> Done:
+    """What is there after a write, with what the server has added."""
+    document = await view.winner(docid)
     if document is None or document.deleted:
-        return Done(status, resource.name, write.id, rev)
-    return Done(status, resource.name, write.id, document.rev, document)
+        return Done(status, resource.name, docid, rev)
+    return Done(status, resource.name, docid, document.rev, document)
 
 
 async def pushed(request: Request, view: PersonalDatabase, write: DocumentWrite) -> str:

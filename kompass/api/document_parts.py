@@ -1,8 +1,7 @@
-"""What belongs to a document: its actions, its history, comments about it, and its attachments."""
+"""What belongs to a document: its actions, its history, and comments about it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 
@@ -20,11 +19,6 @@ from kompass.domain.ownership import owner
 from kompass.resources import actions
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.resources.writes import MOST_DOCUMENT
-from kompass.sync.opening import DATABASE
-from replication.http import attachments
-from replication.http.call import Call
-from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import parse_rev
 
 COMMENTS = RESOURCES["comments"]
 
@@ -80,66 +74,12 @@ async def commented(resource: Resource, request: Request) -> Response:
     )
 
 
-async def attached(resource: Resource, request: Request) -> Response:
-    """`GET {id}/attachments`: their names, types, sizes in bytes and digests."""
-    view = await documents.view_of(request)
-    document = await documents.found(view, resource, request)
-    infos = await view.attachments(document.id, parse_rev(document.rev)) if document.has_attachments else {}
-    told = [
-        {"name": name, "contentType": info.content_type, "length": info.length, "digest": info.digest}
-        for name, info in sorted(infos.items())
-    ]
-    return JSONResponse({"attachments": told}, headers={"etag": f'"{document.rev}"'})
-
-
-async def attachment(resource: Resource, request: Request) -> Response:
-    """`GET`, `PUT`, `DELETE {id}/attachments/{name}`: as at the document's address; `If-Match` to write."""
-    view = await documents.view_of(request)
-    reading = request.method in {"GET", "HEAD"}
-    document = await (documents.found if reading else documents.seen)(view, resource, request)
-    call, name = call_of(request), request.path_params["name"]
-    # There the revision that was seen is named, and `*` means none.
-    headers = [(key, value) for key, value in request.scope["headers"] if key != b"if-match"]
-    query = b"" if reading else f"rev={document.rev}".encode()
-    there = Call(
-        scope={**request.scope, "headers": headers, "query_string": query},
-        receive=request.receive,
-        server=call.server,
-        method=request.method,
-        segments=[DATABASE, document.id, name],
-        request_id=call.request_id,
-        principal=call.principal,
-        docid=document.id,
-        rest=(name,),
-    )
-    try:
-        return await _AT_ADDRESS[request.method](there)
-    except ProtocolError as error:
-        if error.status == 409:  # since it was looked at
-            raise changes.changed_meanwhile() from None
-        raise
-
-
-_AT_ADDRESS: dict[str, Callable[[Call], Awaitable[Response]]] = {
-    "GET": attachments.get,
-    "HEAD": attachments.get,
-    "PUT": attachments.put,
-    "DELETE": attachments.delete,
-}
-
-
 def _routes(resource: Resource) -> list[Route]:
     one = f"/{resource.name}/{{id}}"
     routes = [
         Route(f"{one}/history", partial(history, resource), methods=["GET"]),
         Route(f"{one}/comments", partial(comments, resource), methods=["GET"]),
         Route(f"{one}/comments", partial(commented, resource), methods=["POST"]),
-        Route(f"{one}/attachments", partial(attached, resource), methods=["GET"]),
-        Route(
-            f"{one}/attachments/{{name:path}}",
-            partial(attachment, resource),
-            methods=["GET", "PUT", "DELETE"],
-        ),
     ]
     if actions.names(resource.type):
         routes += [

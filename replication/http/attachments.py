@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from secrets import token_hex
+from typing import NamedTuple
 
 from starlette.responses import Response, StreamingResponse
 
@@ -20,12 +21,14 @@ from replication.protocol import errors, jsontext
 from replication.protocol.attachments import (
     DEFAULT_CONTENT_TYPE,
     AttachmentWrite,
+    StagedAttachment,
     StubAttachment,
 )
 from replication.protocol.documents import DocumentWrite, parse_document
 from replication.protocol.errors import ProtocolError
 from replication.protocol.names import check_attachment_name, check_document_id
 from replication.protocol.revisions import Rev, parse_rev
+from replication.store.interface import Database
 from replication.store.values import AttachmentInfo, Document
 
 IN_ONE_PIECE = 256 * 1024
@@ -153,24 +156,40 @@ async def put(call: Call) -> Response:
     Without a revision the document is made; it must not be there then. What can be refused before the
     bytes come is; the write itself judges again.
     """
-    name = check_attachment_name(_name(call))
-    content_type = _given_type(call)
-    encoding = _given_encoding(call)
-    declared = call.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_ATTACHMENT_SIZE:
-        raise errors.attachment_too_large(name)
+    upload = announced(call)
     rev = agreed_revision(call)
     doc = await _document_to_edit(call, rev)
-    staged = await stage(
-        call.database, call.raw_stream(), name=name, content_type=content_type, encoding=encoding
-    )
-    doc.attachments = {**doc.attachments, name: staged}
+    staged = await received(call, call.database, upload)
+    doc.attachments = {**doc.attachments, upload.name: staged}
     try:
         new = await write_one(call, doc)
     except ProtocolError:
         await call.database.discard_attachments([staged])
         raise
-    return written(call, call.docid, new, 201, at=(call.docid, name))
+    return written(call, call.docid, new, 201, at=(call.docid, upload.name))
+
+
+class Upload(NamedTuple):
+    """An attachment that a request brings."""
+
+    name: str
+    content_type: str
+    encoding: str | None
+
+
+def announced(call: Call) -> Upload:
+    """What the head of a request says of it. Raises 400, 413 and 415, before its bytes come."""
+    upload = Upload(check_attachment_name(_name(call)), _given_type(call), _given_encoding(call))
+    declared = call.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_ATTACHMENT_SIZE:
+        raise errors.attachment_too_large(upload.name)
+    return upload
+
+
+async def received(call: Call, database: Database, upload: Upload) -> StagedAttachment:
+    """Stores its bytes. Raises as `stage` does; whoever then doesn't write them discards them."""
+    name, content_type, encoding = upload
+    return await stage(database, call.raw_stream(), name=name, content_type=content_type, encoding=encoding)
 
 
 def _given_type(call: Call) -> str:

@@ -124,3 +124,26 @@ async def test_the_head_of_an_attachment(client: httpx.AsyncClient) -> None:
     for headers in ({}, ANY):
         answer = await client.head(url, auth=GF, headers=headers)
         assert (answer.status_code, answer.headers["content-length"]) == (200, "3")
+
+
+async def test_whoever_attaches_something_has_changed_the_document(client: httpx.AsyncClient) -> None:
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}"
+    put = await client.put(f"{url}/attachments/plan.txt", content=b"abc", auth=ANNA, headers=ANY)
+    assert put.status_code == 201, put.text
+    there = await client.get(url, auth=GF)
+    assert (there.json()["modifiedBy"], there.json()["version"]) == ("anna", 2)
+    assert there.headers["etag"] == put.headers["etag"] == f'"{put.json()["rev"]}"'
+    gone = await client.delete(f"{url}/attachments/plan.txt", auth=GF, headers=ANY)
+    assert gone.status_code == 200, gone.text
+    assert (await client.get(url, auth=GF)).json()["modifiedBy"] == "chef"
+
+
+async def test_whoever_may_not_change_a_document_attaches_nothing(client: httpx.AsyncClient) -> None:
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}/attachments/plan.txt"
+    refused = await client.put(
+        url, content=b"abc", auth=("buch", "pw"), headers={**ANY, "accept-language": "de"}
+    )
+    assert (refused.status_code, refused.json()["rule"]) == (403, "customer.update")
+    assert (await client.get(url, auth=GF)).status_code == 404

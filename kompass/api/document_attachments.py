@@ -1,0 +1,121 @@
+"""What is attached to a document: names, and bytes in pieces both ways.
+
+Reading is that of the document's own address. Writing is a change of the document like any other: who made
+it and when is written there, too.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kompass.api import changes, documents
+from kompass.api.authentication import call_of
+from kompass.api.once import Done
+from kompass.api.problems import Problem
+from kompass.api.services import services_of
+from kompass.resources import writes
+from kompass.resources.catalogue import RESOURCES, Resource
+from kompass.sync.opening import DATABASE
+from kompass.sync.personal import PersonalDatabase
+from replication.http import attachments
+from replication.http.call import Call
+from replication.protocol.documents import DocumentWrite
+from replication.protocol.errors import ProtocolError
+from replication.protocol.revisions import parse_rev
+from replication.store.values import Document
+
+
+async def listed(resource: Resource, request: Request) -> Response:
+    """`GET {id}/attachments`: their names, types, sizes in bytes and digests."""
+    view = await documents.view_of(request)
+    document = await documents.found(view, resource, request)
+    infos = await view.attachments(document.id, parse_rev(document.rev)) if document.has_attachments else {}
+    told = [
+        {"name": name, "contentType": info.content_type, "length": info.length, "digest": info.digest}
+        for name, info in sorted(infos.items())
+    ]
+    return JSONResponse({"attachments": told}, headers={"etag": f'"{document.rev}"'})
+
+
+async def shown(resource: Resource, request: Request) -> Response:
+    """`GET {id}/attachments/{name}`, with ranges."""
+    view = await documents.view_of(request)
+    document = await documents.found(view, resource, request)
+    return await attachments.get(_at_address(request, document))
+
+
+async def stored(resource: Resource, request: Request) -> Response:
+    """`PUT {id}/attachments/{name}`: beside those there are, or instead of one."""
+    view = await documents.view_of(request)
+    document = await documents.seen(view, resource, request)
+    call = _at_address(request, document)
+    upload = attachments.announced(call)
+    write = await _edit(request, view, resource, document)
+    staged = await attachments.received(call, view, upload)
+    write.attachments = {**write.attachments, upload.name: staged}
+    try:
+        rev = await changes.pushed(request, view, write)
+    except (Problem, ProtocolError):
+        await view.discard_attachments([staged])
+        raise
+    return _told(await changes.result(view, resource, write.id, rev, 201))
+
+
+async def removed(resource: Resource, request: Request) -> Response:
+    """`DELETE {id}/attachments/{name}`."""
+    view = await documents.view_of(request)
+    document = await documents.seen(view, resource, request)
+    write, name = await _edit(request, view, resource, document), request.path_params["name"]
+    if name not in write.attachments:
+        raise Problem(404, "There is no such attachment.")
+    write.attachments = {each: kept for each, kept in write.attachments.items() if each != name}
+    return _told(await changes.written(request, view, resource, write, 200))
+
+
+def _at_address(request: Request, document: Document) -> Call:
+    """The request as it would be at the document's own address."""
+    call, name = call_of(request), request.path_params["name"]
+    headers = [(key, value) for key, value in request.scope["headers"] if key != b"if-match"]
+    return Call(
+        scope={**request.scope, "headers": headers, "query_string": b""},
+        receive=request.receive,
+        server=call.server,
+        method=request.method,
+        segments=[DATABASE, document.id, name],
+        request_id=call.request_id,
+        principal=call.principal,
+        docid=document.id,
+        rest=(name,),
+    )
+
+
+async def _edit(
+    request: Request, view: PersonalDatabase, resource: Resource, document: Document
+) -> DocumentWrite:
+    """The document as it is, with what is attached to it."""
+    infos = await view.attachments(document.id, parse_rev(document.rev)) if document.has_attachments else {}
+    same, now = writes.merged(document, {}), services_of(request).gate_now().now()
+    return writes.replaced(resource, document, infos, same, view.principal.name, now)
+
+
+def _told(done: Done) -> Response:
+    answer = {"ok": True, "id": done.id, "rev": done.rev}
+    return JSONResponse(answer, done.status, headers={"etag": f'"{done.rev}"'})
+
+
+def _routes(resource: Resource) -> list[Route]:
+    all_of_them = f"/{resource.name}/{{id}}/attachments"
+    one = f"{all_of_them}/{{name:path}}"
+    return [
+        Route(all_of_them, partial(listed, resource), methods=["GET"]),
+        Route(one, partial(shown, resource), methods=["GET"]),
+        Route(one, partial(stored, resource), methods=["PUT"]),
+        Route(one, partial(removed, resource), methods=["DELETE"]),
+    ]
+
+
+ROUTES = [route for resource in RESOURCES.values() for route in _routes(resource)]
