@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import apsw
+import structlog
 
 from kompass.sqlfile import SqlFile
 
@@ -23,6 +24,8 @@ TABLE = (
 """For the tables of a file that has leases."""
 SECONDS = 30.0
 """How long one lasts unless it is renewed."""
+
+log = structlog.get_logger(__name__)
 
 
 class LeaseLostError(Exception):
@@ -95,10 +98,14 @@ async def held(file: SqlFile, name: str, *, seconds: float = SECONDS) -> AsyncIt
         return
 
     async def renewing() -> None:
-        with suppress(LeaseLostError):  # whoever works finds out by `check`
-            while True:
-                await asyncio.sleep(seconds / 3)
+        while True:
+            await asyncio.sleep(seconds / 3)
+            try:
                 await asyncio.to_thread(renew, file, lease, seconds=seconds)
+            except LeaseLostError:
+                return  # whoever works finds out by `check`
+            except Exception as error:  # of a journal that is away for a while
+                log.warning("a lease couldn't be renewed", name=name, why=str(error))
 
     task = asyncio.create_task(renewing(), name=f"lease {name}")
     try:
@@ -107,4 +114,7 @@ async def held(file: SqlFile, name: str, *, seconds: float = SECONDS) -> AsyncIt
         task.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await task
-        await asyncio.to_thread(release, file, lease)
+        try:
+            await asyncio.to_thread(release, file, lease)
+        except Exception as error:  # what was done is done; the lease ends by itself
+            log.warning("a lease couldn't be given back", name=name, why=str(error))

@@ -122,7 +122,10 @@ class SqlFile:
         """The version that the file has; 0 without tables. Raises `failure` for one that is newer."""
         stored: int = self._connection.pragma("user_version")
         if stored > self._version:
-            raise self._failure(f"{self.path} is of a newer version of this program ({stored})")
+            raise self._failure(
+                f"{self.path} is of a newer version of this program ({stored}): start that one, or"
+                " restore a backup of before"
+            )
         return stored
 
     def _missing(self) -> str:

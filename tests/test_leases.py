@@ -75,3 +75,37 @@ async def test_it_is_renewed_as_long_as_it_is_needed(files: tuple[SqlFile, SqlFi
         async with held(other, "export") as none:
             assert none is None
     assert take(other, "export") is not None
+
+
+@pytest.mark.slow
+async def test_a_holder_keeps_it_though_the_file_was_away_for_a_while(
+    files: tuple[SqlFile, SqlFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = files
+    left = [2]
+
+    def away(file: SqlFile, lease: leases.Lease, *, seconds: float) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise ValueError("the journal can't be reached")
+        renew(file, lease, seconds=seconds)
+
+    monkeypatch.setattr(leases, "renew", away)
+    async with held(one, "export", seconds=0.6) as lease:
+        assert lease is not None
+        await asyncio.sleep(1.1)
+        assert left == [0]
+        with one.writing() as connection:
+            lease.check(connection)
+        assert await asyncio.to_thread(take, other, "export", seconds=0.6) is None
+
+
+async def test_what_was_done_is_done_though_the_lease_could_not_be_given_back(
+    files: tuple[SqlFile, SqlFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ValueError("the journal can't be reached")
+
+    monkeypatch.setattr(leases, "release", away)
+    async with held(files[0], "export") as lease:
+        assert lease is not None

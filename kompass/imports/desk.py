@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -60,6 +61,7 @@ class ImportDesk:
         self._directory = directory
         self._shared = shared
         self._store: ImportStore | None = None
+        self._opening = Lock()
         self._now = now
         self.wake = wake
         self.reader = Reader()
@@ -68,14 +70,15 @@ class ImportDesk:
     def store(self) -> ImportStore | None:
         """None as long as there were no imports. Raises `ImportStoreError`."""
         if self._store is None and (self._shared is not None or (self._directory / IMPORTS).exists()):
-            self._store = ImportStore(self._directory, shared=self._shared)
+            return self.opened()
         return self._store
 
     def opened(self) -> ImportStore:
         """Makes the file where it isn't there. Raises `ImportStoreError`."""
-        if self._store is None:
-            self._store = ImportStore(self._directory, shared=self._shared)
-        return self._store
+        with self._opening:
+            if self._store is None:
+                self._store = ImportStore(self._directory, shared=self._shared)
+            return self._store
 
     def take_over(self) -> None:
         """Goes on at once with what this server was at when it died: of a directory there is one."""

@@ -77,12 +77,12 @@ class ImportService:
         cleaned, erased = -CLEAN_SECONDS, -ERASE_SECONDS
         try:
             await asyncio.to_thread(self._desk.take_over)
-        except ImportStoreError:
-            log.exception("imports can't be gone on with at once")
+        except ImportStoreError as error:
+            log.warning("imports can't be gone on with at once", reason=str(error))
         while True:
             self._awake.clear()
             try:
-                store = self._desk.store
+                store = await asyncio.to_thread(lambda: self._desk.store)
                 if store is not None:
                     now = asyncio.get_running_loop().time()
                     if now - cleaned > CLEAN_SECONDS:
@@ -94,7 +94,9 @@ class ImportService:
                     for doctype in await asyncio.to_thread(store.waiting_types):
                         if doctype not in self._at and len(self._at) < MOST_AT_ONCE:
                             self._begin(store, doctype)
-            except (ImportStoreError, ProtocolError):
+            except (ImportStoreError, ProtocolError) as error:
+                log.warning("imports can't be looked at", reason=str(error))
+            except Exception:  # whoever looked no more would leave all imports undone
                 log.exception("imports can't be looked at")
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -117,7 +119,9 @@ class ImportService:
         del self._at[doctype]
         if task.cancelled():
             return
-        if (error := task.exception()) is not None:
+        if isinstance(error := task.exception(), ImportStoreError):
+            log.warning("imports have to wait", type=doctype, reason=str(error))
+        elif error is not None:
             log.error("imports stopped", type=doctype, exc_info=error)
         elif task.result():
             self._awake.set()
@@ -143,6 +147,8 @@ class ImportService:
             await self._do(store, one, lease)
         except LeaseLostError:
             return False  # somebody else goes on with it
+        except ImportStoreError:
+            raise  # the file itself is away: whoever looks again goes on
         except ProtocolError as error:
             if error.status == 503:
                 log.warning("an import has to wait", id=one.id, reason=error.reason)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import structlog
@@ -78,6 +79,7 @@ class Exchange:
         self._directory = directory or settings.directory
         self._shared = shared_files(settings)
         self._store: LexwareStore | None = None
+        self._opening = Lock()
         self.target = _target(settings)
         """Where files go; None: they are fetched from here."""
 
@@ -90,9 +92,10 @@ class Exchange:
 
     def opened(self) -> LexwareStore:
         """Makes the file where it isn't there. Blocks. Raises `LexwareStoreError`."""
-        if self._store is None:
-            self._store = LexwareStore(self._directory, shared=self._shared)
-        return self._store
+        with self._opening:
+            if self._store is None:
+                self._store = LexwareStore(self._directory, shared=self._shared)
+            return self._store
 
     def close(self) -> None:
         if self._store is not None:

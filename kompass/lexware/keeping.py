@@ -13,6 +13,7 @@ from kompass.audit import Actor, Door, acting_as
 from kompass.jobs.schedules import Schedule, previous
 from kompass.lexware import runs
 from kompass.lexware.exchange import SCHEDULE, BusyError, Exchange
+from kompass.lexware.store import LexwareStoreError
 from kompass.settings_values import NEVER
 
 LOOK = 20.0
@@ -66,6 +67,9 @@ class Keeper:
                 await work()
             except BusyError:
                 pass  # another process does it
+            except LexwareStoreError as error:
+                log.warning("the exchange with Lexware has to wait", why=str(error))
+                return
             except Exception:
                 log.exception("the exchange with Lexware failed: it is tried again")
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from kompass.audit import Door
 from kompass.imports import working
-from kompass.imports.store import CHUNK
+from kompass.imports.store import CHUNK, ImportStore, ImportStoreError
 from kompass.imports.tables import limits
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import errors
@@ -454,3 +454,22 @@ async def test_an_import_is_forgotten(office: Office) -> None:
     assert (await office.ask("DELETE", f"/imports/{one['id']}", "gf1")).status_code == 404
     assert (await office.ask("DELETE", f"/imports/{one['id']}")).status_code == 204
     assert (await office.ask("GET", f"/imports/{one['id']}")).status_code == 404
+
+
+async def test_an_import_whose_file_is_away_for_a_while_goes_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, left = ImportStore.note, [2]
+
+    def away(store: ImportStore, *args: Any, **more: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise ImportStoreError("The journal of writes can't be reached at the moment. Try again.")
+        note(store, *args, **more)
+
+    monkeypatch.setattr(ImportStore, "note", away)
+    monkeypatch.setattr(working, "LOOK_SECONDS", 0.1)
+    told = await office.imported(
+        customers(customer("Hof Ausfall", "Aachen"), customer("Mühle Strom", "Bonn"))
+    )
+    assert (told["state"], told["counts"], left) == ("done", {"created": 2}, [0])
