@@ -56,6 +56,14 @@ class StoredParents(Parents):
             )
         )
 
+    def remember(self, docid: str, document: Mapping[str, Any]) -> None:
+        """The winner of a document that lives, whoever has read it."""
+        self._documents[docid] = document
+
+    def is_known(self, docid: str) -> bool:
+        """Whether asking for a document that there is costs nothing."""
+        return self._documents.get(docid) is not None
+
     def forget(self, docid: str) -> None:
         self._documents.pop(docid, None)
 

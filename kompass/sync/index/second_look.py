@@ -111,6 +111,7 @@ class SecondLook:
         if winner.deleted:
             return True
         body = jsontext.decode_request(winner.text)
+        self._parents.remember(winner.id, body)
         if self._rules.may_read(self._user, self._roles, body, self._relations, self._parents):
             return True
         self._counted.found(self._user, winner.id)
@@ -157,7 +158,10 @@ class StatedRelations(StoredRelations):
             return False
         known = self._known.get(one)
         if known is None:
-            known = self._known[one] = any(self._states(docid, one) for docid in self._stating(one))
+            # Customers and projects say themselves whose they are, and are often what is being judged.
+            known = self._documents.is_known(one.key) and self._states(one.key, one)
+            known = known or any(self._states(docid, one) for docid in self._stating(one))
+            self._known[one] = known
         return known
 
     def _stating(self, one: Relation) -> list[str]:
