@@ -21,6 +21,7 @@ from bench import (
     export,
     feed,
     jobs,
+    lexware,
     models,
     readstore,
     replication,
@@ -143,6 +144,14 @@ def run_books(
 ) -> None:
     """Files for DATEV and for a tax audit: time, and the server's memory."""
     books.run(invoices)
+
+
+@app.command("lexware")
+def run_lexware(
+    rows: Annotated[int, typer.Option(help="invoices, and payments for them")] = 10_000,
+) -> None:
+    """Files from Lexware over REST: invoices mirrored, payments matched and written."""
+    lexware.run(rows)
 
 
 @app.command("feed")

@@ -86,7 +86,7 @@ def _write(admin: httpx.Client, batch: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def _watched(pid: int) -> Iterator[list[float]]:
+def watched(pid: int) -> Iterator[list[float]]:
     """The largest memory of a process meanwhile, in MB."""
     found = [proportional_memory(pid)]
     over = threading.Event()
@@ -154,7 +154,7 @@ def measured(running: Running, whats: Sequence[tuple[str, What]]) -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     for name, make in whats:
         rest = proportional_memory(running.pid)
-        with _watched(running.pid) as most:
+        with watched(running.pid) as most:
             started, worked = time.perf_counter(), sum(server.cpu_times()[:2])
             size, first = make()
             seconds = time.perf_counter() - started

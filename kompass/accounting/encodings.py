@@ -21,6 +21,8 @@ SAMPLE = 128 * 1024
 """Bytes from the beginning that are kept."""
 _PIECE = 64 * 1024
 _UNKNOWN_TO_WINDOWS = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+"""How .xlsx and .ods, and how .xls begin."""
 _USUAL = bytes("äöüÄÖÜßéèáàâêçñ€§°²³´–„“”‚‘’…«»©®½\u00a0", "cp1252")
 _UMLAUTS = bytes("äöüÄÖÜß", "cp1252")
 _FOREIGN = re.compile(rb"[A-Za-z][\x84\x94\x8a\x9f\xa7][a-z]")
@@ -111,6 +113,11 @@ class _Watch:
 
 
 def _judged(watch: _Watch, sample: bytes) -> _Judged:
+    if sample.startswith(_WORKBOOKS):
+        raise _none(
+            "is no text but a workbook of Excel, or an archive; save it as CSV",
+            "ist kein Text, sondern eine Excel-Mappe oder ein Archiv; bitte als CSV speichern",
+        )
     if sample.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         raise _none("is UTF-32; save it as UTF-8", "ist UTF-32; bitte als UTF-8 speichern")
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 
 import orjson
@@ -13,7 +12,7 @@ from kompass.leases import Lease, LeaseLostError
 from kompass.lexware import runs
 from kompass.lexware.runs import Run, State
 from kompass.lexware.store import LexwareStore
-from kompass.lexware.targets import Target, TargetError
+from kompass.lexware.targets import Target, TargetError, draft_of
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts. After the last one it is told, and waits until somebody looks at the clock."""
@@ -60,7 +59,7 @@ async def _deliver(store: LexwareStore, lease: Lease, run: Run, target: Target |
         return
     # A draft that lies where files went before the settings were changed is none here.
     if run.state is State.PREPARED or f".{target.mark}." not in run.draft:
-        draft = f".{run.file}.{target.mark}.{secrets.token_hex(4)}.part"
+        draft = draft_of(run.file, target.mark)
         try:
             await target.stage(draft, runs.pieces(store, run.num))
             # From here on the draft's absence means that the file was there.

@@ -25,6 +25,8 @@ from kompass.accounting.sniffing import Finding, sniff
 
 MOST_BYTES = 50_000_000
 MOST_ROWS = 200_000
+MOST_LINES = 1_000_000
+"""Empty ones and those within cells included."""
 _WITH_CENTS = re.compile(r"[.,][0-9]{2}[^0-9]*\Z")
 
 
@@ -69,6 +71,10 @@ def parse(data: bytes, kind: FileKind | None = None, manifest: bytes | None = No
         )
     if not data.strip():
         raise unreadable("file.empty", "is empty", "ist leer")
+    if max(data.count(b"\n"), data.count(b"\r")) > MOST_LINES:
+        raise unreadable(
+            "file.lines", f"has more than {MOST_LINES:,} lines", f"hat mehr als {MOST_LINES} Zeilen"
+        )
     if kind is not None:
         found = _parsed(data, kind)
     else:

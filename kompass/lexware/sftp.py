@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from kompass.lexware.targets import DRAFTS, TargetError, mark_of
+from kompass.lexware.targets import DRAFTS, TargetError, mark_of, others
 
 if TYPE_CHECKING:
     import asyncssh
@@ -39,6 +39,7 @@ class Sftp:
 
     async def stage(self, draft: str, pieces: Iterable[bytes]) -> None:
         async with self._connected() as server:
+            await self._sweep(server, others(draft))
             await self._write(server, draft, pieces)
 
     async def publish(self, draft: str, name: str, manifest: bytes) -> None:
@@ -65,11 +66,14 @@ class Sftp:
     async def erase(self, draft: str, name: str) -> bool:
         async with self._connected() as server:
             there = [one for one in (draft, name) if one and await server.exists(self._place(one))]
-            for left in await server.listdir(self._folder or "/"):
-                if fnmatch(str(left), DRAFTS):  # of what was killed before anybody knew of it
-                    await server.remove(self._place(str(left)))
+            await self._sweep(server, DRAFTS)  # of what was killed before anybody knew of it
         await self.withdraw(draft, name)
         return bool(there)
+
+    async def _sweep(self, server: asyncssh.SFTPClient, names: str) -> None:
+        for left in await server.listdir(self._folder or "/"):
+            if fnmatch(str(left), names):
+                await server.remove(self._place(str(left)))
 
     async def _write(self, server: asyncssh.SFTPClient, name: str, pieces: Iterable[bytes]) -> None:
         import asyncssh

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -36,6 +37,16 @@ def mark_of(place: str) -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
+def draft_of(file: str, mark: str) -> str:
+    """A name for a draft that no other has."""
+    return f".{file}.{mark}.{secrets.token_hex(4)}.part"
+
+
+def others(draft: str) -> str:
+    """What matches the drafts of the same file in the same place."""
+    return f"{draft.rsplit('.', 2)[0]}.*.part"
+
+
 class Target(Protocol):
     """Raises `TargetError`."""
 
@@ -44,7 +55,7 @@ class Target(Protocol):
     """What tells this place from others, in names of drafts."""
 
     async def stage(self, draft: str, pieces: Iterable[bytes]) -> None:
-        """The draft, whole and durable; one of that name is replaced."""
+        """The draft, whole and durable. Others of the same file go: whoever wrote them was killed."""
 
     async def publish(self, draft: str, name: str, manifest: bytes) -> None:
         """The draft gets its name, the manifest beside it before. Again it does nothing."""
@@ -89,6 +100,8 @@ class Folder:
 
     def _stage(self, draft: str, pieces: Iterable[bytes]) -> None:
         try:
+            for left in self.directory.glob(others(draft)):
+                left.unlink(missing_ok=True)
             self._write(draft, pieces)
         except FileNotFoundError:
             raise TargetError(missing(self.directory)) from None

@@ -258,6 +258,7 @@ async def test_killed_at_every_step_no_contract_is_lost_and_none_goes_twice(
             assert numbers(taken) == [f"C-2026-0000{n}" for n in (1, 2, 3)], (kill_at, fetches)
             last = exchange(product, directory)
             assert runs.undelivered(last.opened()) == []
+            assert list(exports.glob(".*")) == [], "no drafts are left"
             last.close()
         kill_at += 1
     assert kill_at > 20, "there are steps to be killed at"

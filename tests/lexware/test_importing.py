@@ -184,6 +184,8 @@ async def test_a_number_in_small_letters_is_no_new_invoice(product: Product, one
     ("data", "rule"),
     [
         (b"", "file.empty"),
+        (b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml", "file.encoding"),
+        (b"InvoiceNumber\n" + b"\n" * 1_000_001, "file.lines"),
         (b"Name;Ort\r\nMeier;Ulm\r\n", "file.columns"),
         (HEAD.encode() + b"\r\nR-1;K-1;02.11.2026;1", "file.cut"),
         (b"InvoiceNumber;PaymentDate;PaymentAmount\r\nR-1;02.11.2026;11", "file.cut"),
