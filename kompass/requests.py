@@ -5,10 +5,10 @@ It has no text of anybody: digests, ids and revisions. A key counts for a day.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import orjson
 
 from kompass.kept import REQUESTS
 from kompass.shared_files import SharedFiles
-from kompass.sqlfile import SqlFile, fetch
+from kompass.sqlfile import Late, SqlFile, fetch
 
 KEPT_SECONDS = 24 * 3600
 LEASE_SECONDS = 120
@@ -68,22 +68,21 @@ class Requests:
     def __init__(
         self, directory: Path, *, shared: SharedFiles | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._path = directory / REQUESTS
-        self._shared = shared
+        path = directory / REQUESTS
+        # What a power cut takes from it is found again: ids follow from keys.
+        pragmas = ("synchronous = NORMAL",)
+        self._late = Late(
+            path, partial(SqlFile, path, _TABLES, failure=RequestsError, pragmas=pragmas, shared=shared)
+        )
         self._clock = clock
-        self._lock = threading.Lock()
-        self._file: SqlFile | None = None
 
     def close(self) -> None:
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+        self._late.close()
 
     def begin(self, mark: bytes, digest: bytes) -> tuple[Standing, Sequence[Kept | None]]:
         """Takes the key for a while, unless somebody has it or everything was done. With what was done."""
         now = self._clock()
-        with self._opened().writing() as connection:
+        with self._late.opened().writing() as connection:
             connection.execute(
                 "DELETE FROM requests WHERE mark IN (SELECT mark FROM requests WHERE begun < ? LIMIT ?)",
                 (now - KEPT_SECONDS, _SWEPT),
@@ -112,7 +111,7 @@ class Requests:
 
     def finish(self, mark: bytes, outcomes: Sequence[Kept | None]) -> None:
         """Of each operation what it did; None for one that was refused."""
-        with self._opened().writing() as connection:
+        with self._late.opened().writing() as connection:
             connection.execute(
                 "UPDATE requests SET leased = 0, outcomes = ? WHERE mark = ?",
                 (orjson.dumps([one and [*one] for one in outcomes]).decode(), mark),
@@ -120,23 +119,10 @@ class Requests:
 
     def release(self, mark: bytes) -> None:
         """Nobody works on it any more, and what was done isn't known."""
-        with self._opened().writing() as connection:
+        with self._late.opened().writing() as connection:
             connection.execute("UPDATE requests SET leased = 0 WHERE mark = ?", (mark,))
 
     def forget(self, mark: bytes) -> None:
         """Nothing was done."""
-        with self._opened().writing() as connection:
+        with self._late.opened().writing() as connection:
             connection.execute("DELETE FROM requests WHERE mark = ?", (mark,))
-
-    def _opened(self) -> SqlFile:
-        with self._lock:
-            if self._file is None:
-                self._file = SqlFile(
-                    self._path,
-                    _TABLES,
-                    failure=RequestsError,
-                    # What a power cut takes from it is found again: ids follow from keys.
-                    pragmas=("synchronous = NORMAL",),
-                    shared=self._shared,
-                )
-            return self._file

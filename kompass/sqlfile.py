@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import apsw
 import structlog
@@ -37,6 +37,8 @@ SAVED_EVERY = 5_000
 """Entries of a journal after which a file is saved."""
 
 log = structlog.get_logger(__name__)
+
+File = TypeVar("File", bound="SqlFile")
 
 
 def shared_files(settings: Settings) -> SharedFiles | None:
@@ -225,6 +227,38 @@ class SqlFile:
                 with self._asking():
                     self._play(self._journal.since)
             return fetch(self._connection, query, values)
+
+
+class Late(Generic[File]):
+    """A file that is opened when it is first needed. Blocks; for any thread."""
+
+    def __init__(self, path: Path, open_it: Callable[[], File], shared: SharedFiles | None = None) -> None:
+        """`shared`: those of the cluster, where it may be without a copy of it here."""
+        self._path = path
+        self._open = open_it
+        self._shared = shared
+        self._lock = threading.Lock()
+        self._file: File | None = None
+
+    def there(self) -> File | None:
+        """None as long as nobody has made it. Raises what opening does."""
+        if self._file is None and self._shared is None and not self._path.exists():
+            return None
+        return self.opened()
+
+    def opened(self) -> File:
+        """Made if it isn't there. Raises what opening does."""
+        with self._lock:
+            if self._file is None:
+                self._file = self._open()
+            return self._file
+
+    def close(self) -> None:
+        """Until it is needed again."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
 def _make(tables: str, failure: type[Exception], steps: Sequence[str], path: Path) -> None:

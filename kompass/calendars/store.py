@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from kompass.kept import CALENDARS
 from kompass.shared_files import SharedFiles
-from kompass.sqlfile import SqlFile, fetch
+from kompass.sqlfile import Late, SqlFile, fetch
 
 MOST = 5
 """Subscriptions of a person."""
@@ -87,24 +87,16 @@ class CalendarStore:
     ) -> None:
         """`shared`: those of the cluster. The file is made when it is first needed."""
         self.clock = clock
-        self._directory = directory
-        self._shared = shared
-        self._opened: SqlFile | None = None
-        self._lock = threading.Lock()
+        path = directory / CALENDARS
+        self._late = Late(path, partial(SqlFile, path, _TABLES, failure=CalendarStoreError, shared=shared))
 
     @property
     def _file(self) -> SqlFile:
         """Raises `CalendarStoreError`."""
-        with self._lock:
-            if self._opened is None:
-                path = self._directory / CALENDARS
-                self._opened = SqlFile(path, _TABLES, failure=CalendarStoreError, shared=self._shared)
-            return self._opened
+        return self._late.opened()
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._late.close()
 
     def made(self, person: str, name: str, kinds: Iterable[Kind]) -> tuple[Subscription, str]:
         """A new one, and the token in its address, which nobody can be told again. Raises `TooManyError`."""

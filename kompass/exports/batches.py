@@ -6,9 +6,9 @@ out already is told of. Of a document it keeps the booking in one line, without 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import orjson
 from kompass.accounting.datev.bookings import Booking
 from kompass.kept import DATEV
 from kompass.shared_files import SharedFiles
-from kompass.sqlfile import SqlFile, fetch
+from kompass.sqlfile import Late, SqlFile, fetch
 
 _TABLES = """
 CREATE TABLE batches (
@@ -90,30 +90,19 @@ class Batches:
     """
 
     def __init__(self, directory: Path, *, shared: SharedFiles | None = None) -> None:
-        self._path = directory / DATEV
-        self._shared = shared
-        self._lock = threading.Lock()
-        self._opened: SqlFile | None = None
+        path = directory / DATEV
+        # What was taken out must not be forgotten by a loss of power: it would be booked twice.
+        pragmas = ("synchronous = FULL",)
+        self._late = Late(
+            path, partial(SqlFile, path, _TABLES, failure=BatchesError, pragmas=pragmas, shared=shared)
+        )
 
     @property
     def _file(self) -> SqlFile:
-        with self._lock:
-            if self._opened is None:
-                self._opened = SqlFile(
-                    self._path,
-                    _TABLES,
-                    failure=BatchesError,
-                    shared=self._shared,
-                    # What was taken out must not be forgotten by a loss of power: it would be booked twice.
-                    pragmas=("synchronous = FULL",),
-                )
-            return self._opened
+        return self._late.opened()
 
     def close(self) -> None:
-        with self._lock:
-            if self._opened is not None:
-                self._opened.close()
-                self._opened = None
+        self._late.close()
 
     def latest(self, books: str) -> int:
         """The number of the last batch; 0 without one."""

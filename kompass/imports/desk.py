@@ -11,8 +11,8 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +32,7 @@ from kompass.imports.values import Form, Scale
 from kompass.kept import IMPORTS
 from kompass.leases import release_all
 from kompass.shared_files import SharedFiles
+from kompass.sqlfile import Late
 
 SEES_ALL = frozenset({Role.GF, Role.BUCH, Role.ADMIN})
 """Who sees that others import, and what became of it as numbers."""
@@ -58,10 +59,8 @@ class ImportDesk:
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """`wake`: there is work to do."""
-        self._directory = directory
-        self._shared = shared
-        self._store: ImportStore | None = None
-        self._opening = Lock()
+        self._is_alone = shared is None
+        self._late = Late(directory / IMPORTS, partial(ImportStore, directory, shared=shared), shared)
         self._now = now
         self.wake = wake
         self.reader = Reader()
@@ -69,27 +68,20 @@ class ImportDesk:
     @property
     def store(self) -> ImportStore | None:
         """None as long as there were no imports. Raises `ImportStoreError`."""
-        if self._store is None and (self._shared is not None or (self._directory / IMPORTS).exists()):
-            return self.opened()
-        return self._store
+        return self._late.there()
 
     def opened(self) -> ImportStore:
         """Makes the file where it isn't there. Raises `ImportStoreError`."""
-        with self._opening:
-            if self._store is None:
-                self._store = ImportStore(self._directory, shared=self._shared)
-            return self._store
+        return self._late.opened()
 
     def take_over(self) -> None:
         """Goes on at once with what this server was at when it died: of a directory there is one."""
-        if self._shared is None and self.store is not None:
+        if self._is_alone and self.store is not None:
             release_all(self.store)
 
     async def close(self) -> None:
         await self.reader.close()
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        self._late.close()
 
     # -- a file --------------------------------------------------------------------------------
 

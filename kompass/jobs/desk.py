@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kompass.jobs.receivers import Webhook, webhooks
 from kompass.jobs.store import Entry, JobStore
 from kompass.kept import JOBS
 from kompass.shared_files import SharedFiles
+from kompass.sqlfile import Late
 
 NOTE = "dispatcher"
 """Under which name the file tells of what hands out the jobs."""
@@ -30,28 +32,20 @@ class JobsDesk:
 
     def __init__(self, directory: Path, *, expected: bool = True, shared: SharedFiles | None = None) -> None:
         """`expected`: whether jobs are to be done at all. `shared`: those of the cluster."""
-        self._directory = directory
-        self._shared = shared
         self._expected = expected
-        self._store: JobStore | None = None
+        self._late = Late(directory / JOBS, partial(JobStore, directory, shared=shared), shared)
 
     @property
     def store(self) -> JobStore | None:
         """None as long as there were no jobs. Raises `JobStoreError`."""
-        if self._store is None and (self._shared is not None or (self._directory / JOBS).exists()):
-            self._store = JobStore(self._directory, shared=self._shared)
-        return self._store
+        return self._late.there()
 
     def opened(self) -> JobStore:
         """Makes the file where it isn't there. Raises `JobStoreError`."""
-        if self._store is None:
-            self._store = JobStore(self._directory, shared=self._shared)
-        return self._store
+        return self._late.opened()
 
     def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        self._late.close()
 
     def status(self) -> dict[str, Any]:
         """`state` of what hands out the jobs, `queues` with how many jobs are in which state, `late_seconds`

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import structlog
@@ -43,7 +43,7 @@ from kompass.lexware.sftp import Sftp
 from kompass.lexware.store import LexwareStore
 from kompass.lexware.targets import Folder, Target
 from kompass.settings import Settings
-from kompass.sqlfile import shared_files
+from kompass.sqlfile import Late, shared_files
 from kompass.sync.gate.gate import Gate
 
 EXPORTS, IMPORTS = "exports", "imports"
@@ -76,31 +76,22 @@ class Exchange:
         self.settings = settings
         self.gate_now = gate_now
         self.now = now
-        self._directory = directory or settings.directory
-        self._shared = shared_files(settings)
-        self._store: LexwareStore | None = None
-        self._opening = Lock()
+        place, shared = directory or settings.directory, shared_files(settings)
+        self._late = Late(place / LEXWARE, partial(LexwareStore, place, shared=shared), shared)
         self.target = _target(settings)
         """Where files go; None: they are fetched from here."""
 
     @property
     def store(self) -> LexwareStore | None:
         """None as long as nothing was exchanged. Blocks. Raises `LexwareStoreError`."""
-        if self._store is None and (self._shared is not None or (self._directory / LEXWARE).exists()):
-            return self.opened()
-        return self._store
+        return self._late.there()
 
     def opened(self) -> LexwareStore:
         """Makes the file where it isn't there. Blocks. Raises `LexwareStoreError`."""
-        with self._opening:
-            if self._store is None:
-                self._store = LexwareStore(self._directory, shared=self._shared)
-            return self._store
+        return self._late.opened()
 
     def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        self._late.close()
 
     @property
     def imports(self) -> Path | None:
