@@ -36,7 +36,7 @@ def bookings(
         bool, typer.Option("--final", help="Festschreibung: nobody changes them after the import.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Also what earlier batches have: for files that weren't imported.")
+        bool, typer.Option("--again", help="Also what earlier batches have: for files that were lost.")
     ] = False,
     output: Output = None,
     dry_run: DryRun = False,
@@ -58,6 +58,8 @@ def bookings(
     if again:
         params["again"] = "true"
     target = output or Path(f"datev_{first}_{last}")
+    if not dry_run:
+        refuse_existing(target)  # before the server remembers that it went out
     _fetched("/datev/bookings", params, target, server, name, password, dry_run=dry_run, as_json=as_json)
 
 
@@ -150,8 +152,6 @@ def _fetched(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    if not dry_run:
-        refuse_existing(target)  # before the server remembers that it went out
     with asking(server, name, password) as client:
         if dry_run:
             told = client.get(path, {**params, "dry_run": "true"})

@@ -64,7 +64,7 @@ class Archived:
 @contextmanager
 def archived(client: Client, path: str, params: Params, language: str, *, quiet: bool) -> Iterator[Archived]:
     """What is answered to a `GET`, a ZIP file. Raises `UsableError` if it is none."""
-    with tempfile.TemporaryFile() as file:
+    with _room(), tempfile.TemporaryFile() as file:
         said = {"accept-language": language}
         with client.stream(path, params, said) as pieces, Bar(quiet=quiet) as bar:
             for piece in pieces:
@@ -75,6 +75,16 @@ def archived(client: Client, path: str, params: Params, language: str, *, quiet:
                 yield Archived(archive)
         except (zipfile.BadZipFile, KeyError) as error:
             raise UsableError(f"the server's answer can't be read: {error}") from None
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Raises `UsableError` if the answer can't be put aside here."""
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise UsableError(f"the answer can't be put aside in {where} (TMPDIR): {error.strerror}") from None
 
 
 def write_pieces(target: Path, pieces: Iterator[bytes]) -> None:

@@ -408,7 +408,9 @@ async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None
     assert "EXPORT" in written
 
 
-async def test_commands_write_directories_whole_or_not_at_all(company: Company, tmp_path: Path) -> None:
+async def test_commands_write_directories_whole_or_not_at_all(
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     days = ["--from", NOVEMBER["from"], "--to", NOVEMBER["to"]]
     target = tmp_path / "books"
     done = await company.run("datev", "bookings", *days, "--again", "--output", str(target))
@@ -434,6 +436,9 @@ async def test_commands_write_directories_whole_or_not_at_all(company: Company, 
     assert audit.exit_code == 0, audit.output
     assert names_in(tmp_path / "gobd") >= {"index.xml", "audit.csv", "manifest.json"}
     assert names_in(tmp_path) == {"books", "gobd"}
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
+    full_disk = await company.run("datev", "accounts", "--output", str(tmp_path / "full"))
+    assert "can't be put aside in" in str(full_disk.exception)
     lacking = await company.run("export", "gobd")
     assert "--from" in str(lacking.exception)
 

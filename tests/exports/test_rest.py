@@ -172,7 +172,6 @@ async def test_a_question_that_can_not_be(company: Company, params: dict[str, An
 async def test_an_edit_meanwhile_hides_no_document(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sorted by their creation, which nobody changes, all are there once, whatever is edited meanwhile."""
     monkeypatch.setattr(reading, "PAGE", 1)
-    monkeypatch.setattr(lists, "FEW", 0)
     before = {one["_id"] for one in (await company.get("customers")).json()["items"]}
     found: list[str] = []
     async with company.client.stream("GET", "/api/v1/customers/export?format=ndjson", auth=GF) as answer:
@@ -207,6 +206,31 @@ async def test_what_breaks_in_the_midst_never_looks_whole(
     done = 0
     with pytest.raises(httpx.RemoteProtocolError):
         await company.get("customers/export", format=form, package="true")
+
+
+async def test_whoever_loses_his_role_meanwhile_gets_no_more(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE", 1)
+    await put_user(company.client, "gerd", "GF")
+    await company.client.get("/kompass", auth=("gerd", "pw"))
+    record = (await company.client.get("/kompass/user-gerd", auth=ADMIN)).json()
+    whole, done = lists.page, 0
+
+    async def page(*asked: Any) -> lists.Page:
+        nonlocal done
+        done += 1
+        if done == 3:
+            taken = await company.client.put(
+                "/kompass/user-gerd", json={**record, "roles": ["ADM"]}, auth=ADMIN
+            )
+            assert taken.status_code == 201, taken.text
+        return await whole(*asked)
+
+    monkeypatch.setattr(lists, "page", page)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await company.get("customers/export", auth=("gerd", "pw"), format="ndjson")
+    assert done == 3
 
 
 async def test_what_breaks_before_a_binary_file_is_whole_is_an_error(
