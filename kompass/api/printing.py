@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from kompass.api import changes, documents
+from kompass.api import documents
 from kompass.api.endpoints import BYTES, Endpoint, Parameter
 from kompass.api.problems import Problem
+from kompass.api.refusals import problem
 from kompass.api.services import services_of
 from kompass.domain.changes import NoFacts
 from kompass.domain.freezing import is_final, print_name
@@ -28,6 +29,7 @@ from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.resources.gathering import TooMany
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol.attachments import parse_attachments
+from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 from replication.store.values import AttachmentInfo, Document
 
@@ -113,10 +115,10 @@ async def _archived(resource: Resource, making: Making, request: Request) -> Res
     write = writes.replaced(resource, stored, attached, body, view.principal.name, now)
     write = replace(write, attachments={**write.attachments, **parse_attachments({name: entry})})
     try:
-        await changes.pushed(request, view, write)
-    except Problem as problem:
-        if problem.status != 412:
-            raise
+        await services_of(request).gate_now().write_as(view.principal, write, prints=True)
+    except ProtocolError as error:
+        if error.status != 409:
+            raise problem(request, error) from None
         status = 200
     else:
         status = 201

@@ -40,6 +40,9 @@ class Change:
     returns: bool = False
     """The document had been deleted and comes back: `before` is what it said last."""
 
+    prints: bool = False
+    """The server adds the print that it has made of the document."""
+
     @property
     def current(self) -> Body:
         """The document as it shall be, or as it was if it is deleted."""

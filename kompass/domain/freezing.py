@@ -9,6 +9,7 @@ Rows with `gobd=False` keep what somebody has approved from changing under his s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -51,7 +52,7 @@ class Attached(StrEnum):
     FREE = "may change"
     KEPT = "stay, more may come"
     PRINTED = "stay, its print may come"
-    """One more may come, once: what is named after the document's number (`print_name`)."""
+    """One more may come, once, from the server: what is named after the document's number (`print_name`)."""
     ORIGINAL = "its original stays, others may change"
     """The one that `pdfUrl` names, which then names no other one."""
     FIXED = "stay as they are"
@@ -235,6 +236,11 @@ FREEZES: Mapping[str, tuple[Freeze, ...]] = {
 }
 """By type; of several rows the one that locks most comes first. All that apply count."""
 
+_PRINTED = frozenset({"offer", "contract"})
+"""Types of which the server makes prints."""
+_PRINT = re.compile(r"[A-Z]{1,5}-[0-9]{4}-[0-9]+\.pdf")
+"""A number that a document may yet get."""
+
 COMPANION_OF_FINAL: Mapping[str, tuple[str, str]] = {"time_entry_cost": ("timeEntryId", "time_entry")}
 """Companions that are final, all of them, as soon as their base is: type -> field, type of the base."""
 
@@ -288,7 +294,7 @@ def check(change: Change, facts: Facts, settings: BusinessSettings) -> Refusal |
     if change.doc is None:
         return None  # kompass.domain.retention
     touched = frozen_changes(change, facts)
-    refusal = correction(change, touched)
+    refusal = correction(change, touched) or _foreign_print(change)
     if refusal is not None:
         return refusal
     if not touched or change.doc.get("correctionReason") is not None:
@@ -339,6 +345,26 @@ def print_name(body: Body) -> str:
     """
     number = body.get("offerNumber") or body.get("contractNumber")
     return f"{number}.pdf" if isinstance(number, str) else ""
+
+
+def _foreign_print(change: Change) -> Refusal | None:
+    """Why a file that is called like a print isn't taken, unless the server has made it."""
+    if change.prints or change.doc is None or change.type not in _PRINTED:
+        return None
+    known, attached = ((body or {}).get(FILES[0]) for body in (change.before, change.doc))
+    for name in attached if isinstance(attached, Mapping) else ():
+        if isinstance(known, Mapping) and name in known:
+            continue
+        if _PRINT.fullmatch(name) or name == print_name(change.doc):
+            return Refusal(
+                "frozen.print",
+                f"{name} is called like a print, which the server makes itself (archive): give it another"
+                " name.",
+                f"{name} heißt wie ein Ausdruck, den der Server selbst ablegt (archive): bitte anders"
+                " benennen.",
+                (FILES[0],),
+            )
+    return None
 
 
 def _original(body: Body) -> str:

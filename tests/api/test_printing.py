@@ -83,6 +83,9 @@ async def test_an_offer_is_printed_for_its_readers_and_archived_once(client: htt
     assert (await client.post(f"{url}/archive", auth=GF)).status_code == 428
     refused = await client.post(f"{url}/archive", auth=BERT, headers=ANY)
     assert refused.status_code == 404
+    pdf = {**ANY, "content-type": "application/pdf"}
+    forged = await client.put(f"{url}/attachments/{number}.pdf", content=b"%PDF", auth=GF, headers=pdf)
+    assert (forged.status_code, "archive" in forged.json()["detail"]) == (409, True)
     at_once = [client.post(f"{url}/archive", auth=GF, headers=ANY) for _ in range(3)]
     kept, *others = sorted(await asyncio.gather(*at_once), key=lambda one: -one.status_code)
     assert (kept.status_code, kept.json()["name"]) == (201, f"{number}.pdf"), kept.text
@@ -91,7 +94,6 @@ async def test_an_offer_is_printed_for_its_readers_and_archived_once(client: htt
     assert stored.content == printed.content
     twice = await client.post(f"{url}/archive", auth=GF, headers=ANY)
     assert (twice.status_code, twice.json()) == (200, kept.json())
-    pdf = {**ANY, "content-type": "application/pdf"}
     rewritten = await client.put(f"{url}/attachments/{number}.pdf", content=b"%PDF", auth=GF, headers=pdf)
     assert rewritten.status_code in (403, 409), rewritten.text
     gone = await client.delete(f"{url}/attachments/{number}.pdf", auth=GF, headers=ANY)

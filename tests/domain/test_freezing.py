@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -267,18 +268,39 @@ def test_a_sent_offer_gets_its_print_once(who: Any) -> None:
     before = stored(case, offerNumber=number, _attachments={"plan.pdf": "md5-1"})
     printed = {"plan.pdf": "md5-1", f"{number}.pdf": "md5-2"}
     after = {**before, "_attachments": printed}
-    assert check(change(after, before, who), others, SETTINGS) is None
+
+    def refused(doc: Body, before: Body) -> bool:
+        return check(replace(change(doc, before, who), prints=True), others, SETTINGS) is not None
+
+    assert not refused(after, before)
+    refusal = check(change(after, before, who), others, SETTINGS)
+    assert refusal is not None
+    assert refusal.rule == "frozen.print", "nobody but the server makes it"
     for wrong in (
         {f"{number}.pdf": "md5-2"},
         {**printed, "more.pdf": "md5-3"},
         {"plan.pdf": "md5-3", f"{number}.pdf": "md5-2"},
     ):
-        assert check(change({**before, "_attachments": wrong}, before, who), others, SETTINGS) is not None
+        assert refused({**before, "_attachments": wrong}, before)
     for wrong in ({"plan.pdf": "md5-1"}, {**printed, f"{number}.pdf": "md5-3"}):
-        assert check(change({**after, "_attachments": wrong}, after, who), others, SETTINGS) is not None
+        assert refused({**after, "_attachments": wrong}, after)
     unnumbered = {name: value for name, value in before.items() if name != "offerNumber"}
     other = {**unnumbered, "_attachments": printed}
-    assert check(change(other, unnumbered, who), others, SETTINGS) is not None
+    assert refused(other, unnumbered)
+
+
+@pytest.mark.parametrize(
+    ("doctype", "name"), [("offer", "A-2026-00043.pdf"), ("contract", "C-2026-00001.pdf")]
+)
+def test_nobody_leaves_a_print_in_a_draft_for_the_number_that_comes(doctype: str, name: str) -> None:
+    draft = {"_id": "x-1", "type": doctype, "status": "draft", "_attachments": {"plan.pdf": "md5-1"}}
+    files = {"plan.pdf": "md5-1", name: "md5-2"}
+    for before in (draft, None):
+        refusal = check(change({**draft, "_attachments": files}, before, GF), NOTHING, SETTINGS)
+        assert refusal is not None
+        assert refusal.rule == "frozen.print"
+    kept = {**draft, "_attachments": files}
+    assert check(change({**kept, "notes": "x"}, kept, GF), NOTHING, SETTINGS) is None
 
 
 def test_the_rate_of_an_approved_time_entry_stays() -> None:

@@ -151,10 +151,18 @@ class Batch:
         return decision
 
     def check(
-        self, body: Mapping[str, Any] | None, before: Mapping[str, Any] | None, *, returns: bool = False
+        self,
+        body: Mapping[str, Any] | None,
+        before: Mapping[str, Any] | None,
+        *,
+        returns: bool = False,
+        prints: bool = False,
     ) -> Refusal | None:
-        """What the business has against it. `returns`: it was deleted, and `before` is what it said last."""
-        change = Change(body, before, self.terms.principal, self.terms.now, returns=returns)
+        """What the business has against it. `returns`: it was deleted, and `before` is what it said last.
+        `prints`: the server adds its print.
+        """
+        terms = self.terms
+        change = Change(body, before, terms.principal, terms.now, returns=returns, prints=prints)
         named = references.written(change)
         if named:
             change = replace(change, unseen=self._unseen(named))

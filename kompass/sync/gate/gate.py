@@ -156,14 +156,22 @@ class Gate:
         return results
 
     async def write_as(
-        self, principal: Principal, doc: DocumentWrite, *, author: str | None = None, restores: bool = False
+        self,
+        principal: Principal,
+        doc: DocumentWrite,
+        *,
+        author: str | None = None,
+        restores: bool = False,
+        prints: bool = False,
     ) -> str:
         """An online edit of one document. A new one has this author. `restores`: it may follow a deletion.
-        Raises why it is refused.
+        `prints`: it adds a print that the server has made. Raises why it is refused.
         """
         with acting(of_principal(principal, _door(replicated=False))):
             (result,) = await self._in_turn(
-                self._edit(principal, [read(doc, online=True, author=author, restores=restores)])
+                self._edit(
+                    principal, [read(doc, online=True, author=author, restores=restores, prints=prints)]
+                )
             )
         if isinstance(result, ProtocolError):
             raise result

@@ -246,7 +246,7 @@ class Judgement:
         decision = self._batch.decide(Action.UPDATE, body, before)
         if not decision.allowed and not self._made_here(pushed, decision):
             return not_allowed(body, of_decision(decision))
-        wrong = self._batch.check(body, before)
+        wrong = self._batch.check(body, before, prints=pushed.prints)
         if wrong is not None:
             return not_allowed(body, wrong)
         self._batch.expect(pushed.doc.id, body)

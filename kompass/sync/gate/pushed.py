@@ -83,6 +83,8 @@ class Pushed:
     """Who wrote it, if that isn't who sends it: the office may release somebody's work."""
     restores: bool = False
     """Whether it is an edit that may bring back what was deleted."""
+    prints: bool = False
+    """Whether it is an edit by which the server adds a print that it has made."""
 
     @property
     def path(self) -> Path:
@@ -101,7 +103,12 @@ def without_text(pushed: Pushed) -> None:
 
 
 def read(
-    doc: DocumentWrite, *, online: bool = False, author: str | None = None, restores: bool = False
+    doc: DocumentWrite,
+    *,
+    online: bool = False,
+    author: str | None = None,
+    restores: bool = False,
+    prints: bool = False,
 ) -> Pushed:
     """Raises `bad_request` only for a body that isn't JSON, which nobody hands in."""
     origin = Origin.EDITED if online else Origin.PUSHED
@@ -112,4 +119,4 @@ def read(
         raise errors.bad_request("Document must be a JSON object")
     unfit = shape.malformed(doc.malformed) or shape.unfit(doc.id, body, len(doc.body))
     body["_id"] = doc.id
-    return Pushed(doc, doc, body, unfit, origin, author, restores)
+    return Pushed(doc, doc, body, unfit, origin, author, restores, prints)
