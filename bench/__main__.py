@@ -20,6 +20,7 @@ from bench import (
     engine,
     export,
     feed,
+    imports,
     jobs,
     lexware,
     models,
@@ -136,6 +137,14 @@ def run_export(
 ) -> None:
     """Lists as files, over REST and by the command line: time, and the server's memory."""
     export.run(rows, tuple(form or export.FORMS))
+
+
+@app.command("import")
+def run_import(
+    rows: Annotated[int, typer.Option(help="customers that are imported")] = 10_000,
+) -> None:
+    """Tables of customers: reading, dry run, import, updates, undoing: time, and memory."""
+    imports.run(rows)
 
 
 @app.command("books")
