@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
@@ -21,6 +19,7 @@ from kompass.domain.changes import Body
 from kompass.imports import similar
 from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, heading_of, members_of
 from kompass.imports.lookups import Found, Lookups
+from kompass.imports.rows import Part, Row, docid_of, is_missing, united, written_doc
 from kompass.imports.similar import Known
 from kompass.imports.states import Import, Kind, Outcome, Work
 from kompass.imports.store import ImportStore
@@ -38,54 +37,12 @@ from replication.store.values import Document
 SKIP, UPDATE, ASK, CREATE = "skip", "update", "ask", "create"
 """What becomes of duplicates; the last only as a decision about one."""
 
-_NAMESPACE = uuid5(NAMESPACE_URL, "urn:kompass:import")
 _ABSENT: list[Any] = []
 
 
 def principal_of(one: Import) -> Principal:
     """With whose rights the work is done: no more than his login had."""
     return Principal(one.worker, known_roles(one.roles))
-
-
-def docid_of(one: Import, line: int) -> str:
-    """The id of the document that a row becomes."""
-    return f"{one.type.replace('_', '-')}-{uuid5(_NAMESPACE, f'{one.id} {line}')}"
-
-
-@dataclass(slots=True)
-class Row:
-    """A row on its way."""
-
-    draft: Draft
-    members: dict[str, Any] = field(default_factory=dict)
-    kind: Kind | None = None
-    docs: list[dict[str, Any]] = field(default_factory=list)
-    """What was written: `id`, `type`, `mark`, and of updates `before`."""
-    duplicate: dict[str, Any] | None = None
-    target: Document | None = None
-    """What it updates."""
-    docid: str = ""
-    write: DocumentWrite | None = None
-
-    def outcome(self) -> Outcome:
-        told: dict[str, Any] = {"docs": self.docs}
-        if self.draft.problems:
-            told["problems"] = [asdict(one) for one in self.draft.problems]
-        if self.draft.notes:
-            told["notes"] = [asdict(one) for one in self.draft.notes]
-        if self.duplicate is not None:
-            told["duplicate"] = self.duplicate
-        assert self.kind is not None
-        return Outcome(self.draft.line, self.kind, told)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A document that belongs to that of a row."""
-
-    row: Row
-    write: DocumentWrite
-    doc: dict[str, Any]
 
 
 class Run:
@@ -203,10 +160,10 @@ class Run:
         for row in looked:
             if row.docid in own:
                 row.kind = Kind.CREATED
-                row.docs = [_doc(row.docid, self._one.type, orjson.loads(own[row.docid].text))]
+                row.docs = [written_doc(row.docid, self._one.type, orjson.loads(own[row.docid].text))]
                 self._file.add(str(row.draft.line), row.members, row.draft.said.get("customerNumber"))
                 continue
-            problems = [one for one in row.draft.problems if not _is_missing(one)]
+            problems = [one for one in row.draft.problems if not is_missing(one)]
             if not problems:
                 await self._decide_one(row, stored.get(row.draft.line), readable, settled)
             elif row.draft.line in stored:
@@ -266,13 +223,13 @@ class Run:
         sent = {**row.members, "_id": row.docid}
         now = self._gate().now()
         row.write = writes.created(self._resource, sent, self._one.worker, now)
-        row.docs = [_doc(row.docid, self._one.type, orjson.loads(row.write.body))]
+        row.docs = [written_doc(row.docid, self._one.type, orjson.loads(row.write.body))]
 
     async def _update(self, row: Row, known: Document, before: Outcome | None) -> None:
         row.target = known
         patch = members_of(row.draft, self._plan.target, self._one.type, new=False)
         stored = orjson.loads(known.text)
-        merged = _united(stored, patch)
+        merged = united(stored, patch)
         row.docid = known.id
         written = await self._replaced(self._resource, known, merged)
         if written is None:
@@ -283,7 +240,9 @@ class Run:
             return
         row.kind = None
         row.write, changes = written
-        row.docs = [{**_doc(known.id, self._one.type, orjson.loads(row.write.body)), "before": changes}]
+        row.docs = [
+            {**written_doc(known.id, self._one.type, orjson.loads(row.write.body)), "before": changes}
+        ]
 
     async def _replaced(
         self, resource: Resource, stored: Document, merged: Body
@@ -351,9 +310,9 @@ class Run:
         for part, result in zip(parts, results, strict=True):
             self._settle_part(part, result)
 
-    async def _parts(self, rows: Sequence[Row]) -> list[_Part]:
+    async def _parts(self, rows: Sequence[Row]) -> list[Part]:
         """What is to be written; what is there already goes to what its row has made."""
-        parts: list[_Part] = []
+        parts: list[Part] = []
         for companion in self._plan.target.companions:
             some = [row for row in rows if has(row.draft, self._plan.target, companion)]
             resource = RESOURCES[plural(companion)]
@@ -366,17 +325,17 @@ class Run:
                 if known is None or known.deleted:
                     sent = {**patch, BASE_FIELD[companion]: row.docid}
                     write = writes.created(resource, sent, self._one.worker, self._gate().now())
-                    parts.append(_Part(row, write, _doc(docid, companion, orjson.loads(write.body))))
+                    parts.append(Part(row, write, written_doc(docid, companion, orjson.loads(write.body))))
                     continue
-                written = await self._replaced(resource, known, _united(orjson.loads(known.text), patch))
+                written = await self._replaced(resource, known, united(orjson.loads(known.text), patch))
                 if written is not None:
-                    doc = _doc(docid, companion, orjson.loads(written[0].body))
-                    parts.append(_Part(row, written[0], {**doc, "before": written[1]}))
+                    doc = written_doc(docid, companion, orjson.loads(written[0].body))
+                    parts.append(Part(row, written[0], {**doc, "before": written[1]}))
                 elif row.kind is Kind.CREATED:
-                    row.docs.append(_doc(docid, companion, orjson.loads(known.text)))
+                    row.docs.append(written_doc(docid, companion, orjson.loads(known.text)))
         return parts
 
-    def _settle_part(self, part: _Part, result: str | ProtocolError) -> None:
+    def _settle_part(self, part: Part, result: str | ProtocolError) -> None:
         row = part.row
         if isinstance(result, ProtocolError):
             row.kind = Kind.PARTLY
@@ -393,33 +352,3 @@ _NUMBER = Problem(
     "isn't taken over: the server gives numbers",
     "wird nicht übernommen: Nummern vergibt der Server",
 )
-
-
-def _is_missing(one: Problem) -> bool:
-    return one.rule == "cell.value" and not one.value and one.reason == "is missing"
-
-
-def _doc(docid: str, doctype: str, body: Body) -> dict[str, Any]:
-    """How a written document is recognised: whether anybody has changed it since."""
-    return {"id": docid, "type": doctype, "mark": [body.get("version"), body.get("modifiedAt")]}
-
-
-def _united(stored: Body, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """What a document says with the members of a row put onto it. A price goes to its supplier."""
-    merged = {name: value for name, value in stored.items() if name[:1] != "_"}
-    for name, value in patch.items():
-        before = merged.get(name)
-        if name == "supplierPrices" and isinstance(before, list):
-            new = value[0]
-            others = [one for one in before if one.get("supplierId") != new.get("supplierId")]
-            same = [one for one in before if one.get("supplierId") == new.get("supplierId")]
-            merged[name] = (
-                before
-                if same and {**same[0], **new} == same[0]
-                else [*others, {**(same[0] if same else {}), **new}]
-            )
-        elif isinstance(value, dict) and isinstance(before, dict):
-            merged[name] = {**before, **value}
-        else:
-            merged[name] = value
-    return merged
