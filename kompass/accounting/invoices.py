@@ -13,6 +13,7 @@ from kompass.accounting.row_errors import ErrorType, RowError, row_error, valida
 from kompass.domain.money import CENT
 from kompass.domain.values import CODE
 
+MOST_EURO = 100_000_000
 MOST_DAYS = 3653
 """Between the day of an invoice and the one when it is due."""
 
@@ -54,7 +55,7 @@ class Books:
     names: Mapping[str, tuple[str, ...]]
     """`name_key` of the company's name -> the ids of those who have it."""
     invoices: Mapping[str, Amounts]
-    """`number_key` of the invoice -> what is mirrored of it already."""
+    """`number_key` of the invoice -> what is mirrored of it already; drafts may change, and aren't here."""
 
 
 def number_key(number: str) -> str:
@@ -143,6 +144,18 @@ class InvoiceRows:
 
     def _against_books(self, row: Row, number: str, amounts: Amounts) -> list[RowError]:
         errors: list[RowError] = []
+        if not all(0 <= amount <= MOST_EURO for amount in (amounts.net, amounts.tax, amounts.gross)):
+            errors.append(
+                row_error(
+                    ErrorType.VALIDATION,
+                    "invoice.amount",
+                    "must be from 0 to 100,000,000: credit notes aren't mirrored",
+                    "muss zwischen 0 und 100.000.000 liegen: Gutschriften werden nicht gespiegelt",
+                    row.line,
+                    "Bruttobetrag",
+                    amounts.gross,
+                )
+            )
         earlier = self._numbers.get(number_key(number))
         if earlier is not None:
             errors.append(

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import apsw
 import structlog
 
-from kompass.accounting.invoices import InvoiceRows, MirroredInvoice, number_key
+from kompass.accounting.invoices import Amounts, InvoiceRows, MirroredInvoice, number_key
 from kompass.accounting.matching import Match, Outcome, match_all
 from kompass.accounting.payments import Payment, numbered, payment_of
 from kompass.accounting.problems import Problem, UnreadableError, quoted
@@ -253,22 +253,10 @@ class _Invoices(_Taking):
     def _new(self, invoice: MirroredInvoice, values: Any) -> None:
         self.counts["new"] += 1
         one = self.saying(mirroring.invoice_id(invoice.number))
-        one.body |= {
-            "invoiceNumber": invoice.number,
-            "customerId": invoice.customer_id,
-            "invoiceDate": invoice.issued_on.isoformat(),
-            "status": status_of(invoice.status) or "sent",
-        }
-        if invoice.due is not None:
-            one.body["dueDate"] = invoice.due.isoformat()
+        one.body |= {**_told(invoice), "status": status_of(invoice.status) or "sent"}
         if values.get("Mahnstufe") is not None:
             one.body["dunningLevel"] = values["Mahnstufe"]
-        one.amounts |= {
-            "netAmount": json_number(invoice.amounts.net),
-            "taxAmount": json_number(invoice.amounts.tax),
-            "grossAmount": json_number(invoice.amounts.gross),
-            "paidAmount": 0,
-        }
+        one.amounts |= {**_amounts(invoice.amounts), "paidAmount": 0}
 
     def _again(self, known: Mirror, invoice: MirroredInvoice, values: Any) -> None:
         changes: dict[str, Any] = {}
@@ -278,11 +266,18 @@ class _Invoices(_Taking):
         dunning = values.get("Mahnstufe")
         if dunning is not None and dunning != known.dunning:
             changes["dunningLevel"] = dunning
-        if known.status == "draft" and invoice.due is not None:
-            changes["dueDate"] = invoice.due.isoformat()
-        self.counts["changed" if changes else "same"] += 1
-        if changes:
-            self.saying(known.id).body |= changes
+        amounts: dict[str, Any] = {}
+        if known.status == "draft":  # until it is sent everything may change
+            now = {"customerId": known.customer_id, "invoiceDate": known.issued, "dueDate": known.due}
+            told = _told(invoice)
+            changes |= {name: told[name] for name, value in now.items() if told.get(name, value) != value}
+            if invoice.amounts != Amounts(known.net, known.tax, known.gross):
+                amounts = _amounts(invoice.amounts)
+        self.counts["changed" if changes or amounts else "same"] += 1
+        if changes or amounts:
+            one = self.saying(known.id)
+            one.body |= changes
+            one.amounts |= amounts
 
     def also(self, connection: apsw.Connection) -> None:
         """What Lexware says, whether it can be mirrored or not: a month is compared with that."""
@@ -294,6 +289,23 @@ class _Invoices(_Taking):
                     f"{one.amounts.tax:.2f}", f"{one.amounts.gross:.2f}",
                 ),
             )  # fmt: skip
+
+
+def _told(invoice: MirroredInvoice) -> dict[str, Any]:
+    told = {
+        "invoiceNumber": invoice.number,
+        "customerId": invoice.customer_id,
+        "invoiceDate": invoice.issued_on.isoformat(),
+    }
+    return told if invoice.due is None else {**told, "dueDate": invoice.due.isoformat()}
+
+
+def _amounts(amounts: Amounts) -> dict[str, Any]:
+    return {
+        "netAmount": json_number(amounts.net),
+        "taxAmount": json_number(amounts.tax),
+        "grossAmount": json_number(amounts.gross),
+    }
 
 
 def _may_follow(known: Mirror, status: str) -> bool:

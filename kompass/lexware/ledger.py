@@ -68,7 +68,11 @@ class Ledger:
         return Known(
             {name_key(number): docid for docid, number in self.customer_numbers.items()},
             self.names,
-            {number_key(one.number): Amounts(one.net, one.tax, one.gross) for one in self.invoices},
+            {
+                number_key(one.number): Amounts(one.net, one.tax, one.gross)
+                for one in self.invoices
+                if one.status != "draft"
+            },
         )
 
 

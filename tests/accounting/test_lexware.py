@@ -186,6 +186,7 @@ def test_invoices_come_in_with_their_customers() -> None:
         ("R-1;20.11.2026;Niemand;100;19;119", [(ErrorType.NOT_FOUND, "invoice.customer", "Kunde")]),
         ("R-1;20.11.2026;Müller GmbH;100;19;119", [(ErrorType.NOT_FOUND, "invoice.customer", "Kunde")]),
         ("R-1;20.11.2026;K-00456;100;19;120", [(ErrorType.AMOUNT, "invoice.sum", "Bruttobetrag")]),
+        ("R-1;20.11.2026;K-00456;-100;-19;-119", [(ErrorType.VALIDATION, "invoice.amount", "Bruttobetrag")]),
         ("R-1;22.11.2026;K-00456;100;19;119", [(ErrorType.VALIDATION, "invoice.day", "Datum")]),
         ("R-1;01.01.1900;K-00456;100;19;119", [(ErrorType.VALIDATION, "invoice.day", "Datum")]),
         ("R 1;20.11.2026;K-00456;100;19;119", [(ErrorType.VALIDATION, "invoice.number", "Rechnungsnummer")]),

@@ -162,6 +162,19 @@ async def test_invoices_are_mirrored_with_status_and_dunning_level(product: Prod
     assert (await get(product, name))["status"] == "paid"
 
 
+async def test_a_draft_may_be_sent_with_other_amounts(product: Product, one: Exchange) -> None:
+    head = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag;Status"
+    await take(one, lines(head, "R-2026-94001;05.10.2026;K-00001;100,00;19,00;119,00;Entwurf").encode())
+    sent = lines(head, "R-2026-94001;06.10.2026;K-00001;200,00;38,00;238,00;Offen").encode()
+    assert (await take(one, sent)).outcomes == {"changed": 1}
+    name = mirroring.invoice_id("R-2026-94001")
+    body = await get(product, name)
+    assert (body["status"], body["invoiceDate"]) == ("sent", "2026-10-06")
+    assert (await get(product, companion_id("invoice_amount", name)))["grossAmount"] == 238
+    later = lines(head, "R-2026-94001;06.10.2026;K-00001;300,00;57,00;357,00;Offen").encode()
+    assert [each["rule"] for each in (await take(one, later)).problems] == ["invoice.changed"]
+
+
 async def test_a_number_in_small_letters_is_no_new_invoice(product: Product, one: Exchange) -> None:
     head = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag"
     await take(one, lines(head, "R-2026-91001;05.10.2026;K-00001;100,00;19,00;119,00").encode())
