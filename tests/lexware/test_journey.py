@@ -144,5 +144,8 @@ async def test_export_payments_with_bad_rows_and_an_erasure(product: Product, tm
     assert (lost.value, lost.detail["payment"]["amount"]) == ("", "119.00")
     settled = await one.resolve(lost.num, Resolution("assign", "Kontoauszug", "R-2026-77001"), "buch1")
     assert settled.resolution == "assigned to R-2026-77001: Kontoauszug"
+    # And who pays afterwards has paid.
+    late = payments(row(41, "19,00", "Paid", number))
+    assert (await one.take(late, "später.csv", "buch1")).outcomes == {"exact": 1}
     await edit(product, docid("opportunity", 7), title="Pavillon")
     await asyncio.to_thread(one.close)

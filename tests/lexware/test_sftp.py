@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -96,6 +97,45 @@ async def test_another_server_gets_nothing(remote: Remote) -> None:
     with pytest.raises(TargetError, match="shows another key"):
         await remote.target(other).stage(".draft", [b"secret"])
     assert list(remote.folder.iterdir()) == []
+
+
+async def test_a_server_that_dies_amid_a_file_gets_it_whole_the_next_time(
+    product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = Remote(tmp_path)
+    server = await remote.listen()
+    one = exchange(product, tmp_path)
+    one.target = remote.target()
+    real = asyncssh.SFTPServer.write
+    deaths = iter(["once", "twice"])
+
+    def dying(self: asyncssh.SFTPServer, file: object, offset: int, data: bytes) -> Any:
+        if not data.startswith(b"{") and next(deaths, None):
+            self.channel.get_connection().abort()
+            return real(self, file, offset, data[:10])
+        return real(self, file, offset, data)
+
+    async def sleep(_: float) -> None:
+        pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivering, "pause", sleep)
+        patch.setattr(asyncssh.SFTPServer, "write", dying)
+        run, _ = await one.export(Wish(Kind.CONTRACTS, "buch1"))
+    assert (run.state, run.attempts) == (State.DELIVERED, 2)
+    assert sorted(file.name for file in remote.folder.iterdir()) == [run.file, f"{run.file}.manifest.json"]
+    assert (remote.folder / run.file).read_bytes() == b"".join(runs.pieces(one.opened(), run.num))
+    server.close()
+    await server.wait_closed()
+    one.close()
+
+
+async def test_a_folder_that_is_gone_is_no_folder_that_was_fetched(remote: Remote) -> None:
+    target = remote.target()
+    await target.stage(".draft.x.part", [b"one"])
+    remote.folder.rename(remote.folder.with_name("away"))
+    with pytest.raises(TargetError, match="has no folder"):
+        await target.publish(".draft.x.part", "file.csv", b"{}")
 
 
 async def test_a_server_that_is_away_is_tried_again(
