@@ -22,7 +22,7 @@ from replication.protocol.errors import ProtocolError
 
 MOST_OPERATIONS = 100
 
-_Resource = Annotated[str, Field(max_length=100, json_schema_extra={"enum": sorted(RESOURCES)})]
+_Resource = Annotated[str, Field(max_length=100, examples=["customers"])]
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
 _Rev = Annotated[str, Field(min_length=1, max_length=200, pattern='^[^"]*$')]
 

@@ -6,6 +6,7 @@ with `If-Match` which one he has seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -36,6 +37,7 @@ LIMIT = 50
 MOST_LIMIT = 200
 MOST_FIELDS = 50
 PATCH_TYPES = ("application/merge-patch+json", "application/json")
+_TAGS = re.compile(r'(?:W/)?"[^"]*"|[^,\s][^,]*')
 _PARAMETERS = ("sort", "limit", "cursor", "fields")
 
 
@@ -157,7 +159,8 @@ async def seen(view: PersonalDatabase, resource: Resource, request: Request) -> 
 
 def tags_of(request: Request, header: str) -> tuple[str, ...]:
     """Revisions that a header names, in quotes, or `*`."""
-    return tuple(one.strip() for one in request.headers.get(header, "").split(",") if one.strip())
+    given = ",".join(request.headers.getlist(header))
+    return tuple(one.strip() for one in _TAGS.findall(given))
 
 
 async def body(request: Request, *types: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kompass.api.endpoints import Endpoint
+from kompass.api.endpoints import BYTES, Endpoint
 from kompass.api.openapi import description
 
 _HEADERS = {
@@ -97,7 +97,7 @@ def _operations(address: str, operations: dict[str, Any]) -> Iterator[str]:
             )
             yield f"<table><tr><th>parameter</th><th>in</th><th></th><th></th></tr>{rows}</table>"
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-            yield f"<p>Body, <code>{escape(kind)}</code>: {_kind(content['schema'])}</p>"
+            yield f"<p>Body, <code>{escape(kind)}</code>: {_kind(content.get('schema', BYTES))}</p>"
         yield f"<p>Answers: {', '.join(operation['responses'])}</p></details>"
 
 

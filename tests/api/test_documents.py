@@ -386,6 +386,7 @@ async def test_what_is_no_revision_is_not_taken_for_an_old_one(client: httpx.Asy
         ('"1-0"', 412),
         ('"1-0", "2-0"', 412),
         (", ,", 428),
+        ('"1,0"', 412),
         (f'"1-0", "{rev}"', 200),
     ):
         answer = await client.patch(url, json={"phone": "02251 1"}, auth=GF, headers={"if-match": tags})
