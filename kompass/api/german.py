@@ -135,6 +135,12 @@ _OFFICE: Mapping[str, str] = {
         "Wessen Buchführung das ist, hat noch niemand gesagt: Das stellt ein Administrator mit books_file"
         " ein."
     ),
+    "Somebody else has taken out bookings meanwhile: ask again.": (
+        "Inzwischen hat jemand anderes Buchungen geholt: bitte noch einmal."
+    ),
+    "What went to DATEV can't be told now; the server's log says why.": (
+        "Was zu DATEV ging, lässt sich gerade nicht sagen; warum, steht im Protokoll des Servers."
+    ),
     "month is written 2026-10.": "month wird geschrieben wie 2026-10.",
     "This file isn't kept any more: export the run again.": (
         "Diese Datei ist nicht mehr da: bitte den Lauf noch einmal exportieren."
