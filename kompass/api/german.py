@@ -172,6 +172,20 @@ _OFFICE: Mapping[str, str] = {
     "Only what is final is archived: an offer that was sent, a contract that was signed.": (
         "Archiviert wird nur, was gilt: ein Angebot, das verschickt, ein Vertrag, der unterschrieben wurde."
     ),
+    "A document of more than {} lines can't be printed.": (
+        "Ein Dokument mit mehr als {0} Zeilen kann nicht gedruckt werden."
+    ),
+    "The document is too long to be printed: it takes too much time or memory.": (
+        "Das Dokument ist zu lang zum Drucken: es braucht zu viel Zeit oder Speicher."
+    ),
+    "The document is too long to be printed: it says more than {} MB.": (
+        "Das Dokument ist zu lang zum Drucken: es hat mehr als {0} MB Text."
+    ),
+    "No font has the sign {} (U+{}), so it can't be printed. Take it out, or have a font with it put into the"
+    " folder fonts of the templates.": (
+        "Keine Schrift hat das Zeichen {0} (U+{1}), daher kann es nicht gedruckt werden. Bitte herausnehmen,"
+        " oder eine Schrift mit diesem Zeichen in den Ordner fonts der Vorlagen legen lassen."
+    ),
     "The document has changed meanwhile: archive it again.": (
         "Das Dokument hat sich inzwischen geändert: bitte noch einmal archivieren."
     ),

@@ -115,6 +115,13 @@ def warnings(invoice: Invoice, supplier: Mapping[str, Any], known: Collection[st
             f"The VAT id of the invoice is {said}, the supplier's is {vat}: ask before paying.",
             f"Die USt-IdNr. der Rechnung ist {said}, die des Lieferanten {vat}: vor dem Bezahlen nachfragen.",
         )
+    status = supplier.get("status")
+    if status in {"Blacklisted", "Inactive"}:
+        yield Words(
+            f"The supplier is {status}: ask before paying.",
+            f"Der Lieferant ist {'gesperrt' if status == 'Blacklisted' else 'inaktiv'}: vor dem Bezahlen"
+            " nachfragen.",
+        )
     if len(invoice.accounts) > 1:
         all_ = ", ".join(invoice.accounts)
         yield Words(f"It names several accounts: {all_}.", f"Sie nennt mehrere Bankverbindungen: {all_}.")

@@ -16,8 +16,9 @@ from tests.needs import ROOT
 SOURCES = [
     *sorted((ROOT / "kompass" / "api").glob("*.py")),
     *sorted((ROOT / "kompass" / "resources").glob("*.py")),
+    ROOT / "kompass" / "printing" / "typesetter.py",
 ]
-RAISED = {"Problem", "FilterError", "CursorError", "UnfitError"}
+RAISED = {"Problem", "FilterError", "CursorError", "UnfitError", "NoSuchSign", "TooLarge"}
 
 
 def texts(source: Path) -> Iterator[str]:

@@ -44,9 +44,12 @@ def test_a_supplier_is_found(name: str, vat: str, found: list[str]) -> None:
     assert [one["_id"] for one in matching(KNOWN, Seller(name, vat, ""))] == found
 
 
-def warned(*accounts: str, known: Collection[str] = (), vat: str = "DE123456789") -> list[str]:
+def warned(
+    *accounts: str, known: Collection[str] = (), vat: str = "DE123456789", status: str = "Active"
+) -> list[str]:
     found = replace(INVOICE, accounts=accounts, seller=Seller("Holz", vat, ""))
-    return [one.grund for one in warnings(found, {"vatNumber": "DE 123 456 789"}, known)]
+    supplier = {"vatNumber": "DE 123 456 789", "status": status}
+    return [one.grund for one in warnings(found, supplier, known)]
 
 
 def test_a_changed_account_is_told_before_anybody_pays() -> None:
@@ -59,4 +62,5 @@ def test_a_changed_account_is_told_before_anybody_pays() -> None:
     assert all(said in changed for said in ("Andere Bankverbindung", other, IBAN, "nachfragen"))
     assert [one[:16] for one in warned(IBAN, other, known=[IBAN])] == ["Sie nennt mehrer", "Andere Bankverbi"]
     assert "keine gültige IBAN" in warned("DE03120300000000202051", known=["DE03120300000000202051"])[0]
+    assert "gesperrt" in warned(IBAN, known=[IBAN], status="Blacklisted")[0]
     assert "DE999999999" in warned(IBAN, known=[IBAN], vat="DE999999999")[0]
