@@ -69,6 +69,10 @@ class Lines:
                     f"ist nicht in {self._codec}: das Byte {byte} bedeutet dort nichts",
                     number + len(_END.findall(rest + good)) + 1,
                 ) from None
+            except UnicodeError:  # of UTF-16 without its mark
+                raise unreadable(
+                    "file.encoding", f"isn't {self._codec}", f"ist nicht in {self._codec}", number + 1
+                ) from None
             start = 0
             for found in _END.finditer(rest):
                 number += 1

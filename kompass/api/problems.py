@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
 from kompass.api.language import german, in_german
+from replication.http.metrics import CLIENT_LEFT
 from replication.protocol.errors import ProtocolError
 
 MEDIA_TYPE = "application/problem+json"
@@ -113,3 +114,8 @@ def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
 
 async def answer_failure(request: Request, _: Exception) -> Response:
     return Problem(500, "The server failed; its log tells more.").response(german=german(request))
+
+
+async def answer_nobody(request: Request, _: Exception) -> Response:
+    """The client has left: nobody reads it, and nothing has failed."""
+    return Response(status_code=CLIENT_LEFT)

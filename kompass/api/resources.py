@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -46,6 +47,7 @@ from kompass.api.problems import (
     Problem,
     answer_failure,
     answer_http_exception,
+    answer_nobody,
     answer_problem,
     answer_protocol_error,
 )
@@ -117,6 +119,7 @@ def create_api(services: Services) -> ASGIApp:
             Problem: answer_problem,
             ProtocolError: answer_protocol_error,
             HTTPException: answer_http_exception,
+            ClientDisconnect: answer_nobody,
             Exception: answer_failure,
         },
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from hashlib import md5
 from typing import Any
@@ -313,6 +314,9 @@ async def test_a_file_can_be_read_otherwise(office: Office) -> None:
     assert (answer.json()["columns"][0]["heading"], answer.json()["rows"]) == ("Kunden", 2)
     answer = await office.ask("PUT", f"/imports/{one['id']}/reading", json={"sheet": "Fehlt"})
     assert (answer.status_code, answer.json()["rule"]) == (422, "file.sheet")
+    one = await office.uploaded("Firma;Ort\r\nHof;Bonn\r\n")
+    answer = await office.ask("PUT", f"/imports/{one['id']}/reading", json={"encoding": "utf-16"})
+    assert (answer.status_code, answer.json()["rule"]) == (422, "file.encoding")
 
 
 async def test_nobody_imports_what_he_may_not(office: Office) -> None:
@@ -387,6 +391,40 @@ async def test_two_at_once_write_no_row_twice(office: Office) -> None:
     assert sorted(counts, key=str) == [{"created": 300}, {"skipped": 300}]
     answer = await office.ask("POST", f"/imports/{one['id']}/execute", json={})
     assert answer.status_code == 409
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_failure(office: Office) -> None:
+    basic = b"Basic " + b64encode(b"innen1:pw")
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": "POST",
+        "path": "/api/v1/imports",
+        "raw_path": b"/api/v1/imports",
+        "query_string": b"type=customer",
+        "headers": [(b"authorization", basic), (b"content-length", b"99999")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    before = (await office.ask("GET", "/imports")).json()
+    coming = iter(
+        [
+            {"type": "http.request", "body": customers(customer("Hof Halb")).encode(), "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await office.product(scope, receive, send)
+    assert sent[0]["status"] == 499
+    assert (await office.ask("GET", "/imports")).json() == before
 
 
 async def test_headings_are_kept_in_part(office: Office) -> None:
