@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kompass.demo import PEOPLE
 from tests.needs import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -130,6 +131,18 @@ def test_every_decision_is_listed() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_commands_on_pages_ask_as_people_of_the_demo() -> None:
+    """With the password of the demo they would be refused otherwise."""
+    asked = {
+        (name, page.name)
+        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+        for name in re.findall(r" (?:--user|-\w*u) ([a-z]+[0-9]*)(?=\s|:kompass-demo)", block)
+    }
+    assert len(asked) > 8
+    assert {name for name, _ in asked} <= {person.login for person in PEOPLE}, asked
 
 
 def test_the_documentation_quotes_the_sample_that_is_tested() -> None:
