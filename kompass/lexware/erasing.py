@@ -9,13 +9,12 @@ What wasn't fetched yet is taken back, and goes out again as it is then.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import apsw
 import orjson
 
 from kompass.leases import Lease
-from kompass.lexware import runs
+from kompass.lexware import errors, runs
 from kompass.lexware.inbox import Inbox
 from kompass.lexware.runs import Run, State
 from kompass.lexware.store import LexwareStore
@@ -102,19 +101,11 @@ def _blank(store: LexwareStore, leases: tuple[Lease, Lease]) -> None:
                 connection.execute(
                     "UPDATE errors SET reason = ?, grund = ?, value = '', heading = '', source = '',"
                     " detail = ? WHERE num = ?",
-                    (_SAID, _GESAGT, orjson.dumps(_bare(orjson.loads(detail))).decode(), num),
+                    (_SAID, _GESAGT, orjson.dumps(errors.bare(orjson.loads(detail))).decode(), num),
                 )
             if not rows:
                 return
             after = rows[-1][0]
-
-
-def _bare(detail: dict[str, Any]) -> dict[str, Any]:
-    """Amounts and days of a payment, and the invoices it could be for: enough to settle it."""
-    if "payment" not in detail:
-        return {}
-    gone = {"invoice_number": "", "customer_number": None, "method": None}
-    return {**detail, "payment": {**detail["payment"], **gone}}
 
 
 def _blank_small(connection: apsw.Connection) -> None:

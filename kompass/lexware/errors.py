@@ -186,3 +186,11 @@ def _error(row: Sequence[Any]) -> SyncError:
     values = list(row)
     values[12] = orjson.loads(values[12])
     return SyncError(*values)
+
+
+def bare(detail: dict[str, Any]) -> dict[str, Any]:
+    """Amounts and days of a payment, and the invoices it could be for: enough to settle it."""
+    if "payment" not in detail:
+        return {}
+    gone = {"invoice_number": "", "customer_number": None, "method": None}
+    return {**detail, "payment": {**detail["payment"], **gone}}

@@ -22,6 +22,7 @@ from kompass.lexware import (
     delivering,
     erasing,
     exporting,
+    fading,
     importing,
     polling,
     reconciling,
@@ -231,12 +232,13 @@ class Exchange:
         return await asyncio.to_thread(reconciling.compare, store, books, month)
 
     async def tidy(self) -> None:
-        """Removes files that were looked at long ago. Raises `BusyError`, `InboxError`."""
+        """Removes what is over for long: files, and what stood in them. Raises `BusyError`, `InboxError`."""
         before = self.now().timestamp() - KEPT_DAYS * 86_400
         async with self._alone("export") as (store, lease):
             await asyncio.to_thread(runs.tidy, store, lease, before)
-        if self.imports is not None:
-            async with self._alone("import"):
+        async with self._alone("import") as (store, lease):
+            await asyncio.to_thread(fading.fade, store, lease, before)
+            if self.imports is not None:
                 await asyncio.to_thread(Inbox(self.imports).clear, before)
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from kompass.access.companions import companion_id
-from kompass.lexware import errors, mirroring
+from kompass.lexware import arrivals, errors, mirroring
 from kompass.lexware.errors import SyncError
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.resolving import Resolution, ResolutionError
@@ -110,6 +110,21 @@ async def test_the_same_file_once_more_takes_what_fits_now(product: Product, one
     assert sorted((each.rule, each.heading) for each in errors.listed(one.opened())) == [
         ("cell.day", "PaymentDate"), ("cell.number", "PaymentAmount"), ("invoice.sum", "Bruttobetrag"),
     ]  # fmt: skip
+
+
+async def test_what_stood_in_settled_rows_is_not_kept_for_ever(product: Product, one: Exchange) -> None:
+    await take(one, payments("Zyxwika;K-00001;02.11.2026;1,00;;", "Qvarnblom;K-00001;02.11.2026;2,00;;"))
+    settled_one, open_one = errors.listed(one.opened())
+    await one.resolve(settled_one.num, Resolution("ignore", "Irrläufer"), "buch1")
+    now = one.now()
+    for days, is_kept in ((89, True), (91, False), (92, False)):
+        one.now = lambda days=days: now + timedelta(days=days)  # type: ignore[misc]
+        await one.tidy()
+        (gone,), (still,) = settled(one), errors.listed(one.opened())
+        assert ("Zyxwika" in repr(gone), gone.resolution) == (is_kept, "ignore: Irrläufer")
+        assert still == open_one
+        (report,) = [each.report["problems"] for each in arrivals.listed(one.opened())]
+        assert bool(report) == is_kept
 
 
 async def test_somebody_tries_a_payment_once_more(product: Product, one: Exchange) -> None:
