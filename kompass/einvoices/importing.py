@@ -109,6 +109,12 @@ def warnings(invoice: Invoice, supplier: Mapping[str, Any], known: Collection[st
     """What somebody has to look at before he pays: a changed account is how invoices are forged. `known`:
     IBANs of invoices of that supplier that somebody approved.
     """
+    if not invoice.lines:
+        yield Words(
+            "It has no lines (profile MINIMUM or BASIC WL): by German law the invoice is what the PDF shows.",
+            "Sie hat keine Positionen (Profil MINIMUM oder BASIC WL): Rechnung im Sinn von § 14 UStG ist, was"
+            " das PDF zeigt.",
+        )
     vat, said = vat_id(supplier.get("vatNumber")), invoice.seller.vat_id
     if vat and said and vat != said:
         yield Words(

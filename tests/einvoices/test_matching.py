@@ -18,7 +18,7 @@ def known(docid: str, name: str, vat: str | None = None) -> dict[str, Any]:
     return {"_id": docid, "companyName": name, **({} if vat is None else {"vatNumber": vat})}
 
 
-INVOICE = invoice({**terms({}), "BG-25": []})
+INVOICE = invoice(terms({}))
 KNOWN = [
     known("a", "Holz & Söhne GmbH", "DE 123 456 789"),
     known("b", "Holz und Söhne GmbH"),
@@ -62,5 +62,7 @@ def test_a_changed_account_is_told_before_anybody_pays() -> None:
     assert all(said in changed for said in ("Andere Bankverbindung", other, IBAN, "nachfragen"))
     assert [one[:16] for one in warned(IBAN, other, known=[IBAN])] == ["Sie nennt mehrer", "Andere Bankverbi"]
     assert "keine gültige IBAN" in warned("DE03120300000000202051", known=["DE03120300000000202051"])[0]
+    bare = replace(INVOICE, lines=[], accounts=[])
+    assert "§ 14 UStG" in next(warnings(bare, {}, [])).grund
     assert "gesperrt" in warned(IBAN, known=[IBAN], status="Blacklisted")[0]
     assert "DE999999999" in warned(IBAN, known=[IBAN], vat="DE999999999")[0]
