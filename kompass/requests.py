@@ -19,7 +19,7 @@ from kompass.shared_files import SharedFiles
 from kompass.sqlfile import Late, SqlFile, fetch
 
 KEPT_SECONDS = 24 * 3600
-LEASE_SECONDS = 120
+LEASE_SECONDS = 60
 """After that whoever began is thought to be dead."""
 _SWEPT = 100
 """Keys that are dropped at a time because their day is over."""
