@@ -377,6 +377,27 @@ async def test_rights_that_are_lost_after_asking_for_an_import_stop_it(
     assert (told["state"], told["counts"]) == ("failed", {}), told
 
 
+async def test_an_administrator_by_the_settings_imports_by_the_roles_of_his_record(office: Office) -> None:
+    name, password = ADMIN
+    user = {"name": name, "type": "user", "roles": ["INNEN"], "password": password}
+    made = await office.client.put(f"/_users/org.couchdb.user:{name}", json=user, auth=ADMIN)
+    assert made.status_code == 201, made.text
+    assert (await office.client.get("/kompass", auth=ADMIN)).status_code == 200
+    file = customers(customer("Hof Verwalter", "Wismar")).encode()
+    headers = {"content-type": "application/octet-stream"}
+    upload = await office.client.post(
+        "/api/v1/imports?type=customer", content=file, headers=headers, auth=ADMIN
+    )
+    path = f"/api/v1/imports/{upload.json()['id']}"
+    await office.client.post(f"{path}/execute", json={}, auth=ADMIN)
+    while True:
+        told = (await office.client.get(path, auth=ADMIN)).json()
+        if told["state"] != "importing":
+            break
+        await asyncio.sleep(0.02)
+    assert told["counts"] == {"created": 1}, told
+
+
 async def test_two_at_once_write_no_row_twice(office: Office) -> None:
     file = customers(
         *(customer(f"Doppelt {md5(b'%d' % n).hexdigest()}", "Ulm", f"d{n}@doppelt.de") for n in range(300))
