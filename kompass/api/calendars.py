@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 
 from kompass.access.principals import Principal, Role
 from kompass.api.authentication import body_of, caller
+from kompass.api.documents import is_known
 from kompass.api.endpoints import BYTES, Endpoint
 from kompass.api.problems import Problem
 from kompass.api.services import Services, services_of
@@ -133,9 +134,7 @@ async def fetched(request: Request) -> Response:
     text = await asyncio.to_thread(_written, one.name, events)
     etag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
     headers = {"etag": etag, "cache-control": "private, no-cache", "x-content-type-options": "nosniff"}
-    if etag in [
-        tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
-    ]:
+    if is_known(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(text, headers=headers, media_type=f"{ICS}; charset=utf-8")
 

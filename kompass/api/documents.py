@@ -82,7 +82,7 @@ async def shown(resource: Resource, request: Request) -> Response:
     wanted = fields_of(request, resource)
     document = await found(await view_of(request), resource, request)
     etag = f'"{document.rev}"'
-    if etag in [tag.removeprefix("W/") for tag in tags_of(request, "if-none-match")]:
+    if is_known(request, etag):
         return Response(status_code=304, headers={"etag": etag})
     return _document(document, wanted)
 
@@ -161,6 +161,12 @@ def tags_of(request: Request, header: str) -> tuple[str, ...]:
     """Revisions that a header names, in quotes, or `*`."""
     given = ",".join(request.headers.getlist(header))
     return tuple(one.strip() for one in _TAGS.findall(given))
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the caller has it already, by `If-None-Match` (RFC 9110, 13.1.2)."""
+    tags = tags_of(request, "if-none-match")
+    return "*" in tags or etag in [tag.removeprefix("W/") for tag in tags]
 
 
 async def body(request: Request, *types: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ async def _shown(resource: Resource, making: Making, request: Request) -> Respon
     document = await documents.found(view, resource, request)
     content, pdf = await _made(making, request, view, document)
     etag = f'"{hashlib.sha256(pdf).hexdigest()[:32]}"'
-    if request.headers.get("if-none-match") == etag:
+    if documents.is_known(request, etag):
         return Response(status_code=304, headers={"etag": etag})
     name = f"{content.title.replace('/', '-')}.pdf"
     headers = {
