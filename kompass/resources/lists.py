@@ -31,6 +31,8 @@ from replication.store.values import Document, IndexEntry
 
 MOST_EXAMINED = 5000
 """Documents that are looked at for one page. With fewer hits by then the page is a short one."""
+MOST_INDEXES = 3
+"""Filters for which an index is made, beside that of the order: making one takes its time."""
 _AT_ONCE = 1000
 _DIGEST = 9
 
@@ -99,15 +101,16 @@ def picked(document: Document, fields: Sequence[str] | None) -> bytes:
 def _listing(question: Question) -> Listing:
     """What is left to indexes: the order, and filters by the values of texts and of what it is sorted by."""
     doctype = question.resource.type
+    also: list[Span] = []
     low = array_prefix([doctype])
-    high, also = above(low), []
+    high = above(low)
     for one in question.filters:
         found = bounds(doctype, one)
         if found is None:
             continue
         if one.field.name == question.sort:
             low, high = max(low, found[0]), min(high, found[1])
-        elif one.field.kind is Kind.TEXT:
+        elif one.field.kind is Kind.TEXT and len(also) < MOST_INDEXES:
             also.append(Span(_index(one.field.name), *found))
     return Listing(Span(_index(question.sort), low, high), question.descending, tuple(also), doctype)
 

@@ -16,10 +16,12 @@ from kompass.domain.registry import MODELS
 from kompass.resources import lists
 from kompass.resources.catalogue import RESOURCES
 from kompass.server import Product
+from kompass.sync.index import entries
 from kompass.sync.opening import DATABASE
 from kompass.sync.personal import PersonalDatabase
 from kompass.sync.serving import Sync
 from replication.store.interface import DocumentMapper
+from replication.store.sqlite import SqliteDatabase
 from tests.identity.conftest import ADMIN, client, product, put_user, store
 
 __all__ = ["client", "product", "store"]
@@ -243,6 +245,41 @@ async def test_nobody_lists_what_he_may_not_read(client: httpx.AsyncClient) -> N
     answer = await client.get("/api/v1/customer-finances", auth=BERT)
     assert answer.json() == {"items": [], "next": None}
     assert len((await client.get("/api/v1/customer-finances", auth=BUCH)).json()["items"]) == 1
+
+
+@pytest.mark.slow
+async def test_what_is_his_is_found_behind_much_that_is_not(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "FIRST", 1)
+    for name, owner, rating in (
+        *((f"Apfelhof {number}", "bert", "B") for number in range(12)),
+        *(("Quittenhof", "anna", "A"), ("Rübenhof", "anna", "B"), ("Zwetschgenhof", "anna", "A")),
+    ):
+        await create(client, name, owner=owner, rating=rating)
+    cases: list[tuple[Any, dict[str, Any], list[str]]] = [
+        (ANNA, {}, ["Quittenhof", "Rübenhof", "Zwetschgenhof"]),
+        (ANNA, {"rating": "A"}, ["Quittenhof", "Zwetschgenhof"]),
+        (GF, {"rating": "A"}, ["Quittenhof", "Zwetschgenhof"]),
+        (GF, {"owner": "anna", "rating": "B"}, ["Rübenhof"]),
+        (BERT, {"rating": "A"}, []),
+    ]
+    for who, params, expected in cases:
+        assert await names(client, who, sort="companyName", limit=1, **params) == expected, params
+
+
+async def test_a_question_has_only_a_few_indexes_made(client: httpx.AsyncClient, product: Product) -> None:
+    made = await create(client, "Apfelhof", rating="A")
+    fields = ("owner", "rating", "createdBy", "modifiedBy", "customerNumber", "phone")
+    wanted = {name: made[name] for name in fields if name in made}
+    assert len(wanted) > lists.MOST_INDEXES
+    assert await names(client, sort="companyName", **wanted) == ["Apfelhof"]
+    assert await names(client, sort="companyName", **{**wanted, "createdBy": "bert"}) == []
+    database = product.documents.server.store.get(DATABASE)
+    assert isinstance(database, SqliteDatabase)
+    with database.reading() as reading:
+        count = "SELECT count(*) FROM indexes WHERE signature LIKE 'resources/%'"
+        assert reading.connection.execute(count).get == 1 + lists.MOST_INDEXES
 
 
 async def test_a_list_shows_what_was_just_written(client: httpx.AsyncClient) -> None:
