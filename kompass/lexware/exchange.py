@@ -193,6 +193,7 @@ class Exchange:
             return False
         inbox = None if self.imports is None else Inbox(self.imports)
         async with self._alone("export") as (store, out), self._alone("import") as (_, into):
+            await asyncio.to_thread(self._make_folders, store)
             await erasing.erase(store, (out, into), gate, self.target, inbox, tickets)
         return True
 
@@ -238,6 +239,7 @@ class Exchange:
             await asyncio.to_thread(runs.tidy, store, lease, before)
         async with self._alone("import") as (store, lease):
             await asyncio.to_thread(fading.fade, store, lease, before)
+            await asyncio.to_thread(self._make_folders, store)
             if self.imports is not None:
                 await asyncio.to_thread(Inbox(self.imports).clear, before)
 

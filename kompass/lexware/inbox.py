@@ -186,6 +186,8 @@ class Inbox:
     def clear(self, before: float | None = None) -> int:
         """Removes what lies in `processed` and `failed`, or of it what was moved before a time. How much."""
         count = 0
+        if not self.directory.is_dir():
+            raise InboxError(missing(self.directory))  # what lies on a share is there again with it
         try:
             for to in (PROCESSED, FAILED):
                 target = self.directory / to

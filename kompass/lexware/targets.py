@@ -91,6 +91,8 @@ class Folder:
         return await asyncio.to_thread(self._erase, draft, name)
 
     def _erase(self, draft: str, name: str) -> bool:
+        if not self.directory.is_dir():
+            raise TargetError(missing(self.directory))  # what lies on a share is there again with it
         was_there = any(one and (self.directory / one).exists() for one in (draft, name))
         self._withdraw(draft, name)
         self._withdraw("", f"{FETCHED}/{name}")

@@ -17,7 +17,8 @@ import pytest_asyncio
 
 from kompass.lexware import arrivals, importing, inbox
 from kompass.lexware.exchange import Exchange
-from kompass.lexware.inbox import InboxError
+from kompass.lexware.inbox import Inbox, InboxError
+from kompass.lexware.targets import Folder, TargetError
 from kompass.server import Product
 from tests.lexware.test_importing import lines, payments, row
 from tests.lexware.world import docid, exchange, get, invoice, put
@@ -248,7 +249,7 @@ async def test_a_file_that_may_not_be_read_is_told(one: Exchange, monkeypatch: p
     assert [each.why for each in polled.skipped] == ["it can't be read: Permission denied"]
 
 
-async def test_a_share_that_is_not_mounted_is_missed_and_not_made_anew(
+async def test_a_share_that_is_not_mounted_is_neither_made_anew_nor_called_empty(
     product: Product, one: Exchange, tmp_path: Path
 ) -> None:
     await one.poll("schedule")
@@ -256,6 +257,10 @@ async def test_a_share_that_is_not_mounted_is_missed_and_not_made_anew(
     with pytest.raises(InboxError, match="is the share mounted"):
         await one.poll("schedule")
     assert not (tmp_path / "lexware").exists()
+    with pytest.raises(InboxError, match="is the share mounted"):
+        Inbox(folder(one)).clear()
+    with pytest.raises(TargetError, match="is the share mounted"):
+        await Folder(tmp_path / "lexware" / "exports").erase("", "a.csv")
     (tmp_path / "away").rename(tmp_path / "lexware")
     assert (await one.poll("schedule")).reports == []
 
