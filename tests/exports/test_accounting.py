@@ -443,6 +443,21 @@ async def test_commands_write_directories_whole_or_not_at_all(
     assert "--from" in str(lacking.exception)
 
 
+async def test_nobody_is_booked_on_the_account_of_somebody_else(company: Company) -> None:
+    other = stored("customer", 61, customerNumber="KD-42", companyName="Molkerei", vatNumber=None)
+    await company.put(other)
+    for number, customer in ((61, {}), (62, {"customerId": other["_id"]})):
+        for body in invoice(number, "2026-06-01", (100, 19, 119), status="sent", **customer):
+            await company.put(body)
+    june = {"from": "2026-06-01", "to": "2026-06-30", "dry_run": "true"}
+    told = (await company.get("datev/bookings", june)).json()
+    shared = [one for one in told["problems"] if one["rule"] == "booking.shared"]
+    assert (told["files"][0]["rows"], len(shared)) == (1, 1)
+    assert "account 10042, on which another customer" in shared[0]["reason"]
+    accounts = (await company.get("datev/accounts", {"dry_run": "true"})).json()
+    assert [one["rule"] for one in accounts["problems"]] == ["party.taken", "party.number"]
+
+
 def names_in(directory: Path) -> set[str]:
     return {one.name for one in directory.iterdir()}
 
