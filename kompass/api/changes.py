@@ -55,6 +55,8 @@ async def create(
     if there is not None:
         if turn is not None and turn.made(orjson.loads(there.text), sent, view.principal.name):
             return Done(201, resource.name, there.id, there.rev, there)
+        if there.deleted:
+            raise Problem(409, f"There was a document {write.id}, which was deleted: take another id.")
         raise Problem(409, f"There is a document {write.id} already.")
     return await written(request, view, resource, write, 201)
 

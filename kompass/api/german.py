@@ -52,6 +52,9 @@ _DOCUMENTS: Mapping[str, str] = {
     "There is no such document, or none that you may read.": (
         "Ein solches Dokument gibt es nicht, oder Sie dürfen es nicht lesen."
     ),
+    "There was a document {}, which was deleted: take another id.": (
+        "Ein Dokument {0} gab es; es wurde gelöscht: bitte eine andere Kennung nehmen."
+    ),
     "There is a document {} already.": "Ein Dokument {0} gibt es schon.",
     "There is no action {} for {}; there are: {}.": "Den Schritt {0} gibt es bei {1} nicht; es gibt: {2}.",
     'Say with If-Match which revision you have seen: If-Match: "REV", or "*" for any.': (

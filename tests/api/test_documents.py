@@ -112,6 +112,8 @@ async def test_a_change_needs_to_have_seen_what_it_changes(client: httpx.AsyncCl
     assert (await client.delete(url, auth=GF, headers={"if-match": taken.headers["etag"]})).status_code == 412
     assert (await client.delete(url, auth=GF, headers={"if-match": put.headers["etag"]})).status_code == 204
     assert (await client.get(url, auth=GF)).status_code == 404
+    again = await client.post("/api/v1/customers", json=customer("Hof", _id=made["_id"]), auth=GF)
+    assert (again.status_code, "was deleted" in again.json()["detail"]) == (409, True)
 
 
 async def test_attachments_survive_a_change(client: httpx.AsyncClient) -> None:
