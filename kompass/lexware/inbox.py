@@ -169,7 +169,7 @@ class Inbox:
                 if not _is(one, os.stat(kept, dir_fd=into, follow_symlinks=False)):
                     os.rename(kept, _free(folder, one.name), src_dir_fd=into, dst_dir_fd=folder)
                     raise FileNotFoundError
-                with suppress(FileNotFoundError):
+                if _is_there(folder, f"{one.name}{MANIFEST}"):
                     manifest = f"{kept}{MANIFEST}"
                     os.rename(f"{one.name}{MANIFEST}", manifest, src_dir_fd=folder, dst_dir_fd=into)
                 os.fsync(into)
@@ -259,7 +259,7 @@ def _bytes(folder: int, name: str, most: int) -> tuple[bytes, os.stat_result] | 
     try:
         number = os.open(name, _OPEN, dir_fd=folder)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO):
             return None
         raise
     with os.fdopen(number, "rb") as file:
@@ -301,6 +301,8 @@ def _free(folder: int, name: str) -> str:
 def _is_there(folder: int, name: str) -> bool:
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+            return False
+        raise
     return True
