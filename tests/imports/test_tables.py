@@ -201,6 +201,11 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "old macros": (files.as_xls(ROWS) + stream("_VBA_PROJECT_CUR"), "file.macros"),
     "password": (OLE + stream("EncryptedPackage"), "file.password"),
     "half of an old workbook": (files.as_xls(ROWS)[:1000], "file.broken"),
+    "an old workbook without its end": (files.as_xls(ROWS)[:5_400], "file.broken"),
+    "XML in no encoding": (
+        files.changed(ZERO, {BOOK: lambda text: b'<?xml version="1.0" encoding="UTF-1"?>' + text}),
+        "file.broken",
+    ),
     "ods macros": (files.changed(ODS, {}, Basic__Standard__Module1_DOT_xml=b"<x/>"), "file.macros"),
     "ods password": (
         in_ods(END, f"<manifest:encryption-data/>{END}", "META-INF/manifest.xml"),

@@ -11,12 +11,20 @@ import zipfile
 import zlib
 from enum import StrEnum
 
-from kompass.accounting.problems import unreadable
+from kompass.accounting.problems import UnreadableError, unreadable
 from kompass.imports.tables import limits
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OTHERS = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf", b"{\\rtf")
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError, OSError)
+READ_ERRORS = (
+    LookupError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    ValueError,
+    EOFError,
+    OSError,
+)
 
 
 class Kind(StrEnum):
@@ -58,7 +66,7 @@ def opened(data: bytes) -> zipfile.ZipFile:
     """An archive that was looked at. Raises `UnreadableError` for a broken one."""
     try:
         return zipfile.ZipFile(io.BytesIO(data))
-    except _READ_ERRORS:
+    except READ_ERRORS:
         raise broken() from None
 
 
@@ -66,13 +74,11 @@ def part(archive: zipfile.ZipFile, name: str) -> bytes:
     """All of a small part. Raises `UnreadableError`."""
     try:
         return archive.read(name)
-    except KeyError:
-        raise broken() from None
-    except _READ_ERRORS:
+    except READ_ERRORS:
         raise broken() from None
 
 
-def broken() -> Exception:
+def broken() -> UnreadableError:
     return unreadable(
         "file.broken",
         "is broken or incomplete: perhaps only half of it arrived",

@@ -15,9 +15,9 @@ from itertools import product
 from typing import Any
 from xml.parsers import expat
 
-from kompass.accounting.problems import unreadable
+from kompass.accounting.problems import UnreadableError, unreadable
 from kompass.imports.tables import limits
-from kompass.imports.tables.containers import broken, links
+from kompass.imports.tables.containers import READ_ERRORS, broken, links
 
 _PIECE = 64 * 1024
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
@@ -65,9 +65,9 @@ def _parsed(archive: zipfile.ZipFile, name: str, handlers: Mapping[str, Callable
             parser.Parse(b"", True)
     except _Found:
         pass
-    except (KeyError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError):
-        raise broken() from None
-    except expat.ExpatError:
+    except UnreadableError:
+        raise
+    except (*READ_ERRORS, expat.ExpatError):
         raise broken() from None
 
 

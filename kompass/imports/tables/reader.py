@@ -66,7 +66,9 @@ class Reader(Isolated):
             raise unreadable("file.time", "takes too long to read", "braucht zu lange zum Lesen") from None
         except DiedError:
             raise unreadable(
-                "file.memory", "needs too much memory or time", "braucht zu viel Speicher oder Zeit"
+                "file.memory",
+                "is broken, or needs too much memory or time",
+                "ist beschädigt oder braucht zu viel Speicher oder Zeit",
             ) from None
         if "problem" in found:
             raise UnreadableError(Problem(**found["problem"]))

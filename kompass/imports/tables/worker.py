@@ -12,7 +12,7 @@ from kompass.accounting.problems import Problem, UnreadableError
 from kompass.accounting.profiles import Column, Profile
 from kompass.extraction.answering import Answer, serve
 from kompass.imports.tables import texts
-from kompass.imports.tables.containers import Kind, kind_of
+from kompass.imports.tables.containers import Kind, broken, kind_of
 
 NO_MEMORY = Problem(
     "file.memory",
@@ -41,6 +41,12 @@ def answer(data: bytes, job: Answer) -> Answer:
         return {"problem": asdict(NO_MEMORY), "end": True}
     except RecursionError:
         return {"problem": asdict(NO_MEMORY), "end": True}
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except (
+        BaseException
+    ):  # what libraries make of hostile files: those in Rust panic, which is no `Exception`
+        return {"problem": asdict(broken().problem), "end": True}
 
 
 if __name__ == "__main__":
