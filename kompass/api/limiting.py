@@ -49,7 +49,7 @@ class RateLimit:
 def _who(call: Call) -> str | None:
     """Whose requests are counted; None for what isn't."""
     path = str(call.scope["path"])
-    if path.startswith(_FREE):
+    if any(path == free or path.startswith(f"{free}/") for free in _FREE):
         return None
     if call.principal.name is not None:
         return None if is_service(call.principal) else f"user:{call.principal.name}"

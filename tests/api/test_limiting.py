@@ -62,6 +62,7 @@ async def test_who_has_not_logged_in_is_counted_by_address(client: httpx.AsyncCl
     assert [(await ask(client)).status_code for _ in range(6)] == [401] * 5 + [429]
     assert (await ask(client, "openapi.json")).status_code == 429
     assert (await ask(client, "login")).status_code == 200
+    assert (await ask(client, "logins")).status_code == 429
     assert (await ask(client, auth=ADMIN)).status_code != 429
 
 
