@@ -60,7 +60,7 @@ class Found(TypedDict):
 
     hits: list[FoundDocument]
     total: int | None
-    facets: dict[str, Any]
+    facets: dict[str, Any] | None
     limit: int
     offset: int
     more: bool
