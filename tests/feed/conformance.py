@@ -299,7 +299,7 @@ class SinkConformance:
     @pytest.mark.timeout(600)
     async def test_killed_at_any_moment_data_and_checkpoint_agree(self, harness: SinkHarness) -> None:
         await (await opened(harness)).close()
-        rounds = int(os.environ.get("KOMPASS_TEST_CRASH_ROUNDS", "6"))
+        rounds = int(os.environ.get("KOMPASS_TEST_CRASH_ROUNDS", "4"))
         chance = random.Random(rounds)
         reached = 0
         for number in range(rounds):

@@ -16,7 +16,7 @@ import pytest
 from tests.imports.office import customer, customers
 from tests.serving import ADMIN, Serving, until
 
-ROWS = 2_000
+ROWS = 1_000
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
 
@@ -48,7 +48,7 @@ def test_an_import_goes_on_after_the_server_was_killed(server: Serving) -> None:
         told = client.post("/api/v1/imports?type=customer", content=data, headers=headers).json()
         path = f"/api/v1/imports/{told['id']}"
         assert client.post(f"{path}/execute", json={}).status_code == 202
-        for least in (200, 1_000):
+        for least in (200, 600):
             until(lambda least=least: asked(client, path)["done"] >= least, 60, server.told)  # type: ignore[misc]
             os.kill(server.process.pid, signal.SIGKILL)
             server.process.wait()
