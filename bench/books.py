@@ -48,11 +48,11 @@ def run(invoices: int) -> None:
             filled(running, _documents(invoices, Random(1))) as client,
         ):
             whats = [
-                ("datev/bookings?dry_run=true", f"datev/bookings?{YEAR}&dry_run=true"),
-                ("datev/bookings", f"datev/bookings?{YEAR}"),
-                ("datev/bookings, again", f"datev/bookings?{YEAR}&again=true"),
-                ("datev/bookings, nothing new", f"datev/bookings?{YEAR}"),
-                ("datev/accounts", "datev/accounts"),
-                ("gobd/export", f"gobd/export?{YEAR}"),
+                ("datev/bookings?dry_run=true", f"datev/bookings?{YEAR}&dry_run=true", "POST"),
+                ("datev/bookings", f"datev/bookings?{YEAR}", "POST"),
+                ("datev/bookings, again", f"datev/bookings?{YEAR}&again=true", "POST"),
+                ("datev/bookings, nothing new", f"datev/bookings?{YEAR}", "POST"),
+                ("datev/accounts", "datev/accounts", "GET"),
+                ("gobd/export", f"gobd/export?{YEAR}", "GET"),
             ]
-            measured(running, [(name, partial(taken, client, path)) for name, path in whats])
+            measured(running, [(name, partial(taken, client, path, method)) for name, path, method in whats])

@@ -104,10 +104,10 @@ def watched(pid: int) -> Iterator[list[float]]:
         thread.join()
 
 
-def taken(client: httpx.Client, path: str) -> tuple[int, float]:
+def taken(client: httpx.Client, path: str, method: str = "GET") -> tuple[int, float]:
     """Bytes, and seconds until the first of them."""
     started, size, first = time.perf_counter(), 0, 0.0
-    with client.stream("GET", f"/api/v1/{path}") as answer:
+    with client.stream(method, f"/api/v1/{path}") as answer:
         assert answer.status_code == 200, answer.read()
         for piece in answer.iter_raw():
             first = first or time.perf_counter() - started

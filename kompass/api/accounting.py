@@ -74,7 +74,9 @@ class DatevBatches(TypedDict):
 
 
 async def booked(request: Request) -> Response:
-    """`GET /datev/bookings`: what no batch has yet of a period, a file for each month, in a ZIP file."""
+    """`POST /datev/bookings`: what no batch has yet of a period, a file for each month, in a ZIP file. Unless
+    it is a dry run it is a batch then.
+    """
     principal = caller_with(request, Role.GF, Role.BUCH)
     only(request, ("from", "to", "chart", "final", "again", "dry_run"))
     period, books, now = _period(request), _books(request), datetime.now(UTC)
@@ -99,7 +101,7 @@ async def booked(request: Request) -> Response:
             members={"errors": told[:100]},
         )
     manifest = _manifest(principal.name, now, chart, made.files, problems) | made.as_json() | {"batch": None}
-    if dry or request.method == "HEAD":
+    if dry:
         return JSONResponse(manifest)
     digests = _digests(made.files)
     await services_of(request).gate_now().exported(principal, "datev.bookings", *made.days, digests)
@@ -296,7 +298,7 @@ _DRY = a_flag("dry_run", "Only the manifest, and nothing is entered into the cha
 
 ROUTES = [
     Endpoint(
-        "GET",
+        "POST",
         "/datev/bookings",
         booked,
         "Bookings for DATEV, a file for each month",

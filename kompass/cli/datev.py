@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,9 @@ from kompass.cli.errors import UsableError
 from kompass.cli.fetching import archived, refuse_existing
 from kompass.cli.options import HERE, Accountant, DryRun, Json, Password, Server
 from kompass.cli.telling import tell_json
+
+if TYPE_CHECKING:
+    from kompass.client import Client
 
 LEFT_OUT = 3
 """Exit code: the files are there, without documents that can't be booked."""
@@ -60,7 +64,8 @@ def bookings(
     target = output or Path(f"datev_{first}_{last}")
     if not dry_run:
         refuse_existing(target)  # before the server remembers that it went out
-    _fetched("/datev/bookings", params, target, server, name, password, dry_run=dry_run, as_json=as_json)
+    asked = asking(server, name, password)
+    _fetched(asked, "POST", "/datev/bookings", params, target, dry_run=dry_run, as_json=as_json)
 
 
 @datev.command()
@@ -76,7 +81,8 @@ def accounts(
     """Write customers and suppliers as debtors and creditors. Exits with 3 if some have no account."""
     params: dict[str, str | int | bool] = {} if chart is None else {"chart": chart}
     target = output or Path("datev_accounts")
-    _fetched("/datev/accounts", params, target, server, name, password, dry_run=dry_run, as_json=as_json)
+    asked = asking(server, name, password)
+    _fetched(asked, "GET", "/datev/accounts", params, target, dry_run=dry_run, as_json=as_json)
 
 
 @datev.command()
@@ -142,21 +148,20 @@ def validate(
 
 
 def _fetched(
+    asked: AbstractContextManager[Client],
+    method: str,
     path: str,
     params: dict[str, str | int | bool],
     target: Path,
-    server: str,
-    name: str | None,
-    password: str | None,
     *,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    with asking(server, name, password) as client:
+    with asked as client:
         if dry_run:
-            told = client.get(path, {**params, "dry_run": "true"})
+            told = client.send(method, path, params={**params, "dry_run": "true"})
         else:
-            with archived(client, path, params, "en", quiet=as_json) as archive:
+            with archived(client, path, params, "en", method=method, quiet=as_json) as archive:
                 archive.write_all(target)
                 told = archive.manifest
     _tell(told, None if dry_run else target, as_json=as_json)

@@ -62,11 +62,13 @@ class Archived:
 
 
 @contextmanager
-def archived(client: Client, path: str, params: Params, language: str, *, quiet: bool) -> Iterator[Archived]:
-    """What is answered to a `GET`, a ZIP file. Raises `UsableError` if it is none."""
+def archived(
+    client: Client, path: str, params: Params, language: str, *, method: str = "GET", quiet: bool
+) -> Iterator[Archived]:
+    """What is answered, a ZIP file. Raises `UsableError` if it is none."""
     with _room(), tempfile.TemporaryFile() as file:
         said = {"accept-language": language}
-        with client.stream(path, params, said) as pieces, Bar(quiet=quiet) as bar:
+        with client.stream(path, params, said, method=method) as pieces, Bar(quiet=quiet) as bar:
             for piece in pieces:
                 file.write(piece)
                 bar("bytes received", file.tell(), None)

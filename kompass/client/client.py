@@ -106,10 +106,15 @@ class Client:
         return told(answer)
 
     def stream(
-        self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """`with client.stream(…) as pieces:` reads any endpoint piece by piece."""
-        return self._connection.stream(PREFIX + path, params, headers)
+        """`with client.stream(…) as pieces:` reads what any endpoint answers piece by piece."""
+        return self._connection.stream(PREFIX + path, params, headers, method=method)
 
     def upload(
         self,

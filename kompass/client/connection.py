@@ -91,11 +91,18 @@ class Connection:
 
     @contextmanager
     def stream(
-        self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
     ) -> Iterator[Iterator[bytes]]:
         """Reads piece by piece. Raises as `ask` does, also while it is read: then nothing is asked again."""
         answer = self._answer(
-            lambda: self._http.build_request("GET", path, params=params, headers=headers), stream=True
+            lambda: self._http.build_request(method, path, params=params, headers=headers),
+            harmless=method in _READING,
+            stream=True,
         )
         try:
             if not answer.is_success:

@@ -39,6 +39,10 @@ def _tried(t: Target) -> Asks:
         yield Ask("POST", "/api/v1/access/dry-run", {"changes": {t.id: change}})
 
 
+def _booked(t: Target) -> Asks:
+    yield Ask("POST", "/api/v1/datev/bookings?from=2026-01-01&to=2026-12-31&dry_run=true", None)
+
+
 def _others(t: Target) -> Asks:
     for name in (t.user, "nobody"):
         yield from get(f"/api/v1/users/{name}")
@@ -187,7 +191,7 @@ FOR_API: Mapping[str, Callable[[Target], Asks]] = {
     "/audit/export": _audited("audit/export"),
     "/audit/verification": lambda t: get("/api/v1/audit/verification"),
     "/audit/keys": lambda t: get("/api/v1/audit/keys"),
-    "/datev/bookings": lambda t: get("/api/v1/datev/bookings?from=2026-01-01&to=2026-12-31&dry_run=true"),
+    "/datev/bookings": _booked,
     "/datev/batches": lambda t: get("/api/v1/datev/batches"),
     "/datev/accounts": lambda t: get("/api/v1/datev/accounts?dry_run=true"),
     "/gobd/export": lambda t: get("/api/v1/gobd/export?from=2026-01-01&to=2026-12-31"),

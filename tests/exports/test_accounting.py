@@ -119,8 +119,11 @@ class Company:
         self.url = url
         self.client = client
 
-    async def get(self, path: str, params: dict[str, str], auth: tuple[str, str] = BUCH) -> httpx.Response:
-        return await self.client.get(f"/api/v1/{path}", params=params, auth=auth)
+    async def ask(
+        self, path: str, params: dict[str, str], auth: tuple[str, str] | None = BUCH
+    ) -> httpx.Response:
+        method = "POST" if path == "datev/bookings" else "GET"
+        return await self.client.request(method, f"/api/v1/{path}", params=params, auth=auth)
 
     async def put(self, body: dict[str, Any]) -> None:
         """Stores a document, whatever is there already."""
@@ -130,7 +133,7 @@ class Company:
         assert made.status_code == 201, made.text
 
     async def files(self, path: str, params: dict[str, str]) -> dict[str, bytes]:
-        answer = await self.get(path, params)
+        answer = await self.ask(path, params)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip"), answer.text
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
             return {name: archive.read(name) for name in archive.namelist()}
@@ -213,7 +216,7 @@ async def test_the_other_chart_has_its_own_accounts(company: Company) -> None:
 
 
 async def test_what_cant_be_booked_wholly_is_not_final(company: Company) -> None:
-    half = await company.get("datev/bookings", {**AGAIN, "final": "true"})
+    half = await company.ask("datev/bookings", {**AGAIN, "final": "true"})
     assert half.status_code == 409
     if datetime.now(UTC).date().isoformat() <= NOVEMBER["to"]:
         assert "is over" in half.json()["detail"]
@@ -222,7 +225,7 @@ async def test_what_cant_be_booked_wholly_is_not_final(company: Company) -> None
         assert len(half.json()["errors"]) == 2
     today = datetime.now(UTC).date()
     running = {"from": today.isoformat(), "to": (today + timedelta(days=2)).isoformat(), "final": "true"}
-    assert "is over" in (await company.get("datev/bookings", running)).json()["detail"]
+    assert "is over" in (await company.ask("datev/bookings", running)).json()["detail"]
     files = await company.files(
         "datev/bookings", {**AGAIN, "from": "2026-10-01", "to": "2026-10-31", "final": "true"}
     )
@@ -240,11 +243,11 @@ async def test_what_a_batch_has_is_in_no_other(company: Company) -> None:
     )
     for body in [*first, stored("expense", 33, **LUNCH), *second[:1]]:
         await company.put(body)
-    before = (await company.get("datev/batches", {})).json()["batches"]
-    dry = (await company.get("datev/bookings", {**march, "dry_run": "true"})).json()
+    before = (await company.ask("datev/batches", {})).json()["batches"]
+    dry = (await company.ask("datev/bookings", {**march, "dry_run": "true"})).json()
     assert (dry["batch"], dry["left_out"], len(dry["files"])) == (None, 1, 1)
     made = json.loads((await company.files("datev/bookings", march))["manifest.json"])
-    (batch, *others) = (await company.get("datev/batches", {})).json()["batches"]
+    (batch, *others) = (await company.ask("datev/batches", {})).json()["batches"]
     assert others == before, "a dry run isn't one"
     assert (batch["num"], batch["files"]) == (made["batch"], made["files"])
     assert (batch["exported_by"], batch["from"], batch["to"], batch["books"]) == (
@@ -286,7 +289,7 @@ async def test_an_invoice_without_a_day_is_in_no_period_and_told_in_each(company
     body = invoice(51, "2026-05-02", (100, 19, 119), status="sent")
     await company.put({**body[0], "invoiceDate": None})
     await company.put(body[1])
-    may = await company.get("datev/bookings", {"from": "2026-05-01", "to": "2026-05-31", "dry_run": "true"})
+    may = await company.ask("datev/bookings", {"from": "2026-05-01", "to": "2026-05-31", "dry_run": "true"})
     (problem,) = may.json()["problems"]
     assert (problem["number"], problem["rule"]) == ("R-2026-00051", "booking.incomplete")
     audited = await company.files("gobd/export", {"from": "2026-05-01", "to": "2026-05-31"})
@@ -310,19 +313,19 @@ async def test_they_are_for_gf_and_buch_and_told_in_the_chain(company: Company) 
         ("gobd/export", NOVEMBER),
     )
     for path, params in paths:
-        assert (await company.get(path, params, ANNA)).status_code == 403
-        assert (await company.client.get(f"/api/v1/{path}", params=params)).status_code == 401
+        assert (await company.ask(path, params, ANNA)).status_code == 403
+        assert (await company.ask(path, params, None)).status_code == 401
 
     async def told() -> list[tuple[str, str, str]]:
-        entries = (await company.get("audit", {"user": "buch", "limit": "200"})).json()["entries"]
+        entries = (await company.ask("audit", {"user": "buch", "limit": "200"})).json()["entries"]
         return [(one["who"], one["rule"], one["until"]) for one in entries if one["action"] == "EXPORT"]
 
     before = len(await told())
-    await company.get("datev/bookings", {**NOVEMBER, "dry_run": "true"})
+    await company.ask("datev/bookings", {**NOVEMBER, "dry_run": "true"})
     await company.client.head("/api/v1/datev/accounts", auth=BUCH)
     assert len(await told()) == before, "nobody has taken anything out"
     for path, params in paths:
-        assert (await company.get(path, params)).status_code == 200
+        assert (await company.ask(path, params)).status_code == 200
     today = datetime.now(UTC).date()
     found = await told()
     assert [one[:2] for one in found[:3]] == [
@@ -332,7 +335,7 @@ async def test_they_are_for_gf_and_buch_and_told_in_the_chain(company: Company) 
     ]
     assert found[0][2] == found[2][2] == NOVEMBER["to"]
     assert abs((datetime.fromisoformat(found[1][2]).date() - today).days) <= 1
-    verified = (await company.get("audit/verification", {})).json()
+    verified = (await company.ask("audit/verification", {})).json()
     assert (verified["ok"], verified["findings"]) == (True, [])
 
 
@@ -351,7 +354,7 @@ async def test_they_are_for_gf_and_buch_and_told_in_the_chain(company: Company) 
     ],
 )
 async def test_a_question_that_can_not_be(company: Company, params: dict[str, str], said: str) -> None:
-    answer = await company.get("datev/bookings", params)
+    answer = await company.ask("datev/bookings", params)
     assert (answer.status_code, said in answer.json()["detail"]) == (400, True), answer.text
 
 
@@ -359,7 +362,7 @@ async def test_a_file_that_is_not_sound_goes_to_nobody(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datev, "validate", lambda data: validate(data[:-2]))
-    answer = await company.get("datev/bookings", AGAIN)
+    answer = await company.ask("datev/bookings", AGAIN)
     assert answer.status_code == 500
     assert "the last line has no CRLF" in answer.json()["detail"]
 
@@ -380,7 +383,7 @@ async def test_without_a_file_that_says_whose_books_there_are_none(
         asked = partial(read_books, None if text is None else file)
         monkeypatch.setattr("kompass.api.accounting.read_books", lambda _, asked=asked: asked())
         for path in ("datev/bookings", "datev/accounts", "gobd/export"):
-            answer = await company.get(path, {} if path == "datev/accounts" else NOVEMBER)
+            answer = await company.ask(path, {} if path == "datev/accounts" else NOVEMBER)
             assert (answer.status_code, said in answer.json()["detail"]) == (409, True), answer.text
 
 
@@ -450,11 +453,11 @@ async def test_nobody_is_booked_on_the_account_of_somebody_else(company: Company
         for body in invoice(number, "2026-06-01", (100, 19, 119), status="sent", **customer):
             await company.put(body)
     june = {"from": "2026-06-01", "to": "2026-06-30", "dry_run": "true"}
-    told = (await company.get("datev/bookings", june)).json()
+    told = (await company.ask("datev/bookings", june)).json()
     shared = [one for one in told["problems"] if one["rule"] == "booking.shared"]
     assert (told["files"][0]["rows"], len(shared)) == (1, 1)
     assert "account 10042, on which another customer" in shared[0]["reason"]
-    accounts = (await company.get("datev/accounts", {"dry_run": "true"})).json()
+    accounts = (await company.ask("datev/accounts", {"dry_run": "true"})).json()
     assert [one["rule"] for one in accounts["problems"]] == ["party.taken", "party.number"]
 
 
