@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -402,9 +403,9 @@ async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None
         rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=";"))
         assert rows[0] == names[: len(rows[0])], "columns as the index says; behind them its keys"
         assert len(rows) == told["rows"] + 1
-    invoices = files["invoice.csv"].decode().splitlines()
-    assert len(invoices) == 8, "those of the period, and one without a day"
-    assert "R-2026-00007" not in files["invoice.csv"].decode()
+    invoices = re.findall(r"R-2026-\d{5}", files["invoice.csv"].decode())
+    assert len([one for one in invoices if one != "R-2026-00051"]) == 6, "those of the period"
+    assert "R-2026-00007" not in invoices
     today = datetime.now(UTC).date().isoformat()
     written = (await company.files("gobd/export", {"from": today, "to": today}))["audit.csv"].decode()
     assert "CREATE" in written
