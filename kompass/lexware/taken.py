@@ -60,7 +60,7 @@ def payment_in(detail: Any) -> Payment:
         gross=None if said["gross"] is None else Decimal(said["gross"]),
         method=said["method"],
         claim=None if said["claim"] is None else Claim(said["claim"]),
-        nth=int(said["nth"]),
+        nth=int(said.get("nth", 1)),  # the first errors that were kept say nothing of it
     )
 
 
