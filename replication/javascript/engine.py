@@ -93,7 +93,9 @@ class Engine:
         self._workers: set[_Worker] = set()
         self._idle: deque[_Worker] = deque()
         self._closed = threading.Event()
-        self._end = weakref.finalize(self, _end_all, self._threads, self._turns, self._workers, self._closed)
+        self._parts = (self._threads, self._turns, self._workers, self._closed)
+        # The collector does it in any thread, in the midst of anything: it may hold what threads need to end.
+        self._end = weakref.finalize(self, _end_all, *self._parts, wait=False)
 
     async def run(self, job: Job) -> list[Any]:
         """For each item what the function returned, any JSON, or `Thrown`.
@@ -110,7 +112,8 @@ class Engine:
 
     def close(self) -> None:
         """Ends the processes. Jobs are given up."""
-        self._end()
+        if self._end.detach() is not None:
+            _end_all(*self._parts, wait=True)
 
     def _serve(self) -> None:
         """Runs what may begin now. A job that may not is taken by the thread that ends another one."""
@@ -279,12 +282,14 @@ def _end_all(
     turns: Turns[tuple[Job, Future[list[Any]]]],
     workers: set[_Worker],
     closed: threading.Event,
+    *,
+    wait: bool,
 ) -> None:
     closed.set()
     for _, future in turns.clear():
         future.cancel()
     for worker in list(workers):
         worker.kill()
-    threads.shutdown(wait=True, cancel_futures=True)
+    threads.shutdown(wait=wait, cancel_futures=True)
     for worker in list(workers):
         worker.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -33,7 +34,7 @@ def server() -> Address:
     """One PostgreSQL for the process, as its superuser; with the sink's login."""
     require("postgres")
     # Not below pytest's own directory: nobody but its user may enter, and as root PostgreSQL is another one.
-    directory = Path(tempfile.mkdtemp(prefix="kompass-test-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="kompass-test-pg-", dir=_memory()))
     directory.chmod(0o711)
     # Each process of a cluster has some, and tests have many processes.
     embedded.SETTINGS["max_connections"] = "200"
@@ -48,6 +49,14 @@ def server() -> Address:
     with psycopg.connect(address.dsn, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {LOGIN} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
     return address
+
+
+def _memory() -> Path | None:
+    """Where the system has memory as a disk, if it has enough: each test makes a database of 300 files."""
+    place = Path("/dev/shm")
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        return None
+    return place if shutil.disk_usage(place).free > 2_000_000_000 else None
 
 
 @cache

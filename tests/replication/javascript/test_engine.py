@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -275,6 +277,20 @@ async def test_closing_ends_what_runs() -> None:
 
 def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}
+
+
+async def test_an_engine_that_is_dropped_ends_its_processes_and_waits_for_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The collector may run amid the beginning of a thread: no thread can be joined then."""
+    engine = Engine(1)
+    await emitted(engine, "(doc) => emit(1)")
+    (worker,) = engine._workers
+    joined: list[str] = []
+    monkeypatch.setattr(threading.Thread, "join", lambda self, timeout=None: joined.append(self.name))
+    del engine
+    gc.collect()
+    assert (worker.is_alive(), joined) == (False, [])
 
 
 async def test_a_process_serves_many_jobs_however_large_the_server_is() -> None:
