@@ -22,7 +22,7 @@ from tests.feed.world import SECRET, FeedWorld, feed_world, until
 from tests.in_process import serving
 from tests.needs import ROOT
 
-ROUNDS = int(os.environ.get("KOMPASS_TEST_CRASH_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("KOMPASS_TEST_CRASH_ROUNDS", "2"))
 SEEDS = int(os.environ.get("KOMPASS_TEST_FEED_SEEDS", "3"))
 
 
