@@ -90,7 +90,8 @@ CASES: Mapping[str, Case] = {
 FOLLOWING = {"api", "index", "feed", "worker", "upgrade"}
 NOWHERE = {
     "init", "explain", "export", "import", "schemas", "jobs events", "keycloak realm", "privacy erase",
-    "privacy export", "privacy tickets", "verify-backup", "print", "datev accounts", "datev bookings",
+    "privacy export", "privacy tickets", "verify-backup", "print", "datev accounts", "datev batches",
+    "datev bookings",
     "datev validate", "lexware errors", "lexware export", "lexware import", "lexware reconcile",
     "lexware resolve", "lexware status",
 }  # fmt: skip
