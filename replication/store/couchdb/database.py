@@ -127,7 +127,7 @@ class CouchDatabase(ReadCouchDatabase):
             uuid=md5(which, usedforsecurity=False).hexdigest(),
             doc_count=counters.doc_count,
             deleted_count=counters.deleted_count,
-            update_seq=counters.update_seq,
+            update_seq=self.update_seq,
             purge_seq=leading_number(value.get("purge_seq", 0)),
             created=created,
             file_size=sizes.get("file", 0) + staged,

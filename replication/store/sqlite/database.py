@@ -57,7 +57,7 @@ class SqliteDatabase(ListedDatabase):
             uuid=self._uuid,
             doc_count=counters.doc_count,
             deleted_count=counters.deleted_count,
-            update_seq=counters.update_seq,
+            update_seq=self.update_seq,
             purge_seq=counters.purge_seq,
             created=self._created,
             file_size=pages * page_size,

@@ -20,7 +20,7 @@ class ListedDatabase(IndexedDatabase):
 
     @property
     def update_seq(self) -> int:
-        return self._writer.counters.update_seq
+        return self._told
 
     async def all_docs(
         self, span: KeyRange, *, skip: int = 0, limit: int = 1000, include_docs: bool = False
@@ -52,6 +52,8 @@ class ListedDatabase(IndexedDatabase):
                 descending=descending,
             )
         self.reads += page.count if include_docs else 0
+        if page.count:
+            await self._has_told(page.last_seq)
         return page
 
     async def change_rows(
@@ -65,7 +67,7 @@ class ListedDatabase(IndexedDatabase):
         docids: Sequence[str] | None = None,
     ) -> list[Change]:
         with self._connections.reader() as connection:
-            return reading.change_rows(
+            rows = reading.change_rows(
                 connection,
                 since,
                 limit,
@@ -74,6 +76,16 @@ class ListedDatabase(IndexedDatabase):
                 descending=descending,
                 docids=docids,
             )
+        if rows:
+            await self._has_told(rows[-1].seq)
+        return rows
+
+    async def _has_told(self, seq: int) -> None:
+        """A row is in the file a moment before its number is known: whoever goes on from there at once would
+        go on before it, and read the row again.
+        """
+        if seq > self._told:
+            await self._waiting.until(lambda: seq <= self._told or self._connections.is_closed())
 
     async def pending(self, since: int) -> int:
         if since >= self.update_seq:

@@ -91,6 +91,8 @@ class OpenDatabase(Database):
         self._writer = Writer(
             connection, pool, self._committed, self._connections.open_writer, copy, self._played
         )
+        self._told = self._writer.counters.update_seq
+        """The number of the latest change that all who follow the database have been told of."""
         self._uploads = Uploads(self._connections, self._writer.submit)
         if extension is not None:
             self._writer.run_at_once(lambda transaction: self._extended(transaction, self._prepare))
@@ -191,16 +193,14 @@ class OpenDatabase(Database):
         shown: list[tuple[str, int]],
         notes: list[object],
     ) -> None:
-        self._counts.committed(counters.update_seq, moved, shown)
         self.commits += 1
-        if self.extension is not None:
-            self.extension.committed(counters.update_seq, notes)
-        if self._witness is not None:
-            self._witness.committed([new for _, new in moved if new])
-        if moved:
-            self.writes += len(moved)
-            self._waiting.wake()
-            self._changed()
+        self.writes += len(moved)
+        with self._telling(counters, changed=bool(moved)):
+            self._counts.committed(counters.update_seq, moved, shown)
+            if self.extension is not None:
+                self.extension.committed(counters.update_seq, notes)
+            if self._witness is not None:
+                self._witness.committed([new for _, new in moved if new])
 
     def _lose(self, error: Exception) -> None:
         self.lost = self.lost or error
@@ -211,16 +211,25 @@ class OpenDatabase(Database):
     def _played(self, counters: Counters, told: Told) -> None:
         """Another copy's commit is in this file."""
         self.played += 1
-        self._counts.committed(
-            counters.update_seq, [(old, new) for old, new in told.moved], [(one, n) for one, n in told.shown]
-        )
-        with self._connections.reader() as connection:
-            self._set(_meta(connection))
-        if self.extension is not None:
-            self.extension.played(counters.update_seq, told.notes)
-        if told.moved:
-            self._waiting.wake()
-            self._changed()
+        with self._telling(counters, changed=bool(told.moved)):
+            moved, shown = [(old, new) for old, new in told.moved], [(one, n) for one, n in told.shown]
+            self._counts.committed(counters.update_seq, moved, shown)
+            with self._connections.reader() as connection:
+                self._set(_meta(connection))
+            if self.extension is not None:
+                self.extension.played(counters.update_seq, told.notes)
+
+    @contextmanager
+    def _telling(self, counters: Counters, *, changed: bool) -> Iterator[None]:
+        """What is told of a commit before its number is anybody's, even if telling fails."""
+        try:
+            yield
+            if changed:
+                self._changed()
+        finally:
+            self._told = counters.update_seq
+            if changed:
+                self._waiting.wake()
 
 
 def _meta(connection: apsw.Connection) -> dict[str, Any]:
