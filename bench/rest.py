@@ -27,7 +27,11 @@ BATCH = 1000
 PASSWORD = "bench-password-1"
 ROLES = {"ADM": 20, "INNEN": 12, "PLAN": 6, "KALK": 6, "BUCH": 4, "GF": 2}
 """People of each role who ask at once."""
-THINKING = (0.5, 1.5)
+THINKING = {
+    "a question a second each": (0.5, 1.5),
+    "100 a minute each, the limit": (0.4, 0.8),
+    "as fast as they can": (0.0, 0.0),
+}
 """Seconds between an answer and the next question, evenly spread."""
 QUESTIONS = (
     "sort=companyName&limit=50",
@@ -82,7 +86,7 @@ class Asking:
     target: Target
     random: Random
     over: threading.Event
-    thinks: bool
+    thinking: tuple[float, float]
     times: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -92,8 +96,7 @@ class Asking:
 
     def __call__(self) -> None:
         client = self._client
-        if self.thinks:
-            self.over.wait(self.random.uniform(0, THINKING[1]))
+        self.over.wait(self.random.uniform(0, self.thinking[1]))
         while not self.over.is_set():
             question = self.random.choice(QUESTIONS)
             cursor = None
@@ -103,19 +106,19 @@ class Asking:
                 text = client.call("GET", path if cursor is None else f"{path}&cursor={quote(cursor)}")
                 self.times.append(1000 * (time.perf_counter() - began))
                 cursor = json.loads(text)["next"]
-                if self.thinks:
-                    self.over.wait(self.random.uniform(*THINKING))
+                if self.thinking[1]:
+                    self.over.wait(self.random.uniform(*self.thinking))
                 if cursor is None or self.over.is_set():
                     break
         client.close()
 
 
-def _asked(running: Running, seconds: float, *, thinks: bool) -> None:
+def _asked(running: Running, seconds: float, what: str) -> None:
     assert running.pid is not None
     over = threading.Event()
     address = running.url.rpartition("@")[2]
     asking = [
-        Asking(Target(f"http://{name}:{PASSWORD}@{address}"), Random(name), over, thinks)
+        Asking(Target(f"http://{name}:{PASSWORD}@{address}"), Random(name), over, THINKING[what])
         for name, _ in _people()
     ]
     threads = [threading.Thread(target=one) for one in asking]
@@ -130,7 +133,6 @@ def _asked(running: Running, seconds: float, *, thinks: bool) -> None:
     passed, worked = time.perf_counter() - began, sum(server.cpu_times()[:2]) - worked
     times = [each for one in asking for each in one.times]
     cuts = quantiles(times, n=100)
-    what = "thinking between questions" if thinks else "as fast as they can"
     told = " | ".join(f"{value:.0f}" for value in (cuts[49], cuts[94], cuts[98], max(times)))
     rate, own = len(times) / passed, 1000 * worked / len(times)
     print(f"| {what} | {rate:.0f} | {told} | {own:.1f} |", flush=True)
@@ -166,5 +168,5 @@ def run(customers: int, seconds: float, rounds: int) -> None:
         _alone(running, rounds)
         print(f"\n{len(_people())} people at once, milliseconds\n")
         print("| | a second | P50 | P95 | P99 | longest | processor for each |\n|---|" + "---:|" * 6)
-        for thinks in (True, False):
-            _asked(running, seconds, thinks=thinks)
+        for what in THINKING:
+            _asked(running, seconds, what)
