@@ -156,6 +156,8 @@ async def test_what_is_hidden_is_answered_like_what_is_not_there(
             user=hidden.user,
         )
         for there, not_there in zip(ALL[endpoint](hidden), ALL[endpoint](unknown), strict=True):
+            if there == not_there:  # names neither
+                continue
             found = await answer_to(world, name, there)
             missing = await answer_to(world, name, not_there)
             assert comparable(found, hidden) == comparable(missing, unknown), str(there)
