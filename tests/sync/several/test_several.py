@@ -257,6 +257,7 @@ async def test_what_one_uploads_is_no_leftover_to_the_others(
     write = DocumentWrite(some("customer"), False, b"{}", attachments={"photo": staged})
     (rev,) = await second.write([write])
     assert isinstance(rev, str)
+    await first.fresh()
     info = (await first.attachments(write.id, parse_rev(rev)))["photo"]
     assert b"".join([piece async for piece in first.read_attachment(info)]) == b"first half, second half"
     lost = await second.stage_attachment(slowly(), content_type="text/plain")
