@@ -15,6 +15,7 @@ from kompass.access.principals import Role
 from kompass.api.authentication import body_of, caller_with
 from kompass.api.endpoints import Endpoint, Parameter
 from kompass.api.problems import Problem
+from kompass.api.refusals import pointer_of
 from kompass.api.services import services_of
 from kompass.sync import explaining
 
@@ -67,7 +68,9 @@ async def tried(request: Request) -> Response:
         try:
             changes = explaining.matrix_change(wanted.matrix)
         except MatrixError as error:
-            errors = [{"pointer": one.path, "detail": one.text} for one in error.problems]
+            errors = [
+                {"pointer": pointer_of(one.path, "matrix"), "detail": one.text} for one in error.problems
+            ]
             raise Problem(422, "The matrix can't be used.", members={"errors": errors}) from None
     else:
         changes = wanted.changes or {}

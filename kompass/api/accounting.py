@@ -98,7 +98,7 @@ async def booked(request: Request) -> Response:
         raise Problem(
             409,
             f"{problems.unbooked} documents of the period can't be booked, so it can't be final.",
-            members={"errors": told[:100]},
+            members={"errors": told},
         )
     manifest = _manifest(principal.name, now, chart, made.files, problems) | made.as_json() | {"batch": None}
     if dry:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompass.access.principals import Principal, Role
 from kompass.api.language import german
-from kompass.api.problems import Problem, problem_of
+from kompass.api.problems import Problem, pointer, problem_of
 from kompass.api.services import services_of
 from kompass.identity.gate import principal_of
 from replication.http import cors, session
@@ -129,5 +129,5 @@ async def body_of(request: Request, model: type[Model], most: int = MAX_BODY) ->
         found = error.errors(include_url=False, include_input=False, include_context=False)
         if found[0]["type"] == "json_invalid":
             raise Problem(400, "The body is not JSON in UTF-8.") from None
-        errors = [{"pointer": "/" + "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in found]
+        errors = [{"pointer": pointer(*each["loc"]), "detail": each["msg"]} for each in found]
         raise Problem(422, "The body has members that can't be.", members={"errors": errors}) from None

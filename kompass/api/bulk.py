@@ -13,7 +13,7 @@ from kompass.api import changes, documents
 from kompass.api.endpoints import Endpoint
 from kompass.api.language import german
 from kompass.api.once import KEY, Done, Turn, Working, again, begun, kept_of
-from kompass.api.problems import Problem, problem_of
+from kompass.api.problems import Problem, pointer, problem_of
 from kompass.requests import Kept
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.sync.personal import PersonalDatabase
@@ -153,13 +153,13 @@ async def _asked(request: Request) -> BulkWrite:
         return BulkWrite.model_validate(sent)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        errors = [{"pointer": _pointer(each["loc"]), "detail": each["msg"]} for each in found[:100]]
+        errors = [{"pointer": _pointer(each["loc"]), "detail": each["msg"]} for each in found]
         raise Problem(422, "These are no operations.", members={"errors": errors}) from None
 
 
 def _pointer(place: tuple[int | str, ...]) -> str:
     """Without the name of the kind of operation, which is no member."""
-    return "".join(f"/{one}" for at, one in enumerate(place) if at != 2)
+    return pointer(*place[:2], *place[3:])
 
 
 def _refused(one: BulkOperation, problem: Problem, *, german: bool) -> BulkOutcome:

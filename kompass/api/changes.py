@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import Request
 
 from kompass.api.once import Done, Turn
-from kompass.api.problems import Problem
+from kompass.api.problems import Problem, pointer
 from kompass.api.refusals import problem
 from kompass.api.services import services_of
 from kompass.domain.stamps import timestamp
@@ -174,7 +174,7 @@ async def _changed(
     now = services_of(request).gate_now().now()
     try:
         if sent.get("_id", stored.id) != stored.id:
-            raise UnfitError(f"This is the address of {stored.id}.", "/_id")
+            raise UnfitError(f"This is the address of {stored.id}.", "_id")
         write = writes.replaced(resource, stored, attached, sent, view.principal.name, now)
     except UnfitError as error:
         raise _unfit(error) from None
@@ -213,5 +213,5 @@ def changed_meanwhile() -> Problem:
 
 
 def _unfit(error: UnfitError) -> Problem:
-    errors = [{"pointer": error.pointer, "detail": str(error)}]
+    errors = [{"pointer": pointer(error.member), "detail": str(error)}]
     return Problem(422, str(error), members={"errors": errors})

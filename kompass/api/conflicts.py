@@ -12,8 +12,10 @@ from typing_extensions import TypedDict
 from kompass.access.principals import Principal
 from kompass.api.authentication import body_of, caller
 from kompass.api.endpoints import Endpoint, a_flag, a_number, a_text
+from kompass.api.language import german
 from kompass.api.parameters import MOST_POSITION, flag, number, number_or_none
 from kompass.api.problems import Problem
+from kompass.api.refusals import problem
 from kompass.api.services import services_of
 from kompass.sync.conflicts.desk import Answer, ChoiceError, ConflictDesk, ConflictError, Value
 from kompass.sync.conflicts.record import State
@@ -130,27 +132,28 @@ async def resolved(request: Request) -> Response:
     conflict = request.path_params["id"]
     if wanted.conflict_id not in (None, conflict):
         raise Problem(422, f"The address is about {conflict}; conflictId can't be another one.")
-    rev = await _settled(_desk(request), caller(request), conflict, wanted.answer())
+    rev = await _settled(request, caller(request), conflict, wanted.answer())
     return JSONResponse({"id": conflict, "state": State.RESOLVED.value, "rev": rev})
 
 
 async def all_resolved(request: Request) -> Response:
     """`POST resolve`: several with one choice, each by itself: one that can't be settled stops no other."""
     wanted = await body_of(request, Bulk)
-    principal, desk = caller(request), _desk(request)
+    principal = caller(request)
     results: list[dict[str, Any]] = []
     for conflict in dict.fromkeys(wanted.ids):
         try:
-            rev = await _settled(desk, principal, conflict, Answer(wanted.strategy, {}, {}))
+            rev = await _settled(request, principal, conflict, Answer(wanted.strategy, {}, {}))
             results.append({"id": conflict, "state": State.RESOLVED.value, "rev": rev})
-        except Problem as problem:
-            results.append({"id": conflict, "status": problem.status, "detail": problem.detail})
+        except Problem as error:
+            detail = error.body(german=german(request))["detail"]
+            results.append({"id": conflict, "status": error.status, "detail": detail})
     return JSONResponse({"results": results})
 
 
-async def _settled(desk: ConflictDesk, principal: Principal, conflict: str, answer: Answer) -> str | None:
+async def _settled(request: Request, principal: Principal, conflict: str, answer: Answer) -> str | None:
     try:
-        return await desk.resolve(principal, conflict, answer)
+        return await _desk(request).resolve(principal, conflict, answer)
     except ChoiceError as error:
         raise Problem(422, str(error)) from None
     except ConflictError as error:
@@ -160,7 +163,7 @@ async def _settled(desk: ConflictDesk, principal: Principal, conflict: str, answ
             raise Problem(404, "There is no such conflict.") from None
         if error.status == 409:
             raise Problem(409, "The document keeps changing: look at the conflict again.") from None
-        raise Problem(error.status, error.reason) from None
+        raise problem(request, error) from None
 
 
 def _desk(request: Request) -> ConflictDesk:

@@ -211,7 +211,7 @@ def _unfit(request: Request, error: UnfitError) -> Problem:
     in_german = german(request)
     errors = [
         {"pointer": f"/{one.term}", "detail": one.grund if in_german else one.reason}
-        for one in error.problems[:100]
+        for one in error.problems
     ]
     members: dict[str, object] = {"rule": "einvoice.unfit", "errors": errors}
     return Problem(422, errors[0]["detail"], members=members)

@@ -138,6 +138,8 @@ _OFFICE: Mapping[str, str] = {
         "Wessen Buchführung das ist, hat noch niemand gesagt: Das stellt ein Administrator mit books_file"
         " ein."
     ),
+    "books_file {} can't be read: {}": "books_file {0} kann nicht gelesen werden: {1}",
+    "books_file {} says what can't be: {}": "books_file {0} sagt etwas, das nicht sein kann: {1}",
     "Somebody else has taken out bookings meanwhile: ask again.": (
         "Inzwischen hat jemand anderes Buchungen geholt: bitte noch einmal."
     ),
@@ -149,6 +151,11 @@ _OFFICE: Mapping[str, str] = {
         "Diese Datei ist nicht mehr da: bitte den Lauf noch einmal exportieren."
     ),
     "There is no such run.": "Einen solchen Lauf gibt es nicht.",
+    "There is no run {} of {}.": "Einen Lauf {0} von {1} gibt es nicht.",
+    "Run {} has no rows.": "Lauf {0} hat keine Zeilen.",
+    "No folder is set: lexware_directory.": "Es ist kein Ordner eingestellt: lexware_directory.",
+    "{} can't be written: {}.": "In {0} kann nicht geschrieben werden: {1}.",
+    "{} can't be read: {}.": "{0} kann nicht gelesen werden: {1}.",
     "This is for who reads every {}.": "Das ist für den, der alles vom Typ {0} liest.",
     "This server exchanges nothing with Lexware.": "Dieser Server tauscht nichts mit Lexware aus.",
     "Another {} with Lexware is under way: try again in a moment.": (
@@ -168,6 +175,24 @@ _OFFICE: Mapping[str, str] = {
     "The file has no column {}.": "Die Datei hat keine Spalte {0}.",
     "{} is {} already.": "{0} ist schon {1}.",
     "{} has no field {} that can be imported.": "{0} hat kein Feld {1}, das importiert werden kann.",
+    "You may not write {}.": "{0} dürfen Sie nicht schreiben.",
+    "The import was executed already: upload the file again.": (
+        "Der Import wurde schon ausgeführt: bitte die Datei noch einmal hochladen."
+    ),
+    "Duplicates are asked about after a dry run: begin with one.": (
+        "Nach Dubletten wird nach einem Probelauf gefragt: bitte mit einem beginnen."
+    ),
+    "Duplicates wait for a decision, in lines {}.": "Über Dubletten ist zu entscheiden, in den Zeilen {0}.",
+    "There is no such import.": "Einen solchen Import gibt es nicht.",
+    "Something is being done with this import: wait until it is finished.": (
+        "An diesem Import wird gerade gearbeitet: bitte warten, bis das fertig ist."
+    ),
+    "The import is {}; this needs one that is: {}.": (
+        "Der Import ist im Zustand {0}; das geht nur mit einem im Zustand {1}."
+    ),
+    "{} imports wait to be executed: delete those you don't need.": (
+        "{0} Importe warten auf ihre Ausführung: bitte löschen, was Sie nicht brauchen."
+    ),
     "{} Say with supplierId whose it is.": "{0} Bitte mit supplierId sagen, von wem sie ist.",
     "This file was imported and deleted too often: enter the invoice by hand.": (
         "Diese Datei wurde zu oft importiert und gelöscht: bitte die Rechnung von Hand eingeben."
@@ -194,6 +219,9 @@ _OFFICE: Mapping[str, str] = {
     ),
     "Nothing can be printed: the server's log tells what is wrong.": (
         "Es kann nichts gedruckt werden: Woran es liegt, steht im Protokoll des Servers."
+    ),
+    "Printing needs typst: pip install 'kompass[office]'": (
+        "Zum Drucken fehlt typst: pip install 'kompass[office]'"
     ),
     "{} is not installed: pip install 'kompass[office]'": (
         "{0} ist nicht installiert: pip install 'kompass[office]'"
@@ -254,6 +282,13 @@ _PEOPLE: Mapping[str, str] = {
     "consumer must be a name of lower-case letters, digits, dots and hyphens.": (
         "consumer muss ein Name aus kleinen Buchstaben, Ziffern, Punkten und Bindestrichen sein."
     ),
+    "A consumer's name is of lower-case letters, digits, dots, hyphens; 64 at most.": (
+        "Der Name eines Empfängers hat kleine Buchstaben, Ziffern, Punkte und Bindestriche, höchstens 64."
+    ),
+    "There is no ticket {}.": "Den Löschauftrag {0} gibt es nicht.",
+    "There is a legal hold on {}: nothing is erased before GF lifts it.": (
+        "Auf {0} liegt eine Aufbewahrungspflicht: nichts wird gelöscht, bevor GF sie aufhebt."
+    ),
     "There is no such ticket.": "Einen solchen Löschauftrag gibt es nicht.",
     "No such consumer is enrolled: PUT it first.": (
         "Ein solcher Empfänger ist nicht angemeldet: bitte erst PUT."
@@ -290,6 +325,27 @@ _PEOPLE: Mapping[str, str] = {
     "None of your roles reads what this report is about.": (
         "Keine Ihrer Rollen liest, wovon dieser Bericht handelt."
     ),
+    "The read store is being made: ask again in a while.": (
+        "Die Auswertungsdatenbank wird gerade aufgebaut: bitte in einer Weile noch einmal."
+    ),
+    "Your rights have changed: ask again in a moment.": (
+        "Ihre Rechte haben sich geändert: bitte gleich noch einmal."
+    ),
+    "The report takes too long now: ask again in a while.": (
+        "Der Bericht dauert gerade zu lange: bitte in einer Weile noch einmal."
+    ),
+    "The read store can't be asked now; it is started, or made, or its server is down.": (
+        "Die Auswertungsdatenbank antwortet gerade nicht: sie startet, wird aufgebaut, oder ihr Server steht."
+    ),
+    "This server has no read store: {}.": "Dieser Server hat keine Auswertungsdatenbank: {0}.",
+    "The search index didn't answer in time: try again.": (
+        "Die Suche hat nicht rechtzeitig geantwortet: bitte noch einmal."
+    ),
+    "The search index can't answer now: try again.": (
+        "Die Suche kann gerade nicht antworten: bitte noch einmal."
+    ),
+    "This server has no search by meaning: {}": "Dieser Server sucht nicht nach Bedeutung: {0}",
+    "No search index is set up.": "Es ist kein Suchindex eingerichtet.",
     "q must have at most {} characters.": "q darf höchstens {0} Zeichen haben.",
     "{} must be at most {} values of {} characters.": "{0} dürfen höchstens {1} Werte von {2} Zeichen sein.",
     "type can't be {}; it is one of {}.": "type kann nicht {0} sein; es ist eines von {1}.",

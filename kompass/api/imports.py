@@ -36,7 +36,7 @@ from kompass.api.import_shapes import (
 )
 from kompass.api.language import german
 from kompass.api.parameters import number, only
-from kompass.api.problems import Problem
+from kompass.api.problems import Problem, pointer
 from kompass.api.services import services_of
 from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write
 from kompass.imports.drafts import told_problem
@@ -199,7 +199,7 @@ async def mapped(request: Request) -> Response:
     try:
         now = await _do(request, partial(desk.map, one, wanted.columns, wanted.values, matrix, person.roles))
     except MappingError as error:
-        errors = [{"pointer": f"/columns/{error.place}", "detail": str(error)}]
+        errors = [{"pointer": pointer(*error.place), "detail": str(error)}]
         raise Problem(422, str(error), members={"errors": errors}) from None
     return await _answer(request, desk, now)
 

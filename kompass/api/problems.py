@@ -19,6 +19,8 @@ from replication.http.metrics import CLIENT_LEFT
 from replication.protocol.errors import ProtocolError
 
 MEDIA_TYPE = "application/problem+json"
+_MOST_ERRORS = 100
+"""Places that are told."""
 
 
 class Problem(Exception):
@@ -34,7 +36,9 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, object] | None = None,
     ) -> None:
-        """`members`: what the body has besides; texts of `errors` are in English, too."""
+        """`members`: what the body has besides; texts of `errors` are in English, too, and the first hundred
+        are told.
+        """
         super().__init__(f"{status}: {detail}")
         self.status = status
         self.detail = detail
@@ -42,7 +46,9 @@ class Problem(Exception):
         self.members = members or {}
 
     def body(self, *, german: bool = False) -> dict[str, Any]:
-        told = {"detail": self.detail, **self.members}
+        told: dict[str, Any] = {"detail": self.detail, **self.members}
+        if "errors" in told:
+            told["errors"] = told["errors"][:_MOST_ERRORS]
         if german:
             told = {name: _in_german(name, value) for name, value in told.items()}
         return {
@@ -68,6 +74,11 @@ def _in_german(name: str, value: Any) -> Any:
     if name == "errors":
         return [{**one, "detail": in_german(one["detail"])} for one in value]
     return value
+
+
+def pointer(*names: object) -> str:
+    """A place in what was sent, by names and numbers from the top, as a JSON Pointer (RFC 6901)."""
+    return "".join(f"/{str(one).replace('~', '~0').replace('/', '~1')}" for one in names)
 
 
 def problem_of(error: ProtocolError) -> Problem:

@@ -16,6 +16,7 @@ from kompass.api.authentication import body_of, call_of, caller
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_word
 from kompass.api.parameters import MOST_POSITION, flag, number, number_or_none
 from kompass.api.problems import Problem
+from kompass.api.refusals import problem
 from kompass.api.services import services_of
 from kompass.domain.stamps import timestamp
 from kompass.sync.quarantine import Entry, State
@@ -134,7 +135,7 @@ async def released(request: Request) -> Response:
     """`POST {id}/release`: onto the document as it is now, in the name of who asks."""
     how = await body_of(request, Release)
     found = await _entry(request)
-    rev = await _done(_desk(request).release(caller(request), found, overwrite=how.overwrite))
+    rev = await _done(request, _desk(request).release(caller(request), found, overwrite=how.overwrite))
     return JSONResponse({"id": found.entry.docid, "rev": rev})
 
 
@@ -154,19 +155,19 @@ async def corrected(request: Request) -> Response:
     if document.get("_id", found.entry.docid) != found.entry.docid:
         raise Problem(422, f"The entry is about {found.entry.docid}; _id can't be another one.")
     given = {name: member for name, member in document.items() if name not in ("_id", "_rev", "_attachments")}
-    written = await _done(_desk(request).correct(caller(request), found, given, rev))
+    written = await _done(request, _desk(request).correct(caller(request), found, given, rev))
     return JSONResponse({"id": found.entry.docid, "rev": written})
 
 
 async def discarded(request: Request) -> Response:
     """`POST {id}/discard`."""
     found = await _entry(request)
-    await _done(_desk(request).discard(caller(request), found))
+    await _done(request, _desk(request).discard(caller(request), found))
     return Response(status_code=204)
 
 
-async def _done(work: Awaitable[T]) -> T:
-    """Answers why something can't be done: 409 if entry or document have changed, 403 if he may not."""
+async def _done(request: Request, work: Awaitable[T]) -> T:
+    """Answers why something can't be done: 409 if entry or document have changed, else as any write."""
     try:
         return await work
     except ClashError as error:
@@ -175,7 +176,7 @@ async def _done(work: Awaitable[T]) -> T:
     except DeskError as error:
         raise Problem(409, str(error)) from None
     except ProtocolError as error:
-        raise Problem(error.status, error.reason) from None
+        raise problem(request, error) from None
 
 
 def _desk(request: Request) -> Desk:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from kompass.api.language import german
-from kompass.api.problems import Problem, problem_of
+from kompass.api.problems import Problem, pointer, problem_of
 from kompass.domain.refusals import Refusal
 from kompass.sync.refusals import RefusedError
 from replication.protocol.errors import ProtocolError
@@ -37,18 +37,17 @@ def problem(request: Request, error: ProtocolError) -> Problem:
     members: dict[str, object] = {"rule": refusal.rule}
     if refusal.faults:
         members["errors"] = [
-            {"pointer": pointer(one.path), "detail": one.grund if is_german else one.reason}
+            {"pointer": pointer_of(one.path), "detail": one.grund if is_german else one.reason}
             for one in refusal.faults
         ]
     elif refusal.fields:
-        members["errors"] = [{"pointer": pointer(field), "detail": said} for field in refusal.fields]
+        members["errors"] = [{"pointer": pointer_of(field), "detail": said} for field in refusal.fields]
     return Problem(_status(refusal), said, members=members)
 
 
-def pointer(path: str) -> str:
-    """A path like `lineItems[3].quantity` as a JSON Pointer (RFC 6901)."""
-    parts = path.replace("]", "").replace("[", ".").split(".")
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+def pointer_of(path: str, *within: str) -> str:
+    """A path like `lineItems[3].quantity` as a JSON Pointer."""
+    return pointer(*within, *path.replace("]", "").replace("[", ".").split("."))
 
 
 def _status(refusal: Refusal) -> int:

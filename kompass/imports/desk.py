@@ -40,9 +40,9 @@ UNDOES_ALL = frozenset({Role.GF})
 
 
 class MappingError(ValueError):
-    """A mapping that can't be. `place`: the heading or field that is wrong."""
+    """A mapping that can't be. `place`: in `columns` or `values`, the heading or field that is wrong."""
 
-    def __init__(self, said: str, place: str) -> None:
+    def __init__(self, said: str, *place: str) -> None:
         super().__init__(said)
         self.place = place
 
@@ -170,10 +170,10 @@ class ImportDesk:
         writable = may_write(matrix, roles, one.type)
         for heading, field in columns.items():
             if heading not in headings:
-                raise MappingError(f"The file has no column {heading[:80]!r}.", heading)
-            _check_field(field, target, writable, heading)
+                raise MappingError(f"The file has no column {heading[:80]!r}.", "columns", heading)
+            _check_field(field, target, writable, "columns", heading)
         for field in values:
-            _check_field(field, target, writable, field)
+            _check_field(field, target, writable, "values", field)
         matches = [
             _chosen(columns[heading]) if heading in columns else Match(**match)
             for heading, match in zip(headings, one.told["columns"], strict=True)
@@ -182,7 +182,8 @@ class ImportDesk:
         for heading, match in zip(headings, matches, strict=True):
             if match.field is not None:
                 if match.field in taken:
-                    raise MappingError(f"{match.field} is {taken[match.field]!r} already.", heading)
+                    said = f"{match.field} is {taken[match.field]!r} already."
+                    raise MappingError(said, "columns", heading)
                 taken[match.field] = heading
         store = self.opened()
         told = {**one.told, "columns": [asdict(match) for match in matches], "values": dict(values)}
@@ -265,14 +266,14 @@ def _chosen(field: str | None) -> Match:
     return Match(field, How.CHOSEN, 1.0)
 
 
-def _check_field(field: str | None, target: Target, writable: frozenset[str], place: str) -> None:
+def _check_field(field: str | None, target: Target, writable: frozenset[str], *place: str) -> None:
     if field is None:
         return
     one = target.fields.get(field)
     if one is None:
-        raise MappingError(f"{target.type} has no field {field[:80]!r} that can be imported.", place)
+        raise MappingError(f"{target.type} has no field {field[:80]!r} that can be imported.", *place)
     if one.document not in writable:
-        raise MappingError(f"You may not write {field}.", place)
+        raise MappingError(f"You may not write {field}.", *place)
 
 
 def _previewed(draft: Draft, plan: Plan) -> dict[str, Any]:

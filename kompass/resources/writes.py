@@ -34,10 +34,10 @@ _OF_THE_PROTOCOL = ("_id", "_rev", "_attachments")
 class UnfitError(ValueError):
     """What was sent can't be a document of the resource. The text is for people."""
 
-    def __init__(self, said: str, pointer: str) -> None:
-        """`pointer`: where, as a JSON Pointer."""
+    def __init__(self, said: str, member: str) -> None:
+        """`member`: of what was sent, where it is wrong."""
         super().__init__(said)
-        self.pointer = pointer
+        self.member = member
 
 
 def created(
@@ -51,7 +51,7 @@ def created(
     if docid is None:
         docid = _new_id(resource, members, seed)
     elif not isinstance(docid, str):
-        raise UnfitError("_id must be a text.", "/_id")
+        raise UnfitError("_id must be a text.", "_id")
     at = timestamp(now)
     marks = {"createdBy": author, "createdAt": at, "modifiedBy": author, "modifiedAt": at, "version": 1}
     return parse_document({**members, **marks, "_id": docid, "type": resource.type})
@@ -107,10 +107,10 @@ def _merged(target: Any, patch: Any) -> Any:
 def _members(resource: Resource, sent: Members) -> dict[str, Any]:
     """What was sent, without what doesn't count."""
     if sent.get("type", resource.type) != resource.type:
-        raise UnfitError(f"Documents of {resource.name} have the type {resource.type}.", "/type")
+        raise UnfitError(f"Documents of {resource.name} have the type {resource.type}.", "type")
     for name in sent:
         if name[:1] == "_" and name not in _OF_THE_PROTOCOL:
-            raise UnfitError(f"{name[:60]} can't be written here.", f"/{name[:60]}")
+            raise UnfitError(f"{name[:60]} can't be written here.", name[:60])
     return {name: value for name, value in sent.items() if name[:1] != "_" and name not in _MARKS}
 
 
@@ -122,5 +122,5 @@ def _new_id(resource: Resource, members: Members, seed: bytes | None) -> str:
         return f"{resource.type.replace('_', '-')}-{unique}"
     base = members.get(field)
     if not isinstance(base, str) or not base:
-        raise UnfitError(f"{field} must say which document this belongs to.", f"/{field}")
+        raise UnfitError(f"{field} must say which document this belongs to.", field)
     return companion_id(resource.type, base)

@@ -237,9 +237,11 @@ async def test_several_at_once(world: World, client: httpx.AsyncClient) -> None:
         await clash(world, number)
     ids = [one["id"] for one in await listed(client, "adm1")]
     body = {"ids": [*ids[:2], "unknown", ids[0]], "strategy": "local"}
-    answer = await client.post("/api/v1/conflicts/resolve", json=body, auth=of("adm1"))
+    german = {"accept-language": "de"}
+    answer = await client.post("/api/v1/conflicts/resolve", json=body, auth=of("adm1"), headers=german)
     results = answer.json()["results"]
     assert [one.get("state", one.get("status")) for one in results] == ["resolved", "resolved", 404]
+    assert results[2]["detail"] == "Einen solchen Konflikt gibt es nicht."
     assert [one["id"] for one in await listed(client, "adm1")] == ids[2:]
     assert (await client.post("/api/v1/conflicts/resolve", json=body)).status_code == 401
 

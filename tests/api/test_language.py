@@ -55,3 +55,20 @@ async def test_each_place_says_what_is_wrong_there(client: httpx.AsyncClient) ->
         "/phone": "muss ein Text sein, nicht 5",
         **{f"/{name}": "ist unbekannt" for name in names},
     }
+
+
+async def test_a_place_is_told_as_a_pointer_whatever_its_name_has(client: httpx.AsyncClient) -> None:
+    strange = {"op": "delete", "resource": "leads", "id": "x", "a/b~c": 1}
+    many = await client.post("/api/v1/bulk", json={"operations": [strange]}, auth=GF)
+    assert [one["pointer"] for one in many.json()["errors"]] == ["/operations/0/a~1b~0c"]
+    wanted = {"active": True, "reason": "Urlaub", "a/b": 1}
+    user = await client.patch("/api/v1/users/anna", json=wanted, auth=GF)
+    assert [one["pointer"] for one in user.json()["errors"]] == ["/a~1b"]
+    written = await client.post("/api/v1/customers", json={"_a/b": 1}, auth=GF)
+    assert [one["pointer"] for one in written.json()["errors"]] == ["/_a~1b"]
+
+
+async def test_a_hundred_places_are_told(client: httpx.AsyncClient) -> None:
+    sent = customer("Hof", **{f"nothing{number}": 1 for number in range(150)})
+    answer = await client.post("/api/v1/customers", json=sent, auth=GF)
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 100)

@@ -126,7 +126,11 @@ async def test_correct(world: World, client: httpx.AsyncClient) -> None:
     assert problem(await client.post(path, auth=of("adm1"), json={"document": better}), 409)["rev"] == rev
     problem(await client.post(path, auth=of("gf1"), json={"document": better, "rev": rev}), 409)
     wrong = {"document": customer_body(owner="adm2"), "rev": rev}
-    problem(await client.post(path, auth=of("adm1"), json=wrong), 403)
+    german = {"accept-language": "de"}
+    told = problem(await client.post(path, auth=of("adm1"), json=wrong, headers=german), 403)
+    assert told["rule"] == "escape.author"
+    assert told["detail"].startswith("Als Verfasser muss eingetragen sein, wer das Dokument sendet.")
+    assert [one["pointer"] for one in told["errors"]] == ["/createdBy"]
     answer = await client.post(path, auth=of("adm1"), json={"document": better, "rev": rev})
     assert answer.status_code == 200, answer.text
     assert await world.body(customer(1)) == better

@@ -284,16 +284,16 @@ async def test_mappings_are_said_and_remembered(office: Office) -> None:
     one = await office.uploaded(file)
     assert one["columns"][0]["field"] is None
     assert [each["field"] for each in one["missing"]] == ["companyName", "owner"]
-    wrong: list[dict[str, Any]] = [
-        {"columns": {"Fehlt": "email"}},
-        {"columns": {"Laden": "rev"}},
-        {"columns": {"Laden": "companyName", "Wer": "companyName"}},
-        {"columns": {}, "values": {"nichts": "x"}},
-        {"spalten": {}},
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"columns": {"Fehlt/alt": "email"}}, "/columns/Fehlt~1alt"),
+        ({"columns": {"Laden": "rev"}}, "/columns/Laden"),
+        ({"columns": {"Laden": "companyName", "Wer": "companyName"}}, "/columns/Wer"),
+        ({"columns": {}, "values": {"nichts": "x"}}, "/values/nichts"),
+        ({"spalten": {}}, "/spalten"),
     ]
-    for each in wrong:
+    for each, place in wrong:
         answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=each)
-        assert answer.status_code == 422, each
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, place)
     said = {"columns": {"Laden": "companyName", "Wer": "owner"}, "values": {"owner": "adm2"}}
     answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=said)
     assert answer.json()["missing"] == []
