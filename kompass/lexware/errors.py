@@ -91,7 +91,9 @@ class SyncError:
 
 
 def add(connection: apsw.Connection, found: Found, now: float) -> None:
-    """Within a transaction. One that is open already about the same is the same one, seen once more."""
+    """Within a transaction. One that is open already about the same is the same one, seen once more. Of a
+    payment there is one, whatever is wrong with it by now: of two each would pay.
+    """
     problem = found.problem
     told = (
         found.error_type.value, problem.rule, problem.reason, problem.grund, found.source, problem.line,
@@ -101,8 +103,9 @@ def add(connection: apsw.Connection, found: Found, now: float) -> None:
         connection.execute(
             "UPDATE errors SET error_type = ?, rule = ?, reason = ?, grund = ?, source = ?, line = ?,"
             " heading = ?, value = ?, detail = ?, retries = retries + 1"
-            " WHERE resolved_at IS NULL AND direction = ? AND entity_type = ? AND entity_id = ? AND rule = ?",
-            (*told, found.direction, found.entity_type, found.entity_id, problem.rule),
+            " WHERE resolved_at IS NULL AND direction = ? AND entity_type = ? AND entity_id = ?"
+            " AND (entity_type = 'payment' OR (rule = ? AND heading = ?))",
+            (*told, found.direction, found.entity_type, found.entity_id, problem.rule, problem.column),
         )
         if connection.changes():
             return

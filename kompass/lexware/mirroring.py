@@ -113,8 +113,10 @@ def _done(
     outcomes: Sequence[Refusal | None],
     now: float,
 ) -> None:
+    written = [docid for (docid, *_), refusal in zip(rows, outcomes, strict=True) if refusal is None]
     with store.writing() as connection:
         lease.check(connection)
+        errors.settle(connection, "invoice", written, "its document says it now", now)
         for (docid, version, _, _), refusal in zip(rows, outcomes, strict=True):
             why = "" if refusal is None else refusal.reason
             # 2: it is refused, which doesn't change until it shall say something else.

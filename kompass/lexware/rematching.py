@@ -12,7 +12,7 @@ from kompass.access.lexware import AUTHOR
 from kompass.accounting.matching import Match, match_all
 from kompass.leases import Lease
 from kompass.lexware import errors, mirroring, taken
-from kompass.lexware.errors import Found, SyncError
+from kompass.lexware.errors import SyncError
 from kompass.lexware.ledger import Ledger, ledger
 from kompass.lexware.mirroring import Saying
 from kompass.lexware.store import LexwareStore
@@ -26,6 +26,7 @@ async def again(
     Raises `LeaseLostError`, `ProtocolError`.
     """
     waiting = await asyncio.to_thread(errors.unmatched, store)
+    waiting = list({one.entity_id: one for one in waiting}.values())  # earlier programs made several of one
     if num is not None:
         waiting = [one for one in waiting if one.num == num]
     if not waiting:
@@ -53,12 +54,6 @@ def _matched(
             docid = match.invoice.id
             saying = said.setdefault(docid, refused.get(docid, Saying(docid)))
             taken.tell_of(saying, match)
-            taken.keep(connection, match, error.entity_id, error.source)
-            errors.resolve(connection, error.num, person, f"matched with {match.invoice.number}", at)
-            if match.needs_person:
-                row = taken.error_of(match)
-                detail = taken.detail_of(match)
-                one = Found("in", "payment", error.entity_id, row.type, row.problem, error.source, detail)
-                errors.add(connection, one, at)
+            taken.keep_late(connection, error, match, person, f"matched with {match.invoice.number}", at)
         mirroring.say(connection, said)
     return matches

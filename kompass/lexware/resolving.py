@@ -63,33 +63,26 @@ async def resolve(
     else:
         if resolution.action == "assign":
             books = await ledger(gate.database)
-            settling = await asyncio.to_thread(_assigned, store, books, error, resolution)
+            write = await asyncio.to_thread(_assigned, store, books, error, resolution)
         else:
-            settling = await asyncio.to_thread(_settled, store, error, resolution)
+            write = await asyncio.to_thread(_settled, store, error, resolution)
         # Before it is: whoever is in the chain may have been broken off, and nobody is missing there.
         await gate.settled(f"lexware.{resolution.action}", [num])
-        await asyncio.to_thread(_write, store, lease, error, settling, person, now)
+        await asyncio.to_thread(_written, store, lease, write, person, now)
     await mirroring.drain(store, lease, gate)
     found = await asyncio.to_thread(errors.one, store, num)
     assert found is not None
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Settling:
-    """What is to be noted."""
-
-    said: str
-    write: Callable[[apsw.Connection], None]
+_Write = Callable[[apsw.Connection, str, float], None]
+"""Notes within a transaction that the error is settled, and what follows: by whom, when."""
 
 
-def _write(
-    store: LexwareStore, lease: Lease, error: SyncError, settling: _Settling, person: str, now: float
-) -> None:
+def _written(store: LexwareStore, lease: Lease, write: _Write, person: str, now: float) -> None:
     with store.writing() as connection:
         lease.check(connection)
-        settling.write(connection)
-        errors.resolve(connection, error.num, person, settling.said, now)
+        write(connection, person, now)
 
 
 def _nothing_to_try() -> ResolutionError:
@@ -98,7 +91,7 @@ def _nothing_to_try() -> ResolutionError:
     )
 
 
-def _assigned(store: LexwareStore, books: Ledger, error: SyncError, resolution: Resolution) -> _Settling:
+def _assigned(store: LexwareStore, books: Ledger, error: SyncError, resolution: Resolution) -> _Write:
     if error.entity_type != "payment" or "payment" not in error.detail:
         raise ResolutionError("This is no payment.", "Das ist keine Zahlung.")
     if error.detail["applied"] != "0.00":
@@ -115,35 +108,37 @@ def _assigned(store: LexwareStore, books: Ledger, error: SyncError, resolution: 
             f"Eine Rechnung {resolution.invoice[:40]} gibt es nicht.",
         )
     invoice = invoices[0]
-    payment = taken.payment_in(error.detail)
+    payment = replace(taken.payment_in(error.detail), line=error.line or 0)
     # Whoever assigns it knows better than the row whose it is and what it is about.
     meant = replace(payment, invoice_number=invoice.number, customer_number=None, gross=None, nth=1)
     (match,) = match_all([meant], invoices)
-    if match.outcome in _REFUSED:
+    if match.outcome in _REFUSED or not match.applied:
         raise ResolutionError(f"{match.reason}.", f"{match.grund}.")
     saying = refused.get(invoice.id, Saying(invoice.id))
     taken.tell_of(saying, match)
 
-    def write(connection: apsw.Connection) -> None:
-        taken.keep(connection, match, error.entity_id, error.source)
+    because = f": {resolution.reason}" if resolution.reason else ""
+
+    def write(connection: apsw.Connection, person: str, now: float) -> None:
+        taken.keep_late(connection, error, match, person, f"assigned to {invoice.number}{because}", now)
         mirroring.say(connection, {saying.invoice: saying})
 
-    because = f": {resolution.reason}" if resolution.reason else ""
-    return _Settling(f"assigned to {invoice.number}{because}", write)
+    return write
 
 
-def _settled(store: LexwareStore, error: SyncError, resolution: Resolution) -> _Settling:
+def _settled(store: LexwareStore, error: SyncError, resolution: Resolution) -> _Write:
     is_retry = resolution.action == "retry"
     if is_retry and (error.entity_type != "invoice" or error.entity_id not in mirroring.refused(store)):
         raise _nothing_to_try()
 
-    def write(connection: apsw.Connection) -> None:
+    said = f"{resolution.action}: {resolution.reason}" if resolution.reason else resolution.action
+
+    def write(connection: apsw.Connection, person: str, now: float) -> None:
+        errors.resolve(connection, error.num, person, said, now)
         if is_retry:
             mirroring.again(connection, error.entity_id)
         elif error.detail.get("applied") == "0.00" and error.entity_id:
             # It came, and nobody wants it: it isn't told again if it comes once more.
             taken.keep_ignored(connection, error)
 
-    return _Settling(
-        f"{resolution.action}: {resolution.reason}" if resolution.reason else resolution.action, write
-    )
+    return write

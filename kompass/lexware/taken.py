@@ -16,7 +16,8 @@ from kompass.accounting.payments import Claim, Payment
 from kompass.accounting.problems import Problem
 from kompass.accounting.row_errors import RowError
 from kompass.domain.money import json_number
-from kompass.lexware.errors import SyncError
+from kompass.lexware import errors
+from kompass.lexware.errors import Found, SyncError
 from kompass.lexware.mirroring import Saying
 from kompass.lexware.store import LexwareStore
 
@@ -79,6 +80,21 @@ def keep(connection: apsw.Connection, match: Match, fingerprint: str, arrival: s
             f"{payment.amount:.2f}", f"{match.applied:.2f}", match.outcome.value,
         ),
     )  # fmt: skip
+
+
+def keep_late(
+    connection: apsw.Connection, error: SyncError, match: Match, person: str, resolution: str, at: float
+) -> None:
+    """Within a transaction: the payment that an error is about was taken after all, which settles it. What is
+    left of it is another one.
+    """
+    keep(connection, match, error.entity_id, error.source)
+    errors.resolve(connection, error.num, person, resolution, at)
+    errors.settle(connection, "payment", [error.entity_id], resolution, at)  # earlier programs made several
+    if match.needs_person:
+        row = error_of(match)
+        left = Found("in", "payment", error.entity_id, row.type, row.problem, error.source, detail_of(match))
+        errors.add(connection, left, at)
 
 
 def keep_ignored(connection: apsw.Connection, error: SyncError) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,12 +10,15 @@ import pytest
 import pytest_asyncio
 
 from kompass.access.companions import companion_id
+from kompass.accounting.problems import Problem
+from kompass.accounting.row_errors import ErrorType
+from kompass.domain.refusals import Refusal
 from kompass.lexware import arrivals, errors, mirroring
-from kompass.lexware.errors import SyncError
+from kompass.lexware.errors import Found, SyncError
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.resolving import Resolution, ResolutionError
 from kompass.server import Product
-from tests.lexware.test_importing import fresh, lines, payments, row, take, told
+from tests.lexware.test_importing import NUMBERS, fresh, lines, payments, row, take, told
 from tests.lexware.world import docid, example, exchange, get, invoice, put
 
 pytestmark = [
@@ -136,3 +139,68 @@ async def test_somebody_tries_a_payment_once_more(product: Product, one: Exchang
     done = await one.resolve(error.num, Resolution("retry"), "buch1")
     assert (done.resolved_by, done.resolution) == ("buch1", "matched with R-2026-00777")
     assert await told(product, 777) == ("paid", "2026-11-02", 119)
+
+
+async def test_a_payment_that_two_files_tell_before_its_invoice_comes_pays_once(
+    product: Product, one: Exchange
+) -> None:
+    number = next(NUMBERS)
+    await take(one, payments(row(number, "50,00", "Paid")))
+    await put(product, *invoice(number))
+    again = await take(one, payments(row(number, "50,00", "Paid"), row(number, "x")))
+    assert again.outcomes == {"wrong": 1, "underpaid": 1}
+    assert await told(product, number) == ("partial_paid", None, 50)
+    assert [each.rule for each in errors.listed(one.opened())] == ["payment.underpaid", "cell.number"]
+
+
+async def test_a_payment_is_one_error_whatever_is_wrong_with_it_by_now(
+    product: Product, one: Exchange
+) -> None:
+    a = "R-2026-94001;K-00001;02.11.2026;77,00;;"
+    await take(one, payments(a))
+    await fresh(product, gross=77)
+    assert (await take(one, payments(a, "R-1;;02.11.2026;1,00;;"))).outcomes == {
+        "candidates": 1,
+        "unknown": 1,
+    }
+    assert [each.rule for each in errors.listed(one.opened())] == ["payment.candidates", "payment.unknown"]
+    await take(one, lines(HEAD, "R-2026-94001;05.10.2026;K-00001;200,00;38,00;238,00").encode())
+    assert await mirrored(product, "R-2026-94001") == ("partial_paid", 77)
+
+
+async def test_what_is_left_of_an_assigned_payment_is_told(product: Product, one: Exchange) -> None:
+    (a,) = await fresh(product)
+    await take(one, payments("RE-5;;02.11.2026;200,00;;", "RE-6;;02.11.2026;7,00;;"))
+    first, second = errors.listed(one.opened())
+    await one.resolve(first.num, Resolution("assign", "", f"R-2026-{a:05}"), "buch1")
+    assert await told(product, a) == ("paid", "2026-11-02", 119)
+    (still, left) = errors.listed(one.opened())
+    assert (still, left.rule, left.detail["rest"]) == (second, "payment.overpaid", "81.00")
+    with pytest.raises(ResolutionError, match="was paid already"):
+        await one.resolve(second.num, Resolution("assign", "", f"R-2026-{a:05}"), "buch1")
+
+
+async def test_an_invoice_that_could_not_be_written_is_settled_when_it_can(
+    product: Product, one: Exchange
+) -> None:
+    async def refused(groups: Sequence[object]) -> list[Refusal]:
+        return [Refusal("frozen", "It is frozen.", "Es ist eingefroren.") for _ in groups]
+
+    item = "R-2026-94002;05.10.2026;K-00001;100,00;19,00;119,00"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one.gate_now(), "mirror", refused)
+        await take(one, lines(HEAD, item).encode())
+    assert [each.rule for each in errors.listed(one.opened())] == ["frozen"]
+    await take(one, lines(f"{HEAD};Status", f"{item};offen").encode())
+    assert await mirrored(product, "R-2026-94002") == ("sent", 0)
+    assert errors.listed(one.opened()) == []
+
+
+async def test_two_cells_that_a_document_lacks_are_two_errors(one: Exchange) -> None:
+    with one.opened().writing() as connection:
+        for column in ("ContractNumber", "ContractValue"):
+            problem = Problem("cell.missing", "is needed", "wird gebraucht", 1, column)
+            found = Found("out", "contract", "contract-1", ErrorType.VALIDATION, problem, "run 1")
+            errors.add(connection, found, 1.0)
+    found_now = [(each.heading, each.retries) for each in errors.listed(one.opened())]
+    assert found_now == [("ContractNumber", 0), ("ContractValue", 0)]
