@@ -62,8 +62,6 @@ def bookings(
     if again:
         params["again"] = "true"
     target = output or Path(f"datev_{first}_{last}")
-    if not dry_run:
-        refuse_existing(target)  # before the server remembers that it went out
     asked = asking(server, name, password)
     _fetched(asked, "POST", "/datev/bookings", params, target, dry_run=dry_run, as_json=as_json)
 
@@ -157,6 +155,8 @@ def _fetched(
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    if not dry_run:
+        refuse_existing(target)  # before the server remembers that it went out
     with asked as client:
         if dry_run:
             told = client.send(method, path, params={**params, "dry_run": "true"})

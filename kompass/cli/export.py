@@ -10,7 +10,7 @@ import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
-from kompass.cli.fetching import archived, refuse_existing
+from kompass.cli.fetching import archived, refuse_existing, write_pieces
 from kompass.cli.options import HERE, DryRun, Json, Password, Server, User
 from kompass.cli.telling import tell_json
 
@@ -64,8 +64,14 @@ def export(
     Exits with 3 if documents were left out because they don't fit the profile.
     """
     if what == GOBD:
+        if dry_run or german or any((form, filters, fields, sort)):
+            raise UsableError("gobd has --from, --to and --output alone: what is in it is prescribed")
         _gobd(server, name, password, first, last, output, as_json=as_json)
         return
+    if first is not None or last is not None:
+        raise UsableError(
+            "--from and --to are of gobd alone: of a list say --filter createdAt.gte=2026-01-01"
+        )
     asked = _asked(what, form, filters or [], fields, sort)
     if output is not None and not dry_run:
         refuse_existing(output, _manifest(output))
@@ -130,6 +136,7 @@ def _gobd(
     if first is None or last is None:
         raise UsableError("say which days it is about: --from 2026-01-01 --to 2026-12-31")
     target = output or Path(f"gobd_{first}_{last}")
+    refuse_existing(target)  # before the chain of writes says that it was taken out
     params = {"from": first, "to": last}
     with (
         asking(server, name, password) as client,
@@ -148,11 +155,9 @@ def _manifest(target: Path) -> Path:
 
 
 def _note(target: Path, told: dict[str, Any]) -> None:
-    from kompass.files import replace_file
-
     kept = {key: value for key, value in told.items() if key not in ("problems", "notes")}
     text = json.dumps({**kept, "file": target.name}, indent=2, ensure_ascii=False)
-    replace_file(_manifest(target), text.encode() + b"\n")
+    write_pieces(_manifest(target), iter([text.encode() + b"\n"]))
 
 
 def _tell(told: dict[str, Any], target: Path | None, *, as_json: bool) -> None:

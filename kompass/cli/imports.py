@@ -94,7 +94,7 @@ def import_table(
         if dry_run or duplicates is Duplicates.ASK:
             client.post(f"/imports/{docid}/execute", {"dryRun": True, "duplicates": duplicates.value})
             told = _settled(client, docid, bar)
-        if not dry_run and not told["counts"].get("undecided"):
+        if not dry_run and not told["reason"] and not told["counts"].get("undecided"):
             client.post(f"/imports/{docid}/execute", {"duplicates": duplicates.value})
             told = _settled(client, docid, bar)
         _tell(client, told, as_json=as_json)
@@ -160,7 +160,7 @@ def _tell(client: Client, told: Any, *, as_json: bool) -> None:
                 )
         numbers = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "no rows"
         typer.echo(f"{told['state']}: {numbers} (import {told['id']})")
-    if told["state"] == "failed":
+    if told["reason"]:
         raise UsableError(f"the import stopped: {told['reason']}")
     if bad:
         raise typer.Exit(NOT_ALL)

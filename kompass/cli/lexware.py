@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
+from kompass.cli.fetching import refuse_existing, write_pieces
 from kompass.cli.options import HERE, Accountant, DryRun, Json, Password, Server
 from kompass.cli.progress import Bar
 from kompass.cli.telling import moment, tell_json
+
+if TYPE_CHECKING:
+    from kompass.client import Client
+    from kompass.client.connection import Params
 
 LOOK = 3
 """Exit code: it is done, and somebody has to look at something."""
@@ -50,8 +55,8 @@ def export(
     """
     if what is What.ALL and (again is not None or ids or output is not None):
         raise UsableError("say contracts or customers with --again, --id and --output")
-    if output is not None and output.exists():
-        raise UsableError(f"{output} is there already: name another file with --output.")
+    if output is not None:
+        refuse_existing(output)
     kinds = [What.CUSTOMERS, What.CONTRACTS] if what is What.ALL else [what]
     made = []
     with asking(server, name, password) as client, Bar(quiet=as_json) as bar:
@@ -64,10 +69,8 @@ def export(
             bar("export", place + 1, len(kinds))
         run = made[-1]["run"]
         if output is not None and run is not None and run["rows"]:
-            from kompass.files import replace_file
-
             with client.stream(f"/lexware/exports/{run['num']}/file") as pieces:
-                replace_file(output, b"".join(pieces))
+                write_pieces(output, pieces)
     if as_json:
         tell_json(made)
     else:
@@ -108,15 +111,16 @@ def take(
     as_json: Json = False,
 ) -> None:
     """Take files of payments and invoices; a bad row stops no other. Exits with 3 if rows have to be looked
-    at, with 1 if a file was refused.
+    at or a file of the folder isn't taken, with 1 if a file was refused.
     """
     if not files and (dry_run or kind is not None):
         raise UsableError("--dry-run and --kind are for files that are named")
     reports: list[dict[str, Any]] = []
+    left = False
     with asking(server, name, password) as client, Bar(quiet=as_json) as bar:
         if not files:
             found = client.post("/lexware/imports/poll")
-            reports = found["reports"]
+            reports, left = found["reports"], bool(found["skipped"])
             for one in found["skipped"]:
                 typer.echo(f"{one['name']}: not taken: {one['detail']}", err=True)
             for waiting in found["waiting"]:
@@ -125,8 +129,7 @@ def take(
             bar("files", place, len(files or ()))
             params: dict[str, str | int | bool] = {"name": file.name[:200], "dryRun": str(dry_run).lower()}
             params |= {} if kind is None else {"kind": kind.value}
-            data = _content(file)
-            reports.append(client.upload("POST", "/lexware/imports", data, "text/csv", params=params))
+            reports.append(_sent(client, file, params))
             bar("files", place + 1, len(files or ()))
     if as_json:
         tell_json(reports)
@@ -135,8 +138,24 @@ def take(
             _tell_report(report)
     if any(report["state"] == "refused" for report in reports):
         raise typer.Exit(1)
-    if any(report["wrong"] for report in reports):
+    if left or any(report["wrong"] for report in reports):
         raise typer.Exit(LOOK)
+
+
+def _sent(client: Client, file: Path, params: Params) -> dict[str, Any]:
+    """Its report; one that is refused keeps no other from being sent."""
+    from kompass.client import ProblemError
+
+    try:
+        report: dict[str, Any] = client.upload(
+            "POST", "/lexware/imports", _content(file), "text/csv", params=params
+        )
+    except ProblemError as error:
+        refused = error.members.get("report")
+        if not isinstance(refused, dict):
+            raise
+        return refused
+    return report
 
 
 def _content(file: Path) -> bytes:
@@ -238,8 +257,8 @@ def resolve(
     """Settle an error."""
     if (assign is not None) + ignore + retry != 1:
         raise UsableError("say one of --assign NUMBER, --ignore and --retry")
-    wish = {"action": "assign" if assign else "ignore" if ignore else "retry", "reason": reason}
-    wish |= {"invoice": assign} if assign else {}
+    action = "ignore" if ignore else "retry" if retry else "assign"
+    wish = {"action": action, "reason": reason, "invoice": assign or ""}
     with asking(server, name, password) as client:
         told = client.post(f"/lexware/errors/{error}/resolution", wish)
     if as_json:

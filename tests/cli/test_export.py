@@ -156,6 +156,14 @@ async def test_a_profile_that_can_not_be_exported_is_told(profile: str, said: st
     assert said in str(told.exception)
 
 
+@pytest.mark.parametrize(
+    "arguments", [("gobd", "--dry-run"), ("gobd", "--format", "xlsx"), ("contracts", "--from", "2026-01-01")]
+)
+async def test_options_of_another_kind_of_export_are_not_passed_over(arguments: tuple[str, ...]) -> None:
+    told = await run("http://127.0.0.1:1", "chef", *arguments)
+    assert "alone" in str(told.exception)
+
+
 async def test_a_directory_that_is_not_there_is_told(url: str, tmp_path: Path) -> None:
     told = await run(url, "chef", "customer", "--output", tmp_path / "none" / "x.csv")
     assert "can't be written: No such file or directory" in str(told.exception)

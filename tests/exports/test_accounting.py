@@ -440,6 +440,11 @@ async def test_commands_write_directories_whole_or_not_at_all(
     assert audit.exit_code == 0, audit.output
     assert names_in(tmp_path / "gobd") >= {"index.xml", "audit.csv", "manifest.json"}
     assert names_in(tmp_path) == {"books", "gobd"}
+    chain = (await company.ask("audit", {"user": "buch"})).json()["entries"]
+    for command in (["export", "gobd", *days], ["datev", "accounts"]):
+        there = await company.run(*command, "--output", str(tmp_path / "gobd"))
+        assert "is there already" in str(there.exception)
+    assert (await company.ask("audit", {"user": "buch"})).json()["entries"] == chain, "nothing was taken out"
     monkeypatch.setattr("tempfile.TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
     full_disk = await company.run("datev", "accounts", "--output", str(tmp_path / "full"))
     assert "can't be put aside in" in str(full_disk.exception)

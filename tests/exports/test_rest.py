@@ -11,6 +11,7 @@ import json
 import re
 import zipfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -294,4 +295,14 @@ async def test_too_many_files_are_refused_and_those_given_up_do_not_count(
     assert (busy.status_code, busy.headers["retry-after"]) == (503, "60")
     wait.set()
     assert (await first).status_code == 200
+    assert (await company.get("customers/export", format="xlsx")).status_code == 200
+    wait.clear()
+    async with httpx.AsyncClient(base_url=company.url) as client:
+        gone = asyncio.create_task(client.get("/api/v1/customers/export?format=xlsx", auth=GF))
+        await asyncio.sleep(0.3)
+        gone.cancel()
+        with suppress(asyncio.CancelledError):
+            await gone
+    wait.set()
+    await asyncio.sleep(0.3)
     assert (await company.get("customers/export", format="xlsx")).status_code == 200

@@ -73,15 +73,22 @@ async def test_import_errors_and_their_resolution(
     assert taken.exit_code == LOOK
     assert (await run(served, "import", file)).exit_code == 0, "it came before"
     (tmp_path / "n.csv").write_bytes(b"Name\n")
-    refused = await run(served, "import", tmp_path / "n.csv")
-    assert "is neither payments" in str(refused.exception)
+    (tmp_path / "m.csv").write_bytes(payments("RE-9;K-1;02.11.2026;8,00;;"))
+    refused = await run(served, "import", tmp_path / "n.csv", tmp_path / "m.csv")
+    assert (refused.exit_code, "n.csv: The file is neither payments" in refused.output) == (1, True)
+    assert "m.csv: 1 rows of payments: 1 unknown" in refused.output, "it keeps no other from being sent"
     monkeypatch.setattr(inbox, "RESTS", 0.0)
     (served[1] / "imports").mkdir(parents=True, exist_ok=True)
     (served[1] / "imports" / "p.csv").write_bytes(payments(row(2, "19,00")))
     polled = await run(served, "import")
     assert (polled.exit_code, "p.csv: 1 rows of payments: 1 partial" in polled.output) == (0, True)
+    (served[1] / "imports" / "link.csv").symlink_to(file)
+    assert (await run(served, "import")).exit_code == LOOK, "it isn't taken"
+    (served[1] / "imports" / "link.csv").unlink()
     listed = await run(served, "errors", "--entity", "payment", "--json")
-    (error,) = [one for one in json.loads(listed.output) if one["errorType"] == "NotFoundError"]
+    error, *_ = [one for one in json.loads(listed.output) if one["errorType"] == "NotFoundError"]
+    nothing = await run(served, "resolve", error["id"], "--assign", "")
+    assert "assign needs invoice" in str(nothing.exception)
     assert "NotFoundError" in (await run(served, "errors")).output
     done = await run(served, "resolve", error["id"], "--assign", "R-2026-00002", "--reason", "Kontoauszug")
     assert "assigned to R-2026-00002: Kontoauszug" in done.output
