@@ -131,10 +131,8 @@ class ImportDesk:
         self, one: Import, table: Table, said: Mapping[str, Any], matrix: Matrix, roles: frozenset[Role]
     ) -> Import:
         """The same file, otherwise. Raises `UnreadableError` and `NotNowError`."""
-        if one.work is not Work.NONE or one.state not in (State.READ, State.CHECKED):
-            raise NotNowError("The import was executed already: upload the file again.")
         told, rows = self._taken_apart(one.person, one.type, table, said, may_write(matrix, roles, one.type))
-        self.opened().keep_rows(one.id, rows, told, self._now())
+        self.opened().keep_rows(one.id, rows, told, self._now(), again=True)
         return self._there(one.id)
 
     def _there(self, docid: str) -> Import:
@@ -187,7 +185,7 @@ class ImportDesk:
                 taken[match.field] = heading
         store = self.opened()
         told = {**one.told, "columns": [asdict(match) for match in matches], "values": dict(values)}
-        store.tell(one.id, told, self._now())
+        store.tell(one, told, self._now())
         keys = {name_key(heading): match.field for heading, match in zip(headings, matches, strict=True)}
         store.remember(one.person, mapping.source_of(one.type, headings), keys, self._now())
         return self._there(one.id)

@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import orjson
 
-from kompass.imports.states import Outcome, State
+from kompass.imports.states import NotNowError, Outcome, State
 from kompass.imports.store import ImportStore
 from kompass.privacy.consumers import Consumers
 from kompass.privacy.tickets import Kind
@@ -46,9 +46,14 @@ def _blank(store: ImportStore) -> bool:
     """Whether no text is left."""
     if store.rows("SELECT 1 FROM imports WHERE work <> '' LIMIT 1"):
         return False
+    with store.writing() as connection:
+        connection.execute("DELETE FROM sources")  # headings, among which a row may have been taken for one
     for docid, state in store.rows("SELECT id, state FROM imports"):
         if state in (State.ARRIVING, State.READ, State.CHECKED):
-            store.forget(docid)
+            try:
+                store.forget(docid)
+            except NotNowError:
+                return False
             continue
         with store.writing() as connection:
             if fetch(connection, "SELECT 1 FROM imports WHERE id = ? AND work <> ''", (docid,)):
@@ -63,7 +68,9 @@ def _blank_one(connection: apsw.Connection, docid: str) -> None:
     ((text, state, reason),) = fetch(
         connection, "SELECT told, state, reason FROM imports WHERE id = ?", (docid,)
     )
-    told = {**orjson.loads(text), "values": {}, "sheets": [], "sheet": ""}
+    told = orjson.loads(text)
+    told |= {"values": {}, "sheets": [], "sheet": "", "findings": [], "notes": [], "said": {}}
+    told["headings"] = [""] * len(told["headings"])
     if state == State.FAILED:
         state, reason = State.DONE.value, _SAID
     connection.execute(
@@ -82,6 +89,9 @@ def _blank_one(connection: apsw.Connection, docid: str) -> None:
 def _blanked(outcome: Outcome) -> dict[str, Any]:
     told = dict(outcome.told)
     for name in ("problems", "notes"):
-        told[name] = [{**one, "value": "", "reason": _SAID, "grund": _GESAGT} for one in told.get(name, ())]
+        told[name] = [
+            {**one, "column": "", "value": "", "reason": _SAID, "grund": _GESAGT}
+            for one in told.get(name, ())
+        ]
     told["docs"] = [{**one, "before": None} if "before" in one else one for one in told.get("docs", ())]
     return told

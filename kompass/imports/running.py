@@ -96,9 +96,11 @@ class Run:
         return self._gate().now().timestamp()
 
     async def _chunk(self, chunk: Sequence[tuple[int, Sequence[Any]]]) -> None:
-        settled = await asyncio.to_thread(
-            self._store.outcomes_between, self._one.id, chunk[0][0], chunk[-1][0]
-        )
+        settled: dict[int, Outcome] = {}
+        if self._one.work is Work.WRITE:  # a dry run that goes on knows nothing of the rows before
+            settled = await asyncio.to_thread(
+                self._store.outcomes_between, self._one.id, chunk[0][0], chunk[-1][0]
+            )
         rows = [Row(draft) for draft in await asyncio.to_thread(lambda: list(drafts(self._plan, chunk)))]
         for row in rows:
             row.docid = docid_of(self._one, row.draft.line)

@@ -8,7 +8,8 @@ Values of rows and documents are personal data; they go after `KEPT_DAYS`.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ class ImportStore(SqlFile):
             )
         packed = zlib.compress(data, 1)
         for num, start in enumerate(range(0, len(packed), PIECE)):
-            with self.writing() as connection:
+            with self._still_there(one.id) as connection:
                 values = (one.id, num, packed[start : start + PIECE])
                 connection.execute("INSERT INTO pieces VALUES (?, ?, ?)", values)
 
@@ -136,18 +137,28 @@ class ImportStore(SqlFile):
         return zlib.decompress(b"".join(row[0] for row in rows))
 
     def keep_rows(
-        self, docid: str, rows: Sequence[tuple[int, Sequence[Any]]], told: Mapping[str, Any], now: float
+        self,
+        docid: str,
+        rows: Sequence[tuple[int, Sequence[Any]]],
+        told: Mapping[str, Any],
+        now: float,
+        *,
+        again: bool = False,
     ) -> None:
-        """The rows of a file as it was read, in place of those there were. Then it is `READ`."""
+        """The rows of a file as it was read, or read `again`, in place of those there were. Then it is
+        `READ`. Raises `NotNowError`, as when it is executed by now.
+        """
+        states = (State.READ, State.CHECKED) if again else (State.ARRIVING,)
         with self.writing() as connection:
+            self._settled(connection, docid, states)
             connection.execute("UPDATE imports SET state = 'arriving' WHERE id = ?", (docid,))
             for table in ("chunks", "outcomes", "decisions"):
                 connection.execute(f"DELETE FROM {table} WHERE import = ?", (docid,))  # noqa: S608
         for num, start in enumerate(range(0, len(rows), CHUNK)):
-            with self.writing() as connection:
-                packed = zlib.compress(orjson.dumps(rows[start : start + CHUNK]), 1)
+            packed = zlib.compress(orjson.dumps(rows[start : start + CHUNK]), 1)
+            with self._still_there(docid) as connection:
                 connection.execute("INSERT INTO chunks VALUES (?, ?, ?)", (docid, num, packed))
-        with self.writing() as connection:
+        with self._still_there(docid) as connection:
             connection.execute(
                 "UPDATE imports SET state = 'read', told = ?, rows = ?, done = 0, changed = ? WHERE id = ?",
                 (orjson.dumps(told).decode(), len(rows), now, docid),
@@ -176,10 +187,23 @@ class ImportStore(SqlFile):
         )
         return [_import(row) for row in self.rows(query, (person, sha256, doctype, besides))]
 
-    def tell(self, docid: str, told: Mapping[str, Any], now: float) -> None:
-        """Another mapping: what a dry run said counts no more. Raises `NotNowError`."""
+    @contextmanager
+    def _still_there(self, docid: str) -> Iterator[apsw.Connection]:
+        """A transaction about an import that nobody has removed meanwhile: what was kept of it then would be
+        found by nobody, and would stay. Raises `NotNowError`.
+        """
         with self.writing() as connection:
-            self._settled(connection, docid, (State.READ, State.CHECKED))
+            self._settled(connection, docid, tuple(State))
+            yield connection
+
+    def tell(self, one: Import, told: Mapping[str, Any], now: float) -> None:
+        """Another mapping: what a dry run said counts no more. `one`: as it was known when that was made.
+        Raises `NotNowError`.
+        """
+        docid = one.id
+        with self.writing() as connection:
+            if self._settled(connection, docid, (State.READ, State.CHECKED)).told != one.told:
+                raise NotNowError("The import was read or mapped otherwise meanwhile: look at it again.")
             connection.execute(
                 "UPDATE imports SET told = ?, state = 'read', done = 0, changed = ? WHERE id = ?",
                 (orjson.dumps(told).decode(), now, docid),
@@ -200,7 +224,7 @@ class ImportStore(SqlFile):
     def _settled(self, connection: apsw.Connection, docid: str, states: Sequence[State]) -> Import:
         found = fetch(connection, f"SELECT {_COLUMNS} FROM imports WHERE id = ?", (docid,))  # noqa: S608
         if not found:
-            raise NotNowError("There is no such import.")
+            raise NotNowError("There is no such import any more: upload the file again.")
         one = _import(found[0])
         if one.work is not Work.NONE:
             raise NotNowError("Something is being done with this import: wait until it is finished.")
@@ -341,7 +365,8 @@ class ImportStore(SqlFile):
         )
         for (docid,) in self.rows(query, (old, lost)):
             with self.writing() as connection:
-                self._drop(connection, docid)
+                if fetch(connection, f"{query} AND id = ?", (old, lost, docid)):  # or it was begun since
+                    self._drop(connection, docid)
 
 
 def _values(one: Import) -> tuple[Any, ...]:

@@ -91,8 +91,15 @@ async def _companions_first(one: Import, rows: Sequence[_Row], view: PersonalDat
             if (doc["type"] != one.type) is is_companion
         ]
         there = await view.winners([doc["id"] for _, doc in docs])
+        # Companions go with what they belong to, whoever sees them.
+        hidden = await gate.database.winners(
+            [doc["id"] for _, doc in docs if doc["id"] not in there and not is_companion]
+        )
         steps: list[_Step] = []
         for row, doc in docs:
+            if doc["id"] in hidden and not hidden[doc["id"]].deleted:
+                row.problems.append(_UNSEEN)
+                continue
             write = await _write(one, row, doc, there.get(doc["id"]), view, gate)
             if write is not None:
                 steps.append(_Step(row, doc, write))
@@ -109,7 +116,7 @@ async def _write(
     if stored is None:
         if "before" in doc:
             row.problems.append(_UNSEEN)
-        return None  # it isn't there any more, or he doesn't see it: the row stands for itself
+        return None
     if stored.deleted:
         return None
     if "before" in doc and doc["before"] is None:

@@ -32,6 +32,8 @@ CLEAN_SECONDS = 3_600.0
 ERASE_SECONDS = 30.0
 MOST_AT_ONCE = 2
 
+_STOPPED = {Work.CHECK: State.READ, Work.WRITE: State.FAILED, Work.UNDO: State.FAILED}
+"""A dry run that stopped has done nothing: what it said of some rows must not count as written."""
 _STATES = {Work.CHECK: State.CHECKED, Work.WRITE: State.DONE, Work.UNDO: State.UNDONE}
 
 log = structlog.get_logger(__name__)
@@ -154,10 +156,10 @@ class ImportService:
             if error.status == 503:
                 log.warning("an import has to wait", id=one.id, reason=error.reason)
                 return False
-            state, reason = State.FAILED, error.reason
+            state, reason = _STOPPED[one.work], error.reason
         except Exception:
             log.exception("an import failed", id=one.id)
-            state, reason = State.FAILED, "The server failed; its log tells more."
+            state, reason = _STOPPED[one.work], "The server failed; its log tells more."
         try:
             await asyncio.to_thread(store.finish, one.id, lease, state, reason, self._now())
         except LeaseLostError:

@@ -12,14 +12,15 @@ import pytest
 import pytest_asyncio
 
 from kompass.audit import Door
-from kompass.imports import working
+from kompass.imports import store, working
+from kompass.imports.states import Import
 from kompass.imports.store import CHUNK, ImportStore, ImportStoreError
 from kompass.imports.tables import limits
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import errors
 from tests.identity.conftest import ADMIN
 from tests.imports import files
-from tests.imports.office import Office, customer, customers, opened
+from tests.imports.office import HEAD, Office, customer, customers, opened
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -203,6 +204,20 @@ async def test_two_rows_that_mean_one_customer_update_it_once(office: Office, be
     assert (await office.one("customers", email=mail))["phone"] == "0221 111111"
 
 
+async def test_what_one_does_not_see_any_more_is_kept_by_undoing(office: Office) -> None:
+    one = await office.imported(customers(customer("Hof Fort", "Trier", owner="adm1")), name="adm1")
+    stored = await office.one("customers", companyName="Hof Fort")
+    given = await office.ask(
+        "PATCH", f"/customers/{stored['_id']}", "gf1", json={"owner": "adm2"}, headers={"if-match": "*"}
+    )
+    assert given.status_code == 200, given.text
+    await office.ask("POST", f"/imports/{one['id']}/undo", "adm1")
+    assert (await office.settled(one["id"], "adm1"))["counts"] == {"kept": 1}
+    (row,) = await office.rows(one["id"], "adm1")
+    assert [each["rule"] for each in row["problems"]] == ["undo.unseen"]
+    assert await office.one("customers", companyName="Hof Fort")
+
+
 async def test_duplicates_wait_for_a_decision(office: Office) -> None:
     names = ("Frage Apfel", "Frage Zwetschge", "Frage Mirabelle")
     rows = [customer(name, mail=f"{one}@frage.de") for name, one in zip(names, "abc", strict=True)]
@@ -377,6 +392,28 @@ async def test_rights_that_are_lost_after_asking_for_an_import_stop_it(
     assert (told["state"], told["counts"]) == ("failed", {}), told
 
 
+async def test_rows_of_a_dry_run_that_stopped_are_written_afterwards(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CHUNK", 1)
+    check, left = working.ImportService._check, [1]
+
+    async def stopped(service: working.ImportService, one: Import) -> None:
+        if not left[0]:
+            raise errors.forbidden("No longer.")
+        left[0] -= 1
+        await check(service, one)
+
+    one = await office.uploaded(customers(customer("Hof Probe", "Jena"), customer("Mühle Test", "Suhl")))
+    with monkeypatch.context() as patch:
+        patch.setattr(working.ImportService, "_check", stopped)
+        told = await office.executed(one["id"], dryRun=True)
+    assert (told["state"], told["reason"], told["counts"]) == ("read", "No longer.", {"created": 1})
+    assert (await office.executed(one["id"]))["counts"] == {"created": 2}
+    found = [each["companyName"] for each in await office.list("customers", sort="companyName")]
+    assert {"Hof Probe", "Mühle Test"} <= set(found)
+
+
 async def test_an_administrator_by_the_settings_imports_by_the_roles_of_his_record(office: Office) -> None:
     name, password = ADMIN
     user = {"name": name, "type": "user", "roles": ["INNEN"], "password": password}
@@ -486,8 +523,10 @@ async def test_files_that_are_broken_in_places(office: Office) -> None:
 
 
 async def test_an_erasure_takes_every_text(office: Office) -> None:
-    file = customers(customer("Hof Geheim", mail="geheim@hof.de"), "Hof =Geheim;W;1;x;;adm1")
+    rows = (f"{customer('Hof Geheim', mail='geheim@hof.de')};", "Hof =Geheim;W;1;x;;adm1;")
+    file = customers(*rows, head=f"{HEAD};Geheim")
     one = await office.uploaded(file, file="geheim.csv")
+    await office.ask("PUT", f"/imports/{one['id']}/mapping", json={"columns": {"Geheim": None}})
     await office.executed(one["id"])
     changed = await office.imported("E-Mail;Telefon\r\ngeheim@hof.de;0221 4711\r\n", duplicates="update")
     waits = await office.uploaded(file)
@@ -497,9 +536,9 @@ async def test_an_erasure_takes_every_text(office: Office) -> None:
     assert answer.status_code == 200, answer.text
     await office.product.imports.erase()
     assert (await office.ask("GET", f"/imports/{waits['id']}")).status_code == 404
-    store = office.product.imports._desk.opened()
-    tables = ("imports", "pieces", "chunks", "outcomes")
-    kept = [row for table in tables for row in store.rows(f"SELECT * FROM {table}")]
+    tables = ("imports", "pieces", "chunks", "outcomes", "sources")
+    file_of = office.product.imports._desk.opened()
+    kept = [row for table in tables for row in file_of.rows(f"SELECT * FROM {table}")]
     assert not any(secret in repr(kept) for secret in ("Geheim", "geheim", "4711"))
     assert len(await office.rows(one["id"])) == 2
     await office.ask("POST", f"/imports/{changed['id']}/undo", "gf1")
@@ -532,3 +571,24 @@ async def test_an_import_whose_file_is_away_for_a_while_goes_on(
         customers(customer("Hof Ausfall", "Aachen"), customer("Mühle Strom", "Bonn"))
     )
     assert (told["state"], told["counts"], left) == ("done", {"created": 2}, [0])
+
+
+async def test_a_dry_run_that_goes_on_finds_rows_that_say_the_same_as_those_before(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, left = ImportStore.note, [3]
+
+    def away(file: ImportStore, *args: Any, **more: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise ImportStoreError("The journal of writes can't be reached at the moment. Try again.")
+        note(file, *args, **more)
+
+    monkeypatch.setattr(store, "CHUNK", 1)
+    monkeypatch.setattr(working, "LOOK_SECONDS", 0.1)
+    same = customer("Hof Doppelt", "Gera")
+    one = await office.uploaded(customers(same, same))
+    monkeypatch.setattr(ImportStore, "note", away)
+    told = await office.executed(one["id"], dryRun=True)
+    assert (told["state"], told["counts"]) == ("checked", {"created": 1, "skipped": 1})
+    assert left[0] < 0, "it was interrupted"

@@ -121,6 +121,32 @@ def test_nothing_is_begun_twice_or_in_between(store: ImportStore) -> None:
     store.begin("one", Work.UNDO, "x", [], {}, {}, 7.0)
 
 
+def test_a_file_is_not_read_again_while_it_is_executed(store: ImportStore) -> None:
+    begun(store)
+    store.note("one", held(store), [Outcome(2, "created", {})], 4.0)
+    with pytest.raises(NotNowError):
+        store.keep_rows("one", ROWS[:1], {"headings": ["Ort"]}, 5.0, again=True)
+    assert (len(store.chunk("one", 1)), store.counts("one")) == (CHUNK, {"created": 1})
+
+
+def test_nothing_is_kept_of_an_import_that_was_removed_while_it_arrived(store: ImportStore) -> None:
+    store.add(ONE, b"x")
+    store.forget("one")
+    with pytest.raises(NotNowError):
+        store.keep_rows("one", ROWS, {"headings": []}, 2.0)
+    assert store.rows("SELECT import FROM chunks") == []
+
+
+def test_a_mapping_of_what_was_read_otherwise_meanwhile_does_not_count(store: ImportStore) -> None:
+    store.add(ONE, b"x")
+    store.keep_rows("one", ROWS, {"headings": ["Firma"]}, 2.0)
+    known = store.get("one")
+    assert known is not None
+    store.keep_rows("one", ROWS, {"headings": ["Ort"]}, 3.0, again=True)
+    with pytest.raises(NotNowError):
+        store.tell(known, {"headings": ["Firma"]}, 4.0)
+
+
 def test_somebody_s_files_are_so_many(store: ImportStore) -> None:
     for num in range(MOST_OPEN):
         store.add(replace(ONE, id=str(num)), b"x")
