@@ -8,22 +8,24 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 
-from kompass.api.once import Done, Turn
+from kompass.api.once import Done, Turn, again
 from kompass.api.problems import Problem, pointer
 from kompass.api.refusals import problem
 from kompass.api.services import services_of
 from kompass.domain.stamps import timestamp
+from kompass.requests import Kept
 from kompass.resources import actions, writes
 from kompass.resources.catalogue import Resource
 from kompass.resources.writes import UnfitError
 from kompass.sync.personal import PersonalDatabase
 from kompass.sync.refusals import RefusedError
+from replication.protocol.attachments import AttachmentWrite
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
@@ -32,6 +34,8 @@ from replication.store.values import Document
 ABSENT = "There is no such document, or none that you may read."
 
 Members = dict[str, Any]
+Attached = Mapping[str, AttachmentWrite]
+"""By name."""
 
 _TAG = re.compile(r'"[^"]*"')
 """Of an `ETag`, which is strong: `W/"…"` is one that something in between has weakened."""
@@ -104,6 +108,24 @@ async def remove(
     return await _whichever(request, tags, work)
 
 
+async def attach(
+    request: Request,
+    view: PersonalDatabase,
+    resource: Resource,
+    docid: str,
+    tags: Collection[str],
+    change: Callable[[Attached], Attached],
+    status: int,
+) -> Done:
+    """Another version with the same members. `change`: what is attached to it, of what is now."""
+
+    async def work() -> Done:
+        stored = await seen(view, resource, docid, tags)
+        return await _changed(request, view, resource, stored, writes.merged(stored, {}), change, status)
+
+    return await _whichever(request, tags, work)
+
+
 async def act(
     request: Request,
     view: PersonalDatabase,
@@ -168,7 +190,13 @@ async def _whichever(request: Request, tags: Collection[str], work: Callable[[],
 
 
 async def _changed(
-    request: Request, view: PersonalDatabase, resource: Resource, stored: Document, sent: Members
+    request: Request,
+    view: PersonalDatabase,
+    resource: Resource,
+    stored: Document,
+    sent: Members,
+    change: Callable[[Attached], Attached] = lambda attached: attached,
+    status: int = 200,
 ) -> Done:
     attached = await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
     now = services_of(request).gate_now().now()
@@ -178,21 +206,29 @@ async def _changed(
         write = writes.replaced(resource, stored, attached, sent, view.principal.name, now)
     except UnfitError as error:
         raise _unfit(error) from None
-    return await written(request, view, resource, write, 200)
+    write.attachments = change(write.attachments)
+    return await written(request, view, resource, write, status)
 
 
 async def written(
     request: Request, view: PersonalDatabase, resource: Resource, write: DocumentWrite, status: int
 ) -> Done:
-    return await result(view, resource, write.id, await pushed(request, view, write), status)
-
-
-async def result(view: PersonalDatabase, resource: Resource, docid: str, rev: str, status: int) -> Done:
-    """What is there after a write, with what the server has added."""
-    document = await view.winner(docid)
+    """A write, with what the server has added to it, and not what another one has made of it since: whoever
+    is told a revision has seen it.
+    """
+    rev = await pushed(request, view, write)
+    document = await view.winner(write.id)
     if document is None or document.deleted:
-        return Done(status, resource.name, docid, rev)
-    return Done(status, resource.name, docid, document.rev, document)
+        return Done(status, resource.name, write.id, rev)
+    if document.rev != rev and not _has_marks(document, write):
+        return await again(view, Kept(status, resource.name, write.id, rev))
+    return Done(status, resource.name, write.id, document.rev, document)
+
+
+def _has_marks(document: Document, write: DocumentWrite) -> bool:
+    """Whether it says the same of who changed it and when."""
+    there, written = orjson.loads(document.text), orjson.loads(write.body)
+    return all(there.get(name) == written.get(name) for name in writes.MARKS)
 
 
 async def pushed(request: Request, view: PersonalDatabase, write: DocumentWrite) -> str:

@@ -14,16 +14,13 @@ from starlette.routing import Route
 
 from kompass.api import changes, documents
 from kompass.api.authentication import call_of
+from kompass.api.changes import Attached
 from kompass.api.once import Done
 from kompass.api.problems import Problem
-from kompass.api.services import services_of
-from kompass.resources import writes
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.sync.opening import DATABASE
-from kompass.sync.personal import PersonalDatabase
 from replication.http import attachments
 from replication.http.call import Call
-from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import parse_rev
 from replication.store.values import Document
@@ -52,28 +49,32 @@ async def stored(resource: Resource, request: Request) -> Response:
     """`PUT {id}/attachments/{name}`: beside those there are, or instead of one."""
     view = await documents.view_of(request)
     document = await documents.seen(view, resource, request)
-    call = _at_address(request, document)
+    call, tags = _at_address(request, document), documents.tags_of(request, "if-match")
     upload = attachments.announced(call)
-    write = await _edit(request, view, resource, document)
     staged = await attachments.received(call, view, upload)
-    write.attachments = {**write.attachments, upload.name: staged}
+
+    def added(attached: Attached) -> Attached:
+        return {**attached, upload.name: staged}
+
     try:
-        rev = await changes.pushed(request, view, write)
+        return _told(await changes.attach(request, view, resource, document.id, tags, added, 201))
     except (Problem, ProtocolError):
         await view.discard_attachments([staged])
         raise
-    return _told(await changes.result(view, resource, write.id, rev, 201))
 
 
 async def removed(resource: Resource, request: Request) -> Response:
     """`DELETE {id}/attachments/{name}`."""
     view = await documents.view_of(request)
-    document = await documents.seen(view, resource, request)
-    write, name = await _edit(request, view, resource, document), request.path_params["name"]
-    if name not in write.attachments:
-        raise Problem(404, "There is no such attachment.")
-    write.attachments = {each: kept for each, kept in write.attachments.items() if each != name}
-    return _told(await changes.written(request, view, resource, write, 200))
+    docid, name = request.path_params["id"], request.path_params["name"]
+    tags = documents.tags_of(request, "if-match")
+
+    def without(attached: Attached) -> Attached:
+        if name not in attached:
+            raise Problem(404, "There is no such attachment.")
+        return {each: kept for each, kept in attached.items() if each != name}
+
+    return _told(await changes.attach(request, view, resource, docid, tags, without, 200))
 
 
 def _at_address(request: Request, document: Document) -> Call:
@@ -91,15 +92,6 @@ def _at_address(request: Request, document: Document) -> Call:
         docid=document.id,
         rest=(name,),
     )
-
-
-async def _edit(
-    request: Request, view: PersonalDatabase, resource: Resource, document: Document
-) -> DocumentWrite:
-    """The document as it is, with what is attached to it."""
-    infos = await view.attachments(document.id, parse_rev(document.rev)) if document.has_attachments else {}
-    same, now = writes.merged(document, {}), services_of(request).gate_now().now()
-    return writes.replaced(resource, document, infos, same, view.principal.name, now)
 
 
 def _told(done: Done) -> Response:

@@ -24,8 +24,8 @@ Members = Mapping[str, Any]
 
 MOST_DOCUMENT = 8 * 1024 * 1024
 """Bytes of a document."""
-_MARKS = ("createdBy", "createdAt", "modifiedBy", "modifiedAt", "version")
-GIVEN = ("_rev", "_attachments", "type", *_MARKS)
+MARKS = ("createdBy", "createdAt", "modifiedBy", "modifiedAt", "version")
+GIVEN = ("_rev", "_attachments", "type", *MARKS)
 """Members that follow from who asks and from what is stored, whatever is sent."""
 _OF_THE_PROTOCOL = ("_id", "_rev", "_attachments")
 """What a document that was read has besides; it may be sent back."""
@@ -111,7 +111,7 @@ def _members(resource: Resource, sent: Members) -> dict[str, Any]:
     for name in sent:
         if name[:1] == "_" and name not in _OF_THE_PROTOCOL:
             raise UnfitError(f"{name[:60]} can't be written here.", name[:60])
-    return {name: value for name, value in sent.items() if name[:1] != "_" and name not in _MARKS}
+    return {name: value for name, value in sent.items() if name[:1] != "_" and name not in MARKS}
 
 
 def _new_id(resource: Resource, members: Members, seed: bytes | None) -> str:

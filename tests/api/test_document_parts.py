@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
+import pytest
 
+from kompass.api import changes
 from tests.api.test_documents import (
     ANNA,
     BERT,
@@ -147,3 +150,49 @@ async def test_whoever_may_not_change_a_document_attaches_nothing(client: httpx.
     )
     assert (refused.status_code, refused.json()["rule"]) == (403, "customer.update")
     assert (await client.get(url, auth=GF)).status_code == 404
+
+
+async def test_whichever_is_there_gets_an_attachment_though_others_change_it_too(
+    client: httpx.AsyncClient,
+) -> None:
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}"
+    names = [f"{number}.txt" for number in range(4)]
+    puts = [client.put(f"{url}/attachments/{one}", content=b"abc", auth=GF, headers=ANY) for one in names]
+    answers = await asyncio.gather(*puts, client.patch(url, json={"phone": "02251 1"}, auth=GF, headers=ANY))
+    assert [one.status_code for one in answers] == [201, 201, 201, 201, 200]
+    there = (await client.get(url, auth=GF)).json()
+    assert (sorted(there["_attachments"]), there["phone"]) == (names, "02251 1")
+    gone = [client.delete(f"{url}/attachments/{one}", auth=GF, headers=ANY) for one in names]
+    assert [one.status_code for one in await asyncio.gather(*gone)] == [200] * 4
+
+
+async def test_nobody_is_told_a_revision_that_he_has_not_seen(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told only that would write over what another one has written in that moment."""
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}"
+    pushed = changes.pushed
+
+    async def overtaken(*given: Any) -> str:
+        rev = await pushed(*given)
+        monkeypatch.setattr(changes, "pushed", pushed)
+        assert (await client.patch(url, json={"phone": "02251 1"}, auth=ANNA, headers=ANY)).status_code == 200
+        return rev
+
+    monkeypatch.setattr(changes, "pushed", overtaken)
+    put = await client.put(f"{url}/attachments/a.txt", content=b"abc", auth=GF, headers=ANY)
+    late = await client.patch(
+        url, json={"phone": "02251 2"}, auth=GF, headers={"if-match": put.headers["etag"]}
+    )
+    assert (put.status_code, late.status_code) == (201, 412)
+
+    monkeypatch.setattr(changes, "pushed", overtaken)
+    update = {"op": "update", "resource": "customers", "id": made["_id"], "rev": "*"}
+    asked = {"operations": [{**update, "document": {"industry": "Obst"}}]}
+    (done,) = (await client.post("/api/v1/bulk", json=asked, auth=GF)).json()["results"]
+    late = await client.patch(
+        url, json={"phone": "02251 2"}, auth=GF, headers={"if-match": f'"{done["rev"]}"'}
+    )
+    assert (done["status"], late.status_code) == (200, 412)

@@ -37,6 +37,8 @@ async def test_whatever_is_wrong_is_said_in_german(client: httpx.AsyncClient) ->
     assert stranger.json()["detail"].startswith("Bitte erst anmelden")
     wrong = await client.get("/api/v1/customers", headers=reads, auth=("chef", "wrong"))
     assert (wrong.status_code, wrong.json()["detail"]) == (401, "Name oder Passwort stimmt nicht.")
+    # A browser would ask for a password in a window of its own.
+    assert not [one for one in (stranger, wrong) if "www-authenticate" in one.headers]
     many = await client.post("/api/v1/bulk", json={"operations": []}, headers=reads, auth=GF)
     assert many.json()["errors"] == [
         {"pointer": "/operations", "detail": "muss mindestens 1 Eintrag haben, nicht 0"}
