@@ -19,6 +19,7 @@ from replication.store.interface import Store
 from tests.cluster import over
 from tests.replication.http.batches import A, B, C, D, replicate, revision
 from tests.replication.http.designs import BY_K, BY_X, DOCS, design, save
+from tests.replication.http.partitions import VIEWS
 
 
 @pytest.fixture
@@ -92,6 +93,24 @@ async def views(client: httpx.AsyncClient, db: str) -> str:
             "js": {"map": BY_K, "reduce": "function(keys, values, again) { return sum(values) }"},
         },
     )
+
+
+@pytest.fixture
+async def part(client: httpx.AsyncClient) -> str:
+    """The path of a partitioned database with partitions `a`, `ab` and `b`, three documents each."""
+    answer = await client.put("/part?partitioned=true")
+    assert answer.status_code == 201
+    docs = [
+        {"_id": f"{name}:{n}", "n": n, "name": name, "color": ("red", "blue")[n % 2]}
+        for name in ("a", "ab", "b")
+        for n in range(3)
+    ]
+    answer = await client.post("/part/_bulk_docs", json={"docs": docs})
+    assert all("ok" in row for row in answer.json()), answer.text
+    for name, options in (("d", {}), ("local", {"partitioned": True}), ("global", {"partitioned": False})):
+        answer = await client.put(f"/part/_design/{name}", json={"views": VIEWS, "options": options})
+        assert answer.status_code == 201, answer.text
+    return "/part"
 
 
 @pytest.fixture
