@@ -1,7 +1,7 @@
-"""Programs that some tests need and a machine may lack.
+"""Programs and devices that some tests need and a machine may lack.
 
-A test says what it needs with a marker (`@pytest.mark.node`); where the program is missing it is skipped
-with a line that says what to install. The environment variable KOMPASS_TEST_REQUIRE
+A test says what it needs with a marker (`@pytest.mark.node`); where that is missing it is skipped
+with a line that says what to do. The environment variable KOMPASS_TEST_REQUIRE
 (`node,keycloak`, names of `NEEDS`) turns such a skip into a failure: a machine that is meant to run
 everything can't quietly run less.
 """
@@ -30,7 +30,7 @@ MEILI_URL = "KOMPASS_TEST_MEILI_URL"
 
 
 class Missing(Exception):
-    """The program isn't there; the message says how to get it."""
+    """It isn't there; the message says how to get it."""
 
 
 def _node() -> str:
@@ -144,6 +144,12 @@ def _libreoffice() -> str:
     return found
 
 
+def _full_disk() -> str:
+    if not Path("/dev/full").exists():
+        raise Missing("no /dev/full, which takes nothing as a full disk does: Linux has it, macOS has not")
+    return "/dev/full"
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "node": _node,
     "clients": _clients,
@@ -155,6 +161,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "meilisearch": _meilisearch,
     "couchdb": _couchdb,
     "libreoffice": _libreoffice,
+    "full-disk": _full_disk,
     "pouchdb-server": _pouchdb_server,
     "verapdf": _verapdf,
     "schematron": _schematron,
@@ -171,7 +178,7 @@ def required_names() -> set[str]:
 
 
 def require(name: str) -> str:
-    """The program's path or address. Skips the running test when it is missing, or fails it if required."""
+    """Its path or address. Skips the running test when it is missing, or fails it if required."""
     try:
         return NEEDS[name]()
     except Missing as missing:

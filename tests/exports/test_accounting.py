@@ -412,9 +412,7 @@ async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None
     assert "EXPORT" in written
 
 
-async def test_commands_write_directories_whole_or_not_at_all(
-    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_commands_write_directories_whole_or_not_at_all(company: Company, tmp_path: Path) -> None:
     days = ["--from", NOVEMBER["from"], "--to", NOVEMBER["to"]]
     target = tmp_path / "books"
     done = await company.run("datev", "bookings", *days, "--again", "--output", str(target))
@@ -445,11 +443,17 @@ async def test_commands_write_directories_whole_or_not_at_all(
         there = await company.run(*command, "--output", str(tmp_path / "gobd"))
         assert "is there already" in str(there.exception)
     assert (await company.ask("audit", {"user": "buch"})).json()["entries"] == chain, "nothing was taken out"
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
-    full_disk = await company.run("datev", "accounts", "--output", str(tmp_path / "full"))
-    assert "can't be put aside in" in str(full_disk.exception)
     lacking = await company.run("export", "gobd")
     assert "--from" in str(lacking.exception)
+
+
+async def test_a_command_tells_that_the_disk_is_full(
+    company: Company, tmp_path: Path, full_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda: full_disk.open("w+b"))
+    refused = await company.run("datev", "accounts", "--output", str(tmp_path / "books"))
+    assert "can't be put aside in" in str(refused.exception)
+    assert names_in(tmp_path) == set()
 
 
 async def test_nobody_is_booked_on_the_account_of_somebody_else(company: Company) -> None:

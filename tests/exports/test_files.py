@@ -63,15 +63,16 @@ def test_a_spreadsheet_has_typed_cells(tmp_path: Path) -> None:
     assert list((tmp_path / "exports").iterdir()) == [], "nothing is left"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 @pytest.mark.parametrize("form", [Format.XLSX, Format.PARQUET])
-def test_what_a_full_disk_did_not_take_keeps_nothing_from_going(tmp_path: Path, form: Format) -> None:
+def test_what_a_full_disk_did_not_take_keeps_nothing_from_going(
+    tmp_path: Path, full_disk: Path, form: Format
+) -> None:
     encoder = Exports(tmp_path / "exports").encoder(wish_of("customers", form), lambda docid: None)
     encoder.add([document("customer", companyName="x")])
-    with Path("/dev/full").open("w") as full_disk:
+    with full_disk.open("w") as device:
         held = encoder._sheet.row_data_fh if isinstance(encoder, Spreadsheet) else encoder._file  # type: ignore[attr-defined]
         held.flush()
-        os.dup2(full_disk.fileno(), held.fileno())
+        os.dup2(device.fileno(), held.fileno())
     encoder.add([document("customer", companyName="y")])
     encoder.close()
     assert list((tmp_path / "exports").iterdir()) == []

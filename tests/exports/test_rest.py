@@ -250,11 +250,10 @@ async def test_what_breaks_before_a_binary_file_is_whole_is_an_error(
     assert rests(company) == [], "nothing is left on the disk"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 async def test_a_full_disk_is_told_and_nothing_is_left(
-    company: Company, monkeypatch: pytest.MonkeyPatch
+    company: Company, full_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Exports, "_nameless", lambda self: Path("/dev/full").open("r+b"))  # noqa: SIM115
+    monkeypatch.setattr(Exports, "_nameless", lambda self: full_disk.open("r+b"))
     asked: list[dict[str, Any]] = [{"format": "xlsx"}, {"format": "parquet"}, {"dry_run": "true"}]
     for params in asked:
         answer = await company.get("customers/export", **params)
