@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from kompass.access.companions import companion_id
 from kompass.lexware import arrivals, errors, mirroring
@@ -15,7 +12,7 @@ from kompass.lexware.arrivals import Report
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.resolving import Resolution, ResolutionError
 from kompass.server import Product
-from tests.lexware.world import docid, exchange, get, invoice, put
+from tests.lexware.world import docid, get, invoice, put
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -37,13 +34,6 @@ def row(
     number: int, amount: str, status: str = "", customer: str = "K-00001", day: str = "02.11.2026"
 ) -> str:
     return f"R-2026-{number:05};{customer};{day};{amount};Überweisung;{status}"
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def one(product: Product, tmp_path: Path) -> AsyncIterator[Exchange]:
-    exchanging = exchange(product, tmp_path)
-    yield exchanging
-    exchanging.close()
 
 
 async def fresh(product: Product, count: int = 1, **members: Any) -> list[int]:

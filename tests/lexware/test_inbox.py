@@ -7,13 +7,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from kompass.lexware import arrivals, importing, inbox
 from kompass.lexware.exchange import Exchange
@@ -21,7 +19,7 @@ from kompass.lexware.inbox import Inbox, InboxError
 from kompass.lexware.targets import Folder, TargetError
 from kompass.server import Product
 from tests.lexware.test_importing import lines, payments, row
-from tests.lexware.world import docid, exchange, get, invoice, put
+from tests.lexware.world import docid, get, invoice, put
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -35,13 +33,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "RESTS", 0.05)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def one(product: Product, tmp_path: Path) -> AsyncIterator[Exchange]:
-    opened = exchange(product, tmp_path)
-    assert opened.imports is not None
-    opened.imports.mkdir(parents=True)
-    yield opened
-    opened.close()
+@pytest.fixture
+def one(one: Exchange) -> Exchange:
+    assert one.imports is not None
+    one.imports.mkdir(parents=True)
+    return one
 
 
 def folder(one: Exchange) -> Path:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from kompass.access.companions import companion_id
 from kompass.accounting.problems import Problem
@@ -19,20 +17,13 @@ from kompass.lexware.exchange import Exchange
 from kompass.lexware.resolving import Resolution, ResolutionError
 from kompass.server import Product
 from tests.lexware.test_importing import NUMBERS, fresh, lines, payments, row, take, told
-from tests.lexware.world import docid, example, exchange, get, invoice, put
+from tests.lexware.world import docid, example, get, invoice, put
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.alone("its files are this process's"),
 ]
 HEAD = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag"
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def one(product: Product, tmp_path: Path) -> AsyncIterator[Exchange]:
-    exchanging = exchange(product, tmp_path)
-    yield exchanging
-    exchanging.close()
 
 
 def settled(one: Exchange) -> list[SyncError]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from kompass.jobs.schedules import Schedule, previous
 from kompass.leases import held
@@ -25,7 +22,7 @@ from kompass.server import Product
 from replication.protocol import jsontext
 from tests.identity.conftest import put_user
 from tests.lexware.test_importing import lines, payments
-from tests.lexware.world import database_of, exchange
+from tests.lexware.world import database_of
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -33,13 +30,6 @@ pytestmark = [
     pytest.mark.alone("its files are this process's"),
 ]
 HEAD = "Rechnungsnummer;Datum;Kunde;Nettobetrag;MwSt;Bruttobetrag;Status"
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def one(product: Product, tmp_path: Path) -> AsyncIterator[Exchange]:
-    opened = exchange(product, tmp_path)
-    yield opened
-    opened.close()
 
 
 async def notified(product: Product, person: str) -> list[str]:
