@@ -68,7 +68,7 @@ def archived(
     """What is answered, a ZIP file. Raises `UsableError` if it is none."""
     with _room(), tempfile.TemporaryFile() as file:
         said = {"accept-language": language}
-        with client.stream(path, params, said, method=method) as pieces, Bar(quiet=quiet) as bar:
+        with client.stream(path, params, method=method, headers=said) as pieces, Bar(quiet=quiet) as bar:
             for piece in pieces:
                 file.write(piece)
                 bar("bytes received", file.tell(), None)

@@ -109,12 +109,12 @@ class Client:
         self,
         path: str,
         params: Params | None = None,
-        headers: Mapping[str, str] | None = None,
         *,
         method: str = "GET",
+        headers: Mapping[str, str] | None = None,
     ) -> AbstractContextManager[Iterator[bytes]]:
         """`with client.stream(…) as pieces:` reads what any endpoint answers piece by piece."""
-        return self._connection.stream(PREFIX + path, params, headers, method=method)
+        return self._connection.stream(method, PREFIX + path, params=params, headers=headers)
 
     def upload(
         self,

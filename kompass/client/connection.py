@@ -92,11 +92,11 @@ class Connection:
     @contextmanager
     def stream(
         self,
+        method: str,
         path: str,
+        *,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
-        *,
-        method: str = "GET",
     ) -> Iterator[Iterator[bytes]]:
         """Reads piece by piece. Raises as `ask` does, also while it is read: then nothing is asked again."""
         answer = self._answer(

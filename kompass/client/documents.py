@@ -191,7 +191,7 @@ class Resource:
 
     def attachment(self, docid: str, name: str) -> AbstractContextManager[Iterator[bytes]]:
         """`with resource.attachment(…) as pieces:` reads it piece by piece."""
-        return self._connection.stream(self._address(docid, "attachments", name))
+        return self._connection.stream("GET", self._address(docid, "attachments", name))
 
     def attach(
         self,
