@@ -14,10 +14,11 @@ import httpx
 import pytest
 
 from replication.http import create_app
-from replication.replicator import LocalPeer, Options, connect
+from replication.replicator import LocalPeer, Options, connect, jobs
 from replication.replicator.peer import Peer
 from replication.store.sqlite import SqliteStore
 from tests.needs import COUCHDB_URL
+from tests.replication.replicator.host import Host
 from tests.servers import ServerProcess, running_server
 
 
@@ -154,3 +155,19 @@ async def side(server: ServerProcess, local_store: SqliteStore) -> AsyncIterator
         if made.client.base_url.host != "local":
             await made.client.delete(made.path())
         await made.client.aclose()
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(jobs, "_LONGEST_PAUSE", 0.2)
+
+
+@pytest.fixture
+async def host(tmp_path: Path, quick_retries: None) -> AsyncIterator[Host]:
+    store = await SqliteStore.open(tmp_path / "host")
+    host = Host(store)
+    await host.start()
+    yield host
+    await host.stop()
+    await store.close()
