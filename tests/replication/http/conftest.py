@@ -127,6 +127,25 @@ async def conflicted(client: httpx.AsyncClient, db: str) -> str:
     return db
 
 
+@pytest.fixture
+async def feed(client: httpx.AsyncClient, db: str) -> str:
+    """Seven changes; d4 is deleted, x has the leaves 2-c (the winner), 2-b and, deleted, 2-d."""
+    for n in range(4):
+        await replicate(client, db, revision(f"d{n}", 1, [A], n=n, t="odd" if n % 2 else "even"))
+    await replicate(
+        client, db, revision("_design/d", 1, [A], filters={"f": "…"}, views={"v": {"map": "x => x"}})
+    )
+    await replicate(client, db, revision("d4", 2, [B, A], _deleted=True))
+    await replicate(
+        client,
+        db,
+        revision("x", 2, [C, A], t="even"),
+        revision("x", 2, [B, A], t="odd"),
+        revision("x", 2, [D, A], t="odd", _deleted=True),
+    )
+    return db
+
+
 Serve = Callable[..., Awaitable[httpx.AsyncClient]]
 
 

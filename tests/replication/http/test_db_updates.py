@@ -12,7 +12,7 @@ import pytest
 
 from replication.store.interface import Store
 from tests.replication.http.conftest import Serve
-from tests.replication.http.test_live_feeds import PATIENCE, serving
+from tests.replication.http.live.feeds import PATIENCE, serving
 
 
 @pytest.fixture
