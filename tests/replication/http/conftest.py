@@ -17,8 +17,10 @@ from replication.http import Application, create_app
 from replication.http.server import ServerConfig
 from replication.store.interface import Store
 from tests.cluster import over
+from tests.replication.http.attachments import upload
 from tests.replication.http.batches import A, B, C, D, replicate, revision
 from tests.replication.http.designs import BY_K, BY_X, DOCS, design, save
+from tests.replication.http.listings import LISTED
 from tests.replication.http.partitions import VIEWS
 
 
@@ -144,6 +146,34 @@ async def feed(client: httpx.AsyncClient, db: str) -> str:
         revision("x", 2, [D, A], t="odd", _deleted=True),
     )
     return db
+
+
+@pytest.fixture
+async def filled(client: httpx.AsyncClient, db: str) -> str:
+    """`LISTED`, of which x has conflicts; `del`, deleted; the local documents l1 and l2."""
+    for docid in LISTED:
+        if docid != "x":
+            await replicate(client, db, revision(docid, 1, [A], n=docid))
+    await replicate(
+        client,
+        db,
+        revision("x", 2, [B, A], n="b"),
+        revision("x", 2, [C, A], n="c"),
+        revision("x", 2, [D, A], _deleted=True),
+        revision("del", 2, [B, A], _deleted=True),
+    )
+    for name in ("l1", "l2"):
+        assert (await client.put(f"{db}/_local/{name}", json={"n": name})).status_code == 201
+    return db
+
+
+@pytest.fixture
+async def letters(client: httpx.AsyncClient, db: str) -> str:
+    """An attachment that holds the alphabet."""
+    path = f"{db}/a/letters"
+    response = await upload(client, path, b"abcdefghijklmnopqrstuvwxyz", content_type="image/png")
+    assert response.status_code == 201
+    return path
 
 
 Serve = Callable[..., Awaitable[httpx.AsyncClient]]

@@ -10,15 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
+from tests.replication.http.batches import A, B, C, D
+from tests.replication.http.documents import put
+
 JSON = {"Accept": "application/json"}
-
-
-async def put(client: httpx.AsyncClient, path: str, body: object = None) -> str:
-    response = await client.put(path, json={} if body is None else body)
-    assert response.status_code in (200, 201), response.text
-    rev: str = response.json()["rev"]
-    return rev
 
 
 @pytest.fixture

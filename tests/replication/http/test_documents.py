@@ -8,21 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.replication.http.batches import A, B
+from tests.replication.http.documents import CONFLICT, put
 from tests.replication.http.refusals import refused
-
-A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
-NEEDS_REVISION = "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"
-
-
-async def put(client: httpx.AsyncClient, path: str, body: object = None) -> str:
-    response = await client.put(path, json={} if body is None else body)
-    assert response.status_code in (200, 201), response.text
-    rev: str = response.json()["rev"]
-    return rev
-
-
-CONFLICT = (409, "conflict", "Document update conflict.")
-
 
 # -- PUT ---------------------------------------------------------------------------------------
 
@@ -271,61 +259,6 @@ async def test_put_into_a_missing_database_is_404(client: httpx.AsyncClient) -> 
     assert refused(await client.put("/none/a", json={})) == (404, "not_found", "Database does not exist.")
 
 
-# -- PUT, new_edits=false ----------------------------------------------------------------------
-
-
-async def test_put_new_edits_false_stores_the_revision_given(client: httpx.AsyncClient, db: str) -> None:
-    body = {"_rev": f"2-{B}", "_revisions": {"start": 2, "ids": [B, A]}, "v": 1}
-    response = await client.put(f"{db}/a?new_edits=false", json=body)
-    assert (response.status_code, response.json()["rev"]) == (201, f"2-{B}")
-    assert response.headers["etag"] == f'"2-{B}"'
-    found = (await client.get(f"{db}/a?revs=true")).json()
-    assert found["_revisions"] == {"start": 2, "ids": [B, A]}
-
-
-async def test_put_new_edits_false_makes_a_conflict_and_no_error(client: httpx.AsyncClient, db: str) -> None:
-    for digest in (A, B):
-        response = await client.put(f"{db}/a?new_edits=false", json={"_rev": f"1-{digest}"})
-        assert response.status_code == 201
-    found = (await client.get(f"{db}/a?conflicts=true")).json()
-    assert (found["_rev"], found["_conflicts"]) == (f"1-{B}", [f"1-{A}"])
-
-
-async def test_put_new_edits_false_of_a_known_revision_changes_nothing(
-    client: httpx.AsyncClient, db: str
-) -> None:
-    body = {"_revisions": {"start": 2, "ids": [B, A]}, "v": 1}
-    await client.put(f"{db}/a?new_edits=false", json=body)
-    before = (await client.get(db)).json()["update_seq"]
-    for again in (body, {"_rev": f"1-{A}"}):
-        assert (await client.put(f"{db}/a?new_edits=false", json=again)).status_code == 201
-    assert (await client.get(db)).json()["update_seq"] == before
-
-
-async def test_put_new_edits_false_takes_the_rev_of_the_query(client: httpx.AsyncClient, db: str) -> None:
-    response = await client.put(f"{db}/a?new_edits=false&rev=3-{C}", json={})
-    assert response.json()["rev"] == f"3-{C}"
-
-
-async def test_put_new_edits_false_needs_a_revision(client: httpx.AsyncClient, db: str) -> None:
-    response = await client.put(f"{db}/a?new_edits=false", json={})
-    assert refused(response) == (400, "bad_request", NEEDS_REVISION)
-
-
-async def test_put_new_edits_false_of_a_deletion_answers_200(client: httpx.AsyncClient, db: str) -> None:
-    response = await client.put(f"{db}/a?new_edits=false", json={"_rev": f"1-{A}", "_deleted": True})
-    assert response.status_code == 200
-
-
-async def test_put_with_revisions_as_an_edit_continues_the_first_of_them(
-    client: httpx.AsyncClient, db: str
-) -> None:
-    rev = await put(client, f"{db}/a")
-    revisions = {"start": 1, "ids": [rev.partition("-")[2]]}
-    body = {"_rev": f"9-{A}", "_revisions": revisions}
-    assert (await client.put(f"{db}/a", json=body)).json()["rev"].startswith("2-")
-
-
 # -- DELETE ------------------------------------------------------------------------------------
 
 
@@ -367,146 +300,7 @@ async def test_delete_of_a_losing_leaf_ends_the_conflict(client: httpx.AsyncClie
     assert found == {"_id": "a", "_rev": f"1-{B}"}
 
 
-# -- POST --------------------------------------------------------------------------------------
-
-
-async def test_post_gives_a_document_without_id_a_fresh_one(client: httpx.AsyncClient, db: str) -> None:
-    response = await client.post(db, json={"v": 1, "_rev": f"1-{A}"})
-    body = response.json()
-    assert response.status_code == 201
-    assert re.fullmatch(r"[0-9a-f]{32}", body["id"])
-    assert body["rev"].startswith("1-")
-    assert response.headers["location"] == f"http://server/db/{body['id']}"
-    assert "etag" not in response.headers
-    assert (await client.get(f"{db}/{body['id']}")).json()["v"] == 1
-
-
-async def test_post_uses_the_id_and_rev_of_the_body(client: httpx.AsyncClient, db: str) -> None:
-    rev = (await client.post(db, json={"_id": "a"})).json()["rev"]
-    assert (await client.post(db, json={"_id": "a", "_rev": rev})).json()["rev"].startswith("2-")
-    assert refused(await client.post(db, json={"_id": "a"})) == CONFLICT
-
-
-async def test_post_of_a_deletion_is_201(client: httpx.AsyncClient, db: str) -> None:
-    assert (await client.post(db, json={"_id": "a", "_deleted": True})).status_code == 201
-
-
-async def test_post_of_a_local_document_stores_it_as_one(client: httpx.AsyncClient, db: str) -> None:
-    response = await client.post(db, json={"_id": "_local/x", "_rev": "0-5", "v": 1})
-    assert (response.status_code, response.json()) == (201, {"ok": True, "id": "_local/x", "rev": "0-6"})
-    assert response.headers["location"] == "http://server/db/_local%2Fx"
-    assert (await client.get(f"{db}/_local/x")).json()["v"] == 1
-
-
-async def test_post_with_batch_ok_answers_202(client: httpx.AsyncClient, db: str) -> None:
-    response = await client.post(f"{db}?batch=ok", json={"_id": "a"})
-    assert (response.status_code, response.json()) == (202, {"ok": True, "id": "a"})
-
-
-async def test_post_insists_on_json(client: httpx.AsyncClient, db: str) -> None:
-    response = await client.post(db, content=b"{}")
-    assert refused(response) == (415, "bad_content_type", "Content-Type must be application/json")
-    headers = {"Content-Type": "application/json; charset=utf-8"}
-    assert (await client.post(db, content=b"{}", headers=headers)).status_code == 201
-
-
-@pytest.mark.parametrize(
-    ("body", "error", "reason"),
-    [
-        ([], "bad_request", "Document must be a JSON object"),
-        ({"_id": ""}, "illegal_docid", "Document id must not be empty"),
-        ({"_id": 1}, "illegal_docid", "Document id must be a string"),
-        ({"_id": "_foo"}, "illegal_docid", "Only reserved document ids may start with underscore."),
-        ({"_id": "_design/"}, "illegal_docid", "Illegal document id `_design/`"),
-        ({"_id": "_local/"}, "illegal_docid", "Illegal document id `_local/`"),
-    ],
-)
-async def test_post_refuses_bad_documents(
-    client: httpx.AsyncClient, db: str, body: object, error: str, reason: str
-) -> None:
-    assert refused(await client.post(db, json=body)) == (400, error, reason)
-    assert (await client.get(db)).json()["doc_count"] == 0
-
-
-# -- COPY --------------------------------------------------------------------------------------
-
-
-async def copy(client: httpx.AsyncClient, path: str, destination: str | None) -> httpx.Response:
-    headers = {} if destination is None else {"Destination": destination}
-    return await client.request("COPY", path, headers=headers)
-
-
-async def test_copy_answers_201_with_etag_and_location(client: httpx.AsyncClient, db: str) -> None:
-    await put(client, f"{db}/a", {"v": 1})
-    response = await copy(client, f"{db}/a", "b%2Fc")
-    body = response.json()
-    assert (response.status_code, body) == (201, {"ok": True, "id": "b/c", "rev": body["rev"]})
-    assert body["rev"].startswith("1-")
-    assert response.headers["etag"] == f'"{body["rev"]}"'
-    assert response.headers["location"] == "http://server/db/b%2Fc"
-    assert (await client.get(f"{db}/b%2Fc")).json() == {"_id": "b/c", "_rev": body["rev"], "v": 1}
-
-
-async def test_copy_over_a_document_needs_its_revision(client: httpx.AsyncClient, db: str) -> None:
-    await put(client, f"{db}/a", {"v": 1})
-    rev = await put(client, f"{db}/b", {"v": 2})
-    assert refused(await copy(client, f"{db}/a", "b")) == CONFLICT
-    assert (await copy(client, f"{db}/a", f"b?rev={rev}")).json()["rev"].startswith("2-")
-    assert (await client.get(f"{db}/b")).json()["v"] == 1
-
-
-async def test_copy_of_an_older_revision(client: httpx.AsyncClient, db: str) -> None:
-    first = await put(client, f"{db}/a", {"v": 1})
-    await put(client, f"{db}/a", {"_rev": first, "v": 2})
-    await copy(client, f"{db}/a?rev={first}", "b")
-    assert (await client.get(f"{db}/b")).json()["v"] == 1
-
-
-async def test_copy_takes_attachments_along(client: httpx.AsyncClient, db: str) -> None:
-    attachments = {"f": {"content_type": "text/plain", "data": "aGVsbG8="}}
-    await put(client, f"{db}/a", {"v": 1, "_attachments": attachments})
-    await copy(client, f"{db}/a", "b")
-    found = await client.get(f"{db}/b/f")
-    assert (found.content, found.headers["content-type"]) == (b"hello", "text/plain")
-    assert (await client.get(f"{db}/b")).json()["_attachments"]["f"]["revpos"] == 1
-
-
-async def test_copy_between_local_and_other_documents(client: httpx.AsyncClient, db: str) -> None:
-    await put(client, f"{db}/a", {"v": 1})
-    assert (await copy(client, f"{db}/a", "_local/a")).json()["rev"] == "0-1"
-    assert (await copy(client, f"{db}/_local/a", "_local/b?rev=0-4")).json()["rev"] == "0-5"
-    assert (await copy(client, f"{db}/_local/b", "b")).json()["rev"].startswith("1-")
-    assert (await client.get(f"{db}/b")).json()["v"] == 1
-
-
-@pytest.mark.parametrize(
-    ("destination", "error", "reason"),
-    [
-        (None, "bad_request", "Destination header is mandatory for COPY."),
-        ("http://server/db/b", "bad_request", "Destination URL must be relative."),
-        ("https://server/db/b", "bad_request", "Destination URL must be relative."),
-        ("", "illegal_docid", "Document id must not be empty"),
-        ("_x", "illegal_docid", "Only reserved document ids may start with underscore."),
-        ("%ff", "illegal_docid", "Document id must be valid UTF-8"),
-        ("b?rev=abc", "bad_request", "Invalid rev format"),
-        ("b?", "bad_request", "Invalid rev format"),
-        ("_local/b?rev=1-abc", "bad_request", "Invalid rev format"),
-    ],
-)
-async def test_copy_refuses_bad_destinations(
-    client: httpx.AsyncClient, db: str, destination: str | None, error: str, reason: str
-) -> None:
-    await put(client, f"{db}/a")
-    assert refused(await copy(client, f"{db}/a", destination)) == (400, error, reason)
-    assert (await client.get(db)).json()["doc_count"] == 1
-
-
-async def test_copy_of_what_is_not_there_is_404(client: httpx.AsyncClient, db: str) -> None:
-    assert refused(await copy(client, f"{db}/a", "b")) == (404, "not_found", "missing")
-    rev = await put(client, f"{db}/a")
-    await client.delete(f"{db}/a?rev={rev}")
-    assert refused(await copy(client, f"{db}/a", "b")) == (404, "not_found", "deleted")
-    assert refused(await copy(client, f"{db}/a?rev=5-{A}", "b")) == (404, "not_found", "missing")
+# -- other methods -----------------------------------------------------------------------------
 
 
 async def test_methods_a_document_has_not_are_405(client: httpx.AsyncClient, db: str) -> None:
