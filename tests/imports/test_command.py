@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from typer.testing import CliRunner, Result
 
 from kompass.cli.app import app
 from kompass.cli.imports import Target
 from kompass.imports.targets import targets
-from tests.imports.office import Office, customer, customers, opened
+from tests.imports.office import Office, customer, customers
 
 NOT_ALL = 3
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
-    async with opened(tmp_path_factory.mktemp("command") / "data") as one:
-        yield one
 
 
 async def run(office: Office, *arguments: Any, name: str = "innen1") -> Result:

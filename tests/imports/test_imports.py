@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
-from collections.abc import AsyncIterator
 from hashlib import md5
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from kompass.audit import Door
 from kompass.imports import store, working
 from kompass.imports.states import Import
 from kompass.imports.store import CHUNK, ImportStore, ImportStoreError
-from kompass.imports.tables import limits
-from kompass.sync.personal import PersonalDatabase
 from replication.protocol import errors
 from tests.identity.conftest import ADMIN
-from tests.imports import files
-from tests.imports.office import HEAD, Office, customer, customers, opened
+from tests.imports.office import HEAD, Office, customer, customers
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
-    async with opened(tmp_path_factory.mktemp("office") / "data") as one:
-        yield one
 
 
 async def test_from_the_file_to_documents_and_back(office: Office) -> None:
@@ -71,31 +59,6 @@ async def test_from_the_file_to_documents_and_back(office: Office) -> None:
     assert answer.status_code == 202, answer.text
     assert (await office.settled(told["id"]))["counts"] == {"skipped": 1, "undone": 1, "wrong": 1}
     assert await office.list("customers", companyName="Hof Eins") == []
-
-
-@pytest.mark.parametrize(
-    ("made", "name"),
-    [
-        (files.as_xlsx, "Kirschen Nord"),
-        (files.as_xls, "Pflaumen Süd"),
-        (files.as_ods, "Quitten West"),
-        (files.as_csv, "Zwetschgen Ost"),
-    ],
-    ids=["xlsx", "xls", "ods", "csv"],
-)
-async def test_each_kind_of_file(office: Office, made: Any, name: str) -> None:
-    rows = [["Liste der Kunden"], ["Firma", "Straße", "PLZ", "Ort", "Verantwortlich"]]
-    if made is files.as_csv:
-        rows = rows[1:]
-    done = await office.imported(made([*rows, [name, "Weg 1", "01067", "Dresden", "adm1@example.com"]]))
-    rows_told = await office.rows(done["id"])
-    stored = await office.list("customers", companyName=name)
-    # Nobody has that address; his name is known.
-    assert stored == []
-    assert rows_told[0]["problems"][0]["rule"] == "reference.none"
-    done = await office.imported(made([*rows, [name, "Weg 1", "01067", "Dresden", "ADM1"]]))
-    assert done["counts"] == {"created": 1}, await office.rows(done["id"])
-    assert (await office.one("customers", companyName=name))["billingAddress"]["zipCode"] == "01067"
 
 
 async def test_contacts_suppliers_materials_and_opportunities(office: Office) -> None:
@@ -238,158 +201,12 @@ async def test_duplicates_wait_for_a_decision(office: Office) -> None:
     assert [one["companyName"] for one in await office.list("customers", email="a@frage.de")] == ["Apfel"]
 
 
-async def test_what_belongs_to_companions_is_written_by_those_who_may(office: Office) -> None:
-    file = "Firma;Straße;PLZ;Ort;Betreuer;Kreditlimit\r\nHof Kredit;Weg 1;50667;Köln;adm1;12.000,50\r\n"
-    one = await office.uploaded(file)
-    assert one["columns"][-1]["field"] is None
-    wanted = {"columns": {"Kreditlimit": "creditLimit"}}
-    answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=wanted)
-    assert answer.status_code == 422
-    done = await office.imported(file, name="gf1")
-    assert done["counts"] == {"created": 1}, await office.rows(done["id"], "gf1")
-    stored = await office.one("customers", companyName="Hof Kredit")
-    assert (await office.one("customer-finances", customerId=stored["_id"]))["creditLimit"] == 12000.5
-    await office.ask("POST", f"/imports/{done['id']}/undo", "gf1")
-    assert (await office.settled(done["id"], "gf1"))["counts"] == {"undone": 1}
-    assert await office.list("customer-finances", customerId=stored["_id"]) == []
-
-
-async def test_what_is_refused_of_companions_is_told_by_the_dry_run_and_after_it(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = await office.uploaded(
-        "Firma;Straße;PLZ;Ort;Betreuer;Besuchsabstand\r\nHof Besuch;Weg 1;50667;Köln;adm1;30\r\n", name="adm1"
-    )
-    # A companion of a customer that isn't there yet, and of his own.
-    assert (await office.executed(one["id"], "adm1", dryRun=True))["counts"] == {"created": 1}
-
-    def refusing(ask: Any) -> Any:
-        async def asked(self: Any, docs: Any, **more: Any) -> list[Any]:
-            results = await ask(
-                self, [doc for doc in docs if not doc.id.startswith("customer-visit-")], **more
-            )
-            return [
-                errors.conflict() if doc.id.startswith("customer-visit-") else results.pop(0) for doc in docs
-            ]
-
-        return asked
-
-    for name in ("write", "rehearse"):
-        monkeypatch.setattr(PersonalDatabase, name, refusing(getattr(PersonalDatabase, name)))
-    for dry in (True, False):
-        told = await office.executed(one["id"], "adm1", dryRun=dry)
-        assert told["counts"] == {"partly": 1}
-        report = (await office.ask("GET", f"/imports/{one['id']}/errors", "adm1")).text
-        assert "2;;changed;;wurde inzwischen geändert" in report
-    monkeypatch.undo()
-    await office.ask("POST", f"/imports/{one['id']}/undo", "gf1")
-    assert (await office.settled(one["id"], "adm1"))["counts"] == {"undone": 1}
-
-
 async def test_what_a_row_lacks_is_not_told_where_it_only_updates(office: Office) -> None:
     await office.imported(customers(customer("Hof Lücke", mail="luecke@hof.de")))
     file = "E-Mail;Besuchsabstand\r\nluecke@hof.de;0\r\n"
     done = await office.imported(file, duplicates="update")
     (row,) = await office.rows(done["id"])
     assert [one["column"] for one in row["problems"]] == ["Besuchsabstand"]
-
-
-async def test_mappings_are_said_and_remembered(office: Office) -> None:
-    file = "Laden;Str;PLZ;Ort;Wer\r\nHof Merk;Weg 1;50667;Köln;\r\n"
-    one = await office.uploaded(file)
-    assert one["columns"][0]["field"] is None
-    assert [each["field"] for each in one["missing"]] == ["companyName", "owner"]
-    wrong: list[tuple[dict[str, Any], str]] = [
-        ({"columns": {"Fehlt/alt": "email"}}, "/columns/Fehlt~1alt"),
-        ({"columns": {"Laden": "rev"}}, "/columns/Laden"),
-        ({"columns": {"Laden": "companyName", "Wer": "companyName"}}, "/columns/Wer"),
-        ({"columns": {}, "values": {"nichts": "x"}}, "/values/nichts"),
-        ({"spalten": {}}, "/spalten"),
-    ]
-    for each, place in wrong:
-        answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=each)
-        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, place)
-    said = {"columns": {"Laden": "companyName", "Wer": "owner"}, "values": {"owner": "adm2"}}
-    answer = await office.ask("PUT", f"/imports/{one['id']}/mapping", json=said)
-    assert answer.json()["missing"] == []
-    assert (await office.executed(one["id"]))["counts"] == {"created": 1}
-    assert (await office.one("customers", companyName="Hof Merk"))["owner"] == "adm2"
-    again = await office.uploaded(file.replace("Merk", "Merk zwei"))
-    assert (again["columns"][0]["field"], again["columns"][0]["how"]) == ("companyName", "remembered")
-    other = await office.uploaded(file, name="gf1")
-    assert other["columns"][0]["field"] is None
-
-
-async def test_a_file_can_be_read_otherwise(office: Office) -> None:
-    book = files.as_xlsx([["Kunden", "x"], ["Firma", "Ort"], ["Hof", "Köln"]])
-    one = await office.uploaded(book, file="kunden.csv")
-    assert (one["kind"], one["headerLine"], one["rows"]) == ("xlsx", 2, 1)
-    assert one["notes"][0]["rule"] == "note.name"
-    answer = await office.ask("PUT", f"/imports/{one['id']}/reading", json={"headerLine": 1})
-    assert (answer.json()["columns"][0]["heading"], answer.json()["rows"]) == ("Kunden", 2)
-    answer = await office.ask("PUT", f"/imports/{one['id']}/reading", json={"sheet": "Fehlt"})
-    assert (answer.status_code, answer.json()["rule"]) == (422, "file.sheet")
-    one = await office.uploaded("Firma;Ort\r\nHof;Bonn\r\n")
-    answer = await office.ask("PUT", f"/imports/{one['id']}/reading", json={"encoding": "utf-16"})
-    assert (answer.status_code, answer.json()["rule"]) == (422, "file.encoding")
-
-
-async def test_nobody_imports_what_he_may_not(office: Office) -> None:
-    answer = await office.upload(customers(customer("Hof")), name="plan1")
-    assert answer.status_code == 403
-    one = await office.uploaded(
-        customers(customer("Hof Fremd", owner="adm1"), customer("Hof Mein", "Bonn", owner="adm2")),
-        name="adm2",
-    )
-    told = await office.executed(one["id"], "adm2")
-    assert told["counts"] == {"wrong": 1, "created": 1}
-    for name, status in (("innen1", 404), ("gf1", 200), ("buch1", 200), ("adm1", 404)):
-        answer = await office.ask("GET", f"/imports/{one['id']}", name)
-        assert answer.status_code == status
-        assert "Hof" not in answer.text
-        for part in ("rows", "preview", "errors"):
-            assert (await office.ask("GET", f"/imports/{one['id']}/{part}", name)).status_code == 404
-        listed = (await office.ask("GET", "/imports", name)).json()["imports"]
-        assert (one["id"] in [each["id"] for each in listed]) is (status == 200)
-    assert (await office.ask("POST", f"/imports/{one['id']}/undo", "buch1")).status_code == 403
-    # His own right doesn't let him delete a customer: what can't be undone is told.
-    assert (await office.ask("POST", f"/imports/{one['id']}/undo", "adm2")).status_code == 202
-    assert (await office.settled(one["id"], "adm2"))["counts"] == {"wrong": 1, "kept": 1}
-    assert (await office.ask("POST", f"/imports/{one['id']}/undo", "gf1")).status_code == 202
-    assert (await office.settled(one["id"], "gf1"))["counts"] == {"wrong": 1, "undone": 1}
-
-
-async def test_roles_that_are_gone_end_an_import(office: Office) -> None:
-    one = await office.uploaded(
-        customers(*(customer(f"Weg mit {n}", f"Ort {n}", owner="adm2") for n in range(30))), name="adm2"
-    )
-    record = "/_users/org.couchdb.user:adm2"
-    user = (await office.client.get(record, auth=ADMIN)).json()
-    revoked = (await office.client.put(record, json={**user, "roles": ["KALK"]}, auth=ADMIN)).json()
-    answer = await office.ask("POST", f"/imports/{one['id']}/execute", "adm2", json={})
-    assert answer.status_code == 403
-    await office.client.put(record, json={**user, "_rev": revoked["rev"]}, auth=ADMIN)
-
-
-@pytest.mark.parametrize("lost", [{"roles": ["KALK"]}, {"active": False}, {"_deleted": True}])
-async def test_rights_that_are_lost_after_asking_for_an_import_stop_it(
-    office: Office, lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Though he who lost them asks for nothing meanwhile."""
-    record = "/_users/org.couchdb.user:adm3"
-    old = (await office.client.get(record, auth=ADMIN)).json()
-    user = {"name": "adm3", "type": "user", "roles": ["ADM"], "password": "pw"}
-    user |= {"_rev": old["_rev"]} if "_rev" in old else {}
-    made = (await office.client.put(record, json=user, auth=ADMIN)).json()
-    one = await office.uploaded(customers(customer("Hof Danach", "Ulm", owner="adm3")), name="adm3")
-    monkeypatch.setattr(working, "MOST_AT_ONCE", 0)
-    answer = await office.ask("POST", f"/imports/{one['id']}/execute", "adm3", json={})
-    assert answer.status_code == 202, answer.text
-    await office.client.put(record, json={**user, "_rev": made["rev"], **lost}, auth=ADMIN)
-    monkeypatch.undo()
-    office.product.imports._awake.set()
-    told = await office.settled(one["id"], "gf1")
-    assert (told["state"], told["counts"]) == ("failed", {}), told
 
 
 async def test_rows_of_a_dry_run_that_stopped_are_written_afterwards(
@@ -414,27 +231,6 @@ async def test_rows_of_a_dry_run_that_stopped_are_written_afterwards(
     assert {"Hof Probe", "Mühle Test"} <= set(found)
 
 
-async def test_an_administrator_by_the_settings_imports_by_the_roles_of_his_record(office: Office) -> None:
-    name, password = ADMIN
-    user = {"name": name, "type": "user", "roles": ["INNEN"], "password": password}
-    made = await office.client.put(f"/_users/org.couchdb.user:{name}", json=user, auth=ADMIN)
-    assert made.status_code == 201, made.text
-    assert (await office.client.get("/kompass", auth=ADMIN)).status_code == 200
-    file = customers(customer("Hof Verwalter", "Wismar")).encode()
-    headers = {"content-type": "application/octet-stream"}
-    upload = await office.client.post(
-        "/api/v1/imports?type=customer", content=file, headers=headers, auth=ADMIN
-    )
-    path = f"/api/v1/imports/{upload.json()['id']}"
-    await office.client.post(f"{path}/execute", json={}, auth=ADMIN)
-    while True:
-        told = (await office.client.get(path, auth=ADMIN)).json()
-        if told["state"] != "importing":
-            break
-        await asyncio.sleep(0.02)
-    assert told["counts"] == {"created": 1}, told
-
-
 async def test_two_at_once_write_no_row_twice(office: Office) -> None:
     file = customers(
         *(customer(f"Doppelt {md5(b'%d' % n).hexdigest()}", "Ulm", f"d{n}@doppelt.de") for n in range(300))
@@ -449,77 +245,6 @@ async def test_two_at_once_write_no_row_twice(office: Office) -> None:
     assert sorted(counts, key=str) == [{"created": 300}, {"skipped": 300}]
     answer = await office.ask("POST", f"/imports/{one['id']}/execute", json={})
     assert answer.status_code == 409
-
-
-async def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_failure(office: Office) -> None:
-    basic = b"Basic " + b64encode(b"innen1:pw")
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "scheme": "http",
-        "method": "POST",
-        "path": "/api/v1/imports",
-        "raw_path": b"/api/v1/imports",
-        "query_string": b"type=customer",
-        "headers": [(b"authorization", basic), (b"content-length", b"99999")],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2),
-    }
-    before = (await office.ask("GET", "/imports")).json()
-    coming = iter(
-        [
-            {"type": "http.request", "body": customers(customer("Hof Halb")).encode(), "more_body": True},
-            {"type": "http.disconnect"},
-        ]
-    )
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return next(coming)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await office.product(scope, receive, send)
-    assert sent[0]["status"] == 499
-    assert (await office.ask("GET", "/imports")).json() == before
-
-
-async def test_headings_are_kept_in_part(office: Office) -> None:
-    """They stand in every answer about an import; a cell may have 12,000 letters."""
-    book = files.as_xlsx([["Firma", "Ort", *(f"{n} {'x' * 11_000}" for n in range(50))], ["Hof", "Köln"]])
-    answer = await office.upload(book)
-    assert (answer.status_code, len(answer.content) < 50_000) == (201, True)
-
-
-async def test_refusals_say_what_is_wrong(office: Office) -> None:
-    answer = await office.upload("Firma;Firma\r\nA;B\r\n")
-    assert (answer.status_code, answer.json()["rule"]) == (422, "file.twice")
-    for data, rule in (
-        (b"", "file.empty"),
-        (b"1;2\r\n3;4\r\n", "file.header"),
-        (b"Firma;Ort\r\n", "file.empty"),
-    ):
-        answer = await office.upload(data)
-        assert (answer.status_code, answer.json()["rule"]) == (422, rule)
-    headers = {"accept-language": "de", "content-type": "application/octet-stream"}
-    answer = await office.ask("POST", "/imports?type=customer", content=b"%PDF-", headers=headers)
-    assert answer.json()["detail"].startswith("Die Datei ist keine Tabelle")
-    answer = await office.upload(b"x" * (limits.MOST_BYTES + 1))
-    assert answer.status_code == 413
-    assert (await office.upload("Firma;Ort\r\nA;B\r\n", "contract")).status_code == 400
-    assert (await office.ask("GET", "/imports/x")).status_code == 404
-
-
-async def test_files_that_are_broken_in_places(office: Office) -> None:
-    row = customer("Hof Halb", "Ulm")
-    half = f'{customers(row)}"Hof offen;x\r\nHof;kurz\r\n{customer("Hof Ganz", "Hof")}'
-    one = await office.uploaded(half)
-    assert [each["rule"] for each in one["notes"]] == ["note.cut"]
-    told = await office.executed(one["id"])
-    assert told["counts"] == {"created": 2, "wrong": 2}, await office.rows(one["id"])
-    rules = [each["problems"][0]["rule"] for each in await office.rows(one["id"], outcome="wrong")]
-    assert rules == ["row.quote", "row.width"]
 
 
 async def test_an_erasure_takes_every_text(office: Office) -> None:
