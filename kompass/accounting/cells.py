@@ -67,15 +67,14 @@ def text_of(value: Value, column: Column, dialect: Dialect) -> tuple[str, CellEr
     return text, changed
 
 
-def is_unmistakable(column: Column) -> bool:
-    """Whether no cell of the column needs quotes, a guard or a look at its length: see `bare_text`."""
-    plain = column.kind in (CellKind.INTEGER, CellKind.DAY, CellKind.MOMENT)
-    return plain and column.form is None and column.longest is None
-
-
-def bare_text(value: Value, column: Column, dialect: Dialect) -> str:
-    """`text_of` of such a column's values but None. Raises `CellError` for one that it can't hold."""
-    return _WRITERS[column.kind](value, column, dialect)
+def bare_writer(column: Column, dialect: Dialect) -> Callable[[Value, Column, Dialect], str] | None:
+    """What writes the column's values but None if none of them needs quotes, a guard or a look at its length:
+    the same as `text_of`. Raises `CellError` for a value that the column can't hold.
+    """
+    plain = column.kind in (CellKind.INTEGER, CellKind.DAY, CellKind.MOMENT) or (
+        column.kind is CellKind.DECIMAL and dialect.decimal != dialect.delimiter
+    )
+    return _WRITERS[column.kind] if plain and column.form is None and column.longest is None else None
 
 
 def fitted(text: str, dialect: Dialect) -> tuple[str, str]:
@@ -183,8 +182,11 @@ def _read_texts(text: str, column: Column, dialect: Dialect) -> tuple[str, ...]:
     return (*parts, part)
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def _write_json(value: Value, column: Column, dialect: Dialect) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _JSON(value)
 
 
 def _read_json(text: str, column: Column, dialect: Dialect) -> Any:
@@ -201,8 +203,11 @@ def _read_json(text: str, column: Column, dialect: Dialect) -> Any:
 # -- numbers ---------------------------------------------------------------------------------------
 
 
+_NUMBERS = (int, Decimal)
+
+
 def _write_decimal(value: Value, column: Column, dialect: Dialect) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise _kind_error(column)
     number = Decimal(value)
     if not number.is_finite() or number.adjusted() >= DIGITS:
@@ -359,7 +364,7 @@ _MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
 def _write_moment(value: Value, column: Column, dialect: Dialect) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise _kind_error(column)
-    utc = value.astimezone(UTC)
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
     return utc.isoformat(timespec="microseconds").removesuffix("+00:00").removesuffix("000") + "Z"
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from kompass.accounting.cells import LONGEST_CELL, Value, bare_text, fitted, is_unmistakable, text_of
+from kompass.accounting.cells import LONGEST_CELL, Value, bare_writer, fitted, text_of
 from kompass.accounting.formulas import guarded
 from kompass.accounting.problems import CellError, Problem
 from kompass.accounting.profiles import CellKind, Dialect, Profile
@@ -48,7 +48,7 @@ class Writer:
                 LONGEST_CELL // 2 if column.longest is None else column.longest,
                 column.kind is CellKind.TEXT and column.form is None,
                 column.kind is CellKind.DECIMAL,
-                quoting != "all" and is_unmistakable(column),
+                None if quoting == "all" else bare_writer(column, profile.dialect),
             )
             for column in profile.columns
         ]
@@ -122,9 +122,7 @@ class Writer:
         numbers: list[tuple[str, Decimal]] = []
         notes: list[Problem] = []
         refused = False
-        for (column, always, longest, is_text, is_decimal, is_bare), value in zip(
-            self._plan, row, strict=True
-        ):
+        for (column, always, longest, is_text, is_decimal, bare), value in zip(self._plan, row, strict=True):
             if value is None and not column.required:
                 cells.append('""' if always else "")
                 continue
@@ -134,8 +132,10 @@ class Writer:
             try:
                 if value is None:
                     raise CellError("cell.missing", "is needed", "wird gebraucht")
-                if is_bare:
-                    cells.append(bare_text(value, column, dialect))
+                if bare is not None:
+                    cells.append(bare(value, column, dialect))
+                    if is_decimal and isinstance(value, Decimal):
+                        numbers.append((column.heading, value))
                     continue
                 text, changed = text_of(value, column, dialect)
             except CellError as error:

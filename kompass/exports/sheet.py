@@ -18,8 +18,8 @@ from xlsxwriter.worksheet import Worksheet
 if TYPE_CHECKING:
     from xlsxwriter.format import Format
 
-_PLAIN = re.compile(r"[^<>&\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff_]*\Z")
-"""Texts that XML has as they are."""
+is_plain = re.compile(r"(?!\s)[^<>&\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff_]+(?<!\s)\Z").match
+"""Of texts that XML has as they are, without blanks around them."""
 _ESCAPE = re.compile("_(?=x[0-9a-fA-F]{4}_)")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")
 _NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
@@ -31,7 +31,6 @@ class RowSheet(Worksheet):  # type: ignore[misc]  # the library has no types
 
     def begin(self, columns: int) -> None:
         """After the headings: `columns` of them."""
-        self._names = [xl_col_to_name(place) for place in range(columns)]
         self._write_single_row(1)
         self.dim_colmin, self.dim_colmax = 0, columns - 1
 
@@ -40,9 +39,10 @@ class RowSheet(Worksheet):  # type: ignore[misc]  # the library has no types
         self.dim_rowmax = row
         self.fh.write(f'<row r="{row + 1}">{"".join(cells)}</row>')
 
-    def place(self, row: int, column: int) -> str:
-        """Where a cell is: `B2`."""
-        return f"{self._names[column]}{row + 1}"
+
+def names(columns: int) -> list[str]:
+    """Of so many columns; with the row's number, from 1 for the headings, it is a cell's place: `B2`."""
+    return [xl_col_to_name(place) for place in range(columns)]
 
 
 def style(form: Format) -> str:
@@ -68,8 +68,13 @@ def moment(place: str, value: datetime, form: str) -> str:
     return number(place, value.toordinal() - _EPOCH + seconds / 86400, form)
 
 
+def plain(place: str, value: str) -> str:
+    """A text that `is_plain`."""
+    return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
+
+
 def text(place: str, value: str) -> str:
-    if not _PLAIN.match(value):
+    if not is_plain(value):
         value = _ESCAPE.sub("_x005F_", value)
         value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         value = _CONTROL.sub(lambda found: f"_x{ord(found[0]):04X}_", value)

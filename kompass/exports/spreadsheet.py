@@ -36,6 +36,8 @@ FIRST_DAY = date(1900, 3, 1)
 """Before it Excel and LibreOffice disagree by a day, and before 1900 there is none."""
 DIGITS = 15
 """That a number of a spreadsheet has."""
+_NUMBERS = (int, Decimal)
+_NUMERIC = (CellKind.DECIMAL, CellKind.INTEGER)
 _WIDTHS = (8, 60)
 _PIECE = 256 * 1024
 _PLAIN = Dialect(formulas="keep")
@@ -60,6 +62,11 @@ class Spreadsheet:
 
         self.told = Told()
         self._profile = profile
+        names = sheet.names(len(profile.columns))
+        self._places = [
+            (place, name, column)
+            for place, (name, column) in enumerate(zip(names, profile.columns, strict=True))
+        ]
         self._rows = rows
         self._most = most_rows
         self._parts = Path(tempfile.mkdtemp(prefix="xlsx-", dir=directory))
@@ -96,15 +103,7 @@ class Spreadsheet:
             if self._row > self._most:
                 self._finish()
                 self._begin()
-            row = self._rows(jsontext.decode(document.text))
-            self._sheet.add_row(
-                self._row,
-                [
-                    self._cell(place, column, value)
-                    for place, (column, value) in enumerate(zip(self._profile.columns, row, strict=True))
-                    if value is not None
-                ],
-            )
+            self._sheet.add_row(self._row, self._cells(self._rows(jsontext.decode(document.text))))
             self._row += 1
             self.told.rows += 1
         return b""
@@ -152,17 +151,32 @@ class Spreadsheet:
 
     # -- cells -----------------------------------------------------------------------------------
 
-    def _cell(self, place: int, column: Column, value: Value) -> str:
-        at = self._sheet.place(self._row, place)
-        kind = type(value)
-        if kind is str:
-            return self._text(at, place, column, value)  # type: ignore[arg-type]
-        if kind is bool:
-            return self._xml.flag(at, value, self._formats["flag"])  # type: ignore[arg-type]
-        if isinstance(value, int | Decimal) and column.kind in (CellKind.DECIMAL, CellKind.INTEGER):
+    def _cells(self, row: Sequence[Value]) -> list[str]:
+        """Those that aren't empty. Most are plain texts, so they are made here."""
+        cells: list[str] = []
+        widths, number = self._widths, self._row + 1
+        plain, is_plain = self._xml.plain, self._xml.is_plain
+        for (place, name, column), value in zip(self._places, row, strict=True):
+            if value is None:
+                continue
+            if type(value) is str and len(value) <= LONGEST // 2 and is_plain(value):
+                if len(value) > widths[place]:
+                    widths[place] = len(value)
+                cells.append(plain(f"{name}{number}", value))
+            else:
+                cells.append(self._cell(f"{name}{number}", place, column, value))
+        return cells
+
+    def _cell(self, at: str, place: int, column: Column, value: Value) -> str:
+        if isinstance(value, str):
+            return self._text(at, place, column, value)
+        if isinstance(value, bool):
+            return self._xml.flag(at, value, self._formats["flag"])
+        if isinstance(value, _NUMBERS) and column.kind in _NUMERIC:
             return self._number(at, place, column, value)
         if isinstance(value, datetime):
-            value = value.astimezone(UTC)
+            if value.tzinfo is not UTC:
+                value = value.astimezone(UTC)
             if value.date() >= FIRST_DAY:
                 self._widen(place, 23)
                 return self._xml.moment(at, value, self._formats["moment"])
