@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from kompass.server import Product
 from tests.identity.conftest import put_user
-from tests.lexware.test_importing import payments, row
+from tests.lexware.arriving import payments, row
 from tests.lexware.world import docid, get, invoice, put
 
 LOGINS: dict[str, Any] = {"innen1": ("innen1", "pw"), "nobody": None}

@@ -20,7 +20,7 @@ from kompass.lexware import inbox
 from kompass.sync.serving import Sync
 from tests.identity.conftest import ADMIN, put_user
 from tests.in_process import serving
-from tests.lexware.test_importing import payments, row
+from tests.lexware.arriving import payments, row
 from tests.lexware.world import company, invoice, put
 from tests.product import running_product
 

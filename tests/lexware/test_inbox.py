@@ -18,7 +18,7 @@ from kompass.lexware.exchange import Exchange
 from kompass.lexware.inbox import Inbox, InboxError
 from kompass.lexware.targets import Folder, TargetError
 from kompass.server import Product
-from tests.lexware.test_importing import lines, payments, row
+from tests.lexware.arriving import lines, payments, row
 from tests.lexware.world import docid, get, invoice, put
 
 pytestmark = [

@@ -16,8 +16,8 @@ from kompass.lexware.runs import State
 from kompass.privacy.consumers import Consumers
 from kompass.server import Product
 from tests.identity.conftest import put_user
+from tests.lexware.arriving import lines, payments, row
 from tests.lexware.test_exporting import rows
-from tests.lexware.test_importing import lines, payments, row
 from tests.lexware.world import docid, edit, example, exchange, get, invoice, put
 
 pytestmark = [

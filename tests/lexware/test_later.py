@@ -16,7 +16,7 @@ from kompass.lexware.errors import Found, SyncError
 from kompass.lexware.exchange import Exchange
 from kompass.lexware.resolving import Resolution, ResolutionError
 from kompass.server import Product
-from tests.lexware.test_importing import NUMBERS, fresh, lines, payments, row, take, told
+from tests.lexware.arriving import NUMBERS, fresh, lines, payments, row, take, told
 from tests.lexware.world import docid, example, get, invoice, put
 
 pytestmark = [

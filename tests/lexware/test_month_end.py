@@ -16,7 +16,7 @@ from kompass.settings import Settings
 from replication.protocol import jsontext
 from replication.store.values import KeyRange
 from tests.identity.conftest import put_user
-from tests.lexware.test_importing import lines, payments
+from tests.lexware.arriving import lines, payments
 from tests.lexware.world import database_of
 from tests.readstore import harness
 from tests.readstore.world import World

@@ -21,7 +21,7 @@ from kompass.lexware.targets import Folder
 from kompass.server import Product
 from replication.protocol import jsontext
 from tests.identity.conftest import put_user
-from tests.lexware.test_importing import lines, payments
+from tests.lexware.arriving import lines, payments
 from tests.lexware.world import database_of
 
 pytestmark = [
