@@ -30,7 +30,6 @@ _ASKING: Mapping[str, str] = {
     "{} must be a time as 2026-03-01 or 2026-03-01T08:00:00Z.": (
         "{0} muss ein Zeitpunkt sein wie 2026-03-01 oder 2026-03-01T08:00:00Z."
     ),
-    "dryRun is true or false.": "dryRun ist true oder false.",
     "state is one of {}.": "state ist eines von {0}.",
     "state must be one of {}.": "state muss eines von {0} sein.",
     "state must be some of {}, separated by commas.": (
@@ -184,6 +183,12 @@ _OFFICE: Mapping[str, str] = {
     ),
     "Duplicates wait for a decision, in lines {}.": "Über Dubletten ist zu entscheiden, in den Zeilen {0}.",
     "There is no such import.": "Einen solchen Import gibt es nicht.",
+    "There is no such import any more: upload the file again.": (
+        "Diesen Import gibt es nicht mehr: bitte die Datei noch einmal hochladen."
+    ),
+    "The import was read or mapped otherwise meanwhile: look at it again.": (
+        "Der Import wurde inzwischen anders gelesen oder zugeordnet: bitte noch einmal ansehen."
+    ),
     "Something is being done with this import: wait until it is finished.": (
         "An diesem Import wird gerade gearbeitet: bitte warten, bis das fertig ist."
     ),
