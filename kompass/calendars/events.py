@@ -16,6 +16,9 @@ Body = Mapping[str, Any]
 PAST, FUTURE = timedelta(days=90), timedelta(days=400)
 """What lies outside isn't shown."""
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+_YEARS = range(1900, 2200)
+_LONGEST = 24 * 60
+"""Minutes of a meeting."""
 
 _MEETINGS = {
     "first_visit": "Erstbesuch",
@@ -48,8 +51,8 @@ class Event:
 
 def meeting(body: Body, customer: Body | None, location: Body | None) -> Event | None:
     """`customer` and `location`: as far as they may be read; None else."""
-    start, length = moment(body.get("scheduledAt")), body.get("duration")
-    if start is None or not isinstance(length, int):
+    start, length = _time(body.get("scheduledAt")), body.get("duration")
+    if start is None or not isinstance(length, int) or not 0 <= length <= _LONGEST:
         return None
     title = body.get("title")
     kind = _MEETINGS.get(str(body.get("meetingType")), "Termin")
@@ -58,8 +61,8 @@ def meeting(body: Body, customer: Body | None, location: Body | None) -> Event |
     return Event(
         uid=_uid(body),
         summary=f"{summary}: {called}" if called else summary,
-        start=start.astimezone(UTC),
-        end=start.astimezone(UTC) + timedelta(minutes=length),
+        start=start,
+        end=start + timedelta(minutes=length),
         cancelled=body.get("outcome") == "cancelled",
         place=_address(location),
         about=kind,
@@ -132,20 +135,29 @@ def _uid(body: Body) -> str:
 
 
 def _version(body: Body) -> dict[str, Any]:
-    version, changed = body.get("version"), moment(body.get("modifiedAt"))
+    version, changed = body.get("version"), _time(body.get("modifiedAt"))
     return {
         "sequence": version - 1 if isinstance(version, int) and version > 0 else 0,
-        "changed": _EPOCH if changed is None else changed.astimezone(UTC),
+        "changed": _EPOCH if changed is None else changed,
     }
+
+
+def _time(value: object) -> datetime | None:
+    """In UTC; None, as below, for what is none, or lies where no calendar begins or ends."""
+    found = moment(value)
+    if found is None or found.year not in _YEARS:
+        return None
+    return found.astimezone(UTC)
 
 
 def _day(value: object) -> date | None:
     if not isinstance(value, str):
         return None
     try:
-        return date.fromisoformat(value)
+        found = date.fromisoformat(value)
     except ValueError:
         return None
+    return found if found.year in _YEARS else None
 
 
 def _address(location: Body | None) -> str:

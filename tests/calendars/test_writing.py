@@ -104,3 +104,13 @@ def test_only_a_window_of_time_is_shown() -> None:
     for days, shown in ((-92, False), (-89, True), (399, True), (402, False)):
         start = NOW + timedelta(days=days)
         assert events.is_shown(an_event(start=start, end=start + timedelta(hours=1)), today) is shown
+
+
+def test_what_no_calendar_can_hold_takes_no_other_event_along() -> None:
+    """Models take no such values, but whoever writes past the gate can store them."""
+    endless = {**MARKS, "scheduledAt": "2026-11-03T08:00:00Z", "duration": 10**18}
+    assert events.meeting(endless, None, None) is None
+    assert events.tour({**MARKS, "startDate": "2026-11-03", "endDate": "9999-12-31"}) is None
+    due = events.task({**MARKS, "dueDate": "2026-11-03", "modifiedAt": "0001-01-01T00:00:00+14:00"})
+    assert due is not None
+    assert written("x", [due])
