@@ -8,8 +8,9 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,16 +67,18 @@ def archived(
     client: Client, path: str, params: Params, language: str, *, method: str = "GET", quiet: bool
 ) -> Iterator[Archived]:
     """What is answered, a ZIP file. Raises `UsableError` if it is none."""
-    with _room(), tempfile.TemporaryFile() as file:
-        said = {"accept-language": language}
-        with client.stream(path, params, method=method, headers=said) as pieces, Bar(quiet=quiet) as bar:
-            for piece in pieces:
-                file.write(piece)
-                bar("bytes received", file.tell(), None)
+    with ExitStack() as stack:
+        with _room():
+            file = stack.enter_context(tempfile.TemporaryFile())
+            said = {"accept-language": language}
+            with client.stream(path, params, method=method, headers=said) as pieces, Bar(quiet=quiet) as bar:
+                for piece in pieces:
+                    file.write(piece)
+                    bar("bytes received", file.tell(), None)
         try:
             with zipfile.ZipFile(file) as archive:
                 yield Archived(archive)
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, json.JSONDecodeError, KeyError) as error:
             raise UsableError(f"the server's answer can't be read: {error}") from None
 
 
@@ -106,7 +109,8 @@ def write_pieces(target: Path, pieces: Iterator[bytes]) -> None:
     except OSError as error:
         raise UsableError(f"{target} can't be written: {error.strerror}") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _new_directory(target: Path, names: Sequence[str], write: Callable[[str, Path], None]) -> None:
@@ -130,6 +134,7 @@ def _new_directory(target: Path, names: Sequence[str], write: Callable[[str, Pat
 
 def refuse_existing(*targets: Path) -> None:
     """Files are never written over."""
-    there = next((target for target in targets if target.exists()), None)
+    # A folder that nobody may look into has none; writing will tell.
+    there = next((target for target in targets if os.path.lexists(target)), None)
     if there is not None:
         raise UsableError(f"{there} is there already: name another file with --output.")

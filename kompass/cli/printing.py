@@ -12,6 +12,7 @@ import typer
 
 from kompass.cli.asking import asking
 from kompass.cli.errors import UsableError
+from kompass.cli.fetching import refuse_existing
 from kompass.cli.options import HERE, Password, Server, User
 
 
@@ -42,8 +43,8 @@ def print_document(
 ) -> None:
     """Write an offer, a contract or a tour's expense sheet as PDF."""
     on_terminal = str(output) == "-"
-    if not on_terminal and output.exists():
-        raise UsableError(f"{output} is there already: name another file with --output.")
+    if not on_terminal:
+        refuse_existing(output)
     with (
         asking(server, name, password) as client,
         client.stream(_AT[kind].format(id=quote(docid, safe=""))) as pieces,
