@@ -6,8 +6,8 @@ What is in them is what the caller may read. Who took out what is entered into t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from kompass.api.exports import attachment
 from kompass.api.parameters import flag, number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
+from kompass.api.streaming import begun
 from kompass.archives import Archive
 from kompass.exports import gobd
 from kompass.exports.batches import Batches, BatchesError, MeanwhileError
@@ -160,15 +161,7 @@ async def audited(request: Request) -> Response:
     desk = AuditDesk(services.access.database, services.index)
     supplier = Supplier(books.company, books.location)
     pieces = gobd.exchange(view, desk, principal, _exports(request), period, supplier, now)
-    first = await anext(pieces)
-    return StreamingResponse(_all(first, pieces), headers=headers, media_type="application/zip")
-
-
-async def _all(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    async with aclosing(pieces):
-        yield first
-        async for piece in pieces:
-            yield piece
+    return StreamingResponse(await begun(pieces), headers=headers, media_type="application/zip")
 
 
 # -- what is asked for -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from kompass.api import changes, documents
 from kompass.api.authentication import call_of
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_text
 from kompass.api.language import german
-from kompass.api.parameters import only
+from kompass.api.parameters import flag, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.einvoices import matching
@@ -84,9 +84,7 @@ class ImportedInvoice(TypedDict):
 async def imported(request: Request) -> Response:
     """`POST`: the file is the body."""
     only(request, ("dryRun", "supplierId"))
-    dry = request.query_params.get("dryRun", "false")
-    if dry not in {"true", "false"}:
-        raise Problem(400, "dryRun is true or false.")
+    dry = flag(request, "dryRun") is True
     view = await documents.view_of(request)
     services = services_of(request)
     if services.invoices.missing is not None:
@@ -128,7 +126,7 @@ async def imported(request: Request) -> Response:
         notes=[one.grund if german(request) else one.reason for one in notes],
         read=_read(found, terms.format),
     )
-    if dry == "true":
+    if dry:
         return JSONResponse(answer)
     told = [one.grund for one in notes]
     body = document(found, original, str(supplier["_id"]), order, contract, told)

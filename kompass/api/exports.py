@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +28,7 @@ from kompass.api.language import german
 from kompass.api.parameters import flag
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
+from kompass.api.streaming import begun
 from kompass.archives import Archive
 from kompass.exports.encoding import Told
 from kompass.exports.formats import BINARY, KINDS, Format, absent, accepted
@@ -139,15 +140,7 @@ async def _sent(
     headers = attachment(name)
     if request.method == "HEAD":
         return Response(headers=headers, media_type=media_type)
-    first = await anext(pieces, b"")
-
-    async def all_of_them() -> AsyncIterator[bytes]:
-        async with aclosing(pieces):
-            yield first
-            async for piece in pieces:
-                yield piece
-
-    return StreamingResponse(all_of_them(), headers=headers, media_type=media_type)
+    return StreamingResponse(await begun(pieces), headers=headers, media_type=media_type)
 
 
 def _whole_answer(request: Request, whole: Whole, name: str, media_type: str) -> Response:

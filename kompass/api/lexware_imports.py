@@ -17,7 +17,7 @@ from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_text, a_w
 from kompass.api.language import german
 from kompass.api.lexware import allowed
 from kompass.api.lexware_watch import LexwareSkipped
-from kompass.api.parameters import number, only
+from kompass.api.parameters import flag, number, only
 from kompass.api.problems import Problem
 from kompass.audit import Door, acting, of_principal
 from kompass.leases import LeaseLostError
@@ -147,14 +147,13 @@ async def sent(request: Request) -> Response:
     kind, name = query.get("kind"), quoted(query.get("name") or "upload.csv")
     if kind is not None and kind not in _KINDS:
         raise Problem(400, f"kind is one of {', '.join(_KINDS)}.")
-    if query.get("dryRun", "false") not in ("true", "false"):
-        raise Problem(400, "dryRun is true or false.")
+    dry = flag(request, "dryRun") is True
     data = await call_of(request).body(MOST_BYTES)
     with acting(of_principal(principal, Door.REST)):
         try:
             report = await exchange.take(
                 data, name, principal.name, kind=None if kind is None else FileKind(kind),
-                dry_run=query.get("dryRun") == "true",
+                dry_run=dry,
             )  # fmt: skip
         except (BusyError, LeaseLostError) as error:
             raise Problem(409, str(error)) from None

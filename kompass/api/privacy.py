@@ -6,7 +6,6 @@ business.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +19,7 @@ from kompass.api.calendars import calendars_of, forget_gone
 from kompass.api.endpoints import BYTES, Endpoint
 from kompass.api.problems import Problem
 from kompass.api.services import Services, services_of
+from kompass.api.streaming import begun
 from kompass.audit import Door, acting, of_principal
 from kompass.privacy import consents, enrolments
 from kompass.privacy.accounts import Account, Accounts, ActiveUserError
@@ -116,20 +116,14 @@ async def exported(request: Request) -> Response:
     calendars = [] if login is None else await calendars_of(request, login)
     pieces = export(services.gate_now(), Accounts(services.server.store), subject, calendars)
     try:
-        first = await anext(pieces)
+        body = await begun(pieces)
     except UnknownSubjectError:
         raise Problem(404, _UNKNOWN) from None
-
-    async def whole() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
     headers = {
         "content-disposition": 'attachment; filename="export.zip"',
         "x-content-type-options": "nosniff",
     }
-    return StreamingResponse(whole(), media_type="application/zip", headers=headers)
+    return StreamingResponse(body, media_type="application/zip", headers=headers)
 
 
 async def erased(request: Request) -> Response:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -74,7 +74,7 @@ class _Left:
 
 async def export(
     gate: Gate, accounts: Accounts, subject: str, calendars: Sequence[Mapping[str, Any]] = ()
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The pieces of the ZIP file. `calendars`: his subscriptions. Raises `UnknownSubjectError` before the
     first piece.
     """
