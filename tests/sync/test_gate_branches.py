@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path as File
 from typing import Any
 
@@ -16,13 +15,6 @@ from replication.protocol.attachments import StubAttachment
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, parse_rev
 from tests.sync.gate_world import World, customer, customer_body, new, uuid
-
-
-@pytest.fixture
-async def world(tmp_path: File) -> AsyncIterator[World]:
-    world = await World.open(tmp_path)
-    yield world
-    await world.close()
 
 
 async def meanwhile(world: World, **more: Any) -> Path:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from hashlib import md5
-from pathlib import Path as File
 from typing import Any
 
 import orjson
-import pytest
 
 from kompass.sync.refusals import NO_SUCH_DOCUMENT
 from replication.protocol.attachments import InlineAttachment, StubAttachment, digest_of
@@ -16,13 +13,6 @@ from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, new_revision_hash, parse_rev
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body
-
-
-@pytest.fixture
-async def world(tmp_path: File) -> AsyncIterator[World]:
-    world = await World.open(tmp_path)
-    yield world
-    await world.close()
 
 
 async def write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path as File
 from typing import Any
 
@@ -13,13 +12,6 @@ from hypothesis import strategies as st
 from kompass.sync.gate.references import MOST_LEVELS, levels
 from replication.protocol.revisions import Path
 from tests.sync.gate_world import World, contact, contact_body, customer, customer_body, new, uuid
-
-
-@pytest.fixture
-async def world(tmp_path: File) -> AsyncIterator[World]:
-    world = await World.open(tmp_path)
-    yield world
-    await world.close()
 
 
 async def test_children_before_their_parents_in_one_batch(world: World) -> None:
