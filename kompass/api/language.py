@@ -4,7 +4,7 @@ German.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from functools import cache
 
 from starlette.requests import HTTPConnection
@@ -41,18 +41,31 @@ def in_german(text: str) -> str:
     """A text in German; as it is if nobody has translated it."""
     if text in TEXTS or len(text) > _MOST:
         return TEXTS.get(text, text)
-    for pattern, german in _patterns():
-        found = pattern.fullmatch(text)
+    for parts, german in _with_gaps():
+        found = _gaps(parts, text)
         if found is not None:
-            return german.format(*map(in_german, found.groups()))
+            return german.format(*map(in_german, found))
     return text
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Those with gaps, the most particular first."""
-    gaps = [(english.split("{}"), german) for english, german in TEXTS.items() if "{}" in english]
-    gaps.sort(key=lambda one: sum(map(len, one[0])), reverse=True)
-    return tuple(
-        (re.compile("(.+?)".join(map(re.escape, parts)), re.DOTALL), german) for parts, german in gaps
-    )
+def _with_gaps() -> tuple[tuple[Sequence[str], str], ...]:
+    """What stands between the gaps, the most particular first; and the German."""
+    found = [(english.split("{}"), german) for english, german in TEXTS.items() if "{}" in english]
+    return tuple(sorted(found, key=lambda one: sum(map(len, one[0])), reverse=True))
+
+
+def _gaps(parts: Sequence[str], text: str) -> list[str] | None:
+    """What fills them, none of it empty; None if the text is another one. Takes no longer than reading it."""
+    first, *between, last = parts
+    place, end = len(first), len(text) - len(last)
+    if not (text.startswith(first) and text.endswith(last)):
+        return None
+    found = []
+    for part in between:
+        at = text.find(part, place + 1, end)
+        if at < 0:
+            return None
+        found.append(text[place:at])
+        place = at + len(part)
+    return [*found, text[place:end]] if place < end else None

@@ -91,3 +91,9 @@ def test_texts_name_in_german_what_they_name_in_english() -> None:
 def test_which_language_is_read(header: str, wanted: bool) -> None:
     scope = {"type": "http", "headers": [(b"accept-language", header.encode())]}
     assert german(HTTPConnection(scope)) is wanted
+
+
+def test_what_a_text_names_may_have_the_words_that_stand_between() -> None:
+    said = in_german("a must be b, not c must be d, not e.")
+    assert said == "a muss b sein, nicht c must be d, not e."
+    assert in_german(" must be x, not y.") == " must be x, not y."
