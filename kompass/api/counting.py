@@ -37,26 +37,23 @@ class Standing(NamedTuple):
 class Limits:
     """So many requests in any minute: in Redis for all processes, or in memory for this one."""
 
-    def __init__(
-        self, most: int, redis_url: SecretStr | None = None, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, most: int, redis_url: SecretStr | None = None) -> None:
         """`most`: at least 1."""
         self.most = most
         self._item = RateLimitItemPerMinute(most)
-        self._here = Window(most, clock)
+        self._here = Window(most)
         self._redis_url = redis_url
         self._shared: MovingWindowRateLimiter | None = None
-        self._away_until = 0.0
-        self._clock = clock
+        self._away_until = -math.inf
 
     async def ask(self, who: str) -> Standing:
         """Counts a request. Without its Redis each process counts for itself."""
-        if self._redis_url is not None and self._clock() >= self._away_until:
+        if self._redis_url is not None and time.monotonic() >= self._away_until:
             try:
                 async with asyncio.timeout(2 * _ANSWERS):
                     return await asyncio.to_thread(self._ask_redis, who)
             except Exception as error:
-                self._away_until = self._clock() + AWAY_SECONDS
+                self._away_until = time.monotonic() + AWAY_SECONDS
                 log.warning("Redis counts no requests now, so each process does", error=str(error))
         return self._here.ask(who)
 
@@ -73,13 +70,14 @@ class Limits:
             self._shared = MovingWindowRateLimiter(storage)
         allowed = self._shared.hit(self._item, who)
         stats = self._shared.get_window_stats(self._item, who)
-        return _standing(allowed, stats.remaining, stats.reset_time - self._clock())
+        return _standing(allowed, stats.remaining, stats.reset_time - time.time())
 
 
 class Window:
     """So many requests in any minute, in memory."""
 
-    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: one that is never put back, or whoever has asked would wait until it is where it was."""
         self._most = most
         self._clock = clock
         self._asked: dict[str, deque[float]] = {}
