@@ -18,12 +18,13 @@ from kompass.access.channels import Relation
 from kompass.access.principals import Role, known_roles
 from kompass.sync.index import cards, schema, touching
 from kompass.sync.index.feed import FeedReader, FeedRow
-from kompass.sync.index.keeping import Step, StoredParents, StoredRelations
+from kompass.sync.index.keeping import Step
 from kompass.sync.index.listing import MINE, SEES
 from kompass.sync.index.people import Person, person
 from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import MatrixRules, Rules
 from kompass.sync.index.second_look import Disagreements, SecondLook, StatedRoles
+from kompass.sync.index.stored import StoredParents, StoredRelations
 from kompass.sync.index.touched import Touched, touched_in
 from kompass.sync.index.waiting import Wakers
 from kompass.sync.positions import position

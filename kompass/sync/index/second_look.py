@@ -14,15 +14,10 @@ import structlog
 
 from kompass.access.channels import Relation
 from kompass.access.principals import Role
-from kompass.sync.index.keeping import (
-    MOST_GENERATIONS,
-    USER_PREFIX,
-    StoredParents,
-    StoredRelations,
-    record_of,
-)
+from kompass.sync.index.keeping import MOST_GENERATIONS, USER_PREFIX, record_of
 from kompass.sync.index.remembering import is_lasting
 from kompass.sync.index.rules import Rules
+from kompass.sync.index.stored import StoredParents, StoredRelations
 from replication.protocol import jsontext
 from replication.store.sqlite import Reading
 from replication.store.values import Document
