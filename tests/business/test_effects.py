@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from kompass.access.companions import companion_id
-from kompass.access.principals import Role
-from kompass.audit.reading import Query
 from kompass.domain.effects import effect_id
 from kompass.domain.sealing import is_intact
-from kompass.sync.audit_desk import AuditDesk
 from kompass.sync.conflicts.desk import Answer, ConflictDesk
-from tests.audit.world import entries, entries_of
 from tests.business.documents import body, change, docid, offer, opportunity, push_new
+from tests.business.offers import CONTRACT, OFFER, OPPORTUNITY, all_of, has_offer
 from tests.sync.gate_world import World, customer, customer_body, new
-
-OFFER = docid("offer", 1)
-OPPORTUNITY = docid("opportunity", 1)
-CONTRACT = effect_id("contract", OFFER, "accepted")
-
-
-async def has_offer(world: World) -> None:
-    await push_new(
-        world, "gf1", customer(1), customer_body("adm1") | {"createdBy": "gf1", "modifiedBy": "gf1"}
-    )
-    await push_new(world, "gf1", OPPORTUNITY, opportunity())
-    await push_new(world, "gf1", OFFER, offer())
-    await change(world, "gf1", OFFER, status="sent")
-
-
-async def all_of(world: World, doctype: str) -> list[dict[str, Any]]:
-    found = []
-    with world.database.reading() as reading:
-        rows: Any = reading.connection.execute(
-            "SELECT id FROM business_docs WHERE type = ? ORDER BY num", (doctype,)
-        )
-        for (one,) in rows.fetchall():
-            found.append(await world.live(one))
-    return found
 
 
 async def test_an_accepted_offer_wins_its_opportunity_and_drafts_a_contract(world: World) -> None:
@@ -343,149 +314,3 @@ async def test_a_project_leaves_a_contract_alone_that_is_not_signed(world: World
     assert contract is not None
     assert contract["status"] == "draft"
     assert "projectId" not in contract
-
-
-# -- possible duplicates -----------------------------------------------------------------------
-
-ADDRESS = {"street": "Hauptstr.", "streetNumber": "5", "zipCode": "32257", "city": "Bünde"}
-
-
-async def told_of_duplicates(world: World) -> list[tuple[str, str, list[str]]]:
-    """(who, of which customer, with which others)."""
-    return [
-        (one["recipientId"], one["documentId"], one["otherDocumentIds"])
-        for one in await all_of(world, "notification")
-        if one["notificationType"] == "DUPLICATE"
-    ]
-
-
-async def test_the_office_is_told_of_possible_duplicates_once(world: World) -> None:
-    one = customer_body("adm1", email="info@hof.example", companyName="Hof Eins", billingAddress=ADDRESS)
-    await push_new(world, "adm1", customer(1), one)
-    assert await told_of_duplicates(world) == []
-    other = customer_body("adm2", email="INFO@hof.example ", companyName="Anders")
-    await push_new(world, "adm2", customer(2), other)
-    assert await told_of_duplicates(world) == [("innen1", customer(2), [customer(1)])]
-    (told,) = await all_of(world, "notification")
-    assert not {"title", "message"} & told.keys()
-    assert "Hof" not in str(told)
-    # What has nothing to do with it tells nobody again; another address that is nearly the same does.
-    await change(world, "adm2", customer(2), phone="05223 1")
-    assert len(await told_of_duplicates(world)) == 1
-    near = {**ADDRESS, "street": "Hauptstraße", "city": "Buende"}
-    await change(world, "adm2", customer(2), email="a@b.example", companyName="Hof Ein", billingAddress=near)
-    assert await told_of_duplicates(world) == [("innen1", customer(2), [customer(1)])] * 2
-
-
-async def test_the_whole_office_is_told_and_nobody_else(world: World) -> None:
-    await world.set_roles("innen2", {Role.INNEN})
-    await world.set_roles("innen3", {Role.INNEN})
-    await world.put("user-innen3", {"type": "user", "name": "innen3", "roles": ["INNEN"], "active": False})
-    for number in (1, 2):
-        await push_new(world, "adm1", customer(number), customer_body("adm1", email="info@hof.example"))
-    told = await told_of_duplicates(world)
-    assert sorted(person for person, _, _ in told) == ["innen1", "innen2"]
-
-
-async def test_whoever_is_forgotten_is_nobody_s_duplicate(world: World) -> None:
-    for number in (1, 2):
-        await world.has_customer(number, companyName=f"Gelöschter Kunde #{number}", anonymized=number == 1)
-    await change(world, "adm1", customer(2), companyName="Gelöschter Kunde #3")
-    assert await told_of_duplicates(world) == []
-
-
-async def test_imports_tell_nobody_of_duplicates(world: World) -> None:
-    for number in (1, 2, 3):
-        await world.has_customer(number, email="info@hof.example")
-    assert await told_of_duplicates(world) == []
-
-
-# -- what the chain of writes says of it ---------------------------------------------------------
-
-
-def because(entry: dict[str, Any]) -> tuple[Any, ...]:
-    cause = entry.get("cause") or {}
-    return entry.get("origin"), cause.get("document"), cause.get("revision"), cause.get("person")
-
-
-async def test_each_effect_names_the_document_the_revision_and_the_person(world: World) -> None:
-    await has_offer(world)
-    await push_new(world, "gf1", docid("offer", 2), offer())
-    await change(world, "gf1", docid("offer", 2), status="sent")
-    await change(world, "gf1", OFFER, status="accepted")
-    pushed = next(one for one in entries_of(world, OFFER) if one["after"][:2] == "5-")
-    assert (pushed["origin"], pushed["who"], pushed.get("cause")) == ("pushed", "gf1", None)
-    settled = next(one for one in entries_of(world, OFFER) if one["before"] == pushed["after"])
-    assert because(settled) == ("settled", OFFER, pushed["after"], "gf1")
-    expected = ("accepted", OFFER, settled["after"], "gf1")
-    for effect in (CONTRACT, OPPORTUNITY, docid("offer", 2)):
-        assert expected in map(because, entries_of(world, effect)), effect
-    assert expected in map(because, entries_of(world, OFFER))
-
-
-async def test_everything_the_server_makes_names_what_it_follows_from(world: World) -> None:
-    await has_offer(world)
-    await push_new(world, "gf1", docid("user-task", 1), body("user_task", title="Anruf", assignedTo="adm1"))
-    await push_new(world, "gf1", docid("project", 1), project())
-    await push_new(world, "gf1", docid("time-entry", 1), worked("gf1"))
-    await change(world, "gf1", docid("time-entry", 1), endTime="2026-03-01T11:00:00.000Z")
-    await push_new(world, "gf1", docid("project-cost", 1), cost())
-    await change(world, "gf1", OFFER, status="accepted")
-    made = [one for one in entries(world) if one.get("origin") in MADE]
-    assert {one["type"] for one in made} >= {"notification", "time_entry_cost", "project_costs", "offer"}
-    written = {(one["document"], one["after"]) for one in entries(world) if "after" in one}
-    for one in made:
-        cause = one["cause"]
-        assert (cause["document"], cause["revision"]) in written, one
-        assert cause["person"] == one["who"]
-
-
-MADE = frozenset({"settled", "derived", "accepted", "assigned", "expired", "attended", "visit"})
-
-
-def project() -> dict[str, Any]:
-    return body("project", customerId=customer(1), projectName="Umbau", status="planning", budget=1000)
-
-
-def worked(user: str) -> dict[str, Any]:
-    return body(
-        "time_entry",
-        user,
-        userId=user,
-        projectId=docid("project", 1),
-        startTime="2026-03-01T09:00:00.000Z",
-        endTime="2026-03-01T10:00:00.000Z",
-        status="completed",
-    )
-
-
-def cost() -> dict[str, Any]:
-    return body(
-        "project_cost",
-        projectId=docid("project", 1),
-        costType="material",
-        status="received",
-        quantity=1,
-        unitPriceEur=100,
-        taxRate=0.19,
-    )
-
-
-async def test_who_may_not_read_the_cause_is_not_told_of_it(world: World) -> None:
-    """The day of a customer's last visit stays everybody's; what was said there is its author's now."""
-    await has_offer(world)
-    visit = body("activity", "adm1", customerId=customer(1), activityType="visit", date="2026-03-01")
-    await push_new(world, "adm1", docid("activity", 1), visit)
-    desk = AuditDesk(world.database, world.index)
-    docid_of_visit = companion_id("customer_visit", customer(1))
-
-    def told(user: str) -> Any:
-        page = desk.page(world.people[user], Query(document=docid_of_visit), 10)
-        return [shown.entry["cause"] for shown in page.entries]
-
-    cause = {"document": docid("activity", 1), "person": "adm1"}
-    for user in ("adm1", "gf1"):
-        assert [{**one, "revision": None} for one in told(user)] == [{**cause, "revision": None}], user
-    await change(world, "adm1", docid("activity", 1), private=True)
-    assert told("gf1") == [None]
-    assert told("adm1") != [None]

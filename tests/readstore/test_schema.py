@@ -17,7 +17,7 @@ from kompass.readstore.names import LIVE
 from kompass.readstore.place import Server
 from kompass.readstore.sink import PostgresSink
 from tests.readstore import harness
-from tests.readstore.test_star import customer
+from tests.readstore.star import customer
 from tests.readstore.world import World
 
 pytestmark = pytest.mark.slow
