@@ -11,9 +11,10 @@ import structlog
 from kompass.access.lexware import AUTHOR
 from kompass.audit import Actor, Door, acting_as
 from kompass.jobs.schedules import Schedule, previous
+from kompass.leases import held
 from kompass.lexware import runs
 from kompass.lexware.exchange import SCHEDULE, BusyError, Exchange
-from kompass.lexware.store import LexwareStoreError
+from kompass.lexware.store import LexwareStore, LexwareStoreError
 from kompass.settings_values import NEVER
 
 LOOK = 20.0
@@ -25,6 +26,8 @@ WATCH = 900.0
 DAY = 86_400.0
 MISSED = DAY
 """What was missed for longer isn't made up for: the next time comes soon enough."""
+APART = 3_600.0
+"""Seconds by which the clock of another process may be ahead."""
 
 log = structlog.get_logger(__name__)
 
@@ -84,19 +87,32 @@ class Keeper:
             await self._due("import", settings.lexware_import, self._import)
 
     async def _due(self, name: str, cron: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Does it if its time has come since it was done last; the first time is the next one."""
+        """Does it if its time has come since it was done last; the first time is the next one. One of several
+        processes does it.
+        """
         if cron == NEVER:
             return
         store = await asyncio.to_thread(self.exchange.opened)
+        schedule = Schedule(name, cron)
+        if await asyncio.to_thread(self._time, store, schedule) is None:
+            return  # without a lease, which would be written anew at each look
+        async with held(store, f"schedule {name}") as lease:
+            time = None if lease is None else await asyncio.to_thread(self._time, store, schedule)
+            if time is None:
+                return
+            at, is_missed = time
+            if is_missed:
+                await work()
+            await asyncio.to_thread(store.note, f"schedule.{name}", {"at": at})
+
+    def _time(self, store: LexwareStore, schedule: Schedule) -> tuple[float, bool] | None:
+        """When its time came, and whether it is to be done then; None if that was noted. Blocks."""
         now = self.exchange.now().timestamp()
-        at = previous(Schedule(name, cron), now)
-        noted = await asyncio.to_thread(store.noted, f"schedule.{name}")
-        done = noted[1]["at"] if noted is not None else None
-        if done is not None and at <= done <= now:
-            return  # one that lies ahead was noted by a clock that was wrong
-        if done is not None and now - at < MISSED:
-            await work()
-        await asyncio.to_thread(store.note, f"schedule.{name}", {"at": at})
+        at, noted = previous(schedule, now), store.noted(f"schedule.{schedule.name}")
+        # What lies further ahead than clocks of processes are apart a clock has noted that was wrong.
+        if noted is not None and at <= noted[1]["at"] <= now + APART:
+            return None
+        return at, noted is not None and now - at < MISSED
 
     async def _export(self) -> None:
         await self.exchange.export_all(SCHEDULE)

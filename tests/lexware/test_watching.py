@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from kompass.jobs.judging import ZONE
 from kompass.jobs.schedules import Schedule, previous
 from kompass.leases import held
 from kompass.lexware import delivering, keeping, mirroring, runs
@@ -22,7 +25,7 @@ from kompass.server import Product
 from replication.protocol import jsontext
 from tests.identity.conftest import put_user
 from tests.lexware.arriving import lines, payments
-from tests.lexware.world import database_of
+from tests.lexware.world import database_of, exchange
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -96,6 +99,38 @@ async def test_a_clock_that_ran_ahead_puts_off_no_export(one: Exchange) -> None:
     one.now = lambda: evening + timedelta(days=1)
     await keeper.look()
     assert [run.mode for run in runs.listed(one.opened())] == ["due"] * 4
+
+
+async def test_a_process_whose_clock_is_behind_exports_nothing_again(
+    product: Product, one: Exchange, tmp_path: Path
+) -> None:
+    pytest.importorskip("croniter")
+    other = exchange(product, tmp_path)
+    first, second = Keeper(one), Keeper(other)
+    two = one.now().astimezone(ZONE).replace(hour=2, minute=0, second=5)
+    one.now = lambda: two - timedelta(hours=1)
+    await first.look()
+    for seconds in range(0, 90, 20):
+        one.now = lambda seconds=seconds: two + timedelta(seconds=seconds)  # type: ignore[misc]
+        other.now = lambda seconds=seconds: two + timedelta(seconds=seconds - 60)  # type: ignore[misc]
+        await first.look()
+        await second.look()
+    other.close()
+    assert [run.kind for run in runs.listed(one.opened())] == ["contracts", "customers"]
+
+
+async def test_two_processes_that_look_at_the_same_moment_export_the_night_once(
+    product: Product, one: Exchange, tmp_path: Path
+) -> None:
+    pytest.importorskip("croniter")
+    other = exchange(product, tmp_path)
+    evening = one.now().astimezone(ZONE).replace(hour=20)
+    one.now = other.now = lambda: evening
+    await Keeper(one).look()
+    one.now = other.now = lambda: evening + timedelta(days=1)
+    await asyncio.gather(Keeper(one).look(), Keeper(other).look())
+    other.close()
+    assert [run.kind for run in runs.listed(one.opened())] == ["contracts", "customers"]
 
 
 @pytest.mark.parametrize(
