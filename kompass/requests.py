@@ -21,6 +21,8 @@ from kompass.sqlfile import Late, SqlFile, fetch
 KEPT_SECONDS = 24 * 3600
 LEASE_SECONDS = 60
 """After that whoever began is thought to be dead."""
+_APART = 300
+"""Seconds by which the clock of whoever began may be ahead; one further ahead was wrong."""
 _SWEPT = 100
 """Keys that are dropped at a time because their day is over."""
 
@@ -81,8 +83,8 @@ class Requests:
 
     def begin(self, mark: bytes, digest: bytes) -> tuple[Standing, Sequence[Kept | None]]:
         """Takes the key for a while, unless somebody has it or everything was done. With what was done."""
-        now = self._clock()
         with self._late.opened().writing() as connection:
+            now = self._clock()  # only now: whoever had the turn before has a lease from then on
             connection.execute(
                 "DELETE FROM requests WHERE mark IN (SELECT mark FROM requests WHERE begun < ? LIMIT ?)",
                 (now - KEPT_SECONDS, _SWEPT),
@@ -104,7 +106,7 @@ class Requests:
             outcomes = [] if text is None else [one and Kept(*one) for one in orjson.loads(text)]
             if outcomes and all(outcomes):
                 return Standing.AGAIN, outcomes
-            if now < leased <= now + LEASE_SECONDS:
+            if now < leased <= now + LEASE_SECONDS + _APART:
                 return Standing.RUNNING, ()
             connection.execute("UPDATE requests SET leased = ? WHERE mark = ?", (now + LEASE_SECONDS, mark))
             return Standing.AGAIN, outcomes
@@ -123,6 +125,7 @@ class Requests:
             connection.execute("UPDATE requests SET leased = 0 WHERE mark = ?", (mark,))
 
     def forget(self, mark: bytes) -> None:
-        """Nothing was done."""
+        """Nothing was done by whoever began. If he was thought to be dead, another one may have done it."""
         with self._late.opened().writing() as connection:
-            connection.execute("DELETE FROM requests WHERE mark = ?", (mark,))
+            query = "DELETE FROM requests WHERE mark = ? AND leased = begun + ?"
+            connection.execute(query, (mark, LEASE_SECONDS))

@@ -218,8 +218,34 @@ def test_who_died_keeps_nobody_waiting_for_ever(pair: tuple[Requests, Requests],
     assert other.begin(MARK, DIGEST) == (Standing.AGAIN, [])
     other.release(MARK)
     assert one.begin(MARK, DIGEST)[0] is Standing.AGAIN
+
+
+def test_the_key_of_what_was_refused_is_free(pair: tuple[Requests, Requests]) -> None:
+    one, other = pair
+    one.begin(MARK, DIGEST)
     one.forget(MARK)
     assert other.begin(MARK, b"other")[0] is Standing.NEW
+
+
+def test_a_clock_that_is_behind_lets_nobody_begin_what_another_works_on(
+    pair: tuple[Requests, Requests], now: list[float]
+) -> None:
+    assert pair[0].begin(MARK, DIGEST)[0] is Standing.NEW
+    for seconds in (0.01, 60):
+        now[0] -= seconds
+        assert pair[1].begin(MARK, DIGEST)[0] is Standing.RUNNING
+
+
+def test_who_was_thought_dead_and_is_refused_takes_no_key_from_who_went_on(
+    pair: tuple[Requests, Requests], now: list[float]
+) -> None:
+    one, other = pair
+    one.begin(MARK, DIGEST)
+    now[0] += LEASE_SECONDS + 1
+    assert other.begin(MARK, DIGEST) == (Standing.AGAIN, [])
+    one.forget(MARK)
+    other.finish(MARK, [DONE])
+    assert one.begin(MARK, DIGEST) == (Standing.AGAIN, [DONE])
 
 
 def test_a_clock_that_was_ahead_keeps_nobody_waiting(
