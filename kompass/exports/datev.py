@@ -22,7 +22,7 @@ from kompass.accounting.datev.files import (
     party_rows,
 )
 from kompass.accounting.datev.header import Header
-from kompass.accounting.datev.parties import Party, of_customer, of_supplier
+from kompass.accounting.datev.parties import Owners, Party, debtor, of_customer, of_supplier
 from kompass.accounting.datev.validating import validate
 from kompass.accounting.problems import Problem
 from kompass.accounting.writing import Writer
@@ -93,7 +93,7 @@ async def bookings(view: PersonalDatabase, period: Period, chart: Chart, problem
     """What is booked of a period."""
     named = Named(view)
     found: list[Found] = []
-    theirs: dict[str, object] = {}
+    owners: Owners | None = None
     for name, day in _DAYS.items():
         doctype = RESOURCES[name].type
         days = [(f"{day}.gte", period.first.isoformat()), (f"{day}.lte", period.last.isoformat())]
@@ -102,11 +102,14 @@ async def bookings(view: PersonalDatabase, period: Period, chart: Chart, problem
             async with aclosing(_bodies(view, name, given)) as read:
                 async for bodies in read:
                     await named.known(_needed(bodies))
+                    if owners is None and doctype == "invoice":
+                        owners = await _owners(view, chart)
                     for body in bodies:
                         booked, docid = _booked(doctype, body, named, chart), str(body["_id"])
-                        if doctype == "invoice" and isinstance(booked, Booking):
-                            owner = theirs.setdefault(booked.account, body.get("customerId"))
-                            booked = booked if owner == body.get("customerId") else _shared(booked, body)
+                        if owners is not None and doctype == "invoice" and isinstance(booked, Booking):
+                            customer = str(body.get("customerId"))
+                            is_his = owners.owner(booked.account, customer) == customer
+                            booked = booked if is_his else _shared(booked, body)
                         if isinstance(booked, Problem):
                             problems.add(doctype, docid, booked)
                         else:
@@ -126,10 +129,22 @@ def due(found: Sequence[Found], before: Mapping[str, Before], problems: Problems
 def _shared(booking: Booking, invoice: Body) -> Problem:
     return Problem(
         "booking.shared",
-        f"belongs on account {booking.account}, on which another customer of the period is booked",
-        f"gehört auf Konto {booking.account}, auf dem schon ein anderer Kunde des Zeitraums gebucht ist",
+        f"belongs on account {booking.account}, which another customer has",
+        f"gehört auf Konto {booking.account}, das ein anderer Kunde hat",
         value=str(invoice.get("invoiceNumber")),
     )
+
+
+async def _owners(view: PersonalDatabase, chart: Chart) -> Owners:
+    """Who has which account, whoever has bookings: the same as in the file of debtors."""
+    owners = Owners(chart)
+    async with aclosing(_bodies(view, "customers", ())) as read:
+        async for bodies in read:
+            for body in bodies:
+                if (account := debtor(body, chart)) is not None:
+                    owners.owner(account, str(body["_id"]))
+            await asyncio.sleep(0)
+    return owners
 
 
 async def _bodies(
@@ -225,19 +240,19 @@ def _left_out(writer: Writer) -> dict[int, Problem]:
 async def parties(view: PersonalDatabase, chart: Chart, problems: Problems) -> list[tuple[Party, str, str]]:
     """Customers and suppliers that have an account, each with the type and the id of its document."""
     found: list[tuple[Party, str, str]] = []
-    taken: dict[str, str] = {}
+    owners, names = Owners(chart), dict[str, str]()
     for name, make in (("customers", of_customer), ("suppliers", of_supplier)):
         doctype = RESOURCES[name].type
         async with aclosing(_bodies(view, name, ())) as read:
             async for bodies in read:
                 for body in bodies:
                     party, docid = make(body, chart), str(body["_id"])
-                    if isinstance(party, Party) and party.account in taken:
-                        party = _taken(party, taken[party.account])
+                    if isinstance(party, Party) and (owner := owners.owner(party.account, docid)) != docid:
+                        party = _taken(party, names.get(owner, owner))
                     if isinstance(party, Problem):
                         problems.add(doctype, docid, party)
                     else:
-                        taken[party.account] = party.name
+                        names[docid] = party.name
                         found.append((party, doctype, docid))
                 await asyncio.sleep(0)
     return found

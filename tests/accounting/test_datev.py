@@ -35,7 +35,7 @@ from kompass.accounting.datev.files import (
     party_rows,
 )
 from kompass.accounting.datev.header import Header
-from kompass.accounting.datev.parties import Party, of_customer, of_supplier
+from kompass.accounting.datev.parties import Owners, Party, of_customer, of_supplier
 from kompass.accounting.datev.party_description import PARTY
 from kompass.accounting.datev.validating import validate
 from kompass.accounting.problems import Problem
@@ -426,6 +426,12 @@ def test_whoever_has_no_account_is_told() -> None:
     assert isinstance(found, Problem)
     assert not isinstance(of_supplier(JOINER, chart("03")), Problem)
     assert not isinstance(of_customer(DAIRY, chart("03")), Problem)
+
+
+def test_an_account_that_the_chart_gives_to_somebody_is_nobody_else_s() -> None:
+    owners = Owners(standard("03").model_copy(update={"parties": {"customer-2": "10042"}}))
+    assert owners.owner("10042", "customer-1") == "customer-2"
+    assert [owners.owner("10043", one) for one in ("customer-3", "customer-1")] == ["customer-3"] * 2
 
 
 def test_the_header_is_the_published_sample() -> None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from kompass.accounting.datev.charts import Chart, rate_of
-from kompass.accounting.datev.parties import HOME, country_of
+from kompass.accounting.datev.parties import HOME, country_of, debtor
 from kompass.accounting.problems import Problem
 from kompass.domain.money import amount
 
@@ -62,7 +62,7 @@ def of_invoice(invoice: Body, amounts: Body, customer: Body, chart: Chart) -> Bo
         )
     if not gross:
         return _nothing(number)
-    account = _party(str(customer.get("_id")), str(customer.get("customerNumber") or ""), chart)
+    account = debtor(customer, chart)
     if account is None:
         return _problem("booking.debtor", number, "customerNumber")
     rate = rate_of(abs(net), abs(tax))
@@ -167,10 +167,6 @@ def _rated(table: Mapping[str, _T], rate: Decimal | None) -> _T | None:
     if rate is None:
         return None
     return next((found for text, found in table.items() if Decimal(text) == rate), None)
-
-
-def _party(docid: str, number: str, chart: Chart) -> str | None:
-    return chart.parties.get(docid) or chart.debtors.of(number)
 
 
 def _day(value: object) -> date | None:

@@ -63,9 +63,26 @@ class Party:
         return f"{street[: max(0, longest - len(number) - 1)].rstrip()} {number}" if number else street
 
 
+class Owners:
+    """Whose an account is: of whoever the chart gives it to, else of whoever is asked about first."""
+
+    def __init__(self, chart: Chart) -> None:
+        self._owners = {account: docid for docid, account in chart.parties.items()}
+
+    def owner(self, account: str, docid: str) -> str:
+        """The id of the customer or supplier. `docid`: of one who would have it."""
+        return self._owners.setdefault(account, docid)
+
+
+def debtor(customer: Body, chart: Chart) -> str | None:
+    """A customer's account; None if the chart gives him none, and his number makes none."""
+    number = str(customer.get("customerNumber") or "")
+    return chart.parties.get(str(customer.get("_id"))) or chart.debtors.of(number)
+
+
 def of_customer(customer: Body, chart: Chart) -> Party | Problem:
     number = str(customer.get("customerNumber") or "")
-    account = chart.parties.get(str(customer.get("_id"))) or chart.debtors.of(number)
+    account = debtor(customer, chart)
     if account is None:
         last = chart.debtors.last - chart.debtors.first
         return Problem(

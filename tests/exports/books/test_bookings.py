@@ -172,16 +172,18 @@ async def test_debtors_are_all_customers_with_a_number(company: Company) -> None
 
 
 async def test_nobody_is_booked_on_the_account_of_somebody_else(company: Company) -> None:
-    other = stored("customer", 61, customerNumber="KD-42", companyName="Molkerei", vatNumber=None)
+    later = {"createdAt": "2026-11-20T08:00:00.000Z", "vatNumber": None}
+    other = stored("customer", 61, customerNumber="KD-42", companyName="Molkerei", **later)
     await company.put(other)
-    for number, customer in ((61, {}), (62, {"customerId": other["_id"]})):
-        for body in invoice(number, "2026-06-01", (100, 19, 119), status="sent", **customer):
+    for number, day, customer in ((61, "01", {}), (62, "02", {"customerId": other["_id"]})):
+        for body in invoice(number, f"2026-06-{day}", (100, 19, 119), status="sent", **customer):
             await company.put(body)
-    june = {"from": "2026-06-01", "to": "2026-06-30", "dry_run": "true"}
-    told = (await company.ask("datev/bookings", june)).json()
-    shared = [one for one in told["problems"] if one["rule"] == "booking.shared"]
-    assert (told["files"][0]["rows"], len(shared)) == (1, 1)
-    assert "account 10042, on which another customer" in shared[0]["reason"]
+    for first, last, rows in (("01", "30", 1), ("02", "02", 0)):  # also if he alone has an invoice
+        days = {"from": f"2026-06-{first}", "to": f"2026-06-{last}", "dry_run": "true"}
+        told = (await company.ask("datev/bookings", days)).json()
+        shared = [one["reason"] for one in told["problems"] if one["rule"] == "booking.shared"]
+        assert sum(file["rows"] for file in told["files"]) == rows
+        assert shared == ["belongs on account 10042, which another customer has"]
     accounts = (await company.ask("datev/accounts", {"dry_run": "true"})).json()
     assert [one["rule"] for one in accounts["problems"]] == ["party.taken", "party.number"]
 
