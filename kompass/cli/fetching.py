@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from kompass.cli.errors import UsableError
 from kompass.cli.progress import Bar
@@ -69,17 +69,24 @@ def archived(
     """What is answered, a ZIP file. Raises `UsableError` if it is none."""
     with ExitStack() as stack:
         with _room():
-            file = stack.enter_context(tempfile.TemporaryFile())
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the stack
+            stack.callback(_let_go, file)
             said = {"accept-language": language}
             with client.stream(path, params, method=method, headers=said) as pieces, Bar(quiet=quiet) as bar:
                 for piece in pieces:
                     file.write(piece)
                     bar("bytes received", file.tell(), None)
+            file.flush()
         try:
             with zipfile.ZipFile(file) as archive:
                 yield Archived(archive)
         except (zipfile.BadZipFile, zlib.error, json.JSONDecodeError, KeyError) as error:
             raise UsableError(f"the server's answer can't be read: {error}") from None
+
+
+def _let_go(file: IO[bytes]) -> None:
+    with suppress(OSError):  # what it still held, for a disk that is full
+        file.close()
 
 
 @contextmanager
