@@ -24,7 +24,7 @@ from kompass.api.authentication import caller_with
 from kompass.api.documents import view_of
 from kompass.api.endpoints import BYTES, Endpoint, Parameter, a_flag, a_number, a_word
 from kompass.api.exports import attachment
-from kompass.api.parameters import flag, number, only
+from kompass.api.parameters import MOST_POSITION, flag, number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.api.streaming import begun
@@ -117,7 +117,7 @@ async def listed(request: Request) -> Response:
     caller_with(request, Role.GF, Role.BUCH)
     only(request, ("limit", "before"))
     limit = number(request, "limit", 50, 1, 200)
-    before = number(request, "before", 10**15, 1, 10**15)
+    before = number(request, "before", MOST_POSITION, 1, MOST_POSITION)
     with _told():
         found = await asyncio.to_thread(
             lambda: list(_batches(request).listed(before=before, limit=limit + 1))
@@ -309,7 +309,7 @@ ROUTES = [
         answer=DatevBatches,
         parameters=(
             a_number("limit", 1, 200, 50),
-            a_number("before", 1, 10**15, about="`next` of the page before."),
+            a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
         ),
     ),
     Endpoint(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,8 +24,17 @@ _IN_PATH = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _KINDS: Mapping[str | None, Json] = {
     None: {"type": "string", "minLength": 1, "maxLength": 200},
     "path": {"type": "string", "minLength": 1, "maxLength": 500},
-    "int": {"type": "integer", "minimum": 1, "maximum": 10**15},
+    "number": {"type": "integer", "minimum": 1, "maximum": 10**15 - 1},
 }
+
+
+class _Number(IntegerConvertor):
+    """`{num:number}` in a path: more digits name nothing, and no store could look for it."""
+
+    regex = "[0-9]{1,15}"
+
+
+register_url_convertor("number", _Number())
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,8 +280,8 @@ ROUTES = [
             a_number("limit", 1, 200, 50),
         ),
     ),
-    Endpoint("GET", "/feed/dead/{num:int}", shown, "One", answer=DeadLetter),
-    Endpoint("DELETE", "/feed/dead/{num:int}", dropped, "The copy goes without it"),
-    Endpoint("POST", "/feed/dead/{num:int}/replay", replayed, "It is tried again", status=202),
+    Endpoint("GET", "/feed/dead/{num:number}", shown, "One", answer=DeadLetter),
+    Endpoint("DELETE", "/feed/dead/{num:number}", dropped, "The copy goes without it"),
+    Endpoint("POST", "/feed/dead/{num:number}/replay", replayed, "It is tried again", status=202),
     Endpoint("POST", "/feed/rebuilds/{sink}", rebuilt, "The copy is made anew", status=202),
 ]

@@ -291,6 +291,11 @@ _PEOPLE: Mapping[str, str] = {
         "Der Name eines Empfängers hat kleine Buchstaben, Ziffern, Punkte und Bindestriche, höchstens 64."
     ),
     "There is no ticket {}.": "Den Löschauftrag {0} gibt es nicht.",
+    '{} can still log in. Disable the user first (PATCH /api/v1/users/{} with "active": false, or in'
+    " Keycloak), and erase him when his devices have sent what they hold.": (
+        '{0} kann sich noch anmelden. Bitte erst sperren (PATCH /api/v1/users/{1} mit "active": false, oder'
+        " in Keycloak), und löschen, wenn seine Geräte gesendet haben, was sie noch haben."
+    ),
     "There is a legal hold on {}: nothing is erased before GF lifts it.": (
         "Auf {0} liegt eine Aufbewahrungspflicht: nichts wird gelöscht, bevor GF sie aufhebt."
     ),
@@ -423,6 +428,11 @@ _PROTOCOL: Mapping[str, str] = {
     "Content-Type must be application/json": "Content-Type muss application/json sein.",
     "Request body must be a JSON object": "Der Inhalt muss ein JSON-Objekt sein.",
     "Document is missing attachment": "Einen solchen Anhang gibt es nicht.",
+    "Only reserved document ids may start with underscore.": (
+        "Die Kennung eines Dokuments beginnt nicht mit _."
+    ),
+    "Document id must not contain a NUL character": "Die Kennung eines Dokuments hat ein Zeichen NUL.",
+    "You are not a db or server admin.": "Das ist nur für Administratoren des Servers.",
     "Document id must not be empty": "Die Kennung eines Dokuments darf nicht leer sein.",
     "Document update conflict.": "Das Dokument hat sich inzwischen geändert.",
     "Possible message corruption.": "Unterwegs ist etwas verfälscht worden.",

@@ -19,7 +19,7 @@ from kompass.accounting.problems import Problem as CellProblem
 from kompass.api.authentication import body_of, caller_with
 from kompass.api.endpoints import BYTES, Endpoint, a_number
 from kompass.api.language import german
-from kompass.api.parameters import number, only
+from kompass.api.parameters import MOST_POSITION, number, only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit import Door, acting, of_principal
@@ -41,7 +41,7 @@ class WishedExport(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     kind: Literal["contracts", "customers"]
-    again: Annotated[int, Field(ge=1, le=10**15)] | None = None
+    again: Annotated[int, Field(ge=1, le=MOST_POSITION)] | None = None
     ids: (
         Annotated[
             list[Annotated[str, Field(min_length=1, max_length=200)]],
@@ -143,7 +143,7 @@ async def listed(request: Request) -> Response:
     _, exchange = allowed(request)
     only(request, ("limit", "before"))
     limit = number(request, "limit", PAGE, 1, MOST)
-    before = number(request, "before", 10**15, 1, 10**15)
+    before = number(request, "before", MOST_POSITION, 1, MOST_POSITION)
 
     def look() -> list[Run]:
         store = exchange.store
@@ -193,7 +193,7 @@ async def _run(exchange: Exchange, request: Request) -> Run:
 
     def look() -> Run | None:
         store = exchange.store
-        return None if store is None or num > 10**15 else runs.one(store, num)
+        return None if store is None else runs.one(store, num)
 
     found = await asyncio.to_thread(look)
     if found is None or found.state is runs.State.COLLECTING:
@@ -273,9 +273,11 @@ ROUTES = [
         answer=LexwareRuns,
         parameters=(
             a_number("limit", 1, MOST, PAGE),
-            a_number("before", 1, 10**15, about="`next` of the page before."),
+            a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
         ),
     ),
-    Endpoint("GET", "/lexware/exports/{num:int}", one, "One run", answer=LexwareRun),
-    Endpoint("GET", "/lexware/exports/{num:int}/file", fetched, "Its file", answer=BYTES, media="text/csv"),
+    Endpoint("GET", "/lexware/exports/{num:number}", one, "One run", answer=LexwareRun),
+    Endpoint(
+        "GET", "/lexware/exports/{num:number}/file", fetched, "Its file", answer=BYTES, media="text/csv"
+    ),
 ]

@@ -17,7 +17,7 @@ from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_text, a_w
 from kompass.api.language import german
 from kompass.api.lexware import allowed
 from kompass.api.lexware_watch import LexwareSkipped
-from kompass.api.parameters import flag, number, only
+from kompass.api.parameters import MOST_POSITION, flag, number, only
 from kompass.api.problems import Problem
 from kompass.audit import Door, acting, of_principal
 from kompass.leases import LeaseLostError
@@ -31,7 +31,6 @@ from kompass.lexware.resolving import Resolution, ResolutionError
 
 PAGE = 50
 MOST = 200
-_MOST_NUMBER = 10**15
 _KINDS = [one.value for one in FileKind]
 _ENTITIES = ["contract", "customer", "invoice", "payment"]
 
@@ -190,7 +189,7 @@ async def listed(request: Request) -> Response:
     _, exchange = allowed(request)
     only(request, ("limit", "before"))
     limit = number(request, "limit", PAGE, 1, MOST)
-    before = number(request, "before", _MOST_NUMBER, 1, _MOST_NUMBER)
+    before = number(request, "before", MOST_POSITION, 1, MOST_POSITION)
 
     def look() -> list[Arrival]:
         store = exchange.store
@@ -208,7 +207,7 @@ async def one(request: Request) -> Response:
 
     def look() -> Arrival | None:
         store = exchange.store
-        return None if store is None or num > _MOST_NUMBER else arrivals.numbered(store, num)
+        return None if store is None else arrivals.numbered(store, num)
 
     found = await asyncio.to_thread(look)
     if found is None:
@@ -227,7 +226,7 @@ async def wrong(request: Request) -> Response:
     if entity is not None and entity not in _ENTITIES:
         raise Problem(400, f"entity is one of {', '.join(_ENTITIES)}.")
     limit = number(request, "limit", PAGE, 1, MOST)
-    after = number(request, "after", 0, 0, _MOST_NUMBER)
+    after = number(request, "after", 0, 0, MOST_POSITION)
 
     def look() -> list[SyncError]:
         store = exchange.store
@@ -246,8 +245,6 @@ async def resolved(request: Request) -> Response:
     principal, exchange = allowed(request)
     given = await body_of(request, GivenResolution)
     num = request.path_params["num"]
-    if num > _MOST_NUMBER:
-        raise Problem(404, "There is no such error.")
     resolution = Resolution(given.action, given.reason.strip(), given.invoice.strip())
     with acting(of_principal(principal, Door.REST)):
         try:
@@ -328,10 +325,12 @@ ROUTES = [
         answer=LexwareArrivals,
         parameters=(
             a_number("limit", 1, MOST, PAGE),
-            a_number("before", 1, _MOST_NUMBER, about="`next` of the page before."),
+            a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
         ),
     ),
-    Endpoint("GET", "/lexware/imports/{num:int}", one, "One, with its report", answer=LexwareArrivalReport),
+    Endpoint(
+        "GET", "/lexware/imports/{num:number}", one, "One, with its report", answer=LexwareArrivalReport
+    ),
     Endpoint(
         "GET",
         "/lexware/errors",
@@ -341,13 +340,13 @@ ROUTES = [
         parameters=(
             a_word("state", ("open", "resolved", "all"), "open"),
             a_word("entity", _ENTITIES),
-            a_number("after", 0, _MOST_NUMBER, 0, "`next` of the page before."),
+            a_number("after", 0, MOST_POSITION, 0, "`next` of the page before."),
             a_number("limit", 1, MOST, PAGE),
         ),
     ),
     Endpoint(
         "POST",
-        "/lexware/errors/{num:int}/resolution",
+        "/lexware/errors/{num:number}/resolution",
         resolved,
         "Settles one",
         answer=SyncErrorTold,

@@ -232,7 +232,7 @@ ROUTES = [
     ),
     Endpoint(
         "POST",
-        "/privacy/tickets/{num:int}/acknowledge",
+        "/privacy/tickets/{num:number}/acknowledge",
         acknowledged,
         "Nothing of it is left there",
         body=Acknowledgement,

@@ -94,9 +94,11 @@ def _parsed(fields: Mapping[str, Field], name: str, value: str) -> Filter:
 
 
 def _value(name: str, kind: Kind, field: Field, operator: str, text: str) -> Any:
-    if len(text) > MOST_VALUE or "\x00" in text:
+    if len(text) > MOST_VALUE:
         raise FilterError(f"A value of {name} may have at most {MOST_VALUE} characters.")
     try:
+        if "\x00" in text:
+            raise ValueError(text)
         value = _READERS[kind](text)
     except (ValueError, InvalidOperation, OverflowError):
         raise FilterError(f"{name} must be {_SAID[kind]}, not {text[:40]!r}.") from None

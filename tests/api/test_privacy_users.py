@@ -74,6 +74,11 @@ async def test_who_can_still_log_in_is_not_erased(client: httpx.AsyncClient, wor
     answer = await client.post(f"{PATH}/subjects/user-adm1/erasure", json=wish(), auth=of("gf1"))
     assert answer.status_code == 409
     assert "Disable the user first" in answer.json()["detail"]
+    german = {"accept-language": "de"}
+    answer = await client.post(
+        f"{PATH}/subjects/user-adm1/erasure", json=wish(), auth=of("gf1"), headers=german
+    )
+    assert answer.json()["detail"].startswith("adm1 kann sich noch anmelden. Bitte erst sperren")
     assert (await client.get("/api/v1/session", auth=of("adm1"))).status_code == 200
     with pytest.raises(ActiveUserError):
         await erase(world, "user-adm1")

@@ -43,3 +43,10 @@ async def test_words_in_a_path_come_before_what_stands_for_any(client: httpx.Asy
     ):
         answer = await client.request("OPTIONS", f"/api/v1/{path}")
         assert (answer.status_code, answer.headers.get("allow")) == (405, allowed), answer.text
+
+
+async def test_a_number_that_no_store_can_look_for_is_none(client: httpx.AsyncClient) -> None:
+    for path in ("privacy/tickets/{}/acknowledge", "lexware/errors/{}/resolution", "feed/dead/{}/replay"):
+        for number, status in (("9" * 15, 401), ("9" * 30, 404)):
+            answer = await client.post(f"/api/v1/{path.format(number)}", json={})
+            assert answer.status_code == status, (path, answer.text)
