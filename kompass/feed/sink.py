@@ -1,7 +1,7 @@
 """What a sink is: a copy of the documents, in another form, that follows the database's changes.
 
 A follower reads pages of changes and hands them to its sink as batches, one at a time, in the order of the
-database. A sink keeps three promises, and `tests/feed/conformance.py` holds every sink to them:
+database. A sink keeps three promises, and `tests/feed/conformance` holds every sink to them:
 
 - **Atomic.** A batch is applied with its checkpoint or not at all, also if the process is killed.
 - **Idempotent.** A batch may come again, whole or with another division into batches. A change that is older

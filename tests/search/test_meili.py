@@ -18,7 +18,7 @@ from kompass.search.meilisearch.client import MeiliClient, MeiliError
 from kompass.search.meilisearch.reader import MeiliIndex
 from kompass.search.meilisearch.sink import MeiliSink, beside
 from tests.feed.changes import change
-from tests.feed.conformance import take
+from tests.feed.sinks import take
 from tests.in_process import serving
 from tests.search.finding import ALL, customer
 from tests.search.meili_contract import KEY, MeiliContract

@@ -17,7 +17,7 @@ from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.originals import ServerOriginals
 from kompass.vectors.readings import FILE, PAUSES, Readings
 from tests.feed.changes import batch, changed, customer
-from tests.feed.conformance import with_files
+from tests.feed.sinks import with_files
 from tests.vectors.embedded import AnyFile, make
 from tests.vectors.test_sink import said
 from tests.vectors.test_slow_attachments import HOF, Place

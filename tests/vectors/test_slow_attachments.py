@@ -23,7 +23,7 @@ from kompass.vectors.embedders.packaged import NAME
 from kompass.vectors.readings import FILE, PAUSES, Readings
 from kompass.vectors.sink import VectorSink
 from tests.feed.changes import batch, changed, customer
-from tests.feed.conformance import with_files
+from tests.feed.sinks import with_files
 from tests.needs import ROOT
 from tests.vectors.embedded import AnyFile, embedder, make
 from tests.vectors.test_sink import said
@@ -102,7 +102,7 @@ READ = """
 import asyncio, sys
 from kompass.feed.sink import TooMuchError
 from tests.feed.changes import batch, changed, customer
-from tests.feed.conformance import with_files
+from tests.feed.sinks import with_files
 from tests.needs import ROOT
 from tests.vectors.embedded import slow_at
 
