@@ -9,6 +9,7 @@ What wasn't fetched yet is taken back, and goes out again as it is then.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import apsw
 import orjson
@@ -84,7 +85,7 @@ def _with_files(store: LexwareStore) -> list[Run]:
     return found
 
 
-def _blank(store: LexwareStore, leases: tuple[Lease, Lease]) -> None:
+def _blank(store: LexwareStore, leases: Iterable[Lease]) -> None:
     after = 0
     while True:
         with store.writing() as connection:
@@ -99,8 +100,9 @@ def _blank(store: LexwareStore, leases: tuple[Lease, Lease]) -> None:
             )
             for num, detail in rows:
                 connection.execute(
-                    "UPDATE errors SET reason = ?, grund = ?, value = '', heading = '', source = '',"
-                    " detail = ? WHERE num = ?",
+                    "UPDATE errors SET reason = ?, grund = ?, value = '', source = '', detail = ?,"
+                    # What goes out has headings of its own, by which an error is told again.
+                    " heading = iif(direction = 'out', heading, '') WHERE num = ?",
                     (_SAID, _GESAGT, orjson.dumps(errors.bare(orjson.loads(detail))).decode(), num),
                 )
             if not rows:
