@@ -94,7 +94,7 @@ class Confirmed(TypedDict):
 
 async def ticketed(request: Request) -> Response:
     """`GET tickets`: for a device those that it hasn't acknowledged, with the documents its user sees; for GF
-    and ADMIN all of them, with who has and who hasn't.
+    and ADMIN all of them, with who has and who hasn't. A page, after the number `after`, by number.
     """
     who = caller(request)
     after = number(request, "after", 0, 0, MOST_POSITION)
@@ -114,7 +114,7 @@ async def ticketed(request: Request) -> Response:
                 one.shown(reading.epochs, lambda docids: access.index.sees(reading, who.name, docids))
                 for one in own
             ]
-    return JSONResponse({"tickets": rows})
+    return JSONResponse(_page(rows))
 
 
 async def acknowledged(request: Request) -> Response:
@@ -180,10 +180,12 @@ async def waiting(request: Request) -> Response:
     except UnknownConsumerError:
         raise Problem(404, _NO_CONSUMER) from None
     epochs = gate.database.epochs
-    answer: dict[str, Any] = {"tickets": [one.shown(epochs) for one in found]}
-    if len(found) == PAGE:
-        answer["next"] = found[-1].num
-    return JSONResponse(answer)
+    return JSONResponse(_page([one.shown(epochs) for one in found]))
+
+
+def _page(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """With where to go on, if it is full."""
+    return {"tickets": rows, **({"next": rows[-1]["ticket"]} if len(rows) == PAGE else {})}
 
 
 async def confirmed(request: Request) -> Response:
@@ -228,7 +230,10 @@ ROUTES = [
         ticketed,
         "What has to be removed: of a device, or of everybody for GF and ADMIN",
         answer=Tickets,
-        parameters=(a_number("after", 0, MOST_POSITION, 0), a_flag("own", "Only those of one's own device.")),
+        parameters=(
+            a_number("after", 0, MOST_POSITION, 0, "`next` of the page before."),
+            a_flag("own", "Only those of one's own device."),
+        ),
     ),
     Endpoint(
         "POST",

@@ -5,9 +5,12 @@ restore.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -17,6 +20,9 @@ from kompass.cli.errors import UsableError, read_settings
 from kompass.cli.options import HERE, Data, Password, Server
 from kompass.cli.place import check_no_copies
 from kompass.cli.telling import tell_json
+
+if TYPE_CHECKING:
+    from kompass.client import Client
 
 privacy = typer.Typer(no_args_is_help=True, help="Personal data: copies, erasures, tickets.")
 
@@ -33,22 +39,27 @@ def export(
     password: Password = None,
 ) -> None:
     """Write everything about SUBJECT, as JSON with attachments."""
-    if output.exists() and any(output.iterdir()):
-        raise UsableError(f"{output} has files in it: name an empty directory")
-    output.mkdir(parents=True, exist_ok=True)
-    archive = output / "export.zip"
-    with (
-        asking(server, name, password) as client,
-        client.stream(f"/privacy/subjects/{subject}/export") as pieces,
-        archive.open("wb") as file,
-    ):
-        for piece in pieces:
-            file.write(piece)
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(output)
-        count = len(packed.namelist())
-    archive.unlink()
+    try:
+        output.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(output.iterdir()):
+            raise UsableError(f"{output} has files in it: name an empty directory")
+        with asking(server, name, password) as client:
+            count = _unpacked(client, f"/privacy/subjects/{quote(subject, safe='')}/export", output)
+    except OSError as error:
+        raise UsableError(f"{output} can't be written: {error.strerror}") from None
+    except zipfile.BadZipFile as error:
+        raise UsableError(f"the server's answer can't be read: {error}") from None
     typer.echo(f"{count} files in {output}")
+
+
+def _unpacked(client: Client, path: str, output: Path) -> int:
+    """How many files there are in the archive that is answered."""
+    with tempfile.TemporaryFile(dir=output) as file:
+        with client.stream(path) as pieces:
+            file.writelines(pieces)
+        with zipfile.ZipFile(file) as packed:
+            packed.extractall(output)
+            return len(packed.namelist())
 
 
 @privacy.command()
@@ -63,7 +74,7 @@ def erase(
     """Pseudonymise SUBJECT everywhere. This can't be undone."""
     wish = {"reason": reason, "dryRun": dry_run}
     with asking(server, name, password) as client:
-        done = client.post(f"/privacy/subjects/{subject}/erasure", wish)
+        done = client.post(f"/privacy/subjects/{quote(subject, safe='')}/erasure", wish)
     tell_json(done)
 
 
@@ -71,7 +82,7 @@ def erase(
 def tickets(server: Server = HERE, name: _User = None, password: Password = None) -> None:
     """List what devices and consumers have to remove, who has, and who hasn't yet."""
     with asking(server, name, password) as client:
-        rows = client.get("/privacy/tickets")["tickets"]
+        rows = list(_tickets(client))
         consumers = client.get("/privacy/consumers")["consumers"]
     for one in rows:
         waiting = ", ".join(one["waitingFor"]) or "nobody"
@@ -80,6 +91,15 @@ def tickets(server: Server = HERE, name: _User = None, password: Password = None
     for one in consumers:
         if "why" in one:
             typer.echo(f"{one['name']}: {one['why']}")
+
+
+def _tickets(client: Client) -> Iterator[dict[str, Any]]:
+    """Page by page."""
+    after: int | None = 0
+    while after is not None:
+        page = client.get("/privacy/tickets", {"after": after})
+        yield from page["tickets"]
+        after = page.get("next")
 
 
 @privacy.command()

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from kompass.api import privacy_tickets
 from kompass.cli import feed, jobs
 from kompass.cli.app import app
 from kompass.feed.ledger import Ledger, State, Status
@@ -21,6 +22,7 @@ from tests.in_process import serving
 from tests.product import running_product
 
 CUSTOMER = "customer-11111111-1111-4111-8111-111111111111"
+OTHER = "customer-22222222-2222-4222-8222-222222222222"
 
 
 @pytest.fixture
@@ -32,8 +34,9 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
                 await put_user(client, name, role)
                 await client.get("/kompass", auth=(name, "pw"))
             customer = {"type": "customer", "companyName": "Hofladen", "owner": "anna"}
-            made = await client.put(f"/kompass/{CUSTOMER}", json=customer, auth=ADMIN)
-            assert made.status_code == 201, made.text
+            for docid in (CUSTOMER, OTHER):
+                made = await client.put(f"/kompass/{docid}", json=customer, auth=ADMIN)
+                assert made.status_code == 201, made.text
         yield url
 
 
@@ -42,7 +45,7 @@ async def run(url: str, name: str, *arguments: Any, password: str = "pw") -> Res
     return await asyncio.to_thread(CliRunner().invoke, app, given)
 
 
-async def test_personal_data(url: str, tmp_path: Path) -> None:
+async def test_personal_data(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "out"
     told = await run(url, "chef", "privacy", "export", CUSTOMER, "--output", output)
     assert told.exit_code == 0, told.exception
@@ -56,6 +59,22 @@ async def test_personal_data(url: str, tmp_path: Path) -> None:
     done = await run(url, "chef", *erase)
     assert json.loads(done.output)["ticket"] == 1
     assert CUSTOMER in (await run(url, "chef", "privacy", "tickets")).output
+    # However many there are, the latest is among them.
+    monkeypatch.setattr(privacy_tickets, "PAGE", 1)
+    assert (
+        await run(url, "chef", "privacy", "erase", OTHER, "--reason", "Antrag nach Art. 17")
+    ).exit_code == 0
+    told = await run(url, "chef", "privacy", "tickets")
+    assert [line.split("  ")[0] for line in told.output.splitlines()] == ["1", "2"]
+    assert OTHER in told.output
+
+
+async def test_a_copy_that_has_no_place_is_told(url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    told = await run(url, "chef", "privacy", "export", CUSTOMER, "--output", tmp_path / "file" / "out")
+    assert "can't be written: Not a directory" in str(told.exception)
+    told = await run(url, "chef", "privacy", "export", "a/../b?", "--output", tmp_path / "out")
+    assert "There is no such resource." in str(told.exception)
 
 
 async def test_how_far_the_sinks_are(url: str, tmp_path: Path) -> None:
