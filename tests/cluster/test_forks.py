@@ -15,7 +15,7 @@ from kompass.cluster.catalogue import PostgresCatalogue
 from replication.protocol.errors import ProtocolError
 from replication.store.sqlite import JournalForkedError, SharedStore, SqliteDatabase
 from tests.cluster.harness import Cluster, cluster
-from tests.replication.store.test_copies import tables
+from tests.replication.store.copied import tables
 from tests.replication.store.writes import edit
 
 pytestmark = [pytest.mark.slow]

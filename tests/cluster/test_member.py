@@ -23,7 +23,7 @@ from tests.cluster.harness import cluster
 from tests.cluster.test_mirror import couchdb
 from tests.cluster.test_store import until_there
 from tests.readstore import harness
-from tests.replication.store.test_copies import tables
+from tests.replication.store.copied import tables
 from tests.replication.store.writes import edit
 
 pytestmark = [pytest.mark.slow]

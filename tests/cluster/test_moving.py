@@ -20,7 +20,7 @@ from tests.backup.company import Company, run
 from tests.cluster.couchdb import CouchdbPlace, couchdb
 from tests.needs import COUCHDB_URL
 from tests.readstore import harness
-from tests.replication.store.test_copies import tables
+from tests.replication.store.copied import tables
 
 pytestmark = [pytest.mark.slow]
 

@@ -35,7 +35,7 @@ from tests.backup.company import KEY, run
 from tests.backup.test_kill import ROUNDS, killed
 from tests.cluster.harness import Cluster, cluster
 from tests.needs import ROOT
-from tests.replication.store.test_copies import tables
+from tests.replication.store.copied import tables
 from tests.replication.store.writes import edit
 
 pytestmark = [pytest.mark.slow]

@@ -17,7 +17,7 @@ from replication.store.interface import Database
 from replication.store.sqlite import SharedStore, SqliteDatabase
 from replication.store.sqlite.following import Question
 from tests.cluster.harness import Cluster, cluster
-from tests.replication.store.test_copies import Heard, step, tables
+from tests.replication.store.copied import Heard, step, tables
 from tests.replication.store.writes import doc, edit
 
 pytestmark = [pytest.mark.slow]

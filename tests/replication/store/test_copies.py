@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,94 +16,13 @@ import pytest
 from replication.protocol.attachments import InlineAttachment, digest_of
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import Path as History
 from replication.protocol.revisions import parse_rev
-from replication.store.sqlite import ChangedDocument, Extension, SqliteDatabase, SqliteStore, Writing
+from replication.store.sqlite import SqliteDatabase, Writing
 from replication.store.sqlite import copies as entries
-from replication.store.sqlite.copies import OWN_TABLES
 from replication.store.values import KeyRange, RowSpan
-from tests.replication.store.journals import MemoryJournal
-from tests.replication.store.test_row_indexes import _rows
+from tests.replication.store.copied import Copies, same, step, tables
+from tests.replication.store.row_maps import rows_of_k
 from tests.replication.store.writes import branch, doc, edit, replicate
-
-
-class Heard(Extension):
-    """Keeps ids in a table, and what it hears of commits."""
-
-    def __init__(self) -> None:
-        self.committed_notes: list[object] = []
-        self.played_notes: list[str | None] = []
-
-    def prepare(self, writing: Writing) -> None:
-        writing.connection.execute("CREATE TABLE IF NOT EXISTS heard (seq INTEGER PRIMARY KEY, id TEXT)")
-
-    def changed(self, writing: Writing, documents: Sequence[ChangedDocument]) -> None:
-        for document in documents:
-            writing.connection.execute("DELETE FROM heard WHERE seq = ?", (document.old_seq,))
-            if document.seq:
-                writing.connection.execute("INSERT INTO heard VALUES (?, ?)", (document.seq, document.id))
-            writing.tell(document.id)
-
-    def committed(self, update_seq: int, notes: Sequence[object]) -> None:
-        self.committed_notes += notes
-
-    def shared(self, notes: Sequence[object]) -> str | None:
-        return ",".join(map(str, notes)) or None
-
-    def played(self, update_seq: int, shared: str | None) -> None:
-        self.played_notes.append(shared)
-
-
-class Copies:
-    """The same database in several stores."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.journal = MemoryJournal()
-        self.stores: list[SqliteStore] = []
-        self.heard: list[Heard] = []
-
-    async def add(self) -> SqliteDatabase:
-        directory = self.directory / f"copy{len(self.stores)}"
-        if self.stores:
-            directory.mkdir()
-            await self[0].save(directory / "db.sqlite")
-        heard = Heard()
-        store = await SqliteStore.open(
-            directory, extensions={"db": heard}, journals=lambda name: self.journal
-        )
-        if not self.stores:
-            await store.create("db")
-        self.stores.append(store)
-        self.heard.append(heard)
-        return self[-1]
-
-    def __getitem__(self, number: int) -> SqliteDatabase:
-        database = self.stores[number].get("db")
-        assert isinstance(database, SqliteDatabase)
-        return database
-
-    async def contents(self) -> list[dict[str, Any]]:
-        """All rows that all must have, of each copy."""
-        found = []
-        for number in range(len(self.stores)):
-            await self[number].fresh()
-            found.append(tables(self[number]))
-        return found
-
-    async def close(self) -> None:
-        for store in self.stores:
-            await store.close()
-
-
-def tables(database: SqliteDatabase) -> dict[str, Any]:
-    with database.reading() as reading:
-        names: Any = reading.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        return {
-            name: sorted(reading.connection.execute(f'SELECT * FROM "{name}"'), key=repr)
-            for (name,) in names.fetchall()
-            if name not in OWN_TABLES
-        }
 
 
 @pytest.fixture
@@ -114,13 +33,6 @@ async def copies(tmp_path: Path) -> AsyncIterator[Copies]:
     await made.add()
     yield made
     await made.close()
-
-
-async def same(copies: Copies) -> dict[str, Any]:
-    first, *others = await copies.contents()
-    for other in others:
-        assert other == first
-    return first
 
 
 async def test_what_one_copy_writes_is_in_the_other(copies: Copies) -> None:
@@ -181,7 +93,7 @@ async def test_each_copy_makes_its_indexes_and_purges_reach_all(copies: Copies) 
     await same(copies)
     before = len(copies.journal.entries)
     for copy in (copies[0], copies[1]):
-        await copy.refresh_rows("v", _rows)
+        await copy.refresh_rows("v", rows_of_k)
         assert [row.id for row in await copy.scan_rows("v", RowSpan())] == ["a"]
     assert len(copies.journal.entries) == before, "an index is nobody else's business"
     await copies[0].purge({"a": [(2, "f" * 32)]})
@@ -334,36 +246,6 @@ async def test_others_get_their_turn_while_a_large_entry_is_played(
     assert max(during) > 6
 
 
-async def step(source: random.Random, database: SqliteDatabase) -> None:
-    docid = f"d{source.randrange(12)}"
-    found = await database.winner(docid)
-    choice = source.random()
-    if choice < 0.4:
-        parent = None if found is None or found.deleted else found.rev
-        await database.write([doc(docid, parent, k=[source.choice("xyz")], _deleted=source.random() < 0.2)])
-    elif choice < 0.6:
-        ids = [source.choice("abc") * 32 for _ in range(source.randrange(1, 4))]
-        write = branch(docid, len(ids), *ids, k=[source.choice("xyz")], deleted=source.random() < 0.3)
-        write.path = History(len(ids), ids)
-        await database.write([write], replicated=True)
-    elif choice < 0.7 and found is not None:
-        await database.purge({docid: [parse_rev(one.rev) for one in await database.leaves(docid)]})
-    elif choice < 0.8:
-        await database.put_local(docid, source.randrange(5), b'{"n":1}')
-    elif choice < 0.85:
-        await database.delete_local(docid)
-    elif choice < 0.9:
-        await database.refresh_rows("v", _rows)
-    elif choice < 0.95:
-
-        def forget(writing: Writing) -> None:
-            writing.forget(docid)
-
-        await database.transact(forget)
-    else:
-        await database.compact()
-
-
 @pytest.mark.parametrize("seed", range(8))
 async def test_whatever_is_written_where_copies_are_the_same(copies: Copies, seed: int) -> None:
     source = random.Random(seed)
@@ -380,10 +262,10 @@ async def test_whatever_is_written_where_copies_are_the_same(copies: Copies, see
     answers = []
     for number in range(3):
         await copies[number].fresh()
-        await copies[number].refresh_rows("v", _rows)
+        await copies[number].refresh_rows("v", rows_of_k)
         rows = [(row.key, row.id) for row in await copies[number].scan_rows("v", RowSpan())]
         await copies[number].drop_indexes([])
-        await copies[number].refresh_rows("v", _rows)
+        await copies[number].refresh_rows("v", rows_of_k)
         made_anew = [(row.key, row.id) for row in await copies[number].scan_rows("v", RowSpan())]
         assert rows == made_anew
         answers.append(

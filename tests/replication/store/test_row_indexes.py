@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,10 @@ from replication.protocol.revisions import parse_rev
 from replication.store.interface import Database, IndexBehindError
 from replication.store.sqlite import SqliteStore
 from replication.store.values import IndexedDocument, IndexRow, PartialReduction, RowSpan
+from tests.replication.store.row_maps import rows_of_k
 from tests.replication.store.writes import doc, edit
 
 EVERYTHING = RowSpan()
-
-
-async def _rows(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
-    mapped = []
-    for document in documents:
-        keys = json.loads(document.text).get("k", [])
-        mapped.append([IndexRow(key.encode(), document.id, 0, b'"%b"' % key.encode(), b"1") for key in keys])
-    return mapped
 
 
 async def _row_ids(db: Database, span: RowSpan = EVERYTHING, **options: Any) -> list[str]:
@@ -36,7 +28,7 @@ async def test_an_index_with_rows_follows_the_documents(db: Database) -> None:
     assert await db.index_state("v") is None
     rev = await edit(db, "a", k=["y", "x"])
     await db.write([doc("b", k=["x"]), doc("c"), doc("d", k=["z"])])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _row_ids(db) == ["xa", "xb", "ya", "zd"]
     state = await db.index_state("v", sized=True)
     assert state is not None
@@ -46,13 +38,13 @@ async def test_an_index_with_rows_follows_the_documents(db: Database) -> None:
     found = await db.winner("b")
     assert found is not None
     await edit(db, "b", found.rev, _deleted=True)
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _row_ids(db) == ["qa", "zd"]
     assert await db.purge({"a": [parse_rev(rev)]}) == {"a": [rev]}
     state = await db.index_state("v")
     assert state is not None
     assert state.entries == 1
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     # The body of the revision before is still there: it has become the winner.
     assert set(await _row_ids(db)) <= {"xa", "ya", "zd"}
     await db.drop_indexes([])
@@ -62,7 +54,7 @@ async def test_an_index_with_rows_follows_the_documents(db: Database) -> None:
 
 async def test_scanning_rows_by_span_and_page(db: Database) -> None:
     await db.write([doc(name, k=["x", "y"]) for name in "abc"])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _row_ids(db, skip=1, limit=2) == ["xb", "xc"]
     assert await _row_ids(db, descending=True, limit=2) == ["yc", "yb"]
     span = RowSpan((b"x", "b", 0), (b"y", "b", 0))
@@ -75,7 +67,7 @@ async def test_scanning_rows_by_span_and_page(db: Database) -> None:
 
 async def test_who_knows_how_far_an_index_was_is_told_that_it_was_dropped(db: Database) -> None:
     await db.write([doc("a", k=["x"])])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     seq = db.update_seq
     assert len(await db.scan_rows("v", EVERYTHING, seq=seq)) == 1
     assert await db.count_rows("v", EVERYTHING, seq=seq) == 1
@@ -101,7 +93,7 @@ async def _kept_names(db: Database, span: RowSpan = EVERYTHING, **options: Any) 
 async def test_kept_reductions_by_span_and_direction(db: Database) -> None:
     await db.write([doc(name, k=[name]) for name in "abcdefgh"])
     assert await db.index_version("v") is None
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     version = await db.index_version("v")
     assert version is not None
     assert await db.keep_reductions("v", "r", version, [_kept("a", "c"), _kept("c", "d"), _kept("f", "h")])
@@ -122,7 +114,7 @@ async def test_kept_reductions_by_span_and_direction(db: Database) -> None:
 
 async def test_kept_reductions_go_when_a_row_of_theirs_changes(db: Database) -> None:
     revs = {name: await edit(db, name, k=[name]) for name in "abcdefgh"}
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     every = [_kept("a", "c"), _kept("c", "d"), _kept("d", "f"), _kept("f", "h")]
 
     async def keep() -> None:
@@ -136,30 +128,30 @@ async def test_kept_reductions_go_when_a_row_of_theirs_changes(db: Database) -> 
     await edit(db, "e", revs["e"], _deleted=True)
     await edit(db, "new", k=["i"])
     assert await _kept_names(db) == ["ac", "cd", "df", "fh"]
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _kept_names(db) == ["cd", "fh"]
     assert len(await db.partial_reductions("v", "q", EVERYTHING)) == 2
     await keep()
     # A row that moves changes where it was and where it is.
     revs["c"] = await edit(db, "c", revs["c"], k=["g"])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _kept_names(db) == ["ac", "df"]
     await keep()
     await db.purge({"d": [parse_rev(revs["d"])]})
     assert await _kept_names(db) == ["ac", "cd", "fh"]
     await db.drop_indexes([])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _kept_names(db) == []
 
 
 async def test_reductions_of_rows_that_have_changed_are_not_kept(db: Database) -> None:
     rev = await edit(db, "a", k=["a"])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     version = await db.index_version("v")
     assert version is not None
     await edit(db, "b", k=["b"])
     assert await db.keep_reductions("v", "r", version, [_kept("a", "c")])  # the index has not read it yet
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _kept_names(db) == []
     assert not await db.keep_reductions("v", "r", version, [_kept("a", "c")])
     version = await db.index_version("v")
@@ -172,7 +164,7 @@ async def test_reductions_of_rows_that_have_changed_are_not_kept(db: Database) -
 
 async def test_few_reducers_of_a_view_are_kept(db: Database) -> None:
     await edit(db, "a", k=["a"])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     version = await db.index_version("v")
     assert version is not None
     for number in range(20):
@@ -204,7 +196,7 @@ async def test_rows_are_read_again_when_something_is_purged_meanwhile(db: Databa
         if not purged:
             purged = True
             await db.purge({"a": [parse_rev(rev)]})
-        return await _rows(documents)
+        return await rows_of_k(documents)
 
     await db.refresh_rows("v", mapper)
     assert await _row_ids(db) == ["xb"]
@@ -215,7 +207,7 @@ async def test_rows_that_two_refresh_at_once_are_there_once(db: Database) -> Non
 
     async def mapper(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
         await asyncio.sleep(0.001)
-        return await _rows(documents)
+        return await rows_of_k(documents)
 
     await asyncio.gather(*(db.refresh_rows("v", mapper) for _ in range(3)))
     assert len(await _row_ids(db, limit=5000)) == 1200
@@ -237,7 +229,7 @@ async def test_rows_of_an_index_that_was_dropped_do_not_end_up_in_the_next_one(d
         await db.drop_indexes([])
         tasks.append(asyncio.create_task(db.refresh_rows("w", other)))
         await began.wait()
-        return await _rows(documents)
+        return await rows_of_k(documents)
 
     tasks: list[asyncio.Task[None]] = []
     await db.refresh_rows("v", mapper)
@@ -248,7 +240,7 @@ async def test_rows_of_an_index_that_was_dropped_do_not_end_up_in_the_next_one(d
 
 async def test_a_mapper_that_fails_leaves_what_was_before(db: Database) -> None:
     await db.write([doc("a", k=["x"])])
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     await db.write([doc("b", k=["x"])])
 
     async def mapper(documents: Sequence[IndexedDocument]) -> list[list[IndexRow]]:
@@ -257,7 +249,7 @@ async def test_a_mapper_that_fails_leaves_what_was_before(db: Database) -> None:
     with pytest.raises(LookupError):
         await db.refresh_rows("v", mapper)
     assert await _row_ids(db) == ["xa"]
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _row_ids(db) == ["xa", "xb"]
 
 
@@ -297,6 +289,6 @@ async def test_a_file_of_the_first_version_gets_its_indexes_anew(tmp_path: Path)
     store = await SqliteStore.open(tmp_path)
     db = store.get("db")
     assert await db.index_state("v") is None
-    await db.refresh_rows("v", _rows)
+    await db.refresh_rows("v", rows_of_k)
     assert await _row_ids(db) == ["xa"]
     await store.close()

@@ -22,8 +22,8 @@ from replication.store.sqlite import (
 )
 from replication.store.sqlite import copies as engine
 from replication.store.sqlite.opened import known_tables
+from tests.replication.store.copied import tables
 from tests.replication.store.journals import MemoryJournal
-from tests.replication.store.test_copies import tables
 from tests.replication.store.writes import doc, edit
 
 

@@ -21,8 +21,8 @@ from kompass.sync.serving import Sync
 from replication.store.sqlite import SqliteDatabase, SqliteStore
 from tests.attack.writes_world import ADMIN, Attack
 from tests.in_process import serving
+from tests.replication.store.copied import tables
 from tests.replication.store.journals import MemoryJournal
-from tests.replication.store.test_copies import tables
 
 _OF_THE_COPY = ("LOCK", ".sqlite", ".sqlite-wal", ".sqlite-shm")
 """Ends of the names of files that every product has for itself."""
