@@ -71,9 +71,7 @@ def a_flag(name: str, about: str = "") -> Parameter:
     return Parameter(name, about, {"type": "boolean"})
 
 
-def a_word(
-    name: str, words: Collection[str] | type[StrEnum], default: str = "", about: str = ""
-) -> Parameter:
+def a_word(name: str, words: Collection[str] | type[StrEnum], default: str = "") -> Parameter:
     """One of a few."""
     schema: Json = {"type": "string", "enum": [str(one) for one in words]}
     return Parameter(name, "", {**schema, "default": default} if default else schema)

@@ -187,6 +187,6 @@ def _retry_after(answer: httpx.Response, otherwise: float) -> float:
         return float(min(int(text[:9]), 3600))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return otherwise
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

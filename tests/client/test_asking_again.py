@@ -118,7 +118,13 @@ def test_what_is_streamed_is_sent_once() -> None:
 
 @pytest.mark.parametrize(
     ("text", "least", "most"),
-    [("", 0.5, 0.6), ("soon", 0.5, 0.6), ("-1", 0.5, 0.6), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0, 0.0)],
+    [
+        ("", 0.5, 0.6),
+        ("soon", 0.5, 0.6),
+        ("-1", 0.5, 0.6),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0, 0.0),
+        ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", 0.5, 0.6),
+    ],
 )
 def test_times_that_servers_write(no_pauses: list[float], text: str, least: float, most: float) -> None:
     asking, _ = client(busy(429, text), page())
