@@ -247,7 +247,9 @@ def resolve(
     error: Annotated[int, typer.Argument(help="Its number, as `kompass lexware errors` tells it.", min=1)],
     assign: Annotated[str | None, typer.Option(help="The invoice that the payment is for.")] = None,
     ignore: Annotated[bool, typer.Option("--ignore", help="Nothing is done; say why.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Write an invoice's document once more.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Once more: write an invoice, match a payment.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     server: Server = HERE,
     name: Accountant = None,

@@ -101,9 +101,9 @@ async def bookings(view: PersonalDatabase, period: Period, chart: Chart, problem
         for given in (days, undated) if name == "invoices" else (days,):
             async with aclosing(_bodies(view, name, given)) as read:
                 async for bodies in read:
-                    await named.known(_needed(bodies))
                     if owners is None and doctype == "invoice":
-                        owners = await _owners(view, chart)
+                        owners = await _owners(view, named, chart)
+                    await named.known(_needed(bodies))
                     for body in bodies:
                         booked, docid = _booked(doctype, body, named, chart), str(body["_id"])
                         if owners is not None and doctype == "invoice" and isinstance(booked, Booking):
@@ -135,7 +135,7 @@ def _shared(booking: Booking, invoice: Body) -> Problem:
     )
 
 
-async def _owners(view: PersonalDatabase, chart: Chart) -> Owners:
+async def _owners(view: PersonalDatabase, named: Named, chart: Chart) -> Owners:
     """Who has which account, whoever has bookings: the same as in the file of debtors."""
     owners = Owners(chart)
     async with aclosing(_bodies(view, "customers", ())) as read:
@@ -143,6 +143,7 @@ async def _owners(view: PersonalDatabase, chart: Chart) -> Owners:
             for body in bodies:
                 if (account := debtor(body, chart)) is not None:
                     owners.owner(account, str(body["_id"]))
+            named.keep(bodies)
             await asyncio.sleep(0)
     return owners
 

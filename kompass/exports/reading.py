@@ -61,6 +61,11 @@ class Named:
             if not await self.fetch():
                 return
 
+    def keep(self, bodies: Sequence[Body]) -> None:
+        """He has just read these: as many as are remembered needn't be asked for."""
+        room = max(0, MOST_KEPT - len(self._kept))
+        self._kept.update((str(body["_id"]), body) for body in bodies[:room])
+
     async def known(self, docids: Iterable[str]) -> None:
         """Makes known these, as far as he may read them, and forgets others if they are many."""
         while len(self._kept) > MOST_KEPT:
