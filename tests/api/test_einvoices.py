@@ -72,6 +72,7 @@ async def test_an_invoice_waits_for_approval_with_its_original(
     answer = await sent(client, data)
     assert answer.status_code == 201, answer.text
     stored = (await client.get(answer.headers["location"], auth=BUCH)).json()
+    assert answer.headers["etag"] == f'"{stored["_rev"]}"'
     wanted = {"supplierId": supplier, "invoiceNumber": "RE-2026-0815", "invoiceDate": "2026-11-03"}
     wanted |= {"dueDate": "2026-12-03", "status": "Pending", "createdBy": "inge", "pdfUrl": "rechnung.pdf"}
     wanted |= {"payeeIban": samples.IBAN}
