@@ -1,7 +1,9 @@
 """Leases in a file that several processes have: who holds one does a thing, and nobody else does.
 
-A lease ends by itself if its holder dies, so another process goes on. Whoever held it may not know yet that
-it has ended: what he writes into the file he writes in a transaction that looks first (`Lease.check`).
+A lease ends by itself if its holder dies, so another process goes on: one that has seen for as long as it
+lasts that nobody renews it, by its own clock, since those of processes are apart. Whoever held it may not
+know yet that it has ended: what he writes into the file he writes in a transaction that looks first
+(`Lease.check`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import apsw
 import structlog
@@ -24,6 +27,11 @@ TABLE = (
 """For the tables of a file that has leases."""
 SECONDS = 30.0
 """How long one lasts unless it is renewed."""
+APART = 60.0
+"""Seconds by which clocks may be apart. What is over for longer is taken by who comes for the first time."""
+
+_seen: WeakKeyDictionary[SqlFile, dict[str, tuple[tuple[str, float], float]]] = WeakKeyDictionary()
+"""By name: the lease of another, as it was seen last, and since when it has been like that."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,19 +55,38 @@ class Lease:
 
 
 def take(
-    file: SqlFile, name: str, *, seconds: float = SECONDS, now: Callable[[], float] = time.time
+    file: SqlFile,
+    name: str,
+    *,
+    seconds: float = SECONDS,
+    now: Callable[[], float] = time.time,
+    steady: Callable[[], float] = time.monotonic,
 ) -> Lease | None:
     """The lease, if nobody has it or its time is over."""
     lease = Lease(name, secrets.token_hex(8))
-    at = now()
     with file.writing() as connection:
+        at = now()
+        row = connection.execute("SELECT holder, until FROM leases WHERE name = ?", (name,)).fetchone()
+        if row is not None and not _is_over(file, name, row, seconds, at, steady()):
+            return None
         connection.execute(
-            "INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
-            " until = excluded.until WHERE until <= ? OR until > ?",
-            # A holder whose clock was far ahead must not keep it for ever.
-            (name, lease.holder, at + seconds, at, at + 10 * seconds),
+            "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, lease.holder, at + seconds)
         )
-        return lease if connection.changes() else None
+    return lease
+
+
+def _is_over(
+    file: SqlFile, name: str, row: tuple[str, float], seconds: float, at: float, steady: float
+) -> bool:
+    """Within a transaction of the file, so that no other thread of this process looks."""
+    until = row[1]
+    # A holder whose clock was far ahead must not keep it for ever.
+    if until <= at - APART or until > at + 10 * seconds + APART:
+        return True
+    seen = _seen.setdefault(file, {})
+    if name not in seen or seen[name][0] != row:
+        seen[name] = (row, steady)
+    return steady - seen[name][1] >= seconds
 
 
 def renew(
@@ -78,8 +105,8 @@ def release(file: SqlFile, lease: Lease) -> None:
 
 
 def is_held(file: SqlFile, name: str, *, now: Callable[[], float] = time.time) -> bool:
-    """Whether somebody has it now."""
-    return bool(file.rows("SELECT 1 FROM leases WHERE name = ? AND until > ?", (name, now())))
+    """Whether somebody may have it now."""
+    return bool(file.rows("SELECT 1 FROM leases WHERE name = ? AND until > ?", (name, now() - APART)))
 
 
 def release_all(file: SqlFile) -> None:

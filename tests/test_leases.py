@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,20 +43,44 @@ def test_one_has_it_until_it_gives_it_back(files: tuple[SqlFile, SqlFile]) -> No
 def test_who_was_killed_has_it_until_its_time_is_over(files: tuple[SqlFile, SqlFile]) -> None:
     one, other = files
     clock = Clock()
-    lost = take(one, "export", seconds=30, now=clock)
+    take_it = partial(take, name="export", seconds=30, now=clock, steady=clock)
+    lost = take_it(one)
     assert lost is not None
+    assert take_it(other) is None
     clock.now += 29
     renew(one, lost, seconds=30, now=clock)
-    clock.now += 29
-    assert take(other, "export", seconds=30, now=clock) is None
     clock.now += 2
-    assert take(other, "export", seconds=30, now=clock) is not None
+    assert take_it(other) is None
+    clock.now += 29
+    assert take_it(other) is None
+    clock.now += 2
+    assert take_it(other) is not None
     with pytest.raises(LeaseLostError), one.writing() as connection:
         lost.check(connection)
     with pytest.raises(LeaseLostError):
         renew(one, lost, seconds=30, now=clock)
     release(one, lost)
-    assert take(one, "export", seconds=30, now=clock) is None, "what is another's stays"
+    assert take_it(one) is None, "what is another's stays"
+
+
+def test_a_clock_that_is_ahead_takes_no_lease_of_who_works(files: tuple[SqlFile, SqlFile]) -> None:
+    one, other = files
+    ahead, clock = Clock(), Clock()
+    ahead.now += 60
+    mine = take(one, "export", seconds=30, now=clock)
+    assert mine is not None
+    for _ in range(9):
+        assert take(other, "export", seconds=30, now=ahead, steady=clock) is None
+        clock.now += 10
+        ahead.now += 10
+        renew(one, mine, seconds=30, now=clock)
+
+
+def test_who_comes_once_takes_what_nobody_has_had_for_long(files: tuple[SqlFile, SqlFile]) -> None:
+    clock = Clock()
+    assert take(files[0], "export", seconds=30, now=clock) is not None
+    clock.now += 30 + leases.APART
+    assert take(files[1], "export", seconds=30, now=clock) is not None
 
 
 def test_a_holder_whose_clock_was_far_ahead_does_not_keep_it(files: tuple[SqlFile, SqlFile]) -> None:
