@@ -1,21 +1,25 @@
 """Indexes and views.
 
 They are everybody's: design documents define them, and only public ones are known here. What they list is
-left out unless he sees the document now and the index has read it as it is now.
+left out unless he sees the document now and it would be listed just so as the document is now.
+
+Documents change while somebody reads, and none may be missing in an answer for that. So what has changed
+since an index read it is asked for its keys again; if it is listed elsewhere by now, and for the rows of
+views in any case, the index is brought up to date and read once more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from kompass.sync.index import entries
 from kompass.sync.index.entries import Listing, Span
 from kompass.sync.personal.person import Person
 from kompass.sync.positions import position, split
+from replication.protocol import jsontext
 from replication.protocol.collation import above
 from replication.store.interface import DocumentMapper, RowMapper
-from replication.store.sqlite import Reading
 from replication.store.values import (
     Document,
     IndexEntry,
@@ -28,6 +32,8 @@ from replication.store.values import (
 
 SCANNED = 1000
 """Entries of an index that are looked at in one go."""
+REPEATS = 5
+"""How often these are looked at again because documents among them are changed just then."""
 
 
 class Indexes(Person):
@@ -35,6 +41,7 @@ class Indexes(Person):
 
     async def refresh_index(self, signature: str, mapper: DocumentMapper) -> None:
         self._admitted()
+        self._shared.mappers[signature] = mapper
         await self._shared.refresh(signature, lambda: self._database.refresh_index(signature, mapper))
 
     async def scan_index(
@@ -62,16 +69,40 @@ class Indexes(Person):
         Raises `IndexBehindError` if one of its indexes has not been brought up to `seq`.
         """
         found: list[tuple[IndexEntry, Document]] = []
+        repeats = REPEATS if seq else 0
         while True:
             with self._reading() as reading:
                 size = min(limit - len(found), SCANNED)
                 page = entries.find(reading, self._user, listing, after, size, seq=split(seq)[0])
-                current = self._current(reading, {entry.id for entry in page.entries}, page.reached)
-            found += [(entry, current[entry.id]) for entry in page.entries if entry.id in current]
+                seen = self._winners(reading, {entry.id for entry in page.entries})
+            listed = [(entry, seen[entry.id]) for entry in page.entries if entry.id in seen]
+            valid = [one for one in listed if one[1].seq <= page.reached or self._lists(listing, *one)]
+            if len(valid) < len(listed) and repeats:
+                repeats -= 1
+                for span in (listing.span, *listing.also):
+                    if (mapper := self._shared.mappers.get(span.signature)) is not None:
+                        await self.refresh_index(span.signature, mapper)
+                continue
+            found += valid
             if page.after is None or len(found) == limit:
                 return found
             after = page.after
+            repeats = REPEATS if seq else 0
             await asyncio.sleep(0)
+
+    def _lists(self, listing: Listing, entry: IndexEntry, document: Document) -> bool:
+        """Whether an entry is one of the document as it is now."""
+        if document.deleted:
+            return False
+        body = jsontext.decode(document.text)
+
+        def keys(span: Span) -> Sequence[bytes]:
+            mapper = self._shared.mappers.get(span.signature)  # None: nobody has asked since the start
+            return mapper(body) if mapper is not None else ()
+
+        return entry.key in keys(listing.span) and all(
+            any(span.low <= key < span.high for key in keys(span)) for span in listing.also
+        )
 
     @property
     def design_version(self) -> int:
@@ -79,6 +110,7 @@ class Indexes(Person):
 
     async def refresh_rows(self, signature: str, mapper: RowMapper) -> None:
         self._admitted()
+        self._shared.row_mappers[signature] = mapper
         await self._shared.refresh(signature, lambda: self._database.refresh_rows(signature, mapper))
 
     async def scan_rows(
@@ -105,6 +137,7 @@ class Indexes(Person):
         self, signature: str, span: RowSpan, seq: int, descending: bool
     ) -> AsyncIterator[list[IndexRow]]:
         """The rows of a span that he sees, some at a time."""
+        repeats = REPEATS if seq else 0
         while True:
             reached = await self._reached(signature)
             page = await self._database.scan_rows(
@@ -113,8 +146,15 @@ class Indexes(Person):
             if not page:
                 return
             with self._reading() as reading:
-                current = self._current(reading, {row.id for row in page}, reached)
-            yield [row for row in page if row.id in current]
+                seen = self._winners(reading, {row.id for row in page})
+            mapper = self._shared.row_mappers.get(signature)
+            if repeats and mapper and any(document.seq > reached for document in seen.values()):
+                repeats -= 1
+                await self.refresh_rows(signature, mapper)
+                continue
+            repeats = REPEATS if seq else 0
+            # What an index read before may be of a revision that he was never meant to see.
+            yield [row for row in page if row.id in seen and seen[row.id].seq <= reached]
             last = page[-1]
             if descending:
                 span = span._replace(high=(last.key, last.id, last.place))
@@ -126,14 +166,6 @@ class Indexes(Person):
         """Up to which change the index has read at least."""
         state = await self._database.index_state(signature)
         return state.seq if state is not None else 0
-
-    def _current(self, reading: Reading, docids: Collection[str], reached: int) -> dict[str, Document]:
-        """Those of these that he sees, and that have not changed since `reached`.
-
-        What an index read before belongs to a revision that he may not have been meant to see.
-        """
-        seen = self._winners(reading, docids)
-        return {docid: document for docid, document in seen.items() if document.seq <= reached}
 
     async def index_version(self, signature: str) -> IndexVersion | None:
         """None: only what is reduced asks for it, and nobody's rows alone can be."""

@@ -13,6 +13,7 @@ from kompass.sync.positions import PersonalEpochs
 from replication.protocol.documents import DocumentWrite
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev
+from replication.store.interface import DocumentMapper, RowMapper
 from replication.store.sqlite import Reading, SqliteDatabase
 from replication.store.values import Missing
 
@@ -50,6 +51,9 @@ class Shared:
         self.author_of = author_of
         self.notes = LocalNotes(database)
         self.epochs = PersonalEpochs.of(database.epochs)
+        self.mappers: dict[str, DocumentMapper] = {}
+        """What the indexes list that were asked for, by signature."""
+        self.row_mappers: dict[str, RowMapper] = {}
         self._refreshing: dict[str, asyncio.Future[None]] = {}
 
     async def refresh(self, signature: str, start: Callable[[], Awaitable[None]]) -> None:

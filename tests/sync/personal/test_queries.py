@@ -221,5 +221,21 @@ async def test_a_view_leaves_out_what_it_has_not_read_as_it_is_now(numbers: Worl
     assert [row.id for row in rows] == ["d0", "d2", "d4", "d6"]
 
 
+async def test_a_view_leaves_out_nothing_for_being_changed_just_then(numbers: World) -> None:
+    await numbers.put("_design/v", **OPEN)
+    await numbers.client("ada").get("_design/v/_view/by_n")
+    view, signature = (
+        numbers.server.database(Principal("ada", ("ADM",)), "kompass"),
+        await _signature(numbers),
+    )
+    asked = view.update_seq
+    for changed in (2, 4):
+        await numbers.put(f"d{changed}", readers=["ada"], n=changed)
+        rows = await view.scan_rows(signature, RowSpan(), seq=asked)
+        assert [row.id for row in rows] == ["d0", "d2", "d4", "d6"]
+        await numbers.put(f"d{changed}", readers=["ada"], n=changed)
+        assert await view.count_rows(signature, RowSpan(), seq=asked) == 4
+
+
 async def _signature(world: World) -> str:
     return (await design_document(world.database, "_design/v")).views["by_n"].signature
