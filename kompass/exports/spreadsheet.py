@@ -36,7 +36,6 @@ FIRST_DAY = date(1900, 3, 1)
 """Before it Excel and LibreOffice disagree by a day, and before 1900 there is none."""
 DIGITS = 15
 """That a number of a spreadsheet has."""
-_NUMBERS = (int, Decimal)
 _NUMERIC = (CellKind.DECIMAL, CellKind.INTEGER)
 _WIDTHS = (8, 60)
 _PIECE = 256 * 1024
@@ -168,27 +167,31 @@ class Spreadsheet:
         return cells
 
     def _cell(self, at: str, place: int, column: Column, value: Value) -> str:
-        if isinstance(value, str):
-            return self._text(at, place, column, value)
-        if isinstance(value, bool):
-            return self._xml.flag(at, value, self._formats["flag"])
-        if isinstance(value, _NUMBERS) and column.kind in _NUMERIC:
-            return self._number(at, place, column, value)
-        if isinstance(value, datetime):
-            if value.tzinfo is not UTC:
-                value = value.astimezone(UTC)
-            if value.date() >= FIRST_DAY:
-                self._widen(place, 23)
-                return self._xml.moment(at, value, self._formats["moment"])
+        make = _MAKERS.get(type(value))
+        if make is None:
+            return self._text(at, place, column, _text(value, column))
+        return make(self, at, place, column, value)
+
+    def _flag(self, at: str, place: int, column: Column, value: bool) -> str:
+        return self._xml.flag(at, value, self._formats["flag"])
+
+    def _moment(self, at: str, place: int, column: Column, value: datetime) -> str:
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
+        if value.year <= FIRST_DAY.year and value.date() < FIRST_DAY:
             return self._text(at, place, column, value.isoformat())
-        if isinstance(value, date):
-            if value >= FIRST_DAY:
-                self._widen(place, 11)
-                return self._xml.day(at, value, self._formats["day"])
+        self._widen(place, 23)
+        return self._xml.moment(at, value, self._formats["moment"])
+
+    def _day(self, at: str, place: int, column: Column, value: date) -> str:
+        if value < FIRST_DAY:
             return self._text(at, place, column, value.isoformat())
-        return self._text(at, place, column, _text(value, column))
+        self._widen(place, 11)
+        return self._xml.day(at, value, self._formats["day"])
 
     def _number(self, at: str, place: int, column: Column, value: int | Decimal) -> str:
+        if column.kind not in _NUMERIC:
+            return self._text(at, place, column, _text(value, column))
         text = f"{value:f}" if isinstance(value, Decimal) else str(value)
         if len(text) > DIGITS and len(text.strip("-0.").replace(".", "")) > DIGITS:
             return self._text(at, place, column, text)
@@ -221,9 +224,18 @@ class Spreadsheet:
             self._widths[place] = width
 
 
+_MAKERS: dict[type, Callable[..., str]] = {
+    str: Spreadsheet._text,
+    bool: Spreadsheet._flag,
+    int: Spreadsheet._number,
+    Decimal: Spreadsheet._number,
+    datetime: Spreadsheet._moment,
+    date: Spreadsheet._day,
+}
+"""By the type of a value; anything else is a text."""
+
+
 def _text(value: Value, column: Column) -> str:
-    if isinstance(value, str):
-        return value
     try:
         return text_of(value, column, _PLAIN)[0]
     except CellError:
