@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,9 @@ _ESCAPE = re.compile("_(?=x[0-9a-fA-F]{4}_)")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")
 _NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _PIECE = 1024 * 1024
-_EPOCH = date(1899, 12, 30).toordinal()
+_FIRST = datetime(1899, 12, 30, tzinfo=UTC)
+_FIRST_DAY = _FIRST.toordinal()
+_DAY = timedelta(days=1)
 
 
 class RowSheet(Worksheet):  # type: ignore[misc]  # the library has no types
@@ -74,13 +76,12 @@ def flag(place: str, value: bool, form: str) -> str:
 
 
 def day(place: str, value: date, form: str) -> str:
-    return f'<c r="{place}"{form}><v>{value.toordinal() - _EPOCH}</v></c>'
+    return f'<c r="{place}"{form}><v>{value.toordinal() - _FIRST_DAY}</v></c>'
 
 
 def moment(place: str, value: datetime, form: str) -> str:
-    """`value`: in UTC, whatever it says of its zone."""
-    seconds = value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
-    return number(place, value.toordinal() - _EPOCH + seconds / 86400, form)
+    """`value`: in UTC, and says so."""
+    return number(place, (value - _FIRST) / _DAY, form)
 
 
 def plain(place: str, value: str) -> str:
