@@ -48,14 +48,14 @@ class Books:
 
 
 async def pages(database: SqliteDatabase, doctype: str) -> AsyncIterator[list[str]]:
-    """The ids of the documents of a type, as they are at the beginning, a page at a time."""
+    """The ids of the documents of a type, a page at a time: all that there are at the beginning."""
     assert doctype in READS, doctype
-    low = array_prefix([doctype])
+    low, seq = array_prefix([doctype]), database.update_seq
     after: IndexEntry | None = None
     while True:
         await database.refresh_index(_SIGNATURE, _types)
         try:
-            found = await database.scan_index(_SIGNATURE, low, above(low), after=after, limit=PAGE)
+            found = await database.scan_index(_SIGNATURE, low, above(low), seq=seq, after=after, limit=PAGE)
         except IndexBehindError:
             continue  # somebody has dropped it since
         if found:

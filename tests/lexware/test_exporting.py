@@ -72,6 +72,24 @@ async def test_signed_contracts_go_out_once_with_a_manifest(product: Product, tm
     one.close()
 
 
+async def test_contracts_go_out_though_their_index_is_dropped_meanwhile(
+    product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `_view_cleanup` does: a run that finds nothing then says that nothing was due."""
+    one = exchange(product, tmp_path)
+    database = one.gate_now().database
+    scan, drops = database.scan_index, iter([True])
+
+    async def scanned(*args: Any, **named: Any) -> Any:
+        if next(drops, False):
+            await database.drop_indexes([])
+        return await scan(*args, **named)
+
+    monkeypatch.setattr(database, "scan_index", scanned)
+    assert (await one.export(DUE))[0].rows == 3
+    one.close()
+
+
 async def test_a_run_or_chosen_contracts_go_out_again(product: Product, tmp_path: Path) -> None:
     one = exchange(product, tmp_path)
     first, _ = await one.export(DUE)

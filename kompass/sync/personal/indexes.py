@@ -3,9 +3,9 @@
 They are everybody's: design documents define them, and only public ones are known here. What they list is
 left out unless he sees the document now and it would be listed just so as the document is now.
 
-Documents change while somebody reads, and none may be missing in an answer for that. So what has changed
-since an index read it is asked for its keys again; if it is listed elsewhere by now, and for the rows of
-views in any case, the index is brought up to date and read once more.
+Documents change while somebody reads, and none may be missing in an answer for that. So of what has changed
+since an index read it is found out how it would be listed now; if that is elsewhere, the index is brought up
+to date and read once more.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from kompass.sync.positions import position, split
 from replication.protocol import jsontext
 from replication.protocol.collation import above
 from replication.store.interface import DocumentMapper, RowMapper
+from replication.store.sqlite.row_indexes import to_index
 from replication.store.values import (
     Document,
+    IndexedDocument,
     IndexEntry,
     IndexRow,
     IndexState,
     IndexVersion,
     PartialReduction,
+    RowPosition,
     RowSpan,
 )
 
@@ -147,14 +150,22 @@ class Indexes(Person):
                 return
             with self._reading() as reading:
                 seen = self._winners(reading, {row.id for row in page})
+                changed = [
+                    to_index(reading.connection, document)
+                    for document in seen.values()
+                    if document.seq > reached and not document.deleted
+                ]
+            listed = [row for row in page if row.id in seen]
             mapper = self._shared.row_mappers.get(signature)
-            if repeats and mapper and any(document.seq > reached for document in seen.values()):
+            now = await _rows_now(mapper, changed)
+            # What an index read before may be of a revision that he was never meant to see.
+            valid = [now.get(row[:3]) if seen[row.id].seq > reached else row for row in listed]
+            if repeats and mapper and None in valid:
                 repeats -= 1
                 await self.refresh_rows(signature, mapper)
                 continue
             repeats = REPEATS if seq else 0
-            # What an index read before may be of a revision that he was never meant to see.
-            yield [row for row in page if row.id in seen and seen[row.id].seq <= reached]
+            yield [row for row in valid if row is not None]
             last = page[-1]
             if descending:
                 span = span._replace(high=(last.key, last.id, last.place))
@@ -197,3 +208,15 @@ class Indexes(Person):
 
     async def drop_indexes(self, keep: Sequence[str]) -> None:
         self._refuse()
+
+
+async def _rows_now(
+    mapper: RowMapper | None, documents: Sequence[IndexedDocument]
+) -> dict[RowPosition, IndexRow]:
+    """The rows of documents as they are now, by their places."""
+    found: dict[RowPosition, IndexRow] = {}
+    while documents and mapper is not None:  # None: nobody has asked since the start
+        mapped = await mapper(documents)
+        documents = documents[len(mapped) :]
+        found.update(((row.key, row.id, row.place), row) for rows in mapped for row in rows)
+    return found

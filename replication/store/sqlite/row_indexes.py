@@ -20,7 +20,7 @@ from replication.protocol.revisions import format_rev
 from replication.store.interface import RowMapper
 from replication.store.sqlite import indexes, partials, reading
 from replication.store.sqlite.transaction import Transaction
-from replication.store.values import IndexedDocument, IndexRow, IndexState, RowSpan
+from replication.store.values import Document, IndexedDocument, IndexRow, IndexState, RowSpan
 
 DOCUMENTS_A_STEP = 500
 BYTES_A_STEP = 2 << 20
@@ -113,6 +113,14 @@ def read_page(connection: apsw.Connection, signature: str) -> Page | None:
                 break
     complete = len(changes) < DOCUMENTS_A_STEP and size <= BYTES_A_STEP
     return Page(num, seq, purge_seq, update_seq if complete else reached, complete, changes, documents)
+
+
+def to_index(connection: apsw.Connection, winner: Document) -> IndexedDocument:
+    """A winner, not deleted, as the mapper of an index with rows reads it."""
+    text = winner.text
+    if winner.conflicted:
+        text = with_members(text, _conflicts(connection, winner.id))
+    return IndexedDocument(winner.id, winner.seq, text)
 
 
 def _conflicts(connection: apsw.Connection, docid: str) -> list[bytes]:

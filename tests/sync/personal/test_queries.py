@@ -216,12 +216,16 @@ async def test_a_view_leaves_out_what_it_has_not_read_as_it_is_now(numbers: Worl
     view = numbers.server.database(Principal("ada", ("ADM",)), "kompass")
     state = await numbers.database.index_state(await _signature(numbers))
     assert state is not None
-    await numbers.put("d1", readers=["ada"], n=1)
+    await numbers.put("d1", readers=["ada"], n=9)
+    await numbers.put("d3", readers=["ada"], n=3, other="new")
     rows = await view.scan_rows(await _signature(numbers), RowSpan(), seq=0)
-    assert [row.id for row in rows] == ["d0", "d2", "d4", "d6"]
+    assert [row.id for row in rows] == ["d0", "d2", "d3", "d4", "d6"], "not where it was before"
+    assert rows[2].value == b'{"_id":"new"}', "nor with what it said before"
 
 
-async def test_a_view_leaves_out_nothing_for_being_changed_just_then(numbers: World) -> None:
+async def test_a_view_leaves_out_nothing_for_being_changed_just_then(
+    numbers: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await numbers.put("_design/v", **OPEN)
     await numbers.client("ada").get("_design/v/_view/by_n")
     view, signature = (
@@ -235,6 +239,19 @@ async def test_a_view_leaves_out_nothing_for_being_changed_just_then(numbers: Wo
         assert [row.id for row in rows] == ["d0", "d2", "d4", "d6"]
         await numbers.put(f"d{changed}", readers=["ada"], n=changed)
         assert await view.count_rows(signature, RowSpan(), seq=asked) == 4
+    # However often, as long as it is listed in the same place; what it says there is of now.
+    refreshed, said = view.refresh_rows, iter(f"d{number}" for number in range(10, 99))
+
+    async def changed_again(signature: str, mapper: Any) -> None:
+        await refreshed(signature, mapper)
+        await numbers.put("d2", readers=["ada"], n=2, other=next(said))
+
+    monkeypatch.setattr(view, "refresh_rows", changed_again)
+    await numbers.put("d2", readers=["ada"], n=2, other="d99")
+    await numbers.put("d4", readers=["ada"], n=9)
+    rows = await view.scan_rows(signature, RowSpan(), seq=asked)
+    assert [row.id for row in rows] == ["d0", "d2", "d6", "d4"]
+    assert rows[1].value == b'{"_id":"d10"}'
 
 
 async def _signature(world: World) -> str:
