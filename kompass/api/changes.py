@@ -199,6 +199,8 @@ async def _changed(
     status: int = 200,
 ) -> Done:
     attached = await view.attachments(stored.id, parse_rev(stored.rev)) if stored.has_attachments else {}
+    if stored.has_attachments and not attached:
+        raise changed_meanwhile()  # nobody reads what is attached to an earlier revision
     now = services_of(request).gate_now().now()
     try:
         if sent.get("_id", stored.id) != stored.id:

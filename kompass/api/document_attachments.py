@@ -22,15 +22,17 @@ from kompass.sync.opening import DATABASE
 from replication.http import attachments
 from replication.http.call import Call
 from replication.protocol.errors import ProtocolError
-from replication.protocol.revisions import parse_rev
 from replication.store.values import Document
 
 
 async def listed(resource: Resource, request: Request) -> Response:
     """`GET {id}/attachments`: their names, types, sizes in bytes and digests."""
     view = await documents.view_of(request)
-    document = await documents.found(view, resource, request)
-    infos = await view.attachments(document.id, parse_rev(document.rev)) if document.has_attachments else {}
+    await documents.found(view, resource, request)
+    there = await view.with_attachments(request.path_params["id"])
+    if there is None or there[0].deleted:
+        raise Problem(404, changes.ABSENT)
+    document, infos = there
     told = [
         {"name": name, "contentType": info.content_type, "length": info.length, "digest": info.digest}
         for name, info in sorted(infos.items())

@@ -50,10 +50,7 @@ def _name(call: Call) -> str:
 
 async def get(call: Call) -> Response:
     """`GET` or `HEAD /{db}/{id}/{name}`."""
-    options = read_options(call.query)
-    document = await open_document(call.database, call.docid, options.rev)
-    await check_readable(call, document)
-    info = await _attached(call, document)
+    info = await _opened(call, read_options(call.query).rev)
     etag = '"' + info.digest.removeprefix("md5-") + '"'
     if etag_matches(call.headers.get("if-none-match"), etag):
         return not_modified(etag)
@@ -77,6 +74,21 @@ async def get(call: Call) -> Response:
     if spans:
         return _several(call, info, spans, headers)
     return await _identity(call, info, (0, info.length), headers, 200)
+
+
+async def _opened(call: Call, rev: Rev | None) -> AttachmentInfo:
+    """The attachment of the path as a revision has it, or the winner. Raises 404."""
+    before = ""
+    while True:
+        document = await open_document(call.database, call.docid, rev)
+        await check_readable(call, document)
+        try:
+            return await _attached(call, document)
+        except ProtocolError:
+            # A winner may have been changed since: who asks has no right to what it was before.
+            if rev is not None or document.rev == before or not document.has_attachments:
+                raise
+        before = document.rev
 
 
 async def _attached(call: Call, document: Document) -> AttachmentInfo:

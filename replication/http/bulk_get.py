@@ -7,9 +7,10 @@ unless attachments are asked for. Those go out piece by piece.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.responses import Response
@@ -37,6 +38,9 @@ _LARGEST_PAGE = 500
 """Requests that are answered in one go."""
 _LARGEST_GUARDED_PAGE = 100
 """The same where each is asked about: whether its reader may have it."""
+
+ATTEMPTS = 10
+"""How often a document is asked for that is changed whenever its attachments are looked for."""
 
 NO_REVISION = "undefined"
 """What an error row gives as revision when none was asked for."""
@@ -156,17 +160,19 @@ async def _parts(
         if isinstance(request, RowError):
             yield error_part(writer, jsontext.encode(request.row()))
             continue
-        (found,) = await database.bulk_get([(request.id, request.rev)], latest=options.latest)
+        wanted = replace(options, atts_since=request.atts_since)
+        going = partial(document_part, writer=writer, named=True)
+        found = await _begun(database, request, options.latest, going, wanted)
         if not found and not database.guarded:
             yield error_part(writer, jsontext.encode(_missing(request.id, NO_REVISION).row()))
-        wanted = replace(options, atts_since=request.atts_since)
         for item in found:
             if isinstance(item, MissingRevision):
                 if database.guarded:
                     continue
                 yield error_part(writer, jsontext.encode(_missing(item.id, item.rev).row()))
                 continue
-            async for piece in document_part(database, item, wanted, writer, named=True):
+            yield item.first
+            async for piece in item.rest:
                 yield piece
     yield writer.end()
 
@@ -222,13 +228,13 @@ async def _rows_in_pieces(
             yield between + b'{"id":%b,"docs":[%b]}' % (jsontext.encode(request.id), request.text())
             between = b","
             continue
-        (found,) = await database.bulk_get([(request.id, request.rev)], latest=options.latest)
         wanted = options
         if request.atts_since is not None:
             wanted = replace(options, attachments=True, atts_since=request.atts_since)
+        found = await _begun(database, request, options.latest, rendered_in_pieces, wanted)
         opening = between + b'{"id":%b,"docs":[' % orjson.dumps(request.id)
         if database.guarded:
-            found = _known(found)
+            found = [item for item in found if isinstance(item, _Begun)]
             if not found:
                 yield opening
         elif not found:
@@ -237,14 +243,49 @@ async def _rows_in_pieces(
             if isinstance(item, MissingRevision):
                 yield opening + _missing(item.id, item.rev).text()
             else:
-                yield opening + b'{"ok":'
-                async for piece in rendered_in_pieces(database, item, wanted):
+                yield opening + b'{"ok":' + item.first
+                async for piece in item.rest:
                     yield piece
                 yield b"}"
             opening = b","
         yield b"]}"
         between = b","
     yield b"]}"
+
+
+class _Begun(NamedTuple):
+    """A document whose attachments are found, on its way out."""
+
+    first: bytes
+    rest: AsyncIterator[bytes]
+
+
+async def _begun(
+    database: Database,
+    request: Asked,
+    latest: bool,
+    going: Callable[[Database, Document, ReadOptions], AsyncIterator[bytes]],
+    options: ReadOptions,
+) -> list[_Begun | MissingRevision]:
+    """What is asked for. Between a document and what is attached to it others write: what was read may be no
+    revision any more that is there, or that whoever asks may read. Then it is asked for again.
+    """
+    attempts = 0
+    while True:
+        (found,) = await database.bulk_get([(request.id, request.rev)], latest=latest)
+        try:
+            begun: list[_Begun | MissingRevision] = []
+            for item in found:
+                if isinstance(item, Document):
+                    pieces = going(database, item, options)
+                    begun.append(_Begun(await anext(pieces), pieces))
+                else:
+                    begun.append(item)
+            return begun
+        except ProtocolError as error:
+            attempts += 1
+            if error.status != 404 or attempts == ATTEMPTS:
+                raise
 
 
 async def _document(database: Database, document: Document, options: ReadOptions) -> bytes:

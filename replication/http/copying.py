@@ -80,7 +80,10 @@ async def _staged_again(call: Call, source: Document) -> dict[str, StagedAttachm
     # Stored bytes belong to a document, so the copy gets its own.
     database = call.database
     staged = {}
-    for name, info in (await database.attachments(source.id, parse_rev(source.rev))).items():
+    infos = await database.attachments(source.id, parse_rev(source.rev))
+    if not infos:  # changed since it was read: whoever asks may not read this revision any more
+        raise errors.missing()
+    for name, info in infos.items():
         copy = await database.stage_attachment(
             database.read_attachment(info), content_type=info.content_type, encoding=info.encoding
         )

@@ -243,12 +243,15 @@ class LocalPeer(Peer):
                         read[key] = await self._revision(database, document, want)
             return list(read.values())
 
-    async def _revision(self, database: Database, document: Document, want: Wanted) -> Revision:
+    async def _revision(self, database: Database, document: Document, want: Wanted) -> Revision | Unreadable:
         write = _write_of(document)
         write.path = parse_revisions(jsontext.decode(document.revisions))
         infos: Mapping[str, AttachmentInfo] = {}
         if document.has_attachments:
             infos = await database.attachments(document.id, parse_rev(document.rev))
+            if not infos:
+                # Changed and compacted since it was read: it must not get there without them.
+                return Unreadable(document.id, document.rev, "not stored any more")
         attachments = {name: self._attachment(document, info) for name, info in infos.items()}
         return Revision(write, attachments, want.ancestors)
 

@@ -9,6 +9,9 @@ import httpx
 import pytest
 
 from kompass.api import changes
+from kompass.server import Product
+from kompass.sync.personal import PersonalDatabase
+from replication.store.values import Document
 from tests.api.test_documents import (
     ANNA,
     BERT,
@@ -20,6 +23,7 @@ from tests.api.test_documents import (
     settings,
     store,
 )
+from tests.lexware.world import edit
 
 __all__ = ["client", "company", "product", "settings", "store"]
 
@@ -165,6 +169,37 @@ async def test_whichever_is_there_gets_an_attachment_though_others_change_it_too
     assert (sorted(there["_attachments"]), there["phone"]) == (names, "02251 1")
     gone = [client.delete(f"{url}/attachments/{one}", auth=GF, headers=ANY) for one in names]
     assert [one.status_code for one in await asyncio.gather(*gone)] == [200] * 4
+
+
+async def test_an_attachment_is_there_though_its_document_is_changed_just_then(
+    client: httpx.AsyncClient, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the document's being read and its attachments' being looked for."""
+    made = await create(client)
+    url = f"/api/v1/customers/{made['_id']}"
+    await client.put(f"{url}/attachments/a.txt", content=b"abc", auth=GF, headers=ANY)
+    await edit(product, made["_id"], phone="02251 2")  # what he has written himself he may read later, too
+    read, changes_left = PersonalDatabase.winner, [False]
+
+    async def changed_then(view: PersonalDatabase, docid: str) -> Document | None:
+        found = await read(view, docid)
+        if changes_left.pop():
+            await edit(product, docid, phone=f"02251 {len(changes_left)}")
+        return found
+
+    monkeypatch.setattr(PersonalDatabase, "winner", changed_then)
+
+    async def racing(method: str, address: str, changes: list[bool], **named: Any) -> httpx.Response:
+        changes_left[:] = [*[False] * 20, *reversed(changes)]
+        return await client.request(method, address, auth=GF, **named)
+
+    listed = await racing("GET", f"{url}/attachments", [True])
+    assert [one["name"] for one in listed.json()["attachments"]] == ["a.txt"]
+    for changes_then in ([True], [False, True], [False, True, True]):
+        shown = await racing("GET", f"{url}/attachments/a.txt", changes_then)
+        assert (shown.status_code, shown.content) == (200, b"abc")
+    gone = await racing("DELETE", f"{url}/attachments/a.txt", [True], headers=ANY)
+    assert gone.status_code == 200, gone.text
 
 
 async def test_nobody_is_told_a_revision_that_he_has_not_seen(

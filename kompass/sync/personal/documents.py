@@ -32,6 +32,15 @@ class Documents(Person):
         found.update({docid: public[docid] for docid in docids if docid in public})
         return found
 
+    async def with_attachments(self, docid: str) -> tuple[Document, Mapping[str, AttachmentInfo]] | None:
+        """The winner, and what is attached to it just then; None if he sees no such document."""
+        with self._reading() as reading:
+            winner = self._winners(reading, [docid]).get(docid)
+            if winner is None:
+                return None
+            has_any = winner.has_attachments and not winner.deleted
+            return winner, reading.attachments(docid, parse_rev(winner.rev)) if has_any else {}
+
     async def tree(self, docid: str) -> RevisionTree | None:
         """The histories of the leaves he may know; None if he sees no such document."""
         public = await self._public_among([docid])

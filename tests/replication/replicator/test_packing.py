@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from replication.http import create_app
+from replication.protocol import jsontext
 from replication.protocol.attachments import InlineAttachment, as_stored, digest_of
-from replication.protocol.revisions import parse_rev
+from replication.protocol.revisions import Rev, parse_rev
 from replication.replicator import LocalPeer, Options, replicate
 from replication.replicator import local_peer as local_peer_module
 from replication.replicator.http_peer import HttpPeer
@@ -122,3 +123,24 @@ async def test_what_was_packed_is_not_fetched_again(
     await replicate(source, target, Options(use_checkpoints=False))
     packed = as_stored(InlineAttachment("text/plain", TEXT.swapcase(), ""))
     assert (await _attached(copy, rev))["short"].digest == packed.digest
+
+
+async def test_a_revision_that_is_compacted_just_then_does_not_come_without_its_attachments(
+    stores: tuple[SqliteStore, SqliteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, copy = await stores[0].create("plain"), await stores[1].create("copy")
+    rev = await _write_plain(plain, short=("text/plain", TEXT))
+    read = plain.attachments
+
+    async def compacted_then(docid: str, asked: Rev) -> dict[str, AttachmentInfo]:
+        await plain.write([doc("doc", rev, n=2)])
+        await plain.compact()
+        return await read(docid, asked)
+
+    monkeypatch.setattr(plain, "attachments", compacted_then)
+    await replicate(LocalPeer(stores[0], "plain"), LocalPeer(stores[1], "copy"))
+    assert await copy.revision("doc", parse_rev(rev)) == []
+    await replicate(LocalPeer(stores[0], "plain"), LocalPeer(stores[1], "copy"))
+    winner = await copy.winner("doc")
+    assert winner is not None
+    assert jsontext.decode(winner.text)["n"] == 2

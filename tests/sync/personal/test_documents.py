@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from kompass.sync.index import FeedIndex
+from kompass.sync.personal import PersonalDatabase
+from replication.protocol.revisions import Rev
 from tests.sync.personal.world import World
 from tests.sync.statements import Statements
 
@@ -346,3 +348,38 @@ async def test_ancestors_are_told_of_documents_he_sees(world: World) -> None:
         "mine": {"missing": ["2-x"], "possible_ancestors": [mine]},
         "theirs": {"missing": ["2-x"]},
     }
+
+
+@pytest.mark.parametrize("accept", ["application/json", "multipart/related"])
+async def test_an_attachment_comes_along_though_its_document_is_changed_just_then(
+    world: World, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    await world.put("a", readers=["ada"], _attachments=ATTACHED)
+    old = await world.put("a", readers=["ada"], n=0)
+    _changed_before_attachments(world, monkeypatch, 2)
+    asked = {"docs": [{"id": "a", "rev": old}, {"id": "a"}]}
+    path = "_bulk_get?attachments=true&revs=true&latest=true"
+    answer = await world.client("ada").post(path, json=asked, headers={"accept": accept})
+    assert answer.content.count(b"aGFsbG8=" if accept == "application/json" else b"hallo") == 2
+
+
+async def test_nothing_is_copied_without_its_attachments(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.put("a", readers=["ada"], _attachments=ATTACHED)
+    _changed_before_attachments(world, monkeypatch, 1)
+    answer = await world.client("ada").request("COPY", "a", headers={"destination": "copied"})
+    assert answer.status_code == 404
+    assert await world.database.winner("copied") is None
+
+
+def _changed_before_attachments(world: World, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Somebody changes the document whenever its attachments are looked for, so many times."""
+    read, left = PersonalDatabase.attachments, list(range(times))
+
+    async def changed_then(view: PersonalDatabase, docid: str, rev: Rev) -> Any:
+        if left:
+            await world.put(docid, readers=["ada"], n=left.pop() + 1)
+        return await read(view, docid, rev)
+
+    monkeypatch.setattr(PersonalDatabase, "attachments", changed_then)
