@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import orjson
@@ -25,7 +25,7 @@ from kompass.audit.reading import Query
 from kompass.audit.table import rows_of as audit_rows
 from kompass.domain.registry import MODELS
 from kompass.exports.datev import Period
-from kompass.exports.making import Exports
+from kompass.exports.making import ZONE, Exports
 from kompass.exports.reading import PAGE, pages
 from kompass.exports.tables import rows_of, table
 from kompass.exports.texts import Csv
@@ -175,5 +175,5 @@ async def _audited(
 
 
 def _stamp(day: date) -> int:
-    """Milliseconds since 1970, as the chain counts them."""
-    return round(datetime.combine(day, time(), UTC).timestamp() * 1000)
+    """When a day begins where the documents' days are counted: milliseconds since 1970, as in the chain."""
+    return round(datetime.combine(day, time(), ZONE).timestamp() * 1000)

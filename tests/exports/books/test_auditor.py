@@ -7,12 +7,16 @@ import hashlib
 import io
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
 import pytest
 from lxml import etree
 
+from kompass.audit.reading import Query
 from kompass.exports.gobd import DAYS
+from kompass.exports.making import ZONE
+from kompass.sync.audit_desk import AuditDesk
 from tests.exports.books.company import NOVEMBER, Company
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -36,7 +40,27 @@ async def test_an_auditor_gets_tables_with_their_index(company: Company) -> None
     invoices = re.findall(r"R-2026-\d{5}", files["invoice.csv"].decode())
     assert len([one for one in invoices if one != "R-2026-00051"]) == 6, "those of the period"
     assert "R-2026-00007" not in invoices
-    today = datetime.now(UTC).date().isoformat()
+    today = datetime.now(ZONE).date().isoformat()
     written = (await company.files("gobd/export", {"from": today, "to": today}))["audit.csv"].decode()
     assert "CREATE" in written
     assert "EXPORT" in written
+
+
+async def test_a_year_of_the_chain_begins_and_ends_at_midnight_in_germany(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Query] = []
+    page = AuditDesk.page
+
+    def noted(desk: AuditDesk, principal: Any, query: Query, limit: int) -> Any:
+        asked.append(query)
+        return page(desk, principal, query, limit)
+
+    monkeypatch.setattr(AuditDesk, "page", noted)
+    await company.files("gobd/export", {"from": "2026-01-01", "to": "2026-12-31"})
+    await company.files("gobd/export", {"from": "2026-07-01", "to": "2026-07-01"})
+    edges = [datetime.fromisoformat(f"{one}Z").timestamp() * 1000 for one in _EDGES]
+    assert [time for query in asked for time in (query.since, query.until)] == edges
+
+
+_EDGES = ("2025-12-31T23:00", "2026-12-31T23:00", "2026-06-30T22:00", "2026-07-01T22:00")
