@@ -9,7 +9,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -33,6 +33,7 @@ from replication.store.values import Document
 
 ABSENT = "There is no such document, or none that you may read."
 
+T = TypeVar("T")
 Members = dict[str, Any]
 Attached = Mapping[str, AttachmentWrite]
 """By name."""
@@ -78,7 +79,7 @@ async def replace(
     async def work() -> Done:
         return await _changed(request, view, resource, await seen(view, resource, docid, tags), sent)
 
-    return await _whichever(request, tags, work)
+    return await whichever(request, tags, work)
 
 
 async def patch(
@@ -95,7 +96,7 @@ async def patch(
         stored = await seen(view, resource, docid, tags)
         return await _changed(request, view, resource, stored, writes.merged(stored, patch))
 
-    return await _whichever(request, tags, work)
+    return await whichever(request, tags, work)
 
 
 async def remove(
@@ -105,7 +106,7 @@ async def remove(
         stored = await seen(view, resource, docid, tags)
         return await written(request, view, resource, writes.removed(stored), 204)
 
-    return await _whichever(request, tags, work)
+    return await whichever(request, tags, work)
 
 
 async def attach(
@@ -123,7 +124,7 @@ async def attach(
         stored = await seen(view, resource, docid, tags)
         return await _changed(request, view, resource, stored, writes.merged(stored, {}), change, status)
 
-    return await _whichever(request, tags, work)
+    return await whichever(request, tags, work)
 
 
 async def act(
@@ -149,7 +150,7 @@ async def act(
         changed = writes.merged(stored, actions.patch(resource.type, name, sent, at))
         return await _changed(request, view, resource, stored, changed)
 
-    return await _whichever(request, tags, work)
+    return await whichever(request, tags, work)
 
 
 async def found(view: PersonalDatabase, resource: Resource, docid: str) -> Document:
@@ -174,7 +175,7 @@ async def seen(view: PersonalDatabase, resource: Resource, docid: str, tags: Col
     return document
 
 
-async def _whichever(request: Request, tags: Collection[str], work: Callable[[], Awaitable[Done]]) -> Done:
+async def whichever(request: Request, tags: Collection[str], work: Callable[[], Awaitable[T]]) -> T:
     """What `work` does. Whoever has said `*` isn't told that somebody else was quicker: it is done to what
     that one has left.
     """

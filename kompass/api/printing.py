@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
-from kompass.api import documents
+from kompass.api import changes, documents
 from kompass.api.endpoints import BYTES, Endpoint, Parameter
 from kompass.api.problems import Problem
 from kompass.api.refusals import problem
@@ -45,6 +46,11 @@ class Archived(TypedDict):
     name: str
     length: int
     digest: str
+
+
+class Printed(NamedTuple):
+    content: Content
+    pdf: bytes
 
 
 Making = Callable[[PersonalDatabase, Body], Awaitable[Content]]
@@ -98,35 +104,41 @@ async def _archived(resource: Resource, making: Making, request: Request) -> Res
     it is, also if somebody else has done that meanwhile.
     """
     view = await documents.view_of(request)
-    stored = await documents.seen(view, resource, request)
-    body = orjson.loads(stored.text)
-    name = print_name(body)
-    if not (name and is_final(body, NoFacts())):
-        raise Problem(
-            409,
-            "Only what is final is archived: an offer that was sent, a contract that was signed.",
-        )
-    attached = await _attached(view, stored)
-    if name in attached:
-        return _told(stored.rev, attached[name], 200)
-    _, pdf = await _made(making, request, view, stored)
-    entry = {"content_type": PDF, "data": b64encode(pdf).decode("ascii")}
-    now = services_of(request).gate_now().now()
-    write = writes.replaced(resource, stored, attached, body, view.principal.name, now)
-    write = replace(write, attachments={**write.attachments, **parse_attachments({name: entry})})
-    try:
-        await services_of(request).gate_now().write_as(view.principal, write, prints=True)
-    except ProtocolError as error:
-        if error.status != 409:
-            raise problem(request, error) from None
-        status = 200
-    else:
-        status = 201
-    stored = await documents.found(view, resource, request)
-    attached = await _attached(view, stored)
-    if name not in attached:
-        raise Problem(412, "The document has changed meanwhile: archive it again.")
-    return _told(stored.rev, attached[name], status)
+    printed: Printed | None = None
+
+    async def work() -> Response:
+        nonlocal printed
+        stored = await documents.seen(view, resource, request)
+        body = orjson.loads(stored.text)
+        name = print_name(body)
+        if not (name and is_final(body, NoFacts())):
+            raise Problem(
+                409,
+                "Only what is final is archived: an offer that was sent, a contract that was signed.",
+            )
+        attached = await _attached(view, stored)
+        if name in attached:
+            return _told(stored.rev, attached[name], 200)
+        printed = await _made(making, request, view, stored, printed)
+        entry = {"content_type": PDF, "data": b64encode(printed.pdf).decode("ascii")}
+        now = services_of(request).gate_now().now()
+        write = writes.replaced(resource, stored, attached, body, view.principal.name, now)
+        write = replace(write, attachments={**write.attachments, **parse_attachments({name: entry})})
+        try:
+            await services_of(request).gate_now().write_as(view.principal, write, prints=True)
+        except ProtocolError as error:
+            if error.status != 409:
+                raise problem(request, error) from None
+            status = 200
+        else:
+            status = 201
+        stored = await documents.found(view, resource, request)
+        attached = await _attached(view, stored)
+        if name not in attached:
+            raise Problem(412, "The document has changed meanwhile: archive it again.")
+        return _told(stored.rev, attached[name], status)
+
+    return await changes.whichever(request, documents.tags_of(request, "if-match"), work)
 
 
 async def _attached(view: PersonalDatabase, stored: Document) -> dict[str, AttachmentInfo]:
@@ -134,11 +146,20 @@ async def _attached(view: PersonalDatabase, stored: Document) -> dict[str, Attac
 
 
 async def _made(
-    making: Making, request: Request, view: PersonalDatabase, document: Document
-) -> tuple[Content, bytes]:
+    making: Making,
+    request: Request,
+    view: PersonalDatabase,
+    document: Document,
+    before: Printed | None = None,
+) -> Printed:
+    """`before`: the print of an earlier version, which is this one's as well if it says the same: printing
+    takes longer than others leave a document alone.
+    """
     try:
         content = await making(view, orjson.loads(document.text))
-        return content, await services_of(request).typesetter.print(content)
+        if before is not None and content == before.content:
+            return before
+        return Printed(content, await services_of(request).typesetter.print(content))
     except (NoSuchSign, TooLarge, TooMany) as error:
         raise Problem(422, str(error)) from None
     except NotInstalled as error:

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from pypdf import PdfReader
 
+from kompass.printing.content import Content
+from kompass.printing.typesetter import Typesetter
 from tests.api.test_documents import (
     ANNA,
     BERT,
@@ -102,6 +104,28 @@ async def test_an_offer_is_printed_for_its_readers_and_archived_once(client: htt
     assert gone.status_code in (403, 409), gone.text
     more = await client.put(f"{url}/attachments/more.pdf", content=b"%PDF", auth=GF, headers=pdf)
     assert more.status_code in (403, 409), more.text
+
+
+async def test_whichever_is_there_is_archived_though_somebody_changes_it_meanwhile(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await an_offer(client)
+    sent = await client.post(f"{url}/actions/send", auth=GF, headers=ANY)
+    printed, steps = Typesetter.print, ["view", "accept"]
+
+    async def beside(typesetter: Typesetter, content: Content) -> bytes:
+        pdf = await printed(typesetter, content)
+        if steps:
+            taken = await client.post(f"{url}/actions/{steps.pop(0)}", auth=GF, headers=ANY)
+            assert taken.status_code == 200, taken.text
+        return pdf
+
+    monkeypatch.setattr(Typesetter, "print", beside)
+    as_read = {"if-match": f'"{sent.json()["_rev"]}"'}
+    assert (await client.post(f"{url}/archive", auth=GF, headers=as_read)).status_code == 412
+    kept = await client.post(f"{url}/archive", auth=GF, headers=ANY)
+    assert kept.status_code == 201, kept.text
+    assert (await client.get(url, auth=GF)).json()["status"] == "accepted"
 
 
 async def test_a_contract_is_archived_as_it_was_signed(client: httpx.AsyncClient) -> None:
