@@ -164,6 +164,9 @@ _OFFICE: Mapping[str, str] = {
     "There is no such file.": "Eine solche Datei gibt es nicht.",
     "There is no such error.": "Einen solchen Fehler gibt es nicht.",
     "None of your roles makes documents of type {}.": "Keine Ihrer Rollen legt Dokumente vom Typ {0} an.",
+    "None of your roles deletes documents of type {}: GF undoes it.": (
+        "Keine Ihrer Rollen löscht Dokumente vom Typ {0}: Rückgängig macht das die Geschäftsführung."
+    ),
     "Whoever has imported it undoes it, or GF.": (
         "Das macht rückgängig, wer es importiert hat, oder die Geschäftsführung."
     ),

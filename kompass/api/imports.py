@@ -220,11 +220,13 @@ async def executed(request: Request) -> Response:
 
 async def undone(request: Request) -> Response:
     """`POST {id}/undo`: 202. One's own; GF undoes anybody's, with his own rights."""
-    person, _ = _person(request)
+    person, matrix = _person(request)
     desk = _desk(request)
     one = await _found(request, desk, person)
     if one.person != person.name and not person.roles & UNDOES_ALL:
         raise Problem(403, "Whoever has imported it undoes it, or GF.")
+    if not await _do(request, lambda: desk.may_undo(one, matrix, person.roles)):
+        raise Problem(403, f"None of your roles deletes documents of type {one.type}: GF undoes it.")
     now = await _do(request, partial(desk.begin, one, Work.UNDO, person, "", {}))
     return JSONResponse(await _do(request, lambda: outline(desk, now)), 202)
 

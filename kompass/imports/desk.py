@@ -219,6 +219,13 @@ class ImportDesk:
             return []
         return store.listed(None if principal.roles & SEES_ALL else principal.name, limit)
 
+    def may_undo(self, one: Import, matrix: Matrix, roles: frozenset[Role]) -> bool:
+        """Whether somebody with these roles could take anything back: what it has made he has to delete."""
+        if any(matrix.rules(one.type, role, Action.DELETE) for role in roles):
+            return True
+        made = self.opened().counts(one.id).keys()
+        return Kind.CREATED not in made or not made.isdisjoint(_PERHAPS_UPDATED)
+
     def begin(
         self, one: Import, work: Work, principal: Principal, duplicates: str, decisions: Mapping[int, str]
     ) -> Import:
@@ -293,4 +300,5 @@ def _previewed(draft: Draft, plan: Plan) -> dict[str, Any]:
     }
 
 
+_PERHAPS_UPDATED = frozenset({Kind.PLANNED, Kind.UPDATED, Kind.PARTLY, Kind.KEPT})
 _NAMED = frozenset({FieldKind.PERSON, FieldKind.CUSTOMER, FieldKind.CONTACT, FieldKind.SUPPLIER})

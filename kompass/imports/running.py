@@ -127,7 +127,7 @@ class Run:
             if planned:
                 await asyncio.to_thread(self._note, planned)
             await self._store_rows(going)
-            await self._companions([row for row in rows if row.kind in _WRITTEN])
+            await self._companions([row for row in rows if row.kind in _WRITTEN], settled)
         await asyncio.to_thread(self._note, [row.outcome() for row in rows])
 
     def _shape(self, rows: Sequence[Row]) -> None:
@@ -162,7 +162,10 @@ class Run:
         for row in looked:
             if row.docid in own:
                 row.kind = Kind.CREATED
-                row.docs = [written_doc(row.docid, self._one.type, orjson.loads(own[row.docid].text))]
+                noted = _noted(settled.get(row.draft.line), row.docid)
+                row.docs = [
+                    noted or written_doc(row.docid, self._one.type, orjson.loads(own[row.docid].text))
+                ]
                 self._file.add(str(row.draft.line), row.members, row.draft.said.get("customerNumber"))
                 continue
             problems = [one for one in row.draft.problems if not is_missing(one)]
@@ -236,9 +239,9 @@ class Run:
         written = await self._replaced(self._resource, known, merged)
         if written is None:
             row.kind = Kind.UNCHANGED
-            if before is not None and before.told["docs"]:
+            if (noted := _noted(before, known.id)) is not None:
                 # It was written before the process died that noted it.
-                row.kind, row.docs = Kind.UPDATED, list(before.told["docs"])
+                row.kind, row.docs = Kind.UPDATED, [noted]
             return
         row.kind = None
         row.write, changes = written
@@ -268,7 +271,7 @@ class Run:
     async def _rehearse(self, rows: Sequence[Row]) -> None:
         """With what belongs to them, which is judged as if they were stored."""
         going = [(row, row.write) for row in rows if row.write is not None]
-        parts = await self._parts(rows)
+        parts = await self._parts(rows, {})
         writes = [*(write for _, write in going), *(part.write for part in parts)]
         results = await self._view.rehearse(writes) if writes else []
         for (row, _), result in zip(going, results, strict=False):
@@ -305,14 +308,21 @@ class Run:
 
     # -- companions ----------------------------------------------------------------------------
 
-    async def _companions(self, rows: Sequence[Row]) -> None:
+    async def _companions(self, rows: Sequence[Row], settled: Mapping[int, Outcome]) -> None:
         """What belongs to documents beside those of the rows, as the credit limit of a customer."""
-        parts = await self._parts(rows)
-        results = await self._view.write([part.write for part in parts]) if parts else []
+        parts = await self._parts(rows, settled)
+        if not parts:
+            return
+        planned = {part.row.draft.line: list(part.row.docs) for part in parts}
+        for part in parts:
+            planned[part.row.draft.line].append(part.doc)
+        outcomes = [Outcome(line, Kind.PLANNED, {"docs": docs}) for line, docs in planned.items()]
+        await asyncio.to_thread(self._note, outcomes)
+        results = await self._view.write([part.write for part in parts])
         for part, result in zip(parts, results, strict=True):
             self._settle_part(part, result)
 
-    async def _parts(self, rows: Sequence[Row]) -> list[Part]:
+    async def _parts(self, rows: Sequence[Row], settled: Mapping[int, Outcome]) -> list[Part]:
         """What is to be written; what is there already goes to what its row has made."""
         parts: list[Part] = []
         for companion in self._plan.target.companions:
@@ -333,6 +343,8 @@ class Run:
                 if written is not None:
                     doc = written_doc(docid, companion, orjson.loads(written[0].body))
                     parts.append(Part(row, written[0], {**doc, "before": written[1]}))
+                elif (noted := _noted(settled.get(row.draft.line), docid)) is not None:
+                    _settle_doc(row, noted)
                 elif row.kind is Kind.CREATED:
                     row.docs.append(written_doc(docid, companion, orjson.loads(known.text)))
         return parts
@@ -343,9 +355,20 @@ class Run:
             row.kind = Kind.PARTLY
             row.draft.problems.append(self._refusal(row.draft, result))
             return
-        row.docs.append(part.doc)
-        if row.kind is Kind.UNCHANGED:
-            row.kind = Kind.UPDATED
+        _settle_doc(row, part.doc)
+
+
+def _settle_doc(row: Row, doc: dict[str, Any]) -> None:
+    """A companion was written for the row."""
+    row.docs.append(doc)
+    if row.kind is Kind.UNCHANGED:
+        row.kind = Kind.UPDATED
+
+
+def _noted(planned: Outcome | None, docid: str) -> dict[str, Any] | None:
+    """What a process that died has noted of a document before it wrote it."""
+    docs = planned.told["docs"] if planned is not None else ()
+    return next((doc for doc in docs if doc["id"] == docid), None)
 
 
 _WRITTEN = frozenset({Kind.CREATED, Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY})
