@@ -15,7 +15,7 @@ from kompass.access import Principal
 from kompass.access.principals import Role
 from kompass.api.authentication import caller, caller_with
 from kompass.api.endpoints import Endpoint, a_number, a_text
-from kompass.api.parameters import MOST_POSITION, number, number_or_none, only
+from kompass.api.parameters import MOST_POSITION, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit.inspecting import Report, inspect, opened
@@ -93,8 +93,6 @@ async def told(request: Request, query: Mapping[str, str]) -> Response:
 
 async def exported(request: Request) -> Response:
     """`GET export`: the same as a table (CSV), all of it."""
-    if "limit" in request.query_params:
-        raise Problem(400, "All of it is exported: there is no limit.")
     principal, query = _asked(request, request.query_params)
     desk = _desk(request)
 
@@ -170,7 +168,6 @@ def _desk(request: Request) -> AuditDesk:
 
 def _asked(request: Request, query: Mapping[str, str]) -> tuple[Principal, Query]:
     principal = caller(request)
-    only(request, ("document", "user", "from", "to", "before", "limit"))
     return principal, Query(
         document=query.get("document"),
         user=query.get("user"),
@@ -191,17 +188,24 @@ def _time(request: Request, name: str) -> int | None:
         raise Problem(400, f"{name} must be a time as 2026-03-01 or 2026-03-01T08:00:00Z.") from None
 
 
-_PARAMETERS = (
-    a_text("document", "Of this document."),
+PARAMETERS = (
     a_text("user", "Of this person."),
     a_text("from", "A time as 2026-03-01 or 2026-03-01T08:00:00Z; of then and later."),
     a_text("to", "As `from`; of before then."),
     a_number("before", 1, MOST_POSITION, about="`next` of the page before."),
 )
+"""Of one document's entries."""
+LIMIT = a_number("limit", 1, MAX_PAGE, PAGE)
+_DOCUMENT = a_text("document", "Of this document.")
 
 ROUTES = [
     Endpoint(
-        "GET", "/audit", listed, "Entries, the latest first", answer=AuditEntries, parameters=_PARAMETERS
+        "GET",
+        "/audit",
+        listed,
+        "Entries, the latest first",
+        answer=AuditEntries,
+        parameters=(_DOCUMENT, *PARAMETERS, LIMIT),
     ),
     Endpoint(
         "GET",
@@ -210,7 +214,7 @@ ROUTES = [
         "All of the same as a table",
         answer={"type": "string"},
         media="text/csv",
-        parameters=_PARAMETERS,
+        parameters=(_DOCUMENT, *PARAMETERS),
     ),
     Endpoint(
         "GET",

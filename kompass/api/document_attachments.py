@@ -16,6 +16,7 @@ from kompass.api import changes, documents
 from kompass.api.authentication import call_of
 from kompass.api.changes import Attached
 from kompass.api.once import Done
+from kompass.api.parameters import taking
 from kompass.api.problems import Problem
 from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.sync.opening import DATABASE
@@ -105,10 +106,10 @@ def _routes(resource: Resource) -> list[Route]:
     all_of_them = f"/{resource.name}/{{id}}/attachments"
     one = f"{all_of_them}/{{name:path}}"
     return [
-        Route(all_of_them, partial(listed, resource), methods=["GET"]),
-        Route(one, partial(shown, resource), methods=["GET"]),
-        Route(one, partial(stored, resource), methods=["PUT"]),
-        Route(one, partial(removed, resource), methods=["DELETE"]),
+        Route(all_of_them, taking((), partial(listed, resource)), methods=["GET"]),
+        Route(one, taking((), partial(shown, resource)), methods=["GET"]),
+        Route(one, taking((), partial(stored, resource)), methods=["PUT"]),
+        Route(one, taking((), partial(removed, resource)), methods=["DELETE"]),
     ]
 
 

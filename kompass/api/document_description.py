@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kompass.accounting.catalogue import profiles_of
+from kompass.api import audit
 from kompass.api.endpoints import BYTES, Json
 from kompass.api.once import KEY
 from kompass.domain.examples import MORE, NOW, smallest
@@ -125,7 +126,9 @@ def _parts(resource: Resource, one: str) -> Json:
     found: Json = {
         f"{one}/history": {
             "parameters": [_ID],
-            "get": _operation(resource, "history of", "Who wrote what of it, and when", history),
+            "get": _operation(
+                resource, "history of", "Who wrote what of it, and when", history, *_OF_HISTORY
+            ),
         },
         f"{one}/comments": {
             "parameters": [_ID],
@@ -209,6 +212,7 @@ _ATTACHMENTS: Json = {
         }
     },
 }
+_OF_HISTORY = [one.described() for one in (*audit.PARAMETERS, audit.LIMIT)]
 _ID: Json = {
     "name": "id",
     "in": "path",

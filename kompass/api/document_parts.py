@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from kompass.api import audit, changes, documents
 from kompass.api.authentication import call_of
-from kompass.api.problems import Problem
+from kompass.api.parameters import taking
 from kompass.api.services import services_of
 from kompass.domain.ownership import owner
 from kompass.resources import actions
@@ -21,6 +21,7 @@ from kompass.resources.catalogue import RESOURCES, Resource
 from kompass.resources.writes import MOST_DOCUMENT
 
 COMMENTS = RESOURCES["comments"]
+_OF_HISTORY = [one.name for one in (*audit.PARAMETERS, audit.LIMIT)]
 
 
 async def steps(resource: Resource, request: Request) -> Response:
@@ -50,8 +51,6 @@ async def history(resource: Resource, request: Request) -> Response:
     """`GET {id}/history`: who wrote what of it and when, the latest first, as `/audit` tells it."""
     view = await documents.view_of(request)
     document = await documents.found(view, resource, request)
-    if "document" in request.query_params:
-        raise Problem(400, "The address says which document.")
     return await audit.told(request, {**request.query_params, "document": document.id})
 
 
@@ -77,14 +76,14 @@ async def commented(resource: Resource, request: Request) -> Response:
 def _routes(resource: Resource) -> list[Route]:
     one = f"/{resource.name}/{{id}}"
     routes = [
-        Route(f"{one}/history", partial(history, resource), methods=["GET"]),
+        Route(f"{one}/history", taking(_OF_HISTORY, partial(history, resource)), methods=["GET"]),
         Route(f"{one}/comments", partial(comments, resource), methods=["GET"]),
-        Route(f"{one}/comments", partial(commented, resource), methods=["POST"]),
+        Route(f"{one}/comments", taking((), partial(commented, resource)), methods=["POST"]),
     ]
     if actions.names(resource.type):
         routes += [
-            Route(f"{one}/actions", partial(steps, resource), methods=["GET"]),
-            Route(f"{one}/actions/{{action}}", partial(step, resource), methods=["POST"]),
+            Route(f"{one}/actions", taking((), partial(steps, resource)), methods=["GET"]),
+            Route(f"{one}/actions/{{action}}", taking((), partial(step, resource)), methods=["POST"]),
         ]
     return routes
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from kompass.api import changes
 from kompass.api.authentication import call_of, caller
 from kompass.api.once import Done, Turn, once
-from kompass.api.parameters import number
+from kompass.api.parameters import number, taking
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.resources import lists
@@ -204,14 +204,14 @@ def _routes(resource: Resource) -> list[Route]:
     one, all_of_them = f"/{resource.name}/{{id}}", f"/{resource.name}"
     routes = [
         Route(all_of_them, partial(listed, resource), methods=["GET"]),
-        Route(one, partial(shown, resource), methods=["GET"]),
+        Route(one, taking(("fields",), partial(shown, resource)), methods=["GET"]),
     ]
     if not resource.server_made:
         routes += [
-            Route(all_of_them, partial(created, resource), methods=["POST"]),
-            Route(one, partial(replaced, resource), methods=["PUT"]),
-            Route(one, partial(patched, resource), methods=["PATCH"]),
-            Route(one, partial(removed, resource), methods=["DELETE"]),
+            Route(all_of_them, taking((), partial(created, resource)), methods=["POST"]),
+            Route(one, taking((), partial(replaced, resource)), methods=["PUT"]),
+            Route(one, taking((), partial(patched, resource)), methods=["PATCH"]),
+            Route(one, taking((), partial(removed, resource)), methods=["DELETE"]),
         ]
     return routes
 

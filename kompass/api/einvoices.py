@@ -16,7 +16,7 @@ from kompass.api import changes, documents
 from kompass.api.authentication import call_of
 from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_text
 from kompass.api.language import german
-from kompass.api.parameters import flag, only
+from kompass.api.parameters import flag
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.einvoices import matching
@@ -83,7 +83,6 @@ class ImportedInvoice(TypedDict):
 
 async def imported(request: Request) -> Response:
     """`POST`: the file is the body."""
-    only(request, ("dryRun", "supplierId"))
     dry = flag(request, "dryRun") is True
     view = await documents.view_of(request)
     services = services_of(request)

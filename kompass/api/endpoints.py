@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -13,6 +13,10 @@ from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from kompass.api.authentication import MAX_BODY, call_of
+from kompass.api.parameters import Handler, taking
+from kompass.api.problems import Problem
 
 Json = dict[str, Any]
 
@@ -88,7 +92,7 @@ class Endpoint(Route):
         self,
         method: str,
         path: str,
-        handler: Callable[[Request], Awaitable[Response]],
+        handler: Handler,
         summary: str,
         *,
         answer: Any = None,
@@ -110,7 +114,9 @@ class Endpoint(Route):
         as `answer`; `example` is one that is taken. `problems`: statuses besides those that follow by
         themselves. `public`: for those, too, who have not logged in.
         """
-        super().__init__(path, handler, methods=[method])
+        names = [one.name for one in parameters if one.place == "query"]
+        asked = handler if body is not None or method == "GET" else _without_body(handler)
+        super().__init__(path, taking(names, asked), methods=[method])
         module = inspect.getmodule(handler)
         assert module is not None
         self.handler = handler
@@ -135,6 +141,17 @@ class Endpoint(Route):
     def address(self) -> str:
         """The path as OpenAPI writes it."""
         return _IN_PATH.sub(r"{\1}", self.path)
+
+
+def _without_body(handler: Handler) -> Handler:
+    """The handler, of which nobody asks with a body that says anything, as that it is only a trial."""
+
+    async def asked(request: Request) -> Response:
+        if (await call_of(request).body(MAX_BODY)).strip() not in (b"", b"{}", b"null"):
+            raise Problem(400, "This address takes no body.")
+        return await handler(request)
+
+    return asked
 
 
 def _of_path(path: str, given: Sequence[Parameter]) -> list[Parameter]:

@@ -20,6 +20,10 @@ _ASKING: Mapping[str, str] = {
     ),
     "This is for {} only.": "Das ist nur für {0}.",
     "There is no parameter {}; there are: {}.": "Den Parameter {0} gibt es nicht; es gibt: {1}.",
+    "There is no parameter {}; this address takes none.": (
+        "Den Parameter {0} gibt es nicht; diese Adresse hat keine."
+    ),
+    "This address takes no body.": "Mit einer Anfrage an diese Adresse wird nichts gesendet.",
     "There is no parameter {}. Filters are field=value or field.operator=value.": (
         "Den Parameter {0} gibt es nicht. Filter sind Feld=Wert oder Feld.Operator=Wert."
     ),
@@ -91,7 +95,6 @@ _DOCUMENTS: Mapping[str, str] = {
     "This cursor is of a list with other filters or another order.": (
         "Dieser Cursor gehört zu einer Liste mit anderen Filtern oder in anderer Reihenfolge."
     ),
-    "The address says which document.": "Welches Dokument gemeint ist, sagt die Adresse.",
     "These are no operations.": "Das sind keine Operationen.",
     "There is no resource {}.": "Eine Ressource {0} gibt es nicht.",
     "Nobody but the server writes {}.": "{0} schreibt nur der Server.",
@@ -249,7 +252,6 @@ _PEOPLE: Mapping[str, str] = {
     "Say whom and what: ?user=NAME&doc=ID.": "Bitte sagen, wer und was: ?user=NAME&doc=ID.",
     "The matrix can't be used.": "Die Matrix kann nicht verwendet werden.",
     "{} is no document of the business.": "{0} ist kein Dokument des Geschäfts.",
-    "All of it is exported: there is no limit.": "Es wird alles exportiert: limit gibt es hier nicht.",
     "There is no such conflict.": "Einen solchen Konflikt gibt es nicht.",
     "The address is about {}; conflictId can't be another one.": (
         "Die Adresse ist die von {0}; conflictId kann kein anderer sein."
@@ -368,7 +370,6 @@ _PEOPLE: Mapping[str, str] = {
     "What is found by meaning is sorted by relevance: leave out sort or mode.": (
         "Was nach Bedeutung gefunden wird, ist nach Relevanz sortiert: bitte sort oder mode weglassen."
     ),
-    "A login takes no parameters.": "Eine Anmeldung hat keine Parameter.",
     "Nobody changes his own roles: ask somebody else with GF.": (
         "Seine eigenen Rollen ändert niemand: Das macht jemand anderes mit GF."
     ),

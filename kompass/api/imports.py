@@ -35,7 +35,7 @@ from kompass.api.import_shapes import (
     whole,
 )
 from kompass.api.language import german
-from kompass.api.parameters import number, only
+from kompass.api.parameters import number
 from kompass.api.problems import Problem, pointer
 from kompass.api.services import services_of
 from kompass.imports.desk import UNDOES_ALL, ImportDesk, MappingError, may_write
@@ -58,7 +58,6 @@ _NONE = "There is no such import, or none of yours."
 async def uploaded(request: Request) -> Response:
     """`POST ?type=…&file=…`, the file as body: 201 with what was found out and the mapping."""
     person, matrix = _person(request)
-    only(request, ("type", "file"))
     doctype = request.query_params.get("type", "")
     if doctype not in targets():
         raise Problem(400, f"type is one of {', '.join(targets())}.")

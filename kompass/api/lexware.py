@@ -19,7 +19,7 @@ from kompass.accounting.problems import Problem as CellProblem
 from kompass.api.authentication import body_of, caller_with
 from kompass.api.endpoints import BYTES, Endpoint, a_number
 from kompass.api.language import german
-from kompass.api.parameters import MOST_POSITION, number, only
+from kompass.api.parameters import MOST_POSITION, number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.audit import Door, acting, of_principal
@@ -141,7 +141,6 @@ def _cut(sheet: Sheet) -> list[tuple[str, CellProblem]]:
 async def listed(request: Request) -> Response:
     """`GET exports`: the latest first."""
     _, exchange = allowed(request)
-    only(request, ("limit", "before"))
     limit = number(request, "limit", PAGE, 1, MOST)
     before = number(request, "before", MOST_POSITION, 1, MOST_POSITION)
 

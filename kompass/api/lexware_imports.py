@@ -17,7 +17,7 @@ from kompass.api.endpoints import BYTES, Endpoint, a_flag, a_number, a_text, a_w
 from kompass.api.language import german
 from kompass.api.lexware import allowed
 from kompass.api.lexware_watch import LexwareSkipped
-from kompass.api.parameters import MOST_POSITION, flag, number, only
+from kompass.api.parameters import MOST_POSITION, flag, number
 from kompass.api.problems import Problem
 from kompass.audit import Door, acting, of_principal
 from kompass.leases import LeaseLostError
@@ -141,7 +141,6 @@ class GivenResolution(BaseModel):
 async def sent(request: Request) -> Response:
     """`POST imports`: the bytes of a file. Asked again it changes nothing."""
     principal, exchange = allowed(request)
-    only(request, ("name", "kind", "dryRun"))
     query = request.query_params
     kind, name = query.get("kind"), quoted(query.get("name") or "upload.csv")
     if kind is not None and kind not in _KINDS:
@@ -187,7 +186,6 @@ async def polled(request: Request) -> Response:
 async def listed(request: Request) -> Response:
     """`GET imports`: files that came, the latest first."""
     _, exchange = allowed(request)
-    only(request, ("limit", "before"))
     limit = number(request, "limit", PAGE, 1, MOST)
     before = number(request, "before", MOST_POSITION, 1, MOST_POSITION)
 
@@ -218,7 +216,6 @@ async def one(request: Request) -> Response:
 async def wrong(request: Request) -> Response:
     """`GET errors`: those that are open, unless `state` says otherwise, from a number on."""
     _, exchange = allowed(request)
-    only(request, ("state", "entity", "after", "limit"))
     query = request.query_params
     state, entity = query.get("state", "open"), query.get("entity")
     if state not in ("open", "resolved", "all"):

@@ -14,7 +14,6 @@ from typing_extensions import TypedDict
 from kompass.api.endpoints import Endpoint, Parameter
 from kompass.api.language import german
 from kompass.api.lexware import allowed
-from kompass.api.parameters import only
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.lexware.reconciling import MONTH, MOST_ROWS, TOLERANCE, Comparison
@@ -94,7 +93,6 @@ class Reconciliation(TypedDict):
 async def told(request: Request) -> Response:
     """`GET status`."""
     _, exchange = allowed(request)
-    only(request, ())
     found = await asyncio.to_thread(exchange.status)
     text, why = ("gesagt", "warum") if german(request) else ("said", "why")
     alerts = [{"name": one["name"], "detail": one[text], "since": one["since"]} for one in found["alerts"]]
@@ -105,7 +103,6 @@ async def told(request: Request) -> Response:
 async def reconciled(request: Request) -> Response:
     """`GET reconciliation?month=2026-10`: as Lexware's lists, the documents and the read store have it."""
     principal, exchange = allowed(request)
-    only(request, ("month",))
     month = request.query_params.get("month", "")
     if MONTH.fullmatch(month) is None:
         raise Problem(400, "month is written 2026-10.")

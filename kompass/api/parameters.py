@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from kompass.api.problems import Problem
 
@@ -12,11 +13,24 @@ MOST_POSITION = 10**15
 """Of what is numbered in its order: entries, tickets, pages."""
 
 
-def only(request: Request, known: Collection[str]) -> None:
-    """Raises 400 if there is another parameter than these."""
-    for name in request.query_params:
-        if name not in known:
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def taking(known: Collection[str], handler: Handler) -> Handler:
+    """The handler, of which nobody asks with other parameters than these: that is answered 400. Whoever
+    misspells the name of a trial must not have it done.
+    """
+
+    async def asked(request: Request) -> Response:
+        for name in request.query_params:
+            if name in known:
+                continue
+            if not known:
+                raise Problem(400, f"There is no parameter {name[:50]}; this address takes none.")
             raise Problem(400, f"There is no parameter {name[:50]}; there are: {', '.join(known)}.")
+        return await handler(request)
+
+    return asked
 
 
 def number(request: Request, name: str, default: int, least: int, most: int) -> int:
@@ -37,6 +51,8 @@ def number_or_none(request: Request, name: str, least: int, most: int) -> int | 
 
 def flag(request: Request, name: str) -> bool | None:
     """True or false; None if there is no such parameter. Raises 400 for anything else."""
+    if len(request.query_params.getlist(name)) > 1:
+        raise Problem(400, f"Give {name} once.")
     text = request.query_params.get(name)
     if text not in (None, "true", "false"):
         raise Problem(400, f"{name} must be true or false.")

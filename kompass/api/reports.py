@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from kompass.api.authentication import caller
 from kompass.api.endpoints import Endpoint, Parameter, a_number
-from kompass.api.parameters import number, only
+from kompass.api.parameters import number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.readstore.reading import MOST_ROWS, ReadStoreDownError, allowed
@@ -71,7 +71,6 @@ async def shown(request: Request) -> Response:
     report = REPORTS.get(name)
     if report is None:
         raise Problem(404, f"There is no such report; there are: {', '.join(REPORTS)}.")
-    only(request, ("limit", "offset"))
     limit = number(request, "limit", MOST_ROWS, 1, MOST_ROWS)
     offset = number(request, "offset", 0, 0, _MOST_OFFSET)
     services = services_of(request)

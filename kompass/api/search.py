@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from kompass.api.authentication import caller
 from kompass.api.endpoints import Endpoint, a_number, a_text, a_word
-from kompass.api.parameters import number, only
+from kompass.api.parameters import number
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
 from kompass.search.asking import MOST_LIMIT, MOST_OFFSET, MOST_QUESTION, Question, Sort, question
@@ -30,8 +30,6 @@ MOST_VALUE = 200
 """Characters of one."""
 
 TYPES = sorted({base_type(doctype) for doctype in SEARCHED})
-
-_KNOWN = ("q", *FACETS, "sort", "mode", "limit", "offset")
 
 
 class Highlight(TypedDict):
@@ -82,7 +80,6 @@ async def searched(request: Request) -> Response:
     times.
     """
     principal = caller(request)
-    only(request, _KNOWN)
     asked = _question(request.query_params)
     mode = _mode(request.query_params, asked)
     limit = number(request, "limit", LIMIT, 1, MOST_LIMIT)
