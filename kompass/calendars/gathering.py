@@ -9,7 +9,7 @@ from typing import Any
 from kompass.calendars import events
 from kompass.calendars.events import Event
 from kompass.calendars.store import Kind
-from kompass.resources.gathering import TooMany, gather
+from kompass.resources.gathering import STABLE, TooMany, gather
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
 
@@ -63,8 +63,8 @@ async def _meetings(
 
 
 async def _projects(view: PersonalDatabase, person: str) -> list[dict[str, Any]]:
-    managed = await gather(view, "projects", "modifiedAt", [("projectManagerId", person)], most=MOST)
-    in_team = await gather(view, "projects", "modifiedAt", [("teamMemberIds", person)], most=MOST)
+    managed = await gather(view, "projects", STABLE, [("projectManagerId", person)], most=MOST)
+    in_team = await gather(view, "projects", STABLE, [("teamMemberIds", person)], most=MOST)
     return list({one["_id"]: one for one in (*managed, *in_team)}.values())
 
 

@@ -11,7 +11,7 @@ from kompass.einvoices.invoices import Invoice, Seller, vat_id
 from kompass.resources import lists
 from kompass.resources.catalogue import RESOURCES
 from kompass.resources.filters import parse
-from kompass.resources.gathering import gather
+from kompass.resources.gathering import STABLE, gather
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
 
@@ -27,7 +27,7 @@ async def suppliers(view: PersonalDatabase, seller: Seller) -> list[Body]:
     """Those with the seller's VAT id; if there are none, those with his name and no other VAT id. Raises
     `TooMany`.
     """
-    known = await gather(view, "suppliers", "companyName", [], most=MOST_SUPPLIERS)
+    known = await gather(view, "suppliers", STABLE, [], most=MOST_SUPPLIERS)
     return matching(known, seller)
 
 
@@ -58,7 +58,7 @@ async def order(view: PersonalDatabase, invoice: Invoice, supplier: str) -> Body
     if not invoice.order:
         return None
     given = [("orderNumber", invoice.order)]
-    found = await gather(view, "purchase-orders", "modifiedAt", given, most=MOST_SAME)
+    found = await gather(view, "purchase-orders", STABLE, given, most=MOST_SAME)
     return next((one for one in found if one.get("supplierId") == supplier), None)
 
 
@@ -67,14 +67,14 @@ async def contract(view: PersonalDatabase, invoice: Invoice, supplier: str) -> B
     if not invoice.contract:
         return None
     given = [("contractNumber", invoice.contract)]
-    found = await gather(view, "supplier-contracts", "modifiedAt", given, most=MOST_SAME)
+    found = await gather(view, "supplier-contracts", STABLE, given, most=MOST_SAME)
     return next((one for one in found if one.get("supplierId") == supplier), None)
 
 
 async def earlier(view: PersonalDatabase, number: str, supplier: str) -> Body | None:
     """The invoice of that supplier that has this number."""
     given = [("invoiceNumber", number)]
-    found = await gather(view, "supplier-invoices", "modifiedAt", given, most=MOST_SAME)
+    found = await gather(view, "supplier-invoices", STABLE, given, most=MOST_SAME)
     return next((one for one in found if one.get("supplierId") == supplier), None)
 
 

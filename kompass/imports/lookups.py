@@ -16,6 +16,7 @@ from kompass.imports.similar import ALIKE, CODE, EMAIL, NUMBER, VAT, Known, Memb
 from kompass.imports.targets import Kind
 from kompass.resources import lists
 from kompass.resources.catalogue import RESOURCES
+from kompass.resources.gathering import STABLE
 from kompass.sync.gate.gate import Gate
 from kompass.sync.personal import PersonalDatabase
 
@@ -49,23 +50,22 @@ class Lookups:
         """Reads what is asked for by every row."""
         kinds = {one.kind for one in plan.target.fields.values()}
         if Kind.PERSON in kinds:
-            async for card in self._all("user-cards", "userName"):
+            async for card in self._all("user-cards"):
                 if card.get("active") is not False and isinstance(name := card.get("userName"), str):
                     for said in (name, card.get("displayName"), card.get("email")):
                         self._people.setdefault(keys.plain(said), set()).add(name)
         if Kind.SUPPLIER in kinds:
-            async for supplier in self._all("suppliers", "companyName"):
+            async for supplier in self._all("suppliers"):
                 name = keys.plain(supplier.get("companyName"))
                 self._suppliers.setdefault(name, set()).add(supplier["_id"])
         if self._type in _PRELOADED:
             self._known = Known(self._type)
-            sort = "companyName" if self._type == "supplier" else "materialName"
-            async for document in self._all(f"{self._type}s", sort):
+            async for document in self._all(f"{self._type}s"):
                 self._known.add(document["_id"], document)
 
-    async def _all(self, resource: str, sort: str) -> Any:
+    async def _all(self, resource: str) -> Any:
         """The documents of a type that he sees."""
-        question = lists.Question(RESOURCES[resource], sort, False, (), _PAGE)
+        question = lists.Question(RESOURCES[resource], STABLE, False, (), _PAGE)
         cursor = None
         while True:
             page = await lists.page(self._view, question, cursor)

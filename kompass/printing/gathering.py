@@ -9,7 +9,7 @@ from kompass.access.companions import companion_id
 from kompass.printing.content import Body, Content, Parties
 from kompass.printing.expense_sheets import expense_sheet
 from kompass.printing.offers import contract, offer
-from kompass.resources.gathering import gather
+from kompass.resources.gathering import STABLE, gather
 from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
 
@@ -29,9 +29,14 @@ async def contract_content(view: PersonalDatabase, body: Body) -> Content:
 async def expense_sheet_content(view: PersonalDatabase, body: Body) -> Content:
     """Raises `TooMany`."""
     of_tour = [("tourId", str(body["_id"]))]
-    expenses = await gather(view, "expenses", "expenseDate", of_tour, most=MOST)
-    journeys = await gather(view, "mileage-logs", "date", of_tour, most=MOST)
-    nights = await gather(view, "hotel-stays", "checkInDate", of_tour, most=MOST)
+    expenses, journeys, nights = [
+        sorted(await gather(view, name, STABLE, of_tour, most=MOST), key=lambda one: str(one.get(day, "")))
+        for name, day in (
+            ("expenses", "expenseDate"),
+            ("mileage-logs", "date"),
+            ("hotel-stays", "checkInDate"),
+        )
+    ]
     people = await _people(view, [body.get("ownerId")])
     return expense_sheet(body, expenses, journeys, nights, Parties(people=people))
 

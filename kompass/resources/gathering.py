@@ -12,6 +12,8 @@ from kompass.sync.personal import PersonalDatabase
 from replication.protocol import jsontext
 
 _PAGE = 200
+STABLE = "createdAt"
+"""A field of all documents that nobody changes."""
 
 
 class TooMany(Exception):
@@ -21,19 +23,22 @@ class TooMany(Exception):
 async def gather(
     view: PersonalDatabase, name: str, sort: str, given: Sequence[tuple[str, str]], *, most: int
 ) -> list[dict[str, Any]]:
-    """The documents of the resource `name` that fit all filters, as lists take them, sorted by a field.
+    """The documents of the resource `name` that fit all filters, as lists take them, sorted by a field, each
+    once.
 
-    Raises `TooMany` for more than `most`.
+    By `STABLE` none is missing, whatever others edit meanwhile. Raises `TooMany` for more than `most`.
     """
     resource = RESOURCES[name]
     question = lists.Question(resource, sort, False, parse(resource.fields, given), _PAGE)
-    found: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Any]] = {}
     cursor: str | None = None
     while True:
         page = await lists.page(view, question, cursor)
-        found += [jsontext.decode(document.text) for document in page.items]
+        for document in page.items:
+            found.pop(document.id, None)  # it has moved behind where it was
+            found[document.id] = jsontext.decode(document.text)
         if len(found) > most:
             raise TooMany(f"There are more than {most} {name}.")
         cursor = page.following
         if cursor is None:
-            return found
+            return list(found.values())

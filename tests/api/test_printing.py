@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from pypdf import PdfReader
 
 from kompass.printing.content import Content
 from kompass.printing.typesetter import Typesetter
+from kompass.resources import gathering, lists
+from kompass.sync.personal import PersonalDatabase
 from tests.api.test_documents import (
     ANNA,
     BERT,
@@ -167,3 +170,34 @@ async def test_a_tour_has_an_expense_sheet_for_those_who_read_it(client: httpx.A
         assert words in text(sheet.content)
     assert (await client.get(url, auth=BERT)).status_code == 404
     assert (await client.post(f"/api/v1/tours/{tour['_id']}/archive", auth=GF)).status_code == 404
+
+
+async def test_an_expense_whose_day_is_changed_just_then_is_on_the_sheet_once(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = (await create(client))["createdAt"][:10]
+    tour = await made(
+        client, "tours", ANNA, title="Eifel", ownerId="anna", status="planned", startDate=day, endDate=day
+    )
+    common = {"tourId": tour["_id"], "category": "meal", "status": "draft"}
+    days = [(date.fromisoformat(day) - timedelta(days=ago)).isoformat() for ago in range(5)]
+    titles = ("Essen", "Kaffee", "Brot")
+    there = [
+        await made(client, "expenses", ANNA, title=title, amount=19.9, expenseDate=days[ago], **common)
+        for title, ago in zip(titles, (3, 2, 1), strict=True)
+    ]
+    read, edits = lists.page, iter([(there[0], days[0]), (there[2], days[4])])
+
+    async def edited_then(view: PersonalDatabase, question: lists.Question, cursor: str | None = None) -> Any:
+        found = await read(view, question, cursor)
+        if question.resource.type == "expense" and (edit := next(edits, None)):
+            url = f"/api/v1/expenses/{edit[0]['_id']}"
+            moved = {"expenseDate": edit[1]}
+            done = await client.patch(url, json=moved, auth=ANNA, headers={"if-match": "*"})
+            assert done.status_code == 200, done.text
+        return found
+
+    monkeypatch.setattr(lists, "page", edited_then)
+    monkeypatch.setattr(gathering, "_PAGE", 1)
+    sheet = text((await client.get(f"/api/v1/tours/{tour['_id']}/expense-sheet", auth=ANNA)).content)
+    assert [sheet.count(title) for title in titles] == [1, 1, 1]
