@@ -13,9 +13,8 @@ from weakref import WeakKeyDictionary
 
 from replication.http.change_filter import EVERYTHING, ChangeFilter
 from replication.http.changes_options import ChangesOptions
-from replication.http.document_reading import meta_members, rendered
+from replication.http.document_reading import rendered_winner
 from replication.http.turns import Turns
-from replication.protocol.documents import with_members
 from replication.store.interface import Database
 from replication.store.paging import FIRST_PAGE
 from replication.store.values import Change, Document
@@ -195,16 +194,13 @@ class PageReader:
             if self._options.include_docs:
                 doc = change.doc or b"null"
                 if change.id in documents:
-                    doc = await self._document(documents[change.id])
+                    found = await rendered_winner(
+                        self._database, documents[change.id], self._options.documents
+                    )
+                    doc = b"null" if found is None else found[1]
                 text += b',"doc":' + self._filter.document(doc)
             rows.append(text + b"}")
         return SEPARATOR.join(rows)
-
-    async def _document(self, document: Document) -> bytes:
-        options = self._options.documents
-        text = await rendered(self._database, document, options)
-        members = await meta_members(self._database, document, options)
-        return with_members(text, members) if members else text
 
 
 _shared: WeakKeyDictionary[Database, dict[object, Page]] = WeakKeyDictionary()

@@ -16,6 +16,7 @@ from replication.http.attachment_streams import unpacked
 from replication.http.document_options import ReadOptions
 from replication.protocol import errors, jsontext
 from replication.protocol.documents import with_members
+from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import Database
 from replication.store.values import AttachmentInfo, Document, MissingRevision
@@ -112,6 +113,30 @@ async def rendered(database: Database, document: Document, options: ReadOptions)
     if options.revs:
         return with_members(document.text, (b'"_revisions":' + document.revisions,))
     return document.text
+
+
+async def rendered_winner(
+    database: Database, winner: Document, options: ReadOptions
+) -> tuple[Document, bytes] | None:
+    """A winner with all that is asked for, `meta_members` too.
+
+    Between reading it and what is attached to it others write, and whoever asks may read no earlier revision:
+    so it is the document as it is now. None if he doesn't see it any more.
+    """
+    while True:
+        try:
+            text = await rendered(database, winner, options)
+            members = await meta_members(database, winner, options)
+            return winner, with_members(text, members) if members else text
+        except ProtocolError as error:
+            if error.status != 404:
+                raise
+        now = await database.winner(winner.id)
+        if now is None:
+            return None
+        if now.rev == winner.rev:
+            raise errors.missing()
+        winner = now
 
 
 async def rendered_in_pieces(

@@ -34,6 +34,7 @@ from replication.http.root import new_uuid
 from replication.http.streaming import json_in_pieces, json_line
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite, parse_document, with_members
+from replication.protocol.errors import ProtocolError
 from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
 from replication.store.interface import Database
@@ -61,6 +62,21 @@ async def get(call: Call) -> Response:
         document = await open_document(database, call.docid, rev, deleted=options.deleted)
     if options is _DEFAULT:
         return _tagged(call, document.text, document.rev)
+    while True:
+        try:
+            return await _shown(call, document, options)
+        except ProtocolError as error:
+            if error.status != 404 or rev is not None:
+                raise
+        # It may have been changed before its attachments were looked for: see `rendered_winner`.
+        now = await open_document(database, call.docid, None, deleted=options.deleted)
+        if now.rev == document.rev:
+            raise errors.missing()
+        document = now
+
+
+async def _shown(call: Call, document: Document, options: ReadOptions) -> Response:
+    database, rev = call.database, options.rev
     meta = await meta_members(database, document, options) if rev is None else []
     if not meta and etag_matches(call.headers.get("if-none-match"), f'"{document.rev}"'):
         return not_modified(f'"{document.rev}"')

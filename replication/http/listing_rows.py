@@ -7,10 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from replication.http.document_reading import meta_members, rendered
+from replication.http.document_reading import rendered_winner
 from replication.http.listing_options import ListingOptions
 from replication.protocol import jsontext
-from replication.protocol.documents import with_members
 from replication.protocol.names import DESIGN_PREFIX, LOCAL_PREFIX
 from replication.protocol.partitions import id_range
 from replication.store.interface import Database
@@ -226,17 +225,16 @@ def _not_found(key: Any) -> bytes:
 
 async def document_row(database: Database, document: Document, options: ListingOptions) -> bytes:
     """The row of a document. That of a deleted one says so, and has no document."""
+    text = b"null"
+    if options.include_docs and not document.deleted:
+        found = await rendered_winner(database, document, options.documents)
+        if found is not None and not found[0].deleted:
+            document, text = found
     docid = jsontext.encode(document.id)
     deleted = b',"deleted":true' if document.deleted else b""
     row = b'{"id":%b,"key":%b,"value":{"rev":"%b"%b}' % (docid, docid, document.rev.encode(), deleted)
     if not options.include_docs:
         return row + b"}"
-    text = b"null"
-    if not document.deleted:
-        text = await rendered(database, document, options.documents)
-        members = await meta_members(database, document, options.documents)
-        if members:
-            text = with_members(text, members)
     return row + b',"doc":' + text + b"}"
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from replication.http.document_reading import meta_members, rendered
+from replication.http.document_reading import meta_members, rendered, rendered_winner
 from replication.http.listing_options import ListingOptions
 from replication.protocol import jsontext
 from replication.protocol.documents import with_members
 from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Rev, parse_rev
 from replication.store.interface import Database
-from replication.store.values import Document, IndexRow
+from replication.store.values import IndexRow
 
 
 class _Link(NamedTuple):
@@ -32,10 +32,12 @@ async def rows_of(database: Database, rows: Sequence[IndexRow], options: Listing
     texts = []
     for row, link in zip(rows, links, strict=True):
         text = b"null"
-        if link is not None:
-            document = winners.get(link.id) if link.rev is None else await _revision(database, link)
-            if document is not None and not (document.deleted and link.rev is None):
-                text = await _document(database, document, options)
+        if link is not None and link.rev is not None:
+            text = await _revision(database, link, options)
+        elif link is not None and (winner := winners.get(link.id)) is not None and not winner.deleted:
+            found = await rendered_winner(database, winner, options.documents)
+            if found is not None and not found[0].deleted:
+                text = found[1]
         texts.append(_row(row) + b',"doc":' + text + b"}")
     return texts
 
@@ -62,13 +64,11 @@ def _link(row: IndexRow) -> _Link | None:
         return None
 
 
-async def _revision(database: Database, link: _Link) -> Document | None:
+async def _revision(database: Database, link: _Link, options: ListingOptions) -> bytes:
     assert link.rev is not None
     found = await database.revision(link.id, link.rev)
-    return found[0] if found else None
-
-
-async def _document(database: Database, document: Document, options: ListingOptions) -> bytes:
-    text = await rendered(database, document, options.documents)
-    members = await meta_members(database, document, options.documents)
+    if not found:
+        return b"null"
+    text = await rendered(database, found[0], options.documents)
+    members = await meta_members(database, found[0], options.documents)
     return with_members(text, members) if members else text

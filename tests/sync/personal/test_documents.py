@@ -363,6 +363,25 @@ async def test_an_attachment_comes_along_though_its_document_is_changed_just_the
     assert answer.content.count(b"aGFsbG8=" if accept == "application/json" else b"hallo") == 2
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a?attachments=true",
+        "_all_docs?include_docs=true&attachments=true",
+        "_changes?include_docs=true&attachments=true",
+        "_design/open/_view/all?include_docs=true&attachments=true",
+    ],
+)
+async def test_a_document_that_is_changed_just_then_comes_with_its_attachments(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    await hidden(world)
+    await world.put("a", readers=["ada"], _attachments=ATTACHED)
+    _changed_before_attachments(world, monkeypatch, 2)
+    answer = await world.client("ada").get(path, headers={"accept": "application/json"})
+    assert (answer.status_code, answer.content.count(b"aGFsbG8=")) == (200, 1), answer.text
+
+
 async def test_nothing_is_copied_without_its_attachments(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
