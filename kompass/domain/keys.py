@@ -93,6 +93,48 @@ def name_and_address(customer: Body) -> str:
     return " ".join(part for part in parts if part)
 
 
+_WITH_PARTNERS = ("gmbh", "ug", "ug haftungsbeschraenkt", "ag")
+_PARTNERS = ("co kg", "und co kg", "u co kg", "co ohg", "co kgaa")
+_FORMS = (
+    *(
+        "gmbh",
+        "ggmbh",
+        "mbh",
+        "gesmbh",
+        "ug",
+        "ug haftungsbeschraenkt",
+        "ag",
+        "se",
+        "kg",
+        "kgaa",
+        "ohg",
+        "gbr",
+    ),
+    *("e k", "ek", "e kfm", "e kfr", "eg", "e g", "ev", "e v", "partg", "partg mbb", "partgmbb"),
+    *("ltd", "limited", "inc", "bv", "b v", "nv", "n v", "sarl", "srl", "sas"),
+    *(f"{form} {partners}" for form in _WITH_PARTNERS for partners in _PARTNERS),
+)
+LEGAL_FORMS = tuple(sorted(_FORMS, key=len, reverse=True))
+"""As they end a plain name, longer ones first."""
+
+
+def bare_name(customer: Body) -> str:
+    """The plain name without its legal form."""
+    name = plain(customer.get("companyName"))
+    return next((name[: -len(form) - 1] for form in LEGAL_FORMS if name.endswith(f" {form}")), name)
+
+
+def alike_but_for_form(one: Body, other: Body) -> bool:
+    """Whether two customers have the same name but for the legal form, and addresses that differ in `CLOSE`
+    letters at most.
+    """
+    name = bare_name(one)
+    if not name or name != bare_name(other):
+        return False
+    here, there = ({**each, "companyName": ""} for each in (one, other))
+    return distance(name_and_address(here), name_and_address(there), CLOSE) <= CLOSE
+
+
 def _blocks(customer: Body) -> list[tuple[str, str]]:
     """(block, text): possible duplicates have a block in common, and nearly the same text in it."""
     address = customer.get("billingAddress")

@@ -136,6 +136,23 @@ def alike_to(docid: str, doc: Body, facts: Facts) -> tuple[str, ...]:
     return tuple(sorted(alike))
 
 
+def alike_but_for_form(doc: Body, facts: Facts) -> str | None:
+    """A customer of the same name but for the legal form, and nearly the same address."""
+    name = keys.bare_name(doc)
+    compared: set[str] = set()
+    for value in (name, *(f"{name} {form}" for form in keys.LEGAL_FORMS)) if name else ():
+        for docid in facts.sharing(keys.NAME, value, MOST_COMPARED - len(compared)):
+            compared.add(docid)
+            other = facts.document(docid)
+            if other is None or other.get("anonymized") is True:
+                continue
+            if keys.alike_but_for_form(doc, other):
+                return docid
+        if len(compared) >= MOST_COMPARED:
+            break
+    return None
+
+
 def _others(change: Change, facts: Facts, key: str, value: str, most: int = MOST_COMPARED) -> list[str]:
     """Some other documents with that value, if there are any."""
     return sorted(docid for docid in facts.sharing(key, value, most + 1) if docid != change.id)[:most]

@@ -12,7 +12,7 @@ from kompass.accounting.problems import Problem
 from kompass.domain import keys, uniqueness
 from kompass.domain.changes import Facts
 from kompass.imports.drafts import Draft, Plan, references, with_problem
-from kompass.imports.similar import ALIKE, CODE, EMAIL, NUMBER, VAT, Known, Members, Rule
+from kompass.imports.similar import ALIKE, CODE, EMAIL, FORM, NUMBER, VAT, Known, Members, Rule
 from kompass.imports.targets import Kind
 from kompass.resources import lists
 from kompass.resources.catalogue import RESOURCES
@@ -202,7 +202,7 @@ class Lookups:
                 return Found(ids[0], CODE) if ids else None
             case _:
                 assert self._known is not None
-                same = self._known.find(members)
+                same = self._known.find(members) or self._known.find_but_for_form(members)
         return None if same is None else Found(*same)
 
 
@@ -217,7 +217,10 @@ def _customer(facts: Facts, members: Members, number: Any) -> Found | None:
         if ids:
             return Found(ids[0], rule)
     alike = uniqueness.alike_to("", members, facts)
-    return Found(alike[0], ALIKE) if alike else None
+    if alike:
+        return Found(alike[0], ALIKE)
+    perhaps = uniqueness.alike_but_for_form(members, facts)
+    return Found(perhaps, FORM) if perhaps is not None else None
 
 
 def _some(bodies: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

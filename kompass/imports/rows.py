@@ -37,6 +37,12 @@ class Row:
     docid: str = ""
     write: DocumentWrite | None = None
 
+    def take(self, doc: dict[str, Any]) -> None:
+        """A companion was written for it."""
+        self.docs.append(doc)
+        if self.kind is Kind.UNCHANGED:
+            self.kind = Kind.UPDATED
+
     def outcome(self) -> Outcome:
         told: dict[str, Any] = {"docs": self.docs}
         if self.draft.problems:
@@ -65,6 +71,12 @@ def is_missing(one: Problem) -> bool:
 def written_doc(docid: str, doctype: str, body: Body) -> dict[str, Any]:
     """How a written document is recognised: whether anybody has changed it since."""
     return {"id": docid, "type": doctype, "mark": [body.get("version"), body.get("modifiedAt")]}
+
+
+def noted_doc(planned: Outcome | None, docid: str) -> dict[str, Any] | None:
+    """What a process that died has noted of a document before it wrote it."""
+    docs = planned.told["docs"] if planned is not None else ()
+    return next((doc for doc in docs if doc["id"] == docid), None)
 
 
 def united(stored: Body, patch: Mapping[str, Any]) -> dict[str, Any]:

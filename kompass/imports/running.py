@@ -19,8 +19,8 @@ from kompass.domain.changes import Body
 from kompass.imports import similar
 from kompass.imports.drafts import Draft, Plan, check_shape, drafts, has, heading_of, members_of
 from kompass.imports.lookups import Found, Lookups
-from kompass.imports.rows import Part, Row, docid_of, is_missing, united, written_doc
-from kompass.imports.similar import Known
+from kompass.imports.rows import Part, Row, docid_of, is_missing, noted_doc, united, written_doc
+from kompass.imports.similar import FORM, Known
 from kompass.imports.states import Import, Kind, Outcome, Work
 from kompass.imports.store import ImportStore
 from kompass.leases import Lease
@@ -107,7 +107,8 @@ class Run:
             self._own[row.docid] = row.draft.line
         for line, before in settled.items():
             duplicate = before.told.get("duplicate")
-            if before.kind in (Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY) and duplicate is not None:
+            is_made = any(doc["id"] in self._own for doc in before.told["docs"])
+            if before.kind in _UPDATES and duplicate is not None and not is_made:
                 self._updated.setdefault(duplicate["id"], line)
         rows = [
             row
@@ -162,7 +163,7 @@ class Run:
         for row in looked:
             if row.docid in own:
                 row.kind = Kind.CREATED
-                noted = _noted(settled.get(row.draft.line), row.docid)
+                noted = noted_doc(settled.get(row.draft.line), row.docid)
                 row.docs = [
                     noted or written_doc(row.docid, self._one.type, orjson.loads(own[row.docid].text))
                 ]
@@ -171,7 +172,7 @@ class Run:
             problems = [one for one in row.draft.problems if not is_missing(one)]
             if not problems:
                 await self._decide_one(row, stored.get(row.draft.line), readable, settled)
-            elif row.draft.line in stored:
+            elif row.draft.line in stored and stored[row.draft.line].rule is not FORM:
                 row.draft.problems = problems
 
     def _may_update(self, row: Row) -> bool:
@@ -191,8 +192,15 @@ class Run:
         if twin is None and found is not None:
             earlier = self._own.get(found.id) or self._updated.get(found.id)
             twin = (str(earlier), found.rule) if earlier not in (None, draft.line) else None
-        if row.kind is None and twin is None:
+        if twin is None and found is None:
+            twin = self._file.find_but_for_form(row.members)
+        rule = twin[1] if twin is not None else found.rule if found is not None else None
+        if row.kind is None and (twin is None or rule is FORM):
             self._file.add(str(draft.line), row.members, number)
+        if rule is FORM and decision not in (SKIP, UPDATE):
+            if row.kind is None:
+                self._decide_perhaps(row, decision, twin, found, readable)
+            return
         if twin is not None and (row.kind is None or decision != CREATE):
             # What a new document needs and it lacks isn't needed here.
             draft.problems, row.kind = [], None
@@ -213,6 +221,26 @@ class Run:
             if row.kind is None:
                 self._leave(row, decision, ask=self._duplicates == ASK)
         if row.kind is None:
+            self._create(row)
+
+    def _decide_perhaps(
+        self,
+        row: Row,
+        decision: str | None,
+        twin: tuple[str, similar.Rule] | None,
+        found: Found | None,
+        readable: Mapping[str, Document],
+    ) -> None:
+        """Nothing is left out or changed for what is perhaps the same, unless a person says so."""
+        line = int(twin[0]) if twin is not None else None
+        row.draft.notes.append(similar.told(FORM, line=line).at(row.draft.line))
+        if line is not None:
+            row.duplicate = {"line": line, "rule": FORM.name}
+        elif found is not None:
+            row.duplicate = {"id": found.id if found.id in readable else None, "rule": FORM.name}
+        if self._duplicates == ASK and decision is None:
+            row.kind = Kind.UNDECIDED
+        else:
             self._create(row)
 
     def _leave(self, row: Row, decision: str | None, *, ask: bool) -> None:
@@ -239,7 +267,7 @@ class Run:
         written = await self._replaced(self._resource, known, merged)
         if written is None:
             row.kind = Kind.UNCHANGED
-            if (noted := _noted(before, known.id)) is not None:
+            if (noted := noted_doc(before, known.id)) is not None:
                 # It was written before the process died that noted it.
                 row.kind, row.docs = Kind.UPDATED, [noted]
             return
@@ -343,8 +371,8 @@ class Run:
                 if written is not None:
                     doc = written_doc(docid, companion, orjson.loads(written[0].body))
                     parts.append(Part(row, written[0], {**doc, "before": written[1]}))
-                elif (noted := _noted(settled.get(row.draft.line), docid)) is not None:
-                    _settle_doc(row, noted)
+                elif (noted := noted_doc(settled.get(row.draft.line), docid)) is not None:
+                    row.take(noted)
                 elif row.kind is Kind.CREATED:
                     row.docs.append(written_doc(docid, companion, orjson.loads(known.text)))
         return parts
@@ -355,22 +383,10 @@ class Run:
             row.kind = Kind.PARTLY
             row.draft.problems.append(self._refusal(row.draft, result))
             return
-        _settle_doc(row, part.doc)
+        row.take(part.doc)
 
 
-def _settle_doc(row: Row, doc: dict[str, Any]) -> None:
-    """A companion was written for the row."""
-    row.docs.append(doc)
-    if row.kind is Kind.UNCHANGED:
-        row.kind = Kind.UPDATED
-
-
-def _noted(planned: Outcome | None, docid: str) -> dict[str, Any] | None:
-    """What a process that died has noted of a document before it wrote it."""
-    docs = planned.told["docs"] if planned is not None else ()
-    return next((doc for doc in docs if doc["id"] == docid), None)
-
-
+_UPDATES = frozenset({Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY})
 _WRITTEN = frozenset({Kind.CREATED, Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY})
 _NUMBER = Problem(
     "note.number",

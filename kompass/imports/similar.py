@@ -28,6 +28,12 @@ NUMBER = Rule("number", "the number", "Nummer")
 VAT = Rule("vat", "the VAT number", "USt-IdNr.")
 EMAIL = Rule("email", "the email address", "E-Mail-Adresse")
 ALIKE = Rule("alike", "nearly the same name and address", "fast gleicher Name und Adresse")
+FORM = Rule(
+    "form",
+    "the same name but for its legal form, and nearly the same address",
+    "gleicher Name bis auf die Rechtsform, und fast gleiche Adresse",
+)
+"""Perhaps it is the same: that is for a person to say."""
 NAME = Rule("name", "the name", "Name")
 CODE = Rule("code", "the code", "Materialnummer")
 TITLE = Rule("title", "customer and title", "Kunde und Titel")
@@ -70,6 +76,7 @@ class Known:
     doctype: str
     exact: dict[tuple[str, str], str] = field(default_factory=dict)
     alike: dict[str, list[tuple[str, Members]]] = field(default_factory=dict)
+    names: dict[str, list[tuple[str, Members]]] = field(default_factory=dict)
 
     def add(self, name: str, members: Members, number: str | None = None) -> None:
         """`name`: an id, or a line."""
@@ -80,6 +87,7 @@ class Known:
             bare = {key: members[key] for key in ("companyName", "billingAddress") if key in members}
             for piece in keys.pieces(bare):
                 self.alike.setdefault(piece, []).append((name, bare))
+            self.names.setdefault(keys.bare_name(bare), []).append((name, bare))
 
     def find(self, members: Members, number: str | None = None) -> tuple[str, Rule] | None:
         for rule, key in exact_keys(self.doctype, members, number):
@@ -96,20 +104,30 @@ class Known:
                         return name, ALIKE
         return None
 
+    def find_but_for_form(self, members: Members) -> tuple[str, Rule] | None:
+        """Where nothing says the same: what perhaps does."""
+        if self.doctype not in HAS_ADDRESS:
+            return None
+        for name, other in self.names.get(keys.bare_name(members), ())[:_MOST_COMPARED]:
+            if keys.alike_but_for_form(members, other):
+                return name, FORM
+        return None
+
 
 _MOST_COMPARED = 100
 
 
 def told(rule: Rule, *, line: int | None = None) -> Problem:
     """What a person is told of a duplicate."""
+    perhaps, vielleicht = (" perhaps", " vielleicht") if rule is FORM else ("", "")
     if line is not None:
         return Problem(
             "duplicate.file",
-            f"says the same as line {line} of the file: {rule.reason}",
-            f"sagt dasselbe wie Zeile {line} der Datei: {rule.grund}",
+            f"says{perhaps} the same as line {line} of the file: {rule.reason}",
+            f"sagt{vielleicht} dasselbe wie Zeile {line} der Datei: {rule.grund}",
         )
     return Problem(
         f"duplicate.{rule.name}",
-        f"is there already: {rule.reason}",
-        f"ist schon vorhanden: {rule.grund}",
+        f"is{perhaps} there already: {rule.reason}",
+        f"ist{vielleicht} schon vorhanden: {rule.grund}",
     )

@@ -89,6 +89,10 @@ async def test_contacts_suppliers_materials_and_opportunities(office: Office) ->
         "daysUntilDue": 30,
         "discountPercentage": 2,
     }
+    of_form = f"{head}\r\n{row}\r\n".replace("Holz Groß", "Holz Gross GmbH").replace("h@", "g@")
+    perhaps = await office.uploaded(of_form, "supplier")
+    assert (await office.executed(perhaps["id"], dryRun=True))["counts"] == {"created": 1}
+    assert (await office.rows(perhaps["id"]))[0]["duplicate"] == {"id": supplier["_id"], "rule": "form"}
     again = await office.imported(f"{head}\r\n{row}\r\n", "supplier")
     assert again["counts"] == {"skipped": 1}
 
@@ -202,6 +206,45 @@ async def test_duplicates_wait_for_a_decision(office: Office) -> None:
     assert told["counts"] == {"updated": 1, "skipped": 1, "created": 2}, await office.rows(one["id"])
     assert len(await office.list("customers", companyName="Frage Mirabelle")) == 2
     assert [one["companyName"] for one in await office.list("customers", email="a@frage.de")] == ["Apfel"]
+
+
+@pytest.mark.parametrize(
+    ("there", "comes"),
+    [
+        ("Hofladen Müller GmbH", "Hofladen Mueller"),
+        ("Baeckerei Kurz", "Bäckerei Kurz e.K."),
+        ("Schmidt GmbH & Co. KG", "Schmidt"),
+    ],
+)
+async def test_the_same_but_for_the_legal_form_is_asked_and_never_decided(
+    office: Office, there: str, comes: str
+) -> None:
+    old, new = (f"{name};Am Weg 7;50667;Köln;;adm1" for name in (there, comes))
+    await office.imported(customers(old))
+    before = await office.one("customers", companyName=there)
+    for how in ("skip", "update"):
+        one = await office.uploaded(customers(new))
+        told = await office.executed(one["id"], dryRun=True, duplicates=how)
+        (row,) = await office.rows(one["id"])
+        assert (told["counts"], row["notes"][0]["rule"]) == ({"created": 1}, "duplicate.form")
+    rows = (new, new.replace("Köln", "Regensburg"), old.replace("7;", "9;").replace("Köln", "Koeln"))
+    one = await office.uploaded(customers(*rows))
+    asked = await office.executed(one["id"], dryRun=True, duplicates="ask")
+    assert asked["counts"] == {"created": 1, "undecided": 2}
+    first, _, _ = await office.rows(one["id"])
+    assert first["duplicate"] == {"id": before["_id"], "rule": "form"}
+    done = await office.executed(one["id"], duplicates="ask", decisions={"2": "update", "4": "skip"})
+    assert done["counts"] == {"created": 1, "skipped": 1, "updated": 1}
+    found = await office.list("customers", companyName=comes)
+    assert before["_id"] in [one["_id"] for one in found]
+
+
+async def test_rows_of_a_file_that_are_the_same_but_for_the_legal_form_are_both_made(office: Office) -> None:
+    rows = [f"{name};Am Weg 8;50667;Köln;;adm1" for name in ("Ohm Bau AG", "Ohm Bau", "Ohm Bau Süd")]
+    done = await office.imported(customers(*rows), duplicates="update")
+    assert done["counts"] == {"created": 3}
+    notes = [[one["rule"] for one in row["notes"]] for row in await office.rows(done["id"])]
+    assert notes == [[], ["duplicate.file"], []]
 
 
 async def test_what_a_row_lacks_is_not_told_where_it_only_updates(office: Office) -> None:
