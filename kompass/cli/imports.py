@@ -75,6 +75,8 @@ def import_table(
     if undo is not None:
         if file is not None:
             raise UsableError("name a FILE to import or an import to --undo, not both")
+        if dry_run:
+            raise UsableError("there is no --dry-run of --undo: it would be undone")
         with asking(server, name, password) as client, Bar(quiet=as_json) as bar:
             client.post(f"/imports/{_id(undo)}/undo")
             _tell(client, _settled(client, undo, bar), as_json=as_json)

@@ -83,6 +83,7 @@ async def test_what_is_guessed_of_a_file_is_told(office: Office, tmp_path: Path)
         ((), "say what to import"),
         (("{file}",), "say what to import"),
         (("{file}", "--undo", "x"), "not both"),
+        (("--undo", "x", "--dry-run"), "no --dry-run of --undo"),
         (("--undo", "x"), "There is no such import"),
         (("{file}", "--type", "customer"), "is no table"),
         (("{file}", "--type", "customer", "--mapping", "{file}"), "is no JSON"),
