@@ -79,7 +79,7 @@ async def replace(
     async def work() -> Done:
         return await _changed(request, view, resource, await seen(view, resource, docid, tags), sent)
 
-    return await whichever(request, tags, work)
+    return await whichever(request, docid, tags, work)
 
 
 async def patch(
@@ -96,7 +96,7 @@ async def patch(
         stored = await seen(view, resource, docid, tags)
         return await _changed(request, view, resource, stored, writes.merged(stored, patch))
 
-    return await whichever(request, tags, work)
+    return await whichever(request, docid, tags, work)
 
 
 async def remove(
@@ -106,7 +106,7 @@ async def remove(
         stored = await seen(view, resource, docid, tags)
         return await written(request, view, resource, writes.removed(stored), 204)
 
-    return await whichever(request, tags, work)
+    return await whichever(request, docid, tags, work)
 
 
 async def attach(
@@ -124,7 +124,7 @@ async def attach(
         stored = await seen(view, resource, docid, tags)
         return await _changed(request, view, resource, stored, writes.merged(stored, {}), change, status)
 
-    return await whichever(request, tags, work)
+    return await whichever(request, docid, tags, work)
 
 
 async def act(
@@ -150,7 +150,7 @@ async def act(
         changed = writes.merged(stored, actions.patch(resource.type, name, sent, at))
         return await _changed(request, view, resource, stored, changed)
 
-    return await whichever(request, tags, work)
+    return await whichever(request, docid, tags, work)
 
 
 async def found(view: PersonalDatabase, resource: Resource, docid: str) -> Document:
@@ -175,19 +175,28 @@ async def seen(view: PersonalDatabase, resource: Resource, docid: str, tags: Col
     return document
 
 
-async def whichever(request: Request, tags: Collection[str], work: Callable[[], Awaitable[T]]) -> T:
+async def whichever(
+    request: Request, docid: str, tags: Collection[str], work: Callable[[], Awaitable[T]]
+) -> T:
     """What `work` does. Whoever has said `*` isn't told that somebody else was quicker: it is done to what
-    that one has left.
+    that one has left. Those to whom that happens take turns with a document.
     """
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return await work()
-        except Problem as error:
-            if error.status != 412 or "*" not in tags:
-                raise
-        await asyncio.sleep(_PAUSE * attempt * random.random())  # noqa: S311 - so that one is first
-        await services_of(request).access.database.fresh()
-    return await work()
+    try:
+        return await work()
+    except Problem as error:
+        if error.status != 412 or "*" not in tags:
+            raise
+    services = services_of(request)
+    async with services.turns.setdefault(docid, asyncio.Lock()):
+        for attempt in range(1, _ATTEMPTS):
+            await services.access.database.fresh()
+            try:
+                return await work()
+            except Problem as error:
+                if error.status != 412:
+                    raise
+            await asyncio.sleep(_PAUSE * attempt * random.random())  # noqa: S311 - so that one is first
+        return await work()
 
 
 async def _changed(

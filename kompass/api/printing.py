@@ -138,7 +138,8 @@ async def _archived(resource: Resource, making: Making, request: Request) -> Res
             raise Problem(412, "The document has changed meanwhile: archive it again.")
         return _told(stored.rev, attached[name], status)
 
-    return await changes.whichever(request, documents.tags_of(request, "if-match"), work)
+    tags = documents.tags_of(request, "if-match")
+    return await changes.whichever(request, request.path_params["id"], tags, work)
 
 
 async def _attached(view: PersonalDatabase, stored: Document) -> dict[str, AttachmentInfo]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from starlette.requests import Request
 
@@ -65,6 +66,9 @@ class Services:
 
     chain: Chain
     """Where the chain of writes lies."""
+
+    turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Of those who change a document whichever version is there, by its id."""
 
     search: Search = field(default_factory=lambda: Search(None))
     """The full text."""

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kompass.api import changes as changing
 from kompass.business import BusinessRules
 from kompass.domain.examples.parts import docid
 from kompass.domain.registry import MODELS
@@ -395,7 +396,10 @@ async def test_a_list_has_documents_of_a_type_that_got_the_field_later(
     assert await names(client, sort="companyName") == ["Apfelhof"]
 
 
-async def test_whichever_is_there_is_changed_though_others_change_it_too(client: httpx.AsyncClient) -> None:
+async def test_whichever_is_there_is_changed_though_others_change_it_too(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "_ATTEMPTS", 2)  # each has his turn: more is for other doors and processes
     made = await create(client)
     url = f"/api/v1/customers/{made['_id']}"
     changes = [
@@ -405,9 +409,9 @@ async def test_whichever_is_there_is_changed_though_others_change_it_too(client:
         {"rating": "A"},
     ]
     answers = await asyncio.gather(
-        *(client.patch(url, json=one, auth=GF, headers={"if-match": "*"}) for one in changes)
+        *(client.patch(url, json=one, auth=GF, headers={"if-match": "*"}) for one in changes * 3)
     )
-    assert [one.status_code for one in answers] == [200] * 4
+    assert [one.status_code for one in answers] == [200] * 12
     there = (await client.get(url, auth=GF)).json()
     assert {name: there[name] for one in changes for name in one} == {
         k: v for one in changes for k, v in one.items()
