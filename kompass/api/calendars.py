@@ -223,5 +223,6 @@ ROUTES = [
         media=ICS,
         problems=(410, 422),
         public=True,
+        added=True,
     ),
 ]

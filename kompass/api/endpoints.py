@@ -107,16 +107,18 @@ class Endpoint(Route):
         parameters: Sequence[Parameter] = (),
         problems: Collection[int] = (),
         public: bool = False,
+        added: bool = False,
     ) -> None:
         """`answer`: a type that pydantic knows (`TypedDict`, model, dataclass, …), or a JSON schema; none is
         an answer without a body. `status`: 200, or 204 without a body. `answers`: by other statuses.
         `or_json`: what is answered instead of another `media` if it is asked for. `body`:
         as `answer`; `example` is one that is taken. `problems`: statuses besides those that follow by
-        themselves. `public`: for those, too, who have not logged in.
+        themselves. `public`: for those, too, who have not logged in. `added`: other parameters are passed
+        over, as programs and people add some to an address that they fetch again and again.
         """
         names = [one.name for one in parameters if one.place == "query"]
         asked = handler if body is not None or method == "GET" else _without_body(handler)
-        super().__init__(path, taking(names, asked), methods=[method])
+        super().__init__(path, asked if added else taking(names, asked), methods=[method])
         module = inspect.getmodule(handler)
         assert module is not None
         self.handler = handler
@@ -130,7 +132,7 @@ class Endpoint(Route):
         self.body, self.body_media, self.body_needed = body, body_media, body_needed
         self.example = example
         self.parameters = (*_of_path(path, parameters), *parameters)
-        self.public = public
+        self.public, self.added = public, added
         self.problems = {400, 401, 403, 429, 503, *problems}
         if "{" in path:
             self.problems.add(404)

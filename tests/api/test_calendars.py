@@ -121,6 +121,9 @@ async def test_an_unchanged_calendar_is_not_sent_again(client: httpx.AsyncClient
     seen = {"if-none-match": f'W/{first.headers["etag"]}, "x"'}
     again = await client.get(url, headers=seen)
     assert (again.status_code, again.content) == (304, b"")
+    assert (await client.get(f"{url}?nocache=1")).status_code == 200, (
+        "people add it, to have it fetched again"
+    )
     tour = f"/api/v1/tours/{ids['tour']}"
     before = (await shown(client, url))["Tour: Eifel"]["SEQUENCE"]
     await client.patch(tour, json={"title": "Hohe Eifel"}, auth=ANNA, headers={"if-match": "*"})

@@ -61,7 +61,7 @@ async def test_a_trial_that_is_misspelt_is_refused_and_not_done(client: httpx.As
     customers += [("POST", "/customers"), ("POST", "/offers/a/actions/send"), ("POST", "/offers/a/comments")]
     customers += [("PUT", "/customers/a/attachments/a"), ("DELETE", "/customers/a/attachments/a")]
     endpoints = [one for routes in RESOURCES for one in routes if isinstance(one, Endpoint)]
-    asked = [(one.method, re.sub(r"\{[^}]*\}", "1", one.address)) for one in endpoints]
+    asked = [(one.method, re.sub(r"\{[^}]*\}", "1", one.address)) for one in endpoints if not one.added]
     for method, path in [*asked, *customers]:
         answer = await client.request(method, f"/api/v1{path}?dryrun=true")
         assert answer.status_code == 400, (method, path, answer.text)
