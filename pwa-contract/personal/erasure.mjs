@@ -82,7 +82,7 @@ const left = (text, { marks }) => marks.filter((mark) => text.toLowerCase().incl
 /** What the office and the author find in quarantine. */
 async function quarantined() {
   const lists = await Promise.all(
-    ["innen1", "gf1", "adm1"].map((name) => api(name, "quarantine?all=true&limit=200")),
+    ["innen1", "gf1", "adm1"].map((name) => api(name, "quarantine?limit=200")),
   );
   return JSON.stringify(lists.map((list) => list.body));
 }
