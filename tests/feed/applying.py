@@ -1,4 +1,7 @@
-"""A process that applies batches to a sink until it is killed: python -m tests.feed.applying FACTORY PLACE"""
+"""A process that applies batches to a sink until it is killed: python -m tests.feed.applying FACTORY PLACE
+
+It writes a line when the sink is open, and one for each batch that is applied.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,34 @@ from kompass.feed.sink import Sink
 from tests.feed.changes import stream
 from tests.needs import ROOT
 
+TOLD = "."
+
 
 async def apply(sink: Sink) -> None:
     await sink.open()
     checkpoint = await sink.checkpoint()
     number = 0 if checkpoint is None else checkpoint.position // 8
-    sys.stdout.write("applied\n")
-    sys.stdout.flush()
     while True:
+        sys.stdout.write(f"{TOLD}\n")
+        sys.stdout.flush()
         await sink.apply(stream(number, seed=2))
         number += 1
 
 
-def apply_and_be_killed(again: tuple[str, str], seconds: float) -> None:
-    """Applies `stream` in another process, which is killed so many seconds after its first batch."""
+def apply_and_be_killed(again: tuple[str, str], batches: int, seconds: float) -> int:
+    """Applies `stream` in another process, which is killed so many seconds after so many batches are applied.
+
+    How many it was told are applied: with slow sinks `batches`, with quick ones more.
+    """
     command = [sys.executable, "-m", "tests.feed.applying", *again]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            if process.stdout.readline() != b"applied\n":
-                process.kill()
-                raise AssertionError(process.stderr.read().decode())
+            for _ in range(1 + batches):
+                if process.stdout.readline() != f"{TOLD}\n".encode():
+                    process.kill()
+                    raise AssertionError(process.stderr.read().decode())
             try:
                 process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -42,6 +51,7 @@ def apply_and_be_killed(again: tuple[str, str], seconds: float) -> None:
                 raise AssertionError(process.stderr.read().decode())
         finally:
             process.send_signal(signal.SIGKILL)
+        return batches + process.stdout.read().count(b"\n")
 
 
 if __name__ == "__main__":
