@@ -21,6 +21,7 @@ from kompass.api.services import services_of
 from kompass.audit.inspecting import Report, inspect, opened
 from kompass.audit.reading import Query, Shown
 from kompass.audit.table import lines
+from kompass.exports.making import file_name
 from kompass.sync.audit_desk import AuditDesk
 from replication.protocol import jsontext
 
@@ -105,7 +106,7 @@ async def exported(request: Request) -> Response:
             head = False
             at = None if page.before is None else at.following(page.before)
 
-    name = f"audit_export_{datetime.now(UTC):%Y-%m-%d_%H%M}.csv"
+    name = file_name("audit", "csv", datetime.now(UTC))
     headers = {
         "content-disposition": f'attachment; filename="{name}"',
         "x-content-type-options": "nosniff",

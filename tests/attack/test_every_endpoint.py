@@ -121,6 +121,7 @@ BY_DOCUMENT = (
 
 UNEQUAL = re.compile(
     rb'x-couch-request-id: \w+|"uuid":"\w+"|boundary="?\w+"?|--\w{32}|"execution_time_ms":[\d.e-]+'
+    rb"|_export_[\d-]{10}_\d{4}\."
 )
 
 
