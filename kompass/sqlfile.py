@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -83,7 +84,7 @@ class SqlFile:
                 with self._asking():
                     self._journal = shared.journal(path, self._make)
             self._busy = int(1000 * busy)
-            self._pragmas = ("journal_mode = WAL", *pragmas)
+            self._pragmas = pragmas
             self._connection = self._opened()
             self._prepare(tables)
         except (OSError, apsw.Error) as error:
@@ -93,11 +94,25 @@ class SqlFile:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = apsw.Connection(str(self.path))
         connection.set_busy_timeout(self._busy)
+        self._begin_log(connection)
         for pragma in self._pragmas:
             connection.execute(f"PRAGMA {pragma}")
         if self._journal is not None:
             prepare(connection)
         return connection
+
+    def _begin_log(self, connection: apsw.Connection) -> None:
+        """SQLite tells one of two who do this to a new file that it is locked, and doesn't wait by itself."""
+        ends = time.monotonic() + self._busy / 1000
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except apsw.BusyError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
 
     def _prepare(self, tables: str) -> None:
         """Brings a file whose tables aren't those of this program to that, in all copies."""

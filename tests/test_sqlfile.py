@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
+import apsw
 import pytest
 
 from kompass.shared_files import SharedFiles
@@ -57,6 +60,34 @@ def test_a_new_file_has_the_tables_of_today(tmp_path: Path) -> None:
     note(file, "a")
     assert notes(file) == [("a", "")]
     file.close()
+
+
+def test_several_make_a_file_at_once(tmp_path: Path) -> None:
+    together = Barrier(4)
+
+    def opened(path: Path) -> SqlFile:
+        together.wait(30)
+        return third(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(150):
+            path = tmp_path / f"{number}.sqlite"
+            files = list(pool.map(opened, [path] * 4))
+            for one in files:
+                note(one, "a")
+            assert notes(files[0]) == [("a", "")] * 4
+            for one in files:
+                one.close()
+
+
+def test_who_finds_it_locked_for_good_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UnusableError, match="locked"):
+            SqlFile(path, FIRST, failure=UnusableError, busy=0.1)
+        other.execute("COMMIT")
+    note(first(path), "a")
 
 
 def test_several_open_a_file_of_before_at_once(tmp_path: Path) -> None:
