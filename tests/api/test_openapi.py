@@ -95,6 +95,7 @@ def test_examples_are_sound(name: str) -> None:
     assert schema["properties"]["_id"]["readOnly"]
 
 
+@pytest.mark.slow
 async def test_it_is_served_and_so_is_a_page_that_needs_nothing_else() -> None:
     app = Starlette(routes=[Mount(PREFIX, routes=ROUTES)])
     async with httpx.AsyncClient(

@@ -11,6 +11,8 @@ import pytest
 from kompass.sync.opening import DATABASE
 from tests.attack.world import PEOPLE, World
 
+pytestmark = pytest.mark.slow
+
 API = "/api/v1/quarantine"
 SECRET = "MARK-99999-"
 

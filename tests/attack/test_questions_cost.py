@@ -20,6 +20,8 @@ from kompass.sync.opening import DATABASE
 from replication.http.call import MAX_QUESTION_VALUES, MAX_VALUES
 from tests.attack.world import World
 
+pytestmark = pytest.mark.slow
+
 MOST = 0.5
 """Seconds: several times what it takes."""
 

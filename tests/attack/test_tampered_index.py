@@ -18,6 +18,8 @@ from tests.attack.test_every_endpoint import ALL, answer_to, comparable, neighbo
 from tests.attack.world import World, said, whole
 from tests.product import answering
 
+pytestmark = pytest.mark.slow
+
 NAME = "adm2"
 
 Tamper = Callable[[Writing, World], list[str]]
@@ -117,7 +119,6 @@ async def asked(world: World, ask: Ask) -> list[str]:
     return [one for one in found if one.startswith(("the text", "what is attached"))]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tamper", WAYS)
 async def test_no_text_gets_out(changing: World, tamper: Tamper) -> None:
     world = changing

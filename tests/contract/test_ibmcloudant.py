@@ -25,6 +25,8 @@ from ibmcloudant import (
 from tests.contract.served import Served, served
 from tests.servers import running_server
 
+pytestmark = pytest.mark.slow
+
 numbers = count(1)
 
 
@@ -62,7 +64,6 @@ def orders(number: int) -> list[dict[str, Any]]:
 # -- Logins --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_session_is_kept_renewed_and_refused(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", options=("--session-timeout", "10")) as server:
         service = client(server)
@@ -323,7 +324,6 @@ def test_a_follower_of_what_comes(service: Any, server: Served, db: str) -> None
     stop(follower, writer, db)
 
 
-@pytest.mark.slow
 def test_a_follower_outlives_a_crash_of_the_server(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         service = client(server)
@@ -378,7 +378,6 @@ def test_what_the_server_says_of_itself(service: Any, db: str) -> None:
     assert service.get_security(db=db).get_result()["members"] == rights
 
 
-@pytest.mark.slow
 @pytest.mark.alone("the leader replicates and answers nobody: the document says what became of it")
 def test_a_replication_is_a_document(service: Any, server: Served, db: str) -> None:
     fill(service, db, orders(40))

@@ -16,6 +16,8 @@ from couchdb.mapping import Document, IntegerField, TextField
 
 from tests.contract.served import Served
 
+pytestmark = pytest.mark.slow
+
 numbers = count(1)
 
 
@@ -41,7 +43,6 @@ def sequence(db: Any) -> int:
     return int(db.info()["update_seq"].partition("-")[0])
 
 
-@pytest.mark.slow
 def test_databases_are_keys_of_the_server(couch: Any, db: Any) -> None:
     assert couch
     assert couch.version_info() >= (3, 5)
@@ -226,7 +227,6 @@ def test_changes_as_a_list_and_as_they_come(db: Any) -> None:
     assert ended[-1]["pending"] == 0
 
 
-@pytest.mark.slow
 def test_replicate(couch: Any, server: Served, db: Any) -> None:
     db.update(orders(80))
     doc = {"_id": "attached"}

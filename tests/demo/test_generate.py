@@ -55,7 +55,10 @@ def test_a_larger_set_begins_with_the_smaller_one() -> None:
     assert documents(DemoSize.MEDIUM)[: len(small)] == small
 
 
-@pytest.mark.parametrize("size", list(DemoSize))
+@pytest.mark.parametrize(
+    "size",
+    [DemoSize.SMALL, DemoSize.MEDIUM, pytest.param(DemoSize.LARGE, marks=pytest.mark.slow)],
+)
 def test_counts(size: DemoSize) -> None:
     counts = Counter(document["type"] for document in generate(size))
     assert counts["customer"] == counts["customer_finance"] == counts["customer_visit"] == CUSTOMERS[size]

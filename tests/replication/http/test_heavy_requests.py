@@ -10,6 +10,8 @@ import pytest
 
 from replication.http import Application
 
+pytestmark = pytest.mark.slow
+
 
 async def pieces_of(app: Application, path: str, body: bytes) -> list[bytes]:
     """The answer to a POST as it is sent, piece by piece."""
@@ -47,7 +49,6 @@ async def test_a_bulk_get_of_more_than_memory_holds_is_sent_in_pieces(
     assert max(map(len, pieces[2:])) < 5_000_000
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "body"),
     [
