@@ -12,7 +12,7 @@ from replication.http.attachment_streams import MAX_ATTACHMENT_SIZE, stage, unpa
 from replication.http.call import Call
 from replication.http.compression import accepts_gzip
 from replication.http.document_options import agreed_revision, read_options
-from replication.http.document_reading import open_document
+from replication.http.document_reading import as_it_is_now, open_document
 from replication.http.document_writing import write_one, written
 from replication.http.ranges import Span, content_range, parse_ranges
 from replication.http.replicator_documents import NOT_YOURS, check_readable
@@ -78,17 +78,17 @@ async def get(call: Call) -> Response:
 
 async def _opened(call: Call, rev: Rev | None) -> AttachmentInfo:
     """The attachment of the path as a revision has it, or the winner. Raises 404."""
-    before = ""
-    while True:
-        document = await open_document(call.database, call.docid, rev)
+
+    async def asked(document: Document) -> AttachmentInfo:
         await check_readable(call, document)
-        try:
-            return await _attached(call, document)
-        except ProtocolError:
-            # A winner may have been changed since: who asks has no right to what it was before.
-            if rev is not None or document.rev == before or not document.has_attachments:
-                raise
-        before = document.rev
+        return await _attached(call, document)
+
+    document = await open_document(call.database, call.docid, rev)
+    if rev is not None:
+        return await asked(document)
+    found = await as_it_is_now(document, asked, lambda: open_document(call.database, call.docid, None))
+    assert found is not None
+    return found
 
 
 async def _attached(call: Call, document: Document) -> AttachmentInfo:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from replication.http.attachment_streams import unpacked
 from replication.http.document_options import ReadOptions
@@ -20,6 +20,8 @@ from replication.protocol.errors import ProtocolError
 from replication.protocol.revisions import Path, Rev, format_rev, parse_rev
 from replication.store.interface import Database
 from replication.store.values import AttachmentInfo, Document, MissingRevision
+
+Result = TypeVar("Result")
 
 
 async def open_document(
@@ -118,25 +120,38 @@ async def rendered(database: Database, document: Document, options: ReadOptions)
 async def rendered_winner(
     database: Database, winner: Document, options: ReadOptions
 ) -> tuple[Document, bytes] | None:
-    """A winner with all that is asked for, `meta_members` too.
+    """A winner with all that is asked for, `meta_members` too, as `as_it_is_now` has it."""
 
-    Between reading it and what is attached to it others write, and whoever asks may read no earlier revision:
-    so it is the document as it is now. None if he doesn't see it any more.
+    async def asked(document: Document) -> tuple[Document, bytes]:
+        text = await rendered(database, document, options)
+        members = await meta_members(database, document, options)
+        return document, with_members(text, members) if members else text
+
+    return await as_it_is_now(winner, asked, lambda: database.winner(winner.id))
+
+
+async def as_it_is_now(
+    winner: Document,
+    asked: Callable[[Document], Awaitable[Result]],
+    again: Callable[[], Awaitable[Document | None]],
+) -> Result | None:
+    """What `asked` makes of a winner and what is attached to it.
+
+    Between reading it and that others write, and whoever asks may read no earlier revision: so it is the
+    document as it is now, which `again` reads. None if he doesn't see it any more. Raises what both do.
     """
     while True:
         try:
-            text = await rendered(database, winner, options)
-            members = await meta_members(database, winner, options)
-            return winner, with_members(text, members) if members else text
+            return await asked(winner)
         except ProtocolError as error:
             if error.status != 404:
                 raise
-        now = await database.winner(winner.id)
-        if now is None:
-            return None
-        if now.rev == winner.rev:
-            raise errors.missing()
-        winner = now
+            now = await again()
+            if now is None:
+                return None
+            if now.rev == winner.rev:
+                raise
+            winner = now
 
 
 async def rendered_in_pieces(

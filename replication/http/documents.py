@@ -10,6 +10,7 @@ from replication.http import copying
 from replication.http.call import Call
 from replication.http.document_options import ReadOptions, agreed_revision, read_options
 from replication.http.document_reading import (
+    as_it_is_now,
     meta_members,
     open_document,
     open_latest,
@@ -34,7 +35,6 @@ from replication.http.root import new_uuid
 from replication.http.streaming import json_in_pieces, json_line
 from replication.protocol import errors
 from replication.protocol.documents import DocumentWrite, parse_document, with_members
-from replication.protocol.errors import ProtocolError
 from replication.protocol.multipart import MIXED, RELATED, Writer
 from replication.protocol.names import LOCAL_PREFIX, check_document_id
 from replication.store.interface import Database
@@ -62,17 +62,15 @@ async def get(call: Call) -> Response:
         document = await open_document(database, call.docid, rev, deleted=options.deleted)
     if options is _DEFAULT:
         return _tagged(call, document.text, document.rev)
-    while True:
-        try:
-            return await _shown(call, document, options)
-        except ProtocolError as error:
-            if error.status != 404 or rev is not None:
-                raise
-        # It may have been changed before its attachments were looked for: see `rendered_winner`.
-        now = await open_document(database, call.docid, None, deleted=options.deleted)
-        if now.rev == document.rev:
-            raise errors.missing()
-        document = now
+    if rev is not None:
+        return await _shown(call, document, options)
+    found = await as_it_is_now(
+        document,
+        lambda winner: _shown(call, winner, options),
+        lambda: open_document(database, call.docid, None, deleted=options.deleted),
+    )
+    assert found is not None
+    return found
 
 
 async def _shown(call: Call, document: Document, options: ReadOptions) -> Response:
