@@ -15,6 +15,7 @@ from kompass.access import Principal
 from kompass.access.principals import Role
 from kompass.api.authentication import caller, caller_with
 from kompass.api.endpoints import Endpoint, a_number, a_text
+from kompass.api.exports import attachment
 from kompass.api.parameters import MOST_POSITION, number, number_or_none
 from kompass.api.problems import Problem
 from kompass.api.services import services_of
@@ -106,11 +107,7 @@ async def exported(request: Request) -> Response:
             head = False
             at = None if page.before is None else at.following(page.before)
 
-    name = file_name("audit", "csv", datetime.now(UTC))
-    headers = {
-        "content-disposition": f'attachment; filename="{name}"',
-        "x-content-type-options": "nosniff",
-    }
+    headers = attachment(file_name("audit", "csv", datetime.now(UTC)))
     return StreamingResponse(text(), media_type="text/csv; charset=utf-8", headers=headers)
 
 

@@ -387,7 +387,7 @@ class Run:
 
 
 _UPDATES = frozenset({Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY})
-_WRITTEN = frozenset({Kind.CREATED, Kind.UPDATED, Kind.UNCHANGED, Kind.PARTLY})
+_WRITTEN = _UPDATES | {Kind.CREATED}
 _NUMBER = Problem(
     "note.number",
     "isn't taken over: the server gives numbers",
